@@ -1,0 +1,180 @@
+"""Student, State and Recipe, and the two pure functions under everything: ``train`` and ``respond``.
+
+A student is pure: weights go in, new weights come out, nothing hidden stays behind. A State is *named by its
+derivation*: the key says how it came about, so it can be looked up, forked and rebuilt without being computed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from tasks.records import Example, Record, digest, digest_examples
+
+CODE_VERSION = "1"
+"""Raise it when a change to the code that trains changes what is trained: every State key depends on it."""
+
+
+class Recipe(Record):
+    """How data is trained.
+
+    Attributes:
+        method: ``sft``: next-token loss on the responses.
+        updates: Optimiser steps; a step of the environment is a fixed number of them, never seconds.
+        batch: Examples per update.
+        rate: Peak learning rate of AdamW.
+        warmup: Updates over which the rate rises linearly from zero.
+        weight_decay: Of AdamW.
+        clip: Largest gradient norm.
+        start: ``current`` goes on from the student as it is; ``base`` from the untaught student.
+        data: ``lesson`` trains on this lesson; ``all`` on every lesson so far.
+        replay: Share of each batch drawn from earlier lessons and from what the student knew at first, in [0, 1).
+        optimiser: ``carry`` keeps AdamW's moments from the state before; ``reset`` starts them at zero.
+    """
+
+    method: Literal["sft"] = "sft"
+    updates: Annotated[int, Field(ge=1, le=1_000_000)] = 32
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 64
+    rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
+    warmup: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    start: Literal["current", "base"] = "current"
+    data: Literal["lesson", "all"] = "lesson"
+    replay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    optimiser: Literal["carry", "reset"] = "carry"
+
+
+class Decoding(Record):
+    """How a student answers: ``temperature`` 0 is greedy; at most ``max_tokens`` new tokens."""
+
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    max_tokens: Annotated[int, Field(ge=1)] = 32
+
+
+@dataclass(frozen=True)
+class Data:
+    """What one training run sees: the lesson, and the earlier examples that replay draws from."""
+
+    lesson: tuple[Example, ...]
+    earlier: tuple[Example, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the data, order included."""
+        return digest([digest_examples(self.lesson), digest_examples(self.earlier)])
+
+
+@dataclass(frozen=True)
+class State:
+    """A student at one moment: its name (how it came about) and its weights (a safetensors blob)."""
+
+    key: str
+    weights: bytes
+
+
+class Trained(Record):
+    """What a training run reports.
+
+    Attributes:
+        loss: Mean response loss (nats per token) of the first and of the last eighth of the updates.
+        updates: Optimiser steps made.
+        tokens: Tokens that went forward and backward, padding excluded.
+    """
+
+    loss: tuple[float, float]
+    updates: int
+    tokens: int
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss became NaN or infinite; the state before is untouched."""
+
+
+class Student(ABC):
+    """A trainable model. Subclasses keep no state between calls beyond what can be recomputed from ``args``."""
+
+    name: ClassVar[str]
+    simulated: ClassVar[bool] = False
+
+    def __init__(self, **args: Any) -> None:
+        self.args = args
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names everything that decides what training computes, weights and data apart."""
+        return digest([self.name, self.args, CODE_VERSION, self.base, self.numerics])
+
+    @property
+    @abstractmethod
+    def base(self) -> dict[str, Any]:
+        """Base weights, architecture, tokenizer and chat template, as JSON."""
+
+    @property
+    @abstractmethod
+    def numerics(self) -> dict[str, Any]:
+        """The numerics class, as JSON: device type, dtype, threads, instruction set, library version."""
+
+    @abstractmethod
+    def initial(self, seed: int) -> bytes:
+        """The weights before any training, as a safetensors blob."""
+
+    @abstractmethod
+    def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
+        """Train. Pure: equal arguments give equal bytes within one numerics class.
+
+        Raises:
+            TrainingDiverged: If the loss is not finite.
+        """
+
+    @abstractmethod
+    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+        """Decode a response to each prompt, in order."""
+
+    @abstractmethod
+    def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
+        """Mean response loss of each example, in nats per token (teacher-forced, no training)."""
+
+    @abstractmethod
+    def tokens(self, example: Example) -> int:
+        """Tokens of an example as the student trains on it; the unit of the budget."""
+
+    @abstractmethod
+    def refuse(self, example: Example) -> str | None:
+        """Why the student cannot be trained on an example (``length``, ``alphabet``), or ``None``."""
+
+    @abstractmethod
+    def export(self, weights: bytes, folder: Path) -> None:
+        """Write the student as a folder that ``transformers``' ``from_pretrained`` loads."""
+
+
+def initial_key(student: Student, seed: int) -> str:
+    """The name of the state before any training."""
+    return digest(["initial", student.fingerprint, seed])
+
+
+def derive_key(student: Student, parent: str, data_digest: str, recipe: Recipe, seed: int) -> str:
+    """The name of the state that training would give."""
+    return digest(["train", student.fingerprint, parent, data_digest, recipe.model_dump(mode="json"), seed])
+
+
+def initial(student: Student, seed: int) -> State:
+    """The untrained student of a seed."""
+    return State(initial_key(student, seed), student.initial(seed))
+
+
+def train(student: Student, state: State, data: Data, recipe: Recipe, seed: int) -> tuple[State, Trained]:
+    """Fine-tune: ``state`` is left as it is, a new State comes back, and what the training reports."""
+    weights, trained = student.fit(state.weights, data, recipe, seed)
+    return State(derive_key(student, state.key, data.digest, recipe, seed), weights), trained
+
+
+def respond(student: Student, state: State, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+    """What the student answers. Grading is apart (``Task.grade``) and never stored together with responses."""
+    return student.answer(state.weights, prompts, decoding, seed)

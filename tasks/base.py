@@ -1,0 +1,93 @@
+"""Task: a problem family with skills, sealed splits and a checker, and where it has them a generator and a pool."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from tasks.records import SPLITS, Example, Grade, Problem, Split, digest
+
+
+class Unsupported(NotImplementedError):
+    """A task was asked for something it does not have (a generator, a pool …)."""
+
+
+class Task(ABC):
+    """A problem family.
+
+    A subclass sets ``name``, ``version`` and ``skills`` and implements ``split``, ``grade`` and ``identity``; the other
+    methods are abilities that it may add. All of it is deterministic: whatever is random takes a generator.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    skills: tuple[str, ...]
+
+    @abstractmethod
+    def split(self, name: Split) -> Sequence[Problem]:
+        """The problems of a sealed split, always the same and in the same order.
+
+        Problems come grouped so that every prefix of ``n`` problems of a skill is a fair sample of that skill.
+        """
+
+    @abstractmethod
+    def grade(self, problem: Problem, response: str) -> Grade:
+        """Check a response. Never raises: a checker that fails says so in ``Grade.error``."""
+
+    @abstractmethod
+    def identity(self, prompt: str) -> str:
+        """The canonical form of a prompt: two prompts that ask the same thing have the same identity."""
+
+    def generate(
+        self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None
+    ) -> list[Example]:
+        """``n`` fresh worked examples of one skill, none of them in a sealed split.
+
+        Args:
+            skill: One of ``skills``.
+            n: How many.
+            rng: Where every draw comes from.
+            difficulty: In [0, 1], or ``None`` for the skill's own spread of difficulties.
+
+        Raises:
+            Unsupported: If the task has no generator.
+        """
+        raise Unsupported(f"task {self.name!r} has no generator; give the Setting engine='pool' or bring your own data")
+
+    def pool(self) -> Sequence[Example]:
+        """The task's fixed training examples, with their skills: public, and disjoint from the sealed splits.
+
+        Raises:
+            Unsupported: If the task has no pool.
+        """
+        raise Unsupported(f"task {self.name!r} has no pool; give the Setting engine='procedural'")
+
+    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+        """``n`` examples of what a student knows before anyone teaches it; empty where students come trained."""
+        return []
+
+    def diagnose(self, problem: Problem, response: str) -> tuple[str, ...]:
+        """The skills that a wrong response lacks (a missing-skill profile, STAT §3), most basic first.
+
+        The default blames every skill of the problem. A right response lacks none.
+        """
+        return () if self.grade(problem, response).correct else problem.skills
+
+    def judge(self, example: Example) -> bool | None:
+        """Whether an example teaches something true: yes, no, or ``None`` for cannot tell."""
+        return None
+
+    @cached_property
+    def sealed(self) -> frozenset[str]:
+        """The identities of all problems in all splits; nothing with such an identity may be taught."""
+        return frozenset(self.identity(p.prompt) for name in SPLITS for p in self.split(name))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the task's content: name, version, skills and every sealed problem."""
+        problems = [p.model_dump(mode="json") for name in SPLITS for p in self.split(name)]
+        return digest([self.name, self.version, list(self.skills), problems])

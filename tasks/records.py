@@ -1,0 +1,108 @@
+"""The records that every other package speaks in: Problem, Example, Grade, and how records are named.
+
+Everything here is small, immutable and JSON. ``digest`` gives a record its name: the SHA-256 of its canonical JSON,
+so equal content has an equal name on every machine and in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+Split = Literal["feedback", "selection", "test", "transfer"]
+SPLITS: tuple[Split, ...] = ("feedback", "selection", "test", "transfer")
+"""Sealed splits. The teacher sees *feedback* responses; *selection* is behind the reward; *test* and *transfer* are the board's."""
+
+
+class Record(BaseModel):
+    """A frozen pydantic model that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(Record):
+    """A question with a checkable answer. It belongs to exactly one split.
+
+    Attributes:
+        id: Unique within the task, stable across processes.
+        prompt: What the student reads.
+        answer: The gold answer; the task's checker accepts it.
+        skills: The skills it needs, the primary one first (the row it is counted in).
+        split: The split it is sealed in.
+        difficulty: Task-defined, in [0, 1]; 0 is easiest.
+    """
+
+    id: str
+    prompt: str
+    answer: str
+    skills: tuple[str, ...]
+    split: Split
+    difficulty: float = 0.0
+
+
+class Example(Record):
+    """One training record.
+
+    Attributes:
+        prompt: What the student reads; carries no loss.
+        response: What the student learns to write; carries the loss.
+        skills: The skills it teaches, the primary one first; may be empty where the teacher does not say.
+        kind: ``solution`` for a worked answer.
+        origin: Who made it (an engine's or a teacher's name).
+    """
+
+    prompt: str
+    response: str
+    skills: tuple[str, ...] = ()
+    kind: Literal["solution"] = "solution"
+    origin: str = ""
+
+
+class Grade(Record):
+    """What a task's checker says of a response.
+
+    Attributes:
+        correct: Whether the response answers the problem.
+        error: Why the *checker* failed, or ``None``. A checker that failed has not found the answer wrong.
+    """
+
+    correct: bool
+    error: str | None = None
+
+
+def canonical_json(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, no NaN.
+
+    Raises:
+        ValueError: If the value holds NaN or an infinity.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def digest_examples(examples: Iterable[Example]) -> str:
+    """The name of a lesson: order matters, for the order is part of what is trained."""
+    return digest([[e.prompt, e.response, list(e.skills), e.kind, e.origin] for e in examples])
+
+
+def stream(seed: int, purpose: str, step: int = 0) -> np.random.Generator:
+    """The random generator of one purpose at one step of one seed.
+
+    Every draw of the project comes from such a stream, so one more draw for one purpose shifts nothing for another.
+
+    Args:
+        seed: Non-negative.
+        purpose: A word, such as ``"engine"``; hashed by CRC-32, which is the same in every process.
+        step: Non-negative.
+    """
+    return np.random.default_rng(np.random.SeedSequence((seed, zlib.crc32(purpose.encode()), step)))
