@@ -1,0 +1,82 @@
+# `make leaderboard` and `make test` need python3 (3.11 or newer) and make, nothing else. All else goes into .venv.
+#
+#   PYTHON=python3.12                  the interpreter that makes .venv
+#   TORCH_INDEX=https://…/whl/cpu      another index to take torch from (see README: CPU or CUDA)
+#   JOBS=2                             processes that run the tests
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Errors are shown, the rest is in the log.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --log $(VENV)/pip.log --constraint constraints.txt
+PINS := pyproject.toml constraints.txt
+
+# One thread per process: it is what makes runs comparable bit for bit, and faster than more for students this small.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: leaderboard smoke test test-slow check bench install dev clean help
+
+help:
+	@echo "make leaderboard   install, run the board 'quick' (5 to 15 minutes), write runs/quick/leaderboard.html"
+	@echo "make smoke         install, run the board 'smoke' (a minute)"
+	@echo "make test          install, then lint, import direction, types and the tests that are not slow"
+	@echo "make test-slow     the slow tests"
+	@echo "make check         lint, import direction and types, without tests"
+	@echo "make bench         install TRL beside it and print the side-by-side figures"
+	@echo "make install, dev  set up $(VENV) to use dataenv, or to work on it"
+	@echo "make clean         remove $(VENV) and caches; runs/ and stores are kept"
+
+leaderboard: install
+	@$(BIN)/dataenv leaderboard quick
+
+smoke: install
+	@$(BIN)/dataenv leaderboard smoke
+
+# pytest comes last, so that its closing line is what a reader (or CI) sees last.
+test: check
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m "not slow and not bench"
+
+test-slow: dev
+	@$(BIN)/python -m pytest -q -n $(JOBS) -m slow
+
+check: dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/mypy
+
+bench: $(VENV)/.bench
+	@$(BIN)/python tests/bench/bench_step.py
+	@$(BIN)/python tests/bench/bench_board.py
+
+install: $(VENV)/.core
+dev: $(VENV)/.dev
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dataenv needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
+
+# torch comes first and alone: with torch in place, no later package has a reason to bring another build of it. The index
+# is an *extra* one, so that torch's own dependencies still come pinned; a local version (2.13.0+cpu) wins over a plain one.
+$(VENV)/.core: $(VENV)/pyvenv.cfg $(PINS)
+	@echo "Installing torch and dataenv into $(VENV) (once, some minutes)"
+	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	@echo "Installing the tools for tests, lint and types"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.core
+	@echo "Installing TRL, which dataenv is measured against"
+	@$(PIP) --editable '.[trl]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find dataenv teachers students tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,116 @@
+"""The house rules a machine can check: light imports, four packages that are ours, short modules, real commands."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("dataenv", "teachers", "students", "tasks")
+HEAVY = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "ray",
+    "openai",
+    "scipy",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "pandas",
+)
+LONGEST = 450
+
+
+def test_import_is_light() -> None:
+    """`import dataenv` takes a moment, whatever is installed beside it."""
+    code = "import sys, json, dataenv; print(json.dumps(sorted(m for m in sys.modules if '.' not in m)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60
+    )
+    loaded = set(json.loads(done.stdout))
+    assert "gymnasium" in loaded
+    assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_package_is_the_one_in_this_checkout(name: str) -> None:
+    """Somebody's own `tasks.py` on the path would be imported instead of ours."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin == str(ROOT / name / "__init__.py")
+    assert (ROOT / name / "py.typed").is_file()
+
+
+def test_installed_command_runs_this_checkout() -> None:
+    code = "from importlib.metadata import entry_points; import inspect; print(inspect.getfile({}))".format(
+        "entry_points(group='console_scripts')['dataenv'].load()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/", check=True, timeout=60)
+    assert Path(done.stdout.strip()).is_relative_to(ROOT)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_make_commands_of_the_pages_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:^\s*|`)make ((?:[A-Z_]+=\S+ )*)([a-z-]+)", text, flags=re.MULTILINE))
+    assert named
+    targets = set(
+        re.findall(r"^([a-z][a-z, -]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
+    assert {target for _, target in named} <= targets
+
+
+def test_make_refuses_an_old_python(tmp_path: Path) -> None:
+    """One sentence, and nothing half-made."""
+    old = tmp_path / "python3.9"
+    old.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 9); exec(sys.argv[1])" "$2"\n'
+    )
+    old.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    done = subprocess.run(
+        ["make", f"PYTHON={old}", "install"], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode != 0
+    assert "needs Python 3.11" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_modules_are_short() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for name in (*PACKAGES, "tests")
+        for path in (ROOT / name).rglob("*.py")
+    }
+    assert len(lengths) > 20
+    assert {name: n for name, n in lengths.items() if n > LONGEST} == {}
+
+
+def test_test_folders_are_not_packages() -> None:
+    """A `tests/tasks/__init__.py` would stand in the way of the package `tasks`."""
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_every_dependency_is_pinned_once() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["trl"], *extras["dev"]]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [_plain(line.split("==")[0]) for line in lines if line and not line.startswith("#")]
+    assert len(pins) == len(set(pins))
+    assert {_plain(re.split(r"[<>=\[]", name)[0]) for name in wanted} <= set(pins)
+    assert "torch==2.13.0" in lines
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
