@@ -1,0 +1,63 @@
+"""dataenv: Gymnasium environments whose step fine-tunes a student, for teachers that make its training data."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+from dataenv import _house
+
+if TYPE_CHECKING:
+    from dataenv.checks import check_student, check_task, check_teacher
+    from dataenv.environment import TeachingEnv
+    from dataenv.episode import Context, Episode, Transition, fork, run
+    from dataenv.errors import ActionError, BudgetSpent, DataenvError, JobFailed, SettingError, SnapshotError, StoreError
+    from dataenv.setting import Setting
+    from dataenv.snapshot import Snapshot
+    from tasks.records import Example, Grade, Problem
+
+_house.check()
+
+_LAZY = {
+    "check_student": "dataenv.checks",
+    "check_task": "dataenv.checks",
+    "check_teacher": "dataenv.checks",
+    "TeachingEnv": "dataenv.environment",
+    "Context": "dataenv.episode",
+    "Episode": "dataenv.episode",
+    "Transition": "dataenv.episode",
+    "fork": "dataenv.episode",
+    "run": "dataenv.episode",
+    "ActionError": "dataenv.errors",
+    "BudgetSpent": "dataenv.errors",
+    "DataenvError": "dataenv.errors",
+    "JobFailed": "dataenv.errors",
+    "SettingError": "dataenv.errors",
+    "SnapshotError": "dataenv.errors",
+    "StoreError": "dataenv.errors",
+    "Setting": "dataenv.setting",
+    "Snapshot": "dataenv.snapshot",
+    "Example": "tasks.records",
+    "Grade": "tasks.records",
+    "Problem": "tasks.records",
+}
+__all__ = sorted([*_LAZY, "__version__"])  # noqa: PLE0605
+__version__ = "0.1.0"
+
+for _id, _level in (("OpenEnded", "open-ended"), ("SkillList", "skill-list")):
+    gymnasium.register(
+        id=f"dataenv/{_id}-v0", entry_point="dataenv.environment:TeachingEnv", kwargs={"level": _level}
+    )
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that importing this package stays quick."""
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'dataenv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,123 @@
+"""Blobs: weights by the SHA-256 of their bytes, in memory or in a folder. They may be evicted and are rebuilt."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Protocol
+
+
+class BlobCorrupt(Exception):
+    """A blob is missing or its bytes do not have its name; the runner rebuilds it from its lineage."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class Blobs(Protocol):
+    """Bytes by content hash."""
+
+    def put(self, data: bytes) -> str:
+        """Keep bytes; returns their SHA-256 in hex."""
+
+    def get(self, name: str) -> bytes:
+        """The bytes of a name, checked; raises BlobCorrupt."""
+
+    def has(self, name: str) -> bool:
+        """Whether the name is there (its bytes are checked when they are read)."""
+
+    def drop(self, name: str) -> None:
+        """Forget a name, if it is there."""
+
+
+class MemoryBlobs:
+    """Blobs in this process, the oldest evicted first.
+
+    Args:
+        limit: Bytes kept at the most.
+    """
+
+    def __init__(self, limit: int = 1 << 30) -> None:
+        self._limit, self._size = limit, 0
+        self._blobs: OrderedDict[str, bytes] = OrderedDict()
+
+    def put(self, data: bytes) -> str:
+        """See Blobs."""
+        name = hashlib.sha256(data).hexdigest()
+        if name not in self._blobs:
+            self._blobs[name] = data
+            self._size += len(data)
+            while self._size > self._limit and len(self._blobs) > 1:
+                self._size -= len(self._blobs.popitem(last=False)[1])
+        return name
+
+    def get(self, name: str) -> bytes:
+        """See Blobs."""
+        if name not in self._blobs:
+            raise BlobCorrupt(name)
+        self._blobs.move_to_end(name)
+        return self._blobs[name]
+
+    def has(self, name: str) -> bool:
+        """See Blobs."""
+        return name in self._blobs
+
+    def drop(self, name: str) -> None:
+        """See Blobs."""
+        self._size -= len(self._blobs.pop(name, b""))
+
+
+class DiskBlobs:
+    """Blobs in a folder, one file each, written beside and moved into place, so that no half file has a name."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _path(self, name: str) -> Path:
+        return self.root / name[:2] / name
+
+    def put(self, data: bytes) -> str:
+        """See Blobs."""
+        name = hashlib.sha256(data).hexdigest()
+        path = self._path(name)
+        if path.exists():
+            return name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return name
+
+    def get(self, name: str) -> bytes:
+        """See Blobs."""
+        try:
+            data = self._path(name).read_bytes()
+        except FileNotFoundError:
+            raise BlobCorrupt(name) from None
+        if hashlib.sha256(data).hexdigest() != name:
+            raise BlobCorrupt(name)
+        return data
+
+    def has(self, name: str) -> bool:
+        """See Blobs."""
+        return self._path(name).exists()
+
+    def drop(self, name: str) -> None:
+        """See Blobs."""
+        self._path(name).unlink(missing_ok=True)

@@ -1,0 +1,407 @@
+"""TeachingEnv: a Gymnasium environment whose step fine-tunes a student.
+
+A step reads in one sitting: read the action, make the lesson, screen it, charge it, train and examine (one Job), reward,
+observe. It is split once, ``begin(action) -> Job | None`` and ``end(outcome)``, so that many environments can begin,
+their jobs run side by side, and all of them end; ``reset`` is split in the same way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+
+from dataenv.budget import Purse, affordable_updates, price_per_update
+from dataenv.engines import from_pool, procedural, split_counts
+from dataenv.errors import ActionError, DataenvError, SnapshotError
+from dataenv.exams import Standing, exam_of
+from dataenv.executors import make_executor
+from dataenv.jobs import Job, Outcome, Training, from_initial, student_of
+from dataenv.levels import Plan, make_level
+from dataenv.render import ansi
+from dataenv.runner import Runner
+from dataenv.screen import REASONS, Screened, screen
+from dataenv.setting import Setting, make_setting
+from dataenv.snapshot import Snapshot, StepRecord, Tally
+from dataenv.store import open_store
+from students.base import initial_key
+from tasks.records import Example, stream
+
+LARGEST = 2
+"""An open-ended lesson may hold this many times ``lesson_size``."""
+Observation = dict[str, Any]
+Step = tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A step that began: what ``end`` needs besides the outcome."""
+
+    plan: Plan
+    screened: Screened
+    updates: int
+    price: int
+    job: Job | None
+
+
+class TeachingEnv(gym.Env[Observation, Any]):
+    """The environment.
+
+    Args:
+        level: ``open-ended`` or ``skill-list``: what the action and the observation are.
+        store: A folder, ``"off"``, or ``None`` for ``$DATAENV_STORE`` and else this process's memory.
+        executor: ``inline``, ``processes`` or ``processes:N``.
+        render_mode: ``"ansi"`` or ``None``.
+        runner: In place of ``store`` and ``executor``, one that is there already.
+        setting: In place of fields, a Setting that is there already.
+        **fields: The fields of ``Setting``, as plain JSON.
+
+    Raises:
+        SettingError: If a field is unknown or wrong.
+        StoreError: If the store cannot be used.
+    """
+
+    metadata = {"render_modes": ["ansi"], "render_fps": 1}
+
+    def __init__(
+        self,
+        level: str = "skill-list",
+        *,
+        store: str | None = None,
+        executor: str = "inline",
+        render_mode: str | None = None,
+        runner: Runner | None = None,
+        setting: Setting | None = None,
+        **fields: Any,
+    ) -> None:
+        if render_mode not in (None, "ansi"):
+            raise ActionError(f"render_mode is {render_mode!r}; give 'ansi' or None")
+        self.render_mode = render_mode
+        self.setting = setting or make_setting(fields)
+        self.task = self.setting.built_task
+        self.student = student_of(self.setting.student_spec)
+        self.level = make_level(level, self.task.skills, self.setting.lesson_size)
+        self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
+        self.runner = runner or Runner(open_store(store), make_executor(executor))
+        self.history: list[StepRecord] = []
+        self._snapshot: Snapshot | None = None
+        self._pending: Pending | None = None
+        self._lessons: list[tuple[Example, ...]] = []
+        self._now: Standing | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode with the untaught student of a seed, or go on from a snapshot.
+
+        Args:
+            seed: Decides the student, the data and every order. Without one, an untaught student out of
+                ``warm_starts`` and fresh data are drawn.
+            options: ``{"snapshot": Snapshot or its JSON}`` restores that moment, whoever made it.
+
+        Raises:
+            SnapshotError: If the snapshot is of another Setting or level, or its lessons are not in this store.
+        """
+        return self.end_reset(self.runner.run(self.begin_reset(seed=seed, options=options)))
+
+    def step(self, action: Any) -> Step:
+        """Teach one lesson: fine-tune the student on it and examine it.
+
+        Args:
+            action: In the level's action space; an open-ended lesson may be a list of ``Example`` too.
+
+        Returns:
+            Observation, reward (gain on the selection split, in [-1, 1]), terminated (mastery, or the empty action),
+            truncated (the budget is spent) and info (flat figures of this step; equal for equal seed and actions).
+
+        Raises:
+            ActionError: If it is no action of the level; nothing was charged and nothing changed.
+            JobFailed: If training diverged; the environment stays as it was before the step.
+        """
+        job = self.begin(action)
+        try:
+            outcome = None if job is None else self.runner.run(job)
+        except BaseException:
+            self._undo()
+            raise
+        return self.end(outcome)
+
+    def begin_reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> Job:
+        """The first half of ``reset``: the job that ``end_reset`` wants the outcome of."""
+        super().reset(seed=seed)
+        self._pending, self.history = None, []
+        exams = (exam_of(self.setting, "feedback"), exam_of(self.setting, "selection"))
+        given = (options or {}).get("snapshot")
+        if given is not None:
+            self._snapshot = self._check(Snapshot.read(given))
+            self._lessons = [self.runner.store.lesson(name) for name in self._snapshot.lessons]
+        else:
+            self._snapshot = self._fresh(seed)
+            self._lessons = []
+        snap = self._snapshot
+        self._purse = Purse(self.setting.budget.student_tokens, snap.training, snap.probes)
+        if snap.state == snap.base:
+            training = self.setting.warm_training(snap.student_seed)
+            return from_initial(self.setting.student_spec, snap.student_seed, training, exams)
+        return Job(student=self.setting.student_spec, parent=snap.state, exams=exams)
+
+    def end_reset(self, outcome: Outcome) -> tuple[Observation, dict[str, Any]]:
+        """The second half of ``reset``."""
+        snap = self._need()
+        base = outcome.key if not snap.base else snap.base
+        self._snapshot = snap.model_copy(update={"base": base, "state": outcome.key})
+        self._now = Standing.of(self.setting, outcome)
+        self._record(0.0, None)
+        return self._observe(), self._info(None)
+
+    def begin(self, action: Any) -> Job | None:
+        """The first half of ``step``: read, make, screen, charge. ``None`` where nothing is to be trained."""
+        snap = self._need()
+        if snap.ended:
+            raise DataenvError(f"the episode has ended ({snap.ended}); call reset() before the next step")
+        if self._pending is not None:
+            raise DataenvError("a step has begun and not ended; call end(outcome) before the next begin(action)")
+        plan = self.level.read(action)
+        self._before = (snap, list(self._lessons), dict(self._purse.uses))
+        if plan.stop:
+            self._pending = Pending(plan, Screened(0, (), {}, {}), 0, 0, None)
+            return None
+        offered, taken = self._make(plan)
+        cap = self.setting.budget.examples
+        screened = screen(
+            offered,
+            self.task,
+            self.student,
+            verify=self.setting.verify,
+            largest=LARGEST * self.setting.lesson_size,
+            allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
+        )
+        training, updates, price = self._charge(screened)
+        job = None if training is None else self._job(training)
+        self._snapshot = snap.model_copy(update={"taken": taken})
+        self._pending = Pending(plan, screened, updates, price, job)
+        return job
+
+    def end(self, outcome: Outcome | None) -> Step:
+        """The second half of ``step``: reward and observe."""
+        pending, snap = self._pending, self._need()
+        if pending is None:
+            raise DataenvError("no step has begun; call begin(action) before end(outcome)")
+        self._pending = None
+        before = self._standing.selection.score
+        update: dict[str, Any] = {"step": snap.step + 1, **self._purse.uses}
+        if outcome is not None:
+            self._lessons.append(pending.screened.kept)
+            lesson = self.runner.store.put_lesson(pending.screened.kept)
+            update |= {"state": outcome.key, "lessons": (*snap.lessons, lesson)}
+            self._now = Standing.of(self.setting, outcome)
+        self._snapshot = snap.model_copy(update=update)
+        reward = self._standing.selection.score - before
+        mastered = self._standing.selection.score >= self.setting.mastery
+        spent = not pending.plan.stop and self._spent(pending)
+        ended = "stopped" if pending.plan.stop else "mastered" if mastered else "spent" if spent else ""
+        self._snapshot = self._snapshot.model_copy(update={"ended": ended})
+        self._record(reward, pending)
+        return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", self._info(pending)
+
+    def snapshot(self) -> Snapshot:
+        """This moment, as a small JSON record; ``reset(options={"snapshot": …})`` restores it in any instance.
+
+        Raises:
+            DataenvError: Before the first reset, or between ``begin`` and ``end``.
+        """
+        if self._pending is not None:
+            raise DataenvError("a step has begun and not ended; call end(outcome) before snapshot()")
+        return self._need().model_copy(update=dict(self._purse.uses))
+
+    @property
+    def purse(self) -> Purse:
+        """The purse of this episode."""
+        return self._purse
+
+    @property
+    def state(self) -> str:
+        """The key of the student's present state."""
+        return self._need().state
+
+    @property
+    def nominal_tokens(self) -> float:
+        """Mean tokens of a feedback problem with its gold answer: what one example is likely to cost."""
+        items = self.setting.exam_items("feedback")
+        return sum(self.student.tokens(Example(prompt=p.prompt, response=p.answer)) for p in items) / len(items)
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The episode so far as text, or ``None`` without a render mode."""
+        return ansi(self.task.skills, self.history, self._purse) if self.render_mode == "ansi" else None
+
+    def close(self) -> None:
+        """Stop the executor's workers. The store stays open: other environments of this process share it."""
+        self.runner.executor.close()
+
+    def adopt(self, purse: Purse) -> None:
+        """Spend another episode's purse from now on (a branch does)."""
+        self._purse = purse
+
+    def anchor(self, job: Job) -> Job:
+        """The job, told where its parent's weights come from if that is a student nobody has trained."""
+        seed = self._need().student_seed
+        return job.model_copy(update={"initial": seed}) if job.parent == initial_key(self.student, seed) else job
+
+    def refusals(self, examples: Sequence[Example]) -> dict[str, int]:
+        """What the screen would reject, by reason."""
+        return screen(
+            examples, self.task, self.student, verify=False, largest=len(examples), allowed=None
+        ).rejected
+
+    def _need(self) -> Snapshot:
+        if self._snapshot is None:
+            raise DataenvError("the environment has not been reset; call reset(seed=…) first")
+        return self._snapshot
+
+    @property
+    def _standing(self) -> Standing:
+        assert self._now is not None, "reset examines the student"
+        return self._now
+
+    def _fresh(self, seed: int | None) -> Snapshot:
+        if seed is None:
+            student_seed = int(self.np_random.integers(self.setting.warm_starts))
+            seed = int(self.np_random.integers(2**31))
+        else:
+            student_seed = seed
+        return Snapshot(setting=self.setting.digest, level=self.level.name, seed=seed, student_seed=student_seed)
+
+    def _check(self, snapshot: Snapshot) -> Snapshot:
+        if snapshot.setting != self.setting.digest:
+            raise SnapshotError("snapshot.setting differs from this environment's; make the environment with equal arguments")
+        if snapshot.level != self.level.name:
+            raise SnapshotError(f"snapshot.level is {snapshot.level!r} and this environment's is {self.level.name!r}; make one of that level")
+        return snapshot
+
+    def _make(self, plan: Plan) -> tuple[Any, dict[str, int]]:
+        """What is offered to the screen, and how far the pool has been walked."""
+        snap = self._need()
+        if plan.mixture is None:
+            return plan.offered, snap.taken
+        rng = stream(snap.seed, "engine", snap.step)
+        counts = split_counts(plan.mixture, self.setting.lesson_size, rng)
+        if self.setting.engine == "pool":
+            return from_pool(self.task, counts, rng, snap.seed, snap.taken)
+        return procedural(self.task, counts, rng), snap.taken
+
+    def _charge(self, screened: Screened) -> tuple[Training | None, int, int]:
+        """Take the lesson's price out of the purse: (what is trained, updates, price).
+
+        The purse buys as many of the recipe's updates as it can. A lesson of which nothing was kept costs what a
+        lesson of ordinary length would, and is not trained.
+        """
+        recipe, snap = self.setting.recipe, self._need()
+        lesson = screened.kept
+        if recipe.data == "all":
+            lesson = tuple(e for earlier in self._lessons for e in earlier) + lesson
+        earlier = self._earlier() if lesson else ()
+        tokens = [self.student.tokens(e) for e in lesson] or [max(1, round(self.nominal_tokens))]
+        each = price_per_update(recipe, tokens, [self.student.tokens(e) for e in earlier])
+        updates = affordable_updates(recipe, each, self._purse.remaining)
+        self._purse.pay(updates * each, "training")
+        if not screened.kept or updates == 0:
+            return None, 0, updates * each
+        recipe = recipe.model_copy(update={"updates": updates})
+        seed = int(stream(snap.seed, "training", snap.step).integers(2**31))
+        return Training(lesson=lesson, earlier=earlier, recipe=recipe, seed=seed), updates, updates * each
+
+    def _earlier(self) -> tuple[Example, ...]:
+        """The examples that replay will draw: half from earlier lessons, half from what the student knew at first."""
+        recipe, snap = self.setting.recipe, self._need()
+        wanted = recipe.updates * round(recipe.batch * recipe.replay)
+        if not wanted:
+            return ()
+        prior = self.setting.warm_training(snap.student_seed)
+        sources = [prior.lesson] if prior else []
+        taught = tuple(e for lesson in self._lessons for e in lesson)
+        if taught and recipe.data == "lesson":
+            sources.append(taught)
+        rng = stream(snap.seed, "earlier", snap.step)
+        shares = split_counts(np.ones(len(sources)), wanted, rng) if sources else []
+        return tuple(s[i] for s, n in zip(sources, shares, strict=True) for i in rng.integers(len(s), size=n))
+
+    def _job(self, training: Training) -> Job:
+        snap, spec = self._need(), self.setting.student_spec
+        exams = (exam_of(self.setting, "feedback"), exam_of(self.setting, "selection"))
+        parent = snap.state if training.recipe.start == "current" else snap.base
+        return self.anchor(Job(student=spec, parent=parent, train=training, exams=exams))
+
+    def _undo(self) -> None:
+        """Leave the environment as it was before a step that failed."""
+        self._snapshot, self._lessons, uses = self._before
+        self._purse.uses.update(uses)
+        self._pending = None
+
+    def _spent(self, pending: Pending) -> bool:
+        """Whether the budget buys nothing more: not one update like the last, or no further example."""
+        cap = self.setting.budget.examples
+        if cap is not None and sum(map(len, self._lessons)) >= cap:
+            return True
+        if pending.updates == 0 and pending.price == 0:
+            return True
+        each = pending.price // pending.updates if pending.updates else pending.price // self.setting.recipe.updates
+        return self._purse.remaining < max(1, each)
+
+    def _observe(self) -> Observation:
+        counts = np.zeros(len(self.task.skills), np.int64)
+        for lesson in self._lessons:
+            counts += self._count(lesson)
+        total = self.setting.budget.student_tokens
+        return self.level.observe(self._standing.view(counts, self._purse.remaining / total if total else 0.0))
+
+    def _count(self, lesson: tuple[Example, ...]) -> list[int]:
+        """Examples by primary skill; those that name no skill of the task count nowhere."""
+        first = Counter(e.skills[0] for e in lesson if e.skills)
+        return [first[skill] for skill in self.task.skills]
+
+    def _record(self, reward: float, pending: Pending | None) -> None:
+        snap, screened = self._need(), pending.screened if pending else Screened(0, (), {}, {})
+        counts = self._count(screened.kept) if pending and pending.updates else []
+        named = sum(counts)
+        self.history.append(
+            StepRecord(
+                step=snap.step,
+                spent=self._purse.spent,
+                state=snap.state,
+                reward=reward,
+                selection=Tally.of(self._standing.selection),
+                feedback=Tally.of(self._standing.feedback),
+                loss=tuple(self._standing.loss.tolist()),
+                mixture=tuple(c / named for c in counts) if named else None,
+                offered=screened.offered,
+                kept=len(screened.kept),
+                rejected=screened.rejected,
+                judged=screened.judged,
+                lesson=snap.lessons[-1] if pending and pending.updates else None,
+                ended=snap.ended,
+            )
+        )
+
+    def _info(self, pending: Pending | None) -> dict[str, Any]:
+        """Flat figures, the same keys at every step, so that vector environments can stack them."""
+        screened = pending.screened if pending else Screened(0, (), {}, {})
+        rejected = {f"rejected/{reason}": screened.rejected.get(reason, 0) for reason in REASONS}
+        judged = {f"judged/{v}": screened.judged.get(v, 0) for v in ("right", "wrong", "unknown")}
+        return {
+            "step": self._need().step,
+            "state": self._need().state,
+            "score": self._standing.selection.score,
+            "offered": screened.offered,
+            "kept": len(screened.kept),
+            **rejected,
+            **judged,
+            "updates": pending.updates if pending else 0,
+            "price": pending.price if pending else 0,
+            "spent": self._purse.spent,
+            "remaining": self._purse.remaining,
+            "grader_errors": self._standing.feedback.grader_errors + self._standing.selection.grader_errors,
+        }

@@ -1,0 +1,226 @@
+"""An episode: a teacher and an environment. What a teacher is given, and the loop between the two."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from dataenv.budget import FORWARD, Purse, price_per_update
+from dataenv.environment import TeachingEnv
+from dataenv.errors import SettingError
+from dataenv.jobs import Exam, Job
+from dataenv.snapshot import Snapshot, StepRecord
+from tasks.records import Example, Problem, stream
+
+ProbeKind = Literal["loss", "accuracy", "entropy"]
+Env = gym.Env[Any, Any]
+
+
+class Transition(NamedTuple):
+    """What a teacher may learn from."""
+
+    observation: Any
+    action: Any
+    reward: float
+    next_observation: Any
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
+class BudgetView:
+    """The purse as a teacher sees it: live, and read only."""
+
+    def __init__(self, purse: Purse, step_price: int) -> None:
+        self._purse, self.step_price = purse, step_price
+
+    @property
+    def total(self) -> int:
+        """Student tokens at the start."""
+        return self._purse.total
+
+    @property
+    def spent(self) -> int:
+        """Student tokens spent so far."""
+        return self._purse.spent
+
+    @property
+    def remaining(self) -> int:
+        """Student tokens left."""
+        return self._purse.remaining
+
+
+class Context:
+    """What a teacher is given at the beginning. It holds no student, and no item of the selection and test splits.
+
+    Attributes:
+        skills: The task's skills, in the order of the arrays.
+        rng: The teacher's own random generator.
+        budget: The live purse; ``step_price`` is what a lesson of ordinary length is likely to cost.
+        lesson_size: Examples that a lesson is expected to hold.
+    """
+
+    def __init__(self, env: TeachingEnv) -> None:
+        self._env = env
+        seed = env.snapshot().seed
+        self.skills = env.task.skills
+        self.rng = stream(seed, "teacher")
+        recipe = env.setting.recipe
+        tokens = [max(1, round(env.nominal_tokens))]
+        self.budget = BudgetView(env.purse, recipe.updates * price_per_update(recipe, tokens, tokens))
+        self.lesson_size = env.setting.lesson_size
+        self._feedback = {p.prompt: p for p in env.setting.exam_items("feedback")}
+        self._draws = 0
+
+    def pool(self) -> Sequence[Example]:
+        """The task's public training examples, the primary skill first in ``skills``.
+
+        Raises:
+            tasks.base.Unsupported: If the task has none.
+        """
+        return self._env.task.pool()
+
+    def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
+        """Fresh examples from the task's own generator.
+
+        Raises:
+            tasks.base.Unsupported: If the task has none.
+        """
+        self._draws += 1
+        rng = stream(self._env.snapshot().seed, "generate", self._draws)
+        return self._env.task.generate(skill, n, rng, difficulty)
+
+    def diagnose(self, error: Mapping[str, str]) -> tuple[str, ...]:
+        """The skills that one of ``observation["errors"]`` shows to be missing, most basic first.
+
+        It stands where STAT asks a language model (arXiv 2510.10023, stage 2), and costs no student compute.
+
+        Raises:
+            KeyError: If the prompt is no feedback problem.
+        """
+        problem: Problem = self._feedback[error["prompt"]]
+        return self._env.task.diagnose(problem, error["response"])
+
+    def probe(self, examples: Sequence[Example], kind: ProbeKind = "loss") -> npt.NDArray[np.float64]:
+        """Look at the student on examples of one's own: one number each, paid by what is asked (1 a token).
+
+        Args:
+            examples: Prompt and gold response of each; they pass the same screen as a lesson.
+            kind: ``loss`` in nats per token; ``accuracy`` 0 or 1, the decoded answer being the response.
+
+        Raises:
+            BudgetSpent: If the purse cannot pay; nothing was charged.
+            SettingError: If an example would not pass the screen, or the kind is unknown.
+        """
+        return probe(self._env, examples, kind)
+
+    def fork(self) -> TeachingEnv:
+        """A branch of this episode: stepping it changes nothing here, and is paid from the same purse."""
+        return fork(self._env, share_purse=True)
+
+
+def fork(env: Env, share_purse: bool = False) -> TeachingEnv:
+    """A copy of an environment at this moment, in a new instance that shares store and executor.
+
+    Args:
+        env: After a reset; wrappers are left behind.
+        share_purse: Whether the branch spends the original's purse (else it starts with a copy).
+    """
+    origin = unwrap(env)
+    snapshot = origin.snapshot()
+    branch = TeachingEnv(origin.level.name, runner=origin.runner, setting=origin.setting, render_mode=origin.render_mode)
+    branch.reset(seed=snapshot.seed, options={"snapshot": snapshot})
+    if share_purse:
+        branch.adopt(origin.purse)
+    return branch
+
+
+def unwrap(env: Env) -> TeachingEnv:
+    """The TeachingEnv inside any wrappers.
+
+    Raises:
+        SettingError: If there is none.
+    """
+    inner = env.unwrapped
+    if not isinstance(inner, TeachingEnv):
+        raise SettingError(f"env is a {type(inner).__name__}; give an environment made with gym.make('dataenv/…')")
+    return inner
+
+
+def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> npt.NDArray[np.float64]:
+    """See ``Context.probe``. A probe is an exam: it trains nothing, and the store knows its answers."""
+    if kind not in ("loss", "accuracy"):
+        raise SettingError(f"kind is {kind!r}; give 'loss' or 'accuracy'")
+    refusals = env.refusals(examples)
+    if refusals:
+        raise SettingError(f"examples: {refusals} would not pass the screen; leave out what it would reject")
+    if not examples:
+        return np.zeros(0)
+    env.purse.pay(FORWARD * sum(env.student.tokens(e) for e in examples), "probes")
+    prompts, golds = tuple(e.prompt for e in examples), tuple(e.response for e in examples)
+    exam = Exam(name="probe", prompts=prompts, golds=golds, decoding=env.setting.decoding)
+    job = Job(student=env.setting.student_spec, parent=env.state, exams=(exam,))
+    answers = env.runner.run(env.anchor(job)).answers["probe"]
+    if kind == "loss":
+        return np.asarray(answers.losses, np.float64)
+    return np.array([r == g for r, g in zip(answers.responses, golds, strict=True)], np.float64)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """An episode that ended.
+
+    Attributes:
+        steps: One record a step; the first is the untaught student's.
+        total_reward: Sum of the rewards.
+        snapshot: Its last moment.
+    """
+
+    steps: tuple[StepRecord, ...]
+    total_reward: float
+    snapshot: Snapshot
+
+
+def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None] | None = None) -> Episode:
+    """Let a teacher teach one episode.
+
+    Args:
+        env: From ``gym.make``, in any wrappers.
+        teacher: An object with ``act(observation, info)`` (and, if it likes, ``begin(context)`` and
+            ``learn(transition)``), or a plain function of the observation.
+        seed: Of the episode: the untaught student, the data, every order, and the teacher's own generator.
+        on_step: Called with each step's record.
+    """
+    inner = unwrap(env)
+    observation, info = env.reset(seed=seed)
+    begin, act, learn = _parts(teacher)
+    begin(Context(inner))
+    if on_step:
+        on_step(inner.history[-1])
+    total, over = 0.0, False
+    while not over:
+        action = act(observation, info)
+        after, reward, terminated, truncated, info = env.step(action)
+        learn(Transition(observation, action, float(reward), after, terminated, truncated, info))
+        observation, total, over = after, total + float(reward), terminated or truncated
+        if on_step:
+            on_step(inner.history[-1])
+    return Episode(tuple(inner.history), total, inner.snapshot())
+
+
+def _parts(teacher: Any) -> tuple[Callable[[Context], Any], Callable[[Any, Any], Any], Callable[[Transition], Any]]:
+    """``begin``, ``act`` and ``learn`` of a teacher; a function is its own ``act``."""
+    if hasattr(teacher, "act"):
+        ignore = lambda _: None  # noqa: E731
+        return getattr(teacher, "begin", ignore), teacher.act, getattr(teacher, "learn", ignore)
+    if not callable(teacher):
+        raise SettingError(f"teacher is a {type(teacher).__name__}; give an object with act(observation, info), or a function")
+    takes = len([p for p in inspect.signature(teacher).parameters.values() if p.default is p.empty])
+    act = teacher if takes >= 2 else lambda observation, info: teacher(observation)
+    return lambda _: None, act, lambda _: None

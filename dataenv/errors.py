@@ -1,0 +1,31 @@
+"""Errors that a user can mend. Each message is one sentence that names the field and the mend."""
+
+from __future__ import annotations
+
+
+class DataenvError(Exception):
+    """The base of all of them; the command line prints the message and exits with 2."""
+
+
+class SettingError(DataenvError, ValueError):
+    """A Setting, a board file or a name is not usable."""
+
+
+class ActionError(DataenvError, ValueError):
+    """An action has the wrong type or shape, or holds NaN; nothing was charged and nothing changed."""
+
+
+class SnapshotError(DataenvError, ValueError):
+    """A snapshot cannot be restored here."""
+
+
+class StoreError(DataenvError, OSError):
+    """The store cannot be read or written; what was committed is kept."""
+
+
+class BudgetSpent(DataenvError):
+    """The purse cannot pay for a probe or a branch; nothing was charged."""
+
+
+class JobFailed(DataenvError, RuntimeError):
+    """A training run ended without a student (diverged, killed too often)."""

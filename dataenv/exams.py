@@ -1,0 +1,114 @@
+"""Exams: which problems a split asks, and what answers to them are worth. Grading never touches the student."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dataenv.jobs import Answers, Exam, Outcome
+from dataenv.levels.base import View
+from dataenv.setting import Setting
+from tasks.records import Split
+
+SHOWN_ERRORS = 20
+"""Mistakes in an observation, per skill."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """An exam that was graded.
+
+    Attributes:
+        flags: One a problem, in exam order: answered rightly or not.
+        correct: Right answers by primary skill, ``(skills,)``.
+        n: Problems by primary skill, ``(skills,)``.
+        grader_errors: Problems on which the *checker* failed; they count as not right, and are shown.
+    """
+
+    flags: tuple[bool, ...]
+    correct: npt.NDArray[np.int64]
+    n: npt.NDArray[np.int64]
+    grader_errors: int
+
+    @property
+    def accuracy(self) -> npt.NDArray[np.float64]:
+        """By skill, in [0, 1]; 0 where a skill has no problem."""
+        return np.asarray(self.correct / np.maximum(self.n, 1), np.float64)
+
+    @property
+    def score(self) -> float:
+        """The mean over the skills that have problems, in [0, 1]; k/n of the split where every skill has equally many."""
+        asked = self.n > 0
+        return float(self.accuracy[asked].mean()) if asked.any() else 0.0
+
+
+def exam_of(setting: Setting, split: Split) -> Exam:
+    """The exam of a split. Only the feedback exam measures losses too."""
+    problems = setting.exam_items(split)
+    golds = tuple(p.answer for p in problems) if split == "feedback" else None
+    return Exam(name=split, prompts=tuple(p.prompt for p in problems), golds=golds, decoding=setting.decoding)
+
+
+def grade(setting: Setting, split: Split, answers: Answers) -> Result:
+    """Grade the answers to a split's exam."""
+    task = setting.built_task
+    row = {skill: i for i, skill in enumerate(task.skills)}
+    correct, n = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
+    flags, failures = [], 0
+    for problem, response in zip(setting.exam_items(split), answers.responses, strict=True):
+        verdict = task.grade(problem, response)
+        flags.append(verdict.correct)
+        failures += verdict.error is not None
+        i = row.get(problem.skills[0])
+        if i is not None:  # a transfer problem may need skills that the catalogue has no row for
+            correct[i] += verdict.correct
+            n[i] += 1
+    return Result(tuple(flags), correct, n, failures)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the student stands after a job: both exams graded, losses ``(skills,)`` and mistakes from feedback."""
+
+    feedback: Result
+    selection: Result
+    loss: npt.NDArray[np.float64]
+    errors: tuple[dict[str, str], ...]
+
+    @classmethod
+    def of(cls, setting: Setting, outcome: Outcome) -> Standing:
+        """Grade the feedback and selection exams of an outcome."""
+        answers = outcome.answers["feedback"]
+        feedback = grade(setting, "feedback", answers)
+        selection = grade(setting, "selection", outcome.answers["selection"])
+        errors = _mistakes(setting, answers, feedback, SHOWN_ERRORS)
+        return cls(feedback, selection, _loss_by_skill(setting, answers), errors)
+
+    def view(self, counts: npt.NDArray[np.int64], budget: float) -> View:
+        """What of it a teacher may see; of the selection split that is the score alone."""
+        return View(self.feedback.accuracy, self.loss, counts, self.selection.score, budget, self.errors)
+
+
+def _mistakes(setting: Setting, answers: Answers, result: Result, cap: int) -> tuple[dict[str, str], ...]:
+    """The feedback problems answered wrongly, the first ``cap`` of each skill: skill, prompt, response, answer."""
+    shown: dict[str, int] = {}
+    out = []
+    for problem, response, right in zip(setting.exam_items("feedback"), answers.responses, result.flags, strict=True):
+        skill = problem.skills[0]
+        if not right and shown.get(skill, 0) < cap:
+            shown[skill] = shown.get(skill, 0) + 1
+            out.append({"skill": skill, "prompt": problem.prompt, "response": response, "answer": problem.answer})
+    return tuple(out)
+
+
+def _loss_by_skill(setting: Setting, answers: Answers) -> npt.NDArray[np.float64]:
+    """Mean feedback loss of each skill, in nats per token; 0 where a skill has no problem."""
+    assert answers.losses is not None, "the feedback exam measures losses"
+    row = {skill: i for i, skill in enumerate(setting.built_task.skills)}
+    total, n = np.zeros(len(row)), np.zeros(len(row))
+    for problem, loss in zip(setting.exam_items("feedback"), answers.losses, strict=True):
+        total[row[problem.skills[0]]] += loss
+        n[row[problem.skills[0]]] += 1
+    return total / np.maximum(n, 1)

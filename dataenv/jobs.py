@@ -1,0 +1,146 @@
+"""Job: train, then respond. The only thing that an executor ever runs.
+
+A job is JSON. Its outcome is JSON too (an ``Outcome``) and at most one blob, the weights, which the worker writes to
+the blobs it was given. Jobs are never nested, and a job says everything that its result depends on.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from dataenv import registry
+from dataenv.blobs import Blobs
+from students.base import Data, Decoding, Recipe, Student, Trained, derive_key, initial_key
+from tasks.records import Example, Record, canonical_json, digest
+
+
+class Spec(Record):
+    """A registered name and its arguments, as JSON."""
+
+    name: str
+    args: dict[str, Any] = {}
+
+
+class Training(Record):
+    """What is trained: the lesson, the sample of earlier examples that is replayed, how, and in which order."""
+
+    lesson: tuple[Example, ...]
+    earlier: tuple[Example, ...] = ()
+    recipe: Recipe
+    seed: int
+
+    @property
+    def data(self) -> Data:
+        """The same, as the student takes it."""
+        return Data(self.lesson, self.earlier)
+
+
+class Exam(Record):
+    """Prompts to answer. With ``golds`` the loss on each gold answer is measured too."""
+
+    name: str
+    prompts: tuple[str, ...]
+    golds: tuple[str, ...] | None = None
+    decoding: Decoding = Decoding()
+    seed: int = 0
+
+    def key(self, state: str) -> str:
+        """The name of this exam's record for a state; the exam's own name plays no part in it."""
+        return digest(["exam", state, self.model_dump(mode="json", exclude={"name"})])
+
+
+class Answers(Record):
+    """What a student answered in one exam, and its losses on the gold answers in nats per token."""
+
+    responses: tuple[str, ...]
+    losses: tuple[float, ...] | None = None
+
+
+class Job(Record):
+    """Train (or not), then sit the exams.
+
+    Attributes:
+        student: Which student.
+        parent: The key of the state to start from.
+        initial: The seed of the untrained state, where the parent is that; else ``None``.
+        blob: Where the parent's weights are (filled in by the runner, and no part of any name).
+        train: What to train, or ``None``.
+        exams: What to answer afterwards.
+    """
+
+    student: Spec
+    parent: str
+    initial: int | None = None
+    blob: str | None = None
+    train: Training | None = None
+    exams: tuple[Exam, ...] = ()
+
+    def key(self) -> str:
+        """The name of the state that the job ends in."""
+        if self.train is None:
+            return self.parent
+        t = self.train
+        return derive_key(student_of(self.student), self.parent, t.data.digest, t.recipe, t.seed)
+
+
+class Outcome(Record):
+    """What a job came to: the state it ended in, its blob, the training report and the answers by exam name."""
+
+    key: str
+    blob: str | None = None
+    trained: Trained | None = None
+    answers: dict[str, Answers] = {}
+
+
+def student_of(spec: Spec) -> Student:
+    """The student of a spec; one instance a process, for students are pure."""
+    return _student(spec.name, canonical_json(spec.args))
+
+
+@lru_cache(maxsize=16)
+def _student(name: str, args: str) -> Student:
+    import json
+
+    student: Student = registry.build("student", name, json.loads(args))
+    return student
+
+
+def from_initial(spec: Spec, seed: int, train: Training | None = None, exams: tuple[Exam, ...] = ()) -> Job:
+    """A job that starts from the untrained student of a seed."""
+    return Job(student=spec, parent=initial_key(student_of(spec), seed), initial=seed, train=train, exams=exams)
+
+
+def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
+    """Run a job in this process.
+
+    Args:
+        job: With ``blob`` filled in, unless it starts from an untrained student.
+        key: ``job.key()``, as the driver computed it.
+        blobs: Where weights are read and written.
+
+    Raises:
+        BlobCorrupt: If the parent's weights are missing or damaged.
+        TrainingDiverged: If the loss is not finite.
+    """
+    student = student_of(job.student)
+    if job.initial is not None:
+        weights = student.initial(job.initial)
+    else:
+        assert job.blob is not None, "the runner fills in the blob of a parent that was trained"
+        weights = blobs.get(job.blob)
+    trained, blob = None, job.blob
+    if job.train is not None:
+        weights, trained = student.fit(weights, job.train.data, job.train.recipe, job.train.seed)
+        blob = blobs.put(weights)
+    answers = {exam.name: _sit(student, weights, exam) for exam in job.exams}
+    return Outcome(key=key, blob=blob, trained=trained, answers=answers)
+
+
+def _sit(student: Student, weights: bytes, exam: Exam) -> Answers:
+    responses = student.answer(weights, exam.prompts, exam.decoding, exam.seed)
+    losses = None
+    if exam.golds is not None:
+        golds = [Example(prompt=p, response=g) for p, g in zip(exam.prompts, exam.golds, strict=True)]
+        losses = tuple(student.losses(weights, golds))
+    return Answers(responses=tuple(responses), losses=losses)

@@ -1,0 +1,53 @@
+"""Open-ended: the action is the examples themselves; the teacher brings its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gymnasium import spaces
+
+from dataenv.errors import ActionError
+from dataenv.levels.base import TEXT, Level, Plan, View, cut, scalar
+from dataenv.spaces import records, unit_box
+from tasks.records import Example
+
+LONGEST = 4096
+"""Longest prompt or response in the action space, in characters. The student's own limit is shorter and is the screen's."""
+
+
+class OpenEnded(Level):
+    """Action: a tuple of ``{"prompt", "response"}``; a list of ``Example`` is taken too; the empty tuple stops.
+
+    Nothing in the observation names a skill: errors of the student, its score, and the budget left.
+    """
+
+    name = "open-ended"
+
+    def __init__(self, skills: tuple[str, ...], lesson_size: int) -> None:
+        super().__init__(skills, lesson_size)
+        self.action_space = records(prompt=LONGEST, response=LONGEST)
+        self.observation_space = spaces.Dict(
+            {
+                "score": unit_box(1),
+                "budget": unit_box(1),
+                "errors": records(prompt=TEXT, response=TEXT, answer=TEXT),
+            }
+        )
+
+    def read(self, action: Any) -> Plan:
+        """See Level. Single bad examples are the screen's to count; only what is no sequence at all is refused."""
+        if isinstance(action, str | bytes | Mapping | Example) or not isinstance(action, Sequence):
+            raise ActionError(
+                f"action is a {type(action).__name__}; give a tuple of {{'prompt': …, 'response': …}} or a list of Example"
+            )
+        return Plan(stop=True) if not action else Plan(offered=action)
+
+    def observe(self, view: View) -> dict[str, Any]:
+        """See Level."""
+        keep = ("prompt", "response", "answer")
+        return {
+            "score": scalar(view.score),
+            "budget": scalar(view.budget),
+            "errors": tuple({name: cut(error[name]) for name in keep} for error in view.errors),
+        }

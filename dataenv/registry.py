@@ -1,0 +1,64 @@
+"""Names of tasks, students and teachers: ``name -> "module:Class"``, so that nothing is imported before it is used.
+
+A new one inside this project is one line here. Other packages register theirs under the entry-point groups
+``dataenv.tasks``, ``dataenv.students`` and ``dataenv.teachers``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from dataenv.errors import SettingError
+
+Kind = Literal["task", "student", "teacher"]
+
+TASKS = {"arithmetic": "tasks.arithmetic:Arithmetic"}
+STUDENTS = {"pocket": "students.pocket:Pocket"}
+TEACHERS = {
+    "random": "teachers.random_mixture:RandomMixture",
+    "stratified": "teachers.stratified:Stratified",
+    "static": "teachers.stratified:Static",
+    "failure": "teachers.failure:Failure",
+    "stat-sel": "teachers.stat_sel:StatSel",
+    "con-sel": "teachers.stat_sel:ConSel",
+    "learning-progress": "teachers.progress:LearningProgress",
+    "frontier": "teachers.frontier:Frontier",
+}
+_BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
+
+
+def names(kind: Kind) -> dict[str, str]:
+    """Every registered name of a kind and where its class is; built-in names win over entry points."""
+    outside = {point.name: point.value for point in entry_points(group=f"dataenv.{kind}s")}
+    return dict(sorted((outside | _BUILT_IN[kind]).items()))
+
+
+def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
+    """Make a task, student or teacher by name.
+
+    Raises:
+        SettingError: If the name is unknown (with the nearest one that exists) or the arguments do not fit.
+    """
+    known = names(kind)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
+        raise SettingError(f"{kind} {name!r} is not registered; {hint}")
+    module, _, attribute = known[name].partition(":")
+    try:
+        factory = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SettingError(f"{kind} {name!r} is registered as {known[name]!r}, which cannot be loaded: {error}") from error
+    try:
+        inspect.signature(factory).bind(**(args or {}))
+    except TypeError as error:
+        raise SettingError(f"{kind}_args of {kind} {name!r} do not fit: {error}") from error
+    try:
+        return factory(**(args or {}))
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {error}") from error

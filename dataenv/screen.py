@@ -1,0 +1,95 @@
+"""Screen: what every example passes before it is trained. Nothing is dropped without being counted by its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from students.base import Student
+from tasks.base import Task
+from tasks.records import Example
+
+REASONS = ("form", "length", "alphabet", "duplicate", "leak", "wrong", "size", "budget")
+"""Why an example is rejected, in the order in which the screen asks:
+
+form: not a record of two non-empty texts; length, alphabet: the student cannot read it; duplicate: twice in one lesson;
+leak: asks what a sealed problem asks; wrong: the task's judge says so (only under ``verify``); size: beyond the longest
+lesson allowed; budget: beyond the cap on examples.
+"""
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What came through, and the counts: ``offered == len(kept) + sum(rejected.values())``.
+
+    ``judged`` counts the kept examples by the judge's verdict: right, wrong, unknown.
+    """
+
+    offered: int
+    kept: tuple[Example, ...]
+    rejected: dict[str, int]
+    judged: dict[str, int]
+
+
+def screen(
+    offered: Iterable[Any], task: Task, student: Student, *, verify: bool, largest: int, allowed: int | None
+) -> Screened:
+    """Pass a lesson through the screen.
+
+    Args:
+        offered: Examples, or whatever a teacher gave in their place; a bad one is counted and never raises.
+        task: Says what is sealed, and what is right.
+        student: Says what it can read.
+        verify: Whether wrong examples are rejected or only counted.
+        largest: Longest lesson.
+        allowed: How many more examples the budget allows; ``None`` for no cap.
+    """
+    kept: list[Example] = []
+    rejected: Counter[str] = Counter()
+    judged: Counter[str] = Counter()
+    seen: set[tuple[str, str]] = set()
+    offers = 0
+    for offer in offered:
+        offers += 1
+        example = as_example(offer)
+        reason = "form" if example is None else _reason(example, task, student, seen)
+        if example is None or reason is not None:
+            rejected[reason or "form"] += 1
+            continue
+        verdict = task.judge(example)
+        if verify and verdict is False:
+            rejected["wrong"] += 1
+        elif len(kept) >= largest:
+            rejected["size"] += 1
+        elif allowed is not None and len(kept) >= allowed:
+            rejected["budget"] += 1
+        else:
+            seen.add((example.prompt, example.response))
+            judged[{True: "right", False: "wrong", None: "unknown"}[verdict]] += 1
+            kept.append(example)
+    return Screened(offers, tuple(kept), dict(sorted(rejected.items())), dict(sorted(judged.items())))
+
+
+def as_example(offer: Any) -> Example | None:
+    """An Example from an Example or a mapping with ``prompt`` and ``response``; ``None`` where it is neither."""
+    if isinstance(offer, Mapping):
+        try:
+            offer = Example.model_validate(dict(offer))
+        except (ValidationError, TypeError):
+            return None
+    if not isinstance(offer, Example) or not offer.prompt or not offer.response:
+        return None
+    return offer
+
+
+def _reason(example: Example, task: Task, student: Student, seen: set[tuple[str, str]]) -> str | None:
+    refused = student.refuse(example)
+    if refused is not None:
+        return refused
+    if (example.prompt, example.response) in seen:
+        return "duplicate"
+    return "leak" if task.identity(example.prompt) in task.sealed else None

@@ -1,0 +1,157 @@
+"""Setting: task x student x recipe x engine x verification x budget. Teachers are compared within one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from dataenv import registry
+from dataenv.budget import Budget
+from dataenv.errors import SettingError
+from dataenv.jobs import Spec, Training
+from students.base import Decoding, Recipe
+from tasks.base import Task
+from tasks.records import SPLITS, Problem, Record, Split, digest, stream
+
+
+class WarmStart(Record):
+    """How the untaught student of a seed is made from a fresh one, on the task's ``prior``.
+
+    Attributes:
+        examples: How many prior examples; 0 for no warm start.
+        recipe: How they are trained.
+    """
+
+    examples: Annotated[int, Field(ge=0)] = 20_000
+    recipe: Recipe = Recipe(updates=600, rate=3e-3)
+
+
+class Items(Record):
+    """Problems per skill in each exam (all of them where a split has fewer). ``transfer`` counts the whole split."""
+
+    feedback: Annotated[int, Field(ge=1)] = 50
+    selection: Annotated[int, Field(ge=1)] = 100
+    test: Annotated[int, Field(ge=1)] = 300
+    transfer: Annotated[int, Field(ge=0)] = 300
+
+
+class Setting(Record):
+    """Everything that teachers in one comparison share. Plain JSON; unknown fields are refused.
+
+    Attributes:
+        task: A registered task, with ``task_args``.
+        student: A registered student, with ``student_args``.
+        warm_start: How the untaught student is made.
+        recipe: How a lesson is trained.
+        engine: ``procedural`` makes fresh examples; ``pool`` draws the task's fixed ones without replacement.
+        verify: Whether examples that the task's judge finds wrong are rejected (else only counted).
+        budget: The purse and the cap on examples.
+        lesson_size: Examples that a skill-list lesson holds; an open-ended one may hold twice as many.
+        items: Exam sizes.
+        decoding: How the student answers in exams.
+        mastery: Selection accuracy, in [0, 1], at which the episode terminates.
+        warm_starts: How many untaught students ``reset()`` without a seed chooses from.
+    """
+
+    task: str = "arithmetic"
+    task_args: dict[str, Any] = {}
+    student: str = "pocket"
+    student_args: dict[str, Any] = {}
+    warm_start: WarmStart = WarmStart()
+    recipe: Recipe = Recipe()
+    engine: Literal["procedural", "pool"] = "procedural"
+    verify: bool = False
+    budget: Budget = Budget(student_tokens=1_000_000)
+    lesson_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
+    items: Items = Items()
+    decoding: Decoding = Decoding(max_tokens=16)
+    mastery: Annotated[float, Field(gt=0, le=1)] = 0.99
+    warm_starts: Annotated[int, Field(ge=1)] = 8
+
+    @cached_property
+    def built_task(self) -> Task:
+        """The task itself."""
+        task: Task = registry.build("task", self.task, self.task_args)
+        return task
+
+    @property
+    def student_spec(self) -> Spec:
+        """The student, as a job names it."""
+        return Spec(name=self.student, args=self.student_args)
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the Setting."""
+        return digest(self.model_dump(mode="json"))
+
+    def warm_training(self, seed: int) -> Training | None:
+        """How the untaught student of a seed is made; ``None`` where it comes trained. Drawn once, then kept."""
+        if seed not in self._warm:
+            start = self.warm_start
+            lesson = tuple(self.built_task.prior(start.examples, stream(seed, "prior"))) if start.examples else ()
+            self._warm[seed] = Training(lesson=lesson, recipe=start.recipe, seed=seed) if lesson else None
+        return self._warm[seed]
+
+    @cached_property
+    def _warm(self) -> dict[int, Training | None]:
+        return {}
+
+    def exam_items(self, split: Split) -> tuple[Problem, ...]:
+        """The problems of one exam, always the same: the first ``items`` of each skill of the split."""
+        return self._exams[split]
+
+    @cached_property
+    def _exams(self) -> dict[Split, tuple[Problem, ...]]:
+        return {split: self._choose(split) for split in SPLITS}
+
+    def _choose(self, split: Split) -> tuple[Problem, ...]:
+        wanted = getattr(self.items, split)
+        problems = self.built_task.split(split)
+        if split == "transfer":
+            return tuple(problems[:wanted])
+        by_skill: dict[str, list[Problem]] = {skill: [] for skill in self.built_task.skills}
+        for problem in problems:
+            if len(by_skill[problem.skills[0]]) < wanted:
+                by_skill[problem.skills[0]].append(problem)
+        return tuple(p for rows in by_skill.values() for p in rows)
+
+
+def make_setting(fields: Mapping[str, Any], where: str = "Setting") -> Setting:
+    """A Setting from plain values.
+
+    Raises:
+        SettingError: With every wrong field by name and what it should be.
+    """
+    try:
+        return Setting.model_validate(dict(fields))
+    except ValidationError as error:
+        raise SettingError(f"{where}: {explain(error, Setting)}") from None
+
+
+def explain(error: ValidationError, model: type[Record]) -> str:
+    """A validation error as one sentence: the fields, what is wrong, the nearest name for one that does not exist."""
+    parts = []
+    for item in error.errors(include_url=False, include_context=False):
+        path = ".".join(map(str, item["loc"]))
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(str(item["loc"][-1]), _fields(model), n=1)
+            parts.append(f"{path} is no field" + (f"; did you mean {near[0]}?" if near else "; remove it"))
+        else:
+            got = repr(item["input"])
+            parts.append(f"{path} is {got[:60]}; {item['msg'][0].lower()}{item['msg'][1:]}")
+    return "; ".join(parts)
+
+
+def _fields(model: type[Record]) -> list[str]:
+    """Field names of a model and of the models inside it."""
+    out = []
+    for name, field in model.model_fields.items():
+        out.append(name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Record):
+            out.extend(_fields(field.annotation))
+    return out
+
