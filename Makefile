@@ -10,8 +10,8 @@ JOBS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Errors are shown, the rest is in the log.
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --log $(VENV)/pip.log --constraint constraints.txt
+# -qq: errors alone are shown.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PINS := pyproject.toml constraints.txt
 
 # One thread per process: it is what makes runs comparable bit for bit, and faster than more for students this small.
