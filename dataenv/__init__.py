@@ -13,43 +13,59 @@ if TYPE_CHECKING:
     from dataenv.checks import check_student, check_task, check_teacher
     from dataenv.environment import TeachingEnv
     from dataenv.episode import Context, Episode, Transition, fork, run
-    from dataenv.errors import ActionError, BudgetSpent, DataenvError, JobFailed, SettingError, SnapshotError, StoreError
+    from dataenv.errors import (
+        ActionError,
+        BudgetSpent,
+        DataenvError,
+        JobFailed,
+        SettingError,
+        SnapshotError,
+        StoreError,
+    )
     from dataenv.setting import Setting
     from dataenv.snapshot import Snapshot
     from tasks.records import Example, Grade, Problem
 
 _house.check()
 
-_LAZY = {
-    "check_student": "dataenv.checks",
-    "check_task": "dataenv.checks",
-    "check_teacher": "dataenv.checks",
-    "TeachingEnv": "dataenv.environment",
-    "Context": "dataenv.episode",
-    "Episode": "dataenv.episode",
-    "Transition": "dataenv.episode",
-    "fork": "dataenv.episode",
-    "run": "dataenv.episode",
-    "ActionError": "dataenv.errors",
-    "BudgetSpent": "dataenv.errors",
-    "DataenvError": "dataenv.errors",
-    "JobFailed": "dataenv.errors",
-    "SettingError": "dataenv.errors",
-    "SnapshotError": "dataenv.errors",
-    "StoreError": "dataenv.errors",
-    "Setting": "dataenv.setting",
-    "Snapshot": "dataenv.snapshot",
-    "Example": "tasks.records",
-    "Grade": "tasks.records",
-    "Problem": "tasks.records",
+__all__ = [
+    "ActionError",
+    "BudgetSpent",
+    "Context",
+    "DataenvError",
+    "Episode",
+    "Example",
+    "Grade",
+    "JobFailed",
+    "Problem",
+    "Setting",
+    "SettingError",
+    "Snapshot",
+    "SnapshotError",
+    "StoreError",
+    "TeachingEnv",
+    "Transition",
+    "__version__",
+    "check_student",
+    "check_task",
+    "check_teacher",
+    "fork",
+    "run",
+]
+_MODULES = {
+    "dataenv.checks": "check_student check_task check_teacher",
+    "dataenv.environment": "TeachingEnv",
+    "dataenv.episode": "Context Episode Transition fork run",
+    "dataenv.errors": "ActionError BudgetSpent DataenvError JobFailed SettingError SnapshotError StoreError",
+    "dataenv.setting": "Setting",
+    "dataenv.snapshot": "Snapshot",
+    "tasks.records": "Example Grade Problem",
 }
-__all__ = sorted([*_LAZY, "__version__"])  # noqa: PLE0605
+_LAZY = {name: module for module, listed in _MODULES.items() for name in listed.split()}
 __version__ = "0.1.0"
 
 for _id, _level in (("OpenEnded", "open-ended"), ("SkillList", "skill-list")):
-    gymnasium.register(
-        id=f"dataenv/{_id}-v0", entry_point="dataenv.environment:TeachingEnv", kwargs={"level": _level}
-    )
+    gymnasium.register(id=f"dataenv/{_id}-v0", entry_point="dataenv.environment:TeachingEnv", kwargs={"level": _level})
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -17,7 +17,6 @@ from students.base import Recipe
 from tasks.records import Record
 
 FORWARD, FORWARD_BACKWARD = 1, 3
-Use = Literal["training", "probes"]
 
 
 class Budget(Record):
@@ -43,7 +42,7 @@ class Purse:
 
     def __init__(self, total: int, training: int = 0, probes: int = 0) -> None:
         self.total = total
-        self.uses: dict[Use, int] = {"training": training, "probes": probes}
+        self.uses: dict[str, int] = {"training": training, "probes": probes}
         self._lock = threading.Lock()
 
     @property
@@ -56,8 +55,8 @@ class Purse:
         """Student tokens left; never negative."""
         return self.total - self.spent
 
-    def pay(self, price: int, use: Use) -> None:
-        """Take ``price`` out of the purse.
+    def pay(self, price: int, use: str) -> None:
+        """Take ``price`` out of the purse for ``use`` (``training`` or ``probes``).
 
         Raises:
             BudgetSpent: If it does not hold that much; then nothing is taken.
@@ -67,7 +66,9 @@ class Purse:
             raise ValueError(f"price is {price}; a price is never negative")
         with self._lock:
             if price > self.remaining:
-                raise BudgetSpent(f"the purse holds {self.remaining} student tokens and {price} were asked; stop or ask less")
+                raise BudgetSpent(
+                    f"the purse holds {self.remaining} student tokens and {price} were asked; stop or ask less"
+                )
             self.uses[use] += price
 
 

@@ -1,7 +1,7 @@
 """TeachingEnv: a Gymnasium environment whose step fine-tunes a student.
 
-A step reads in one sitting: read the action, make the lesson, screen it, charge it, train and examine (one Job), reward,
-observe. It is split once, ``begin(action) -> Job | None`` and ``end(outcome)``, so that many environments can begin,
+A step reads in one sitting: read the action, make the lesson, screen it, charge it, train and examine (one Job),
+reward, observe. It is split once, ``begin(action) -> Job | None`` and ``end(outcome)``, so that many environments can begin,
 their jobs run side by side, and all of them end; ``reset`` is split in the same way.
 """
 
@@ -65,7 +65,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
         StoreError: If the store cannot be used.
     """
 
-    metadata = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata = {  # noqa: RUF012 (Gymnasium declares it so)
+        "render_modes": ["ansi"],
+        "render_fps": 1,
+    }
 
     def __init__(
         self,
@@ -193,7 +196,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             raise DataenvError("no step has begun; call begin(action) before end(outcome)")
         self._pending = None
         before = self._standing.selection.score
-        update: dict[str, Any] = {"step": snap.step + 1, **self._purse.uses}
+        update: dict[str, Any] = {"step": snap.step + 1} | dict(self._purse.uses)
         if outcome is not None:
             self._lessons.append(pending.screened.kept)
             lesson = self.runner.store.put_lesson(pending.screened.kept)
@@ -216,7 +219,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         """
         if self._pending is not None:
             raise DataenvError("a step has begun and not ended; call end(outcome) before snapshot()")
-        return self._need().model_copy(update=dict(self._purse.uses))
+        return self._need().model_copy(update={**self._purse.uses})
 
     @property
     def purse(self) -> Purse:
@@ -234,7 +237,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         items = self.setting.exam_items("feedback")
         return sum(self.student.tokens(Example(prompt=p.prompt, response=p.answer)) for p in items) / len(items)
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """The episode so far as text, or ``None`` without a render mode."""
         return ansi(self.task.skills, self.history, self._purse) if self.render_mode == "ansi" else None
 
@@ -253,9 +256,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def refusals(self, examples: Sequence[Example]) -> dict[str, int]:
         """What the screen would reject, by reason."""
-        return screen(
-            examples, self.task, self.student, verify=False, largest=len(examples), allowed=None
-        ).rejected
+        return screen(examples, self.task, self.student, verify=False, largest=len(examples), allowed=None).rejected
 
     def _need(self) -> Snapshot:
         if self._snapshot is None:
@@ -277,9 +278,13 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def _check(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.setting != self.setting.digest:
-            raise SnapshotError("snapshot.setting differs from this environment's; make the environment with equal arguments")
+            raise SnapshotError(
+                "snapshot.setting differs from this environment's; make the environment with equal arguments"
+            )
         if snapshot.level != self.level.name:
-            raise SnapshotError(f"snapshot.level is {snapshot.level!r} and this environment's is {self.level.name!r}; make one of that level")
+            raise SnapshotError(
+                f"snapshot.level is {snapshot.level!r} and this one's is {self.level.name!r}; make one of that level"
+            )
         return snapshot
 
     def _make(self, plan: Plan) -> tuple[Any, dict[str, int]]:

@@ -134,7 +134,9 @@ def fork(env: Env, share_purse: bool = False) -> TeachingEnv:
     """
     origin = unwrap(env)
     snapshot = origin.snapshot()
-    branch = TeachingEnv(origin.level.name, runner=origin.runner, setting=origin.setting, render_mode=origin.render_mode)
+    branch = TeachingEnv(
+        origin.level.name, runner=origin.runner, setting=origin.setting, render_mode=origin.render_mode
+    )
     branch.reset(seed=snapshot.seed, options={"snapshot": snapshot})
     if share_purse:
         branch.adopt(origin.purse)
@@ -220,7 +222,9 @@ def _parts(teacher: Any) -> tuple[Callable[[Context], Any], Callable[[Any, Any],
         ignore = lambda _: None  # noqa: E731
         return getattr(teacher, "begin", ignore), teacher.act, getattr(teacher, "learn", ignore)
     if not callable(teacher):
-        raise SettingError(f"teacher is a {type(teacher).__name__}; give an object with act(observation, info), or a function")
+        raise SettingError(
+            f"teacher is a {type(teacher).__name__}; give an object with act(observation, info), or a function"
+        )
     takes = len([p for p in inspect.signature(teacher).parameters.values() if p.default is p.empty])
     act = teacher if takes >= 2 else lambda observation, info: teacher(observation)
     return lambda _: None, act, lambda _: None

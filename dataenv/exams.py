@@ -39,7 +39,7 @@ class Result:
 
     @property
     def score(self) -> float:
-        """The mean over the skills that have problems, in [0, 1]; k/n of the split where every skill has equally many."""
+        """The mean over the skills that have problems, in [0, 1]; it is k/n where every skill has equally many."""
         asked = self.n > 0
         return float(self.accuracy[asked].mean()) if asked.any() else 0.0
 

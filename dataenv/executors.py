@@ -60,7 +60,9 @@ class Processes:
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""
         if not isinstance(blobs, DiskBlobs):
-            raise SettingError("executor 'processes' shares weights through a store on disk; give store= or DATAENV_STORE")
+            raise SettingError(
+                "executor 'processes' shares weights through a store on disk; give store= or DATAENV_STORE"
+            )
         work = (job.model_dump_json(), key, str(blobs.root))
         try:
             raw = self._open().submit(_work, *work)
@@ -92,7 +94,7 @@ def _start_worker() -> None:
 
 
 def _work(job: str, key: str, root: str) -> tuple[str, str]:
-    """Run a job in a worker; a corrupt blob comes back as its name, for exceptions with arguments do not travel well."""
+    """Run a job in a worker; a corrupt blob comes back as its name, for exceptions do not travel well."""
     try:
         return "outcome", execute(Job.model_validate_json(job), key, DiskBlobs(Path(root))).model_dump_json()
     except BlobCorrupt as error:

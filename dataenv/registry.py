@@ -53,7 +53,9 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
     try:
         factory = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise SettingError(f"{kind} {name!r} is registered as {known[name]!r}, which cannot be loaded: {error}") from error
+        raise SettingError(
+            f"{kind} {name!r} is registered as {known[name]!r}, which cannot be loaded: {error}"
+        ) from error
     try:
         inspect.signature(factory).bind(**(args or {}))
     except TypeError as error:

@@ -95,14 +95,18 @@ class Runner:
             try:
                 return future.result()
             except BlobCorrupt as error:
-                log.warning("weights %s of state %s are missing or damaged; rebuilding them", error.name[:12], job.parent[:12])
+                log.warning(
+                    "weights %s of state %s are missing or damaged; rebuilding them", error.name[:12], job.parent[:12]
+                )
                 self.store.blobs.drop(error.name)
             except BrokenProcessPool as error:
                 log.warning("a worker was lost (attempt %d of %d): %s", attempt + 1, ATTEMPTS, error)
             except TrainingDiverged as error:
                 raise JobFailed(f"training diverged: {error}") from error
             except OSError as error:
-                raise StoreError(f"store {self.store.path or 'in memory'} cannot be written ({error}); free space") from error
+                raise StoreError(
+                    f"store {self.store.path or 'in memory'} cannot be written ({error}); free space"
+                ) from error
             finally:
                 if mine:
                     with self._lock:
@@ -124,7 +128,7 @@ class Runner:
 
     def _commit(self, job: Job, fresh: Outcome) -> Any:
         """Write the row of a new state, its derivation with it: that is what it is rebuilt from."""
-        assert fresh.trained is not None and fresh.blob is not None
+        assert fresh.trained is not None
         derivation = job.model_dump(mode="json", exclude={"exams", "blob"})
         row = {"blob": fresh.blob, "trained": fresh.trained.model_dump(mode="json"), "job": derivation}
         return self.store.put("states", fresh.key, row)
@@ -133,7 +137,9 @@ class Runner:
         """The blob of a trained state, rebuilt if it is not there."""
         row = self.store.get("states", key)
         if row is None:
-            raise StoreError(f"state {key[:12]} is not in store {self.store.path or 'in memory'}; open the store that made it")
+            raise StoreError(
+                f"state {key[:12]} is not in store {self.store.path or 'in memory'}; open the store that made it"
+            )
         if not self.store.blobs.has(row["blob"]):
             self._rebuild(key)
         return str(row["blob"])

@@ -154,4 +154,3 @@ def _fields(model: type[Record]) -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, Record):
             out.extend(_fields(field.annotation))
     return out
-

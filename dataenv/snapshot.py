@@ -60,7 +60,9 @@ class Snapshot(Record):
         try:
             return cls.model_validate(json.loads(given) if isinstance(given, str | bytes) else given)
         except (ValidationError, ValueError, TypeError) as error:
-            raise SnapshotError(f"options['snapshot'] is no snapshot; give env.snapshot() or its JSON ({error})") from None
+            raise SnapshotError(
+                f"options['snapshot'] is no snapshot; give env.snapshot() or its JSON ({error})"
+            ) from None
 
 
 class Tally(Record):

@@ -46,14 +46,14 @@ def _flatten_space(space: Unicode) -> spaces.Box:
     return spaces.Box(-1, 0x10FFFF, (space.max_length,), np.int32)
 
 
-@flatten.register(Unicode)
+@flatten.register(Unicode)  # type: ignore[misc]
 def _flatten(space: Unicode, x: str) -> np.ndarray[Any, np.dtype[np.int32]]:
     out = np.full(space.max_length, -1, np.int32)
     out[: len(x)] = [ord(c) for c in x]
     return out
 
 
-@unflatten.register(Unicode)
+@unflatten.register(Unicode)  # type: ignore[misc]
 def _unflatten(space: Unicode, x: np.ndarray[Any, np.dtype[np.int32]]) -> str:
     return "".join(chr(c) for c in x if c >= 0)
 

@@ -56,7 +56,9 @@ class Store:
         if found not in (0, SCHEMA):
             raise StoreError(f"store {where} has schema {found} and this release reads {SCHEMA}; give another --store")
         for table in _TABLES:
-            rows.execute(f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, body BLOB NOT NULL, sha TEXT NOT NULL)")
+            rows.execute(
+                f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, body BLOB NOT NULL, sha TEXT NOT NULL)"
+            )
         rows.execute(f"PRAGMA user_version={SCHEMA}")
         return rows
 
@@ -89,17 +91,18 @@ class Store:
 
     def put(self, table: str, key: str, record: Any) -> Any:
         """Commit a record; returns the committed one, which is an earlier one where there was one."""
-        body = zlib.compress(canonical_json(record).encode("utf-8", "surrogatepass"), 6)
+        body = zlib.compress(canonical_json(record).encode("utf-8", "surrogatepass"), 1)
         sha = hashlib.sha256(body).hexdigest()
+        insert = f"INSERT OR IGNORE INTO {table} VALUES (?,?,?)"
         with self._lock:
-            self._guard(lambda: self._rows.execute(f"INSERT OR IGNORE INTO {table} VALUES (?,?,?)", (key, body, sha)))
-            return self.get(table, key)
+            fresh = self._guard(lambda: self._rows.execute(insert, (key, body, sha)).rowcount)
+            return record if fresh else self.get(table, key)
 
     def put_lesson(self, examples: Iterable[Example]) -> str:
         """Keep a lesson; returns its digest."""
         examples = tuple(examples)
         name = digest_examples(examples)
-        self.put("lessons", name, [e.model_dump(mode="json") for e in examples])
+        self.put("lessons", name, [[e.prompt, e.response, list(e.skills), e.kind, e.origin] for e in examples])
         return name
 
     def lesson(self, name: str) -> tuple[Example, ...]:
@@ -110,8 +113,11 @@ class Store:
         """
         found = self.get("lessons", name)
         if found is None:
-            raise StoreError(f"lesson {name[:12]} is not in store {self.path or 'in memory'}; open the store that made it")
-        return tuple(Example.model_validate(e) for e in found)
+            raise StoreError(
+                f"lesson {name[:12]} is not in store {self.path or 'in memory'}; open the store that made it"
+            )
+        fields = ("prompt", "response", "skills", "kind", "origin")
+        return tuple(Example.model_validate(dict(zip(fields, e, strict=True))) for e in found)
 
     def count(self, table: str) -> int:
         """How many rows a table has."""

@@ -1,0 +1,1 @@
+"""Students: trainable models, pure. One file a student."""

@@ -32,10 +32,10 @@ ADAM_BETAS = (0.9, 0.95)
 
 
 class Encoded:
-    """Examples as token arrays: ``ids`` (n, longest) padded, ``targets`` the same with everything but responses ignored."""
+    """Examples as token arrays ``(n, longest)``: ``ids`` padded, ``targets`` with everything but responses ignored."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
-        rows = [_encode(e.prompt + e.response) + [EOS] for e in examples]
+        rows = [[*_encode(e.prompt + e.response), EOS] for e in examples]
         self.lengths = np.array([len(row) for row in rows], dtype=np.int64)
         self.ids = np.full((len(rows), int(self.lengths.max(initial=1))), PAD, dtype=np.int64)
         self.targets = np.full_like(self.ids, IGNORE)
@@ -75,9 +75,7 @@ class Pocket(Student):
 
     name = "pocket"
 
-    def __init__(
-        self, width: int = 64, layers: int = 2, heads: int = 4, context: int = 64, threads: int = 1
-    ) -> None:
+    def __init__(self, width: int = 64, layers: int = 2, heads: int = 4, context: int = 64, threads: int = 1) -> None:
         super().__init__(width=width, layers=layers, heads=heads, context=context, threads=threads)
         if width % (2 * heads):
             raise ValueError(f"student_args.width is {width}; it must be a multiple of twice heads ({2 * heads})")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 Split = Literal["feedback", "selection", "test", "transfer"]
 SPLITS: tuple[Split, ...] = ("feedback", "selection", "test", "transfer")
-"""Sealed splits. The teacher sees *feedback* responses; *selection* is behind the reward; *test* and *transfer* are the board's."""
+"""Sealed splits. Teachers see *feedback* responses; *selection* is behind the reward; the rest is the board's."""
 
 
 class Record(BaseModel):

@@ -13,7 +13,7 @@ from dataenv.spaces import records, unit_box
 from tasks.records import Example
 
 LONGEST = 4096
-"""Longest prompt or response in the action space, in characters. The student's own limit is shorter and is the screen's."""
+"""Longest prompt or response in the action space, in characters. The screen keeps to the student's own limit."""
 
 
 class OpenEnded(Level):
@@ -36,7 +36,7 @@ class OpenEnded(Level):
         )
 
     def read(self, action: Any) -> Plan:
-        """See Level. Single bad examples are the screen's to count; only what is no sequence at all is refused."""
+        """See Level. Bad examples are the screen's to count; only what is no sequence is refused."""
         if isinstance(action, str | bytes | Mapping | Example) or not isinstance(action, Sequence):
             raise ActionError(
                 f"action is a {type(action).__name__}; give a tuple of {{'prompt': …, 'response': …}} or a list of Example"

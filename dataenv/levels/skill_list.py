@@ -13,7 +13,7 @@ from dataenv.spaces import records, unit_box
 
 
 class SkillList(Level):
-    """Action ``Box(0, 1, (k,))``, normalised to a mixture; all zeros stop. Observation: per-skill figures and errors."""
+    """Action ``Box(0, 1, (k,))``, normalised; all zeros stop. Observation: per-skill figures and errors."""
 
     name = "skill-list"
 
@@ -38,7 +38,9 @@ class SkillList(Level):
         try:
             weights = np.asarray(action, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ActionError(f"action is a {type(action).__name__}; give {k} numbers from 0 to 1, one a skill") from None
+            raise ActionError(
+                f"action is a {type(action).__name__}; give {k} numbers from 0 to 1, one a skill"
+            ) from None
         if weights.shape != (k,):
             raise ActionError(f"action has shape {weights.shape}; give shape ({k},), one number from 0 to 1 a skill")
         for i, weight in enumerate(weights):

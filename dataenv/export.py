@@ -1,0 +1,54 @@
+"""Export: a run's data and student in the forms that other tools read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from dataenv.errors import SettingError
+from dataenv.jobs import student_of
+from dataenv.leaderboard.rows import Row
+from dataenv.runner import Runner
+from dataenv.setting import make_setting
+
+
+def export_run(row_path: Path, folder: Path, runner: Runner) -> int:
+    """Write ``data.jsonl`` (one kept example a line, in the order taught) and ``student/`` (for ``from_pretrained``).
+
+    Args:
+        row_path: A row of a board.
+        folder: Made if need be; its files are replaced.
+        runner: Over the store that the board was played with; the student is rebuilt from it if need be.
+
+    Returns:
+        How many examples were written.
+
+    Raises:
+        SettingError: If the row cannot be read.
+        StoreError: If the store does not know the run.
+    """
+    try:
+        row = Row.model_validate_json(row_path.read_bytes())
+    except OSError as error:
+        raise SettingError(f"run {row_path} cannot be read ({error}); give a row such as runs/quick/rows/…json") from None
+    except ValidationError as error:
+        raise SettingError(f"run {row_path} is no row of a board ({error.error_count()} fields are wrong)") from None
+    if row.failed:
+        raise SettingError(f"run {row_path} failed ({row.error}); there is nothing to export")
+    setting = make_setting(row.setting, f"setting of {row_path}")
+    taught = [step for step in row.steps[: row.selected + 1] if step.lesson]
+    folder.mkdir(parents=True, exist_ok=True)
+    n = 0
+    with (folder / "data.jsonl").open("w", encoding="utf-8") as file:
+        for step in taught:
+            for example in runner.store.lesson(str(step.lesson)):
+                line = {"step": step.step, **example.model_dump(mode="json")}
+                file.write(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n")
+                n += 1
+    student = student_of(setting.student_spec)
+    state = row.steps[row.selected].state
+    weights = runner.weights(state) if setting.warm_start.examples or taught else student.initial(row.seed)
+    student.export(weights, folder / "student")
+    return n

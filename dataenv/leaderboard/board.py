@@ -1,0 +1,301 @@
+"""A board: every teacher on every seed, the references beside them, one row a run.
+
+Episodes live here, in threads of the driver; their jobs run on the executor. Resuming is running again: what the store
+knows is not computed, and equal rows have equal bytes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dataenv import registry
+from dataenv.environment import TeachingEnv
+from dataenv.episode import Episode, run
+from dataenv.errors import DataenvError, JobFailed
+from dataenv.exams import Standing, exam_of, grade
+from dataenv.jobs import Answers, Job
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.references import FormatOnly, Joint, Nothing
+from dataenv.leaderboard.rows import Row
+from dataenv.runner import Runner
+from dataenv.setting import Setting
+from dataenv.snapshot import StepRecord
+
+SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
+VERSIONS = ("dataenv", "torch", "transformers", "gymnasium", "numpy")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a board: who teaches, with which arguments, at which level, on which seed, within what."""
+
+    label: str
+    role: str
+    make: Callable[[], Any]
+    args: dict[str, Any]
+    level: str
+    seed: int
+    setting: Setting
+
+
+@dataclass
+class Watch:
+    """Who is told of progress. The defaults tell nobody.
+
+    Attributes:
+        begin: Called once with the number of student tokens that the board may spend.
+        step: Called with label, seed and record after each step, from any thread.
+        done: Called with label, seed and the student tokens the cell was given, when a run has ended.
+    """
+
+    begin: Callable[[int], None] = field(default=lambda tokens: None)
+    step: Callable[[str, int, StepRecord], None] = field(default=lambda label, seed, record: None)
+    done: Callable[[str, int, int], None] = field(default=lambda label, seed, tokens: None)
+
+
+def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None) -> list[Row]:
+    """Play a board and write one row a run under ``folder/rows``.
+
+    Args:
+        board: What is compared.
+        runner: Store and executor.
+        folder: Of this board's results; made if need be.
+        watch: Told of progress.
+
+    Raises:
+        DataenvError: If a setting, a name or the store is at fault. A run whose training diverged is a row, not an error.
+    """
+    watch = watch or Watch()
+    cells = [cell for entry in board.teachers for cell in _teacher_cells(board, entry.shown, entry.name, entry.args)]
+    cells += [cell for name in board.references if name != "static-best" for cell in _reference_cells(board, name)]
+    search = _search_cells(board) if "static-best" in board.references else []
+    purses = [c.setting.budget.student_tokens for c in (*cells, *search)]
+    extra = len(board.seeds) * board.setting.budget.student_tokens if search else 0
+    watch.begin(sum(purses) + extra)
+    scores = _each(search, runner, watch, lambda cell: _selection(cell, runner, watch))
+    if search:
+        best = _best_mixture(board, search, scores)
+        cells += _teacher_cells(board, "static-best", "static", {"weights": board.mixtures.weights[best]}, "reference")
+    source = _source()
+    rows = _each(cells, runner, watch, lambda cell: _row(board, cell, runner, watch, source))
+    (folder / "rows").mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        (folder / "rows" / f"{row.teacher}--{row.seed}.json").write_text(row.model_dump_json() + "\n", encoding="utf-8")
+    return rows
+
+
+def _teacher_cells(
+    board: Board, label: str, name: str, args: dict[str, Any], role: str = "teacher"
+) -> list[Cell]:
+    make = lambda: registry.build("teacher", name, args)  # noqa: E731
+    level = getattr(make(), "level", "skill-list")
+    return [Cell(label, role, make, args, level, seed, board.setting) for seed in board.seeds]
+
+
+def _search_cells(board: Board) -> list[Cell]:
+    """Every mixture on every seed on which the best is chosen."""
+    cells = []
+    for name, weights in board.mixtures.weights.items():
+        made = _teacher_cells(board, name, "static", {"weights": weights}, "reference")[:1]
+        cells += [Cell(name, "reference", made[0].make, made[0].args, made[0].level, s, board.setting) for s in board.mixtures.seeds]
+    return cells
+
+
+def _reference_cells(board: Board, name: str) -> list[Cell]:
+    kind = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
+    setting = _joint_setting(board.setting, 4 if name == "joint-x4" else 1) if kind is Joint else board.setting
+    return [Cell(name, "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
+
+
+def _joint_setting(setting: Setting, times: int) -> Setting:
+    """One lesson of the whole pool, for all that the purse (or ``times`` the purse) pays."""
+    tokens = times * setting.budget.student_tokens
+    recipe = setting.recipe.model_copy(update={"updates": max(1, tokens // (3 * setting.recipe.batch)), "replay": 0.0})
+    budget = setting.budget.model_copy(update={"student_tokens": tokens, "examples": None})
+    size = len(setting.built_task.pool())
+    return setting.model_copy(update={"recipe": recipe, "budget": budget, "lesson_size": size})
+
+
+def _each(cells: list[Cell], runner: Runner, watch: Watch, act: Callable[[Cell], Any]) -> list[Any]:
+    """Run cells side by side, as many as the executor is wide; results in the order of the cells."""
+    if runner.executor.width == 1:
+        return [act(cell) for cell in cells]
+    with ThreadPoolExecutor(runner.executor.width + 1) as threads:
+        futures = [threads.submit(act, cell) for cell in cells]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+            return [future.result() for future in futures if future.done()]
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _play(cell: Cell, runner: Runner, watch: Watch) -> tuple[TeachingEnv, Episode]:
+    env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
+    episode = run(env, cell.make(), cell.seed, lambda record: watch.step(cell.label, cell.seed, record))
+    watch.done(cell.label, cell.seed, cell.setting.budget.student_tokens)
+    return env, episode
+
+
+def _selection(cell: Cell, runner: Runner, watch: Watch) -> float:
+    """Best selection score along a run: what a mixture is chosen by. The test split stays closed."""
+    env, episode = _play(cell, runner, watch)
+    _forget(env, episode, keep=())
+    return max(_score(step) for step in episode.steps)
+
+
+def _best_mixture(board: Board, search: list[Cell], scores: list[float]) -> str:
+    totals = {name: 0.0 for name in board.mixtures.weights}
+    for cell, score in zip(search, scores, strict=True):
+        totals[cell.label] += score
+    return max(totals, key=lambda name: totals[name])
+
+
+def _score(step: StepRecord) -> float:
+    """Mean over skills of the selection accuracy."""
+    asked = [k / n for k, n in zip(step.selection.correct, step.selection.n, strict=True) if n]
+    return sum(asked) / len(asked)
+
+
+def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
+    """Drop the weights that nobody will ask for; the untaught student stays, for every teacher starts from it."""
+    kept = {*keep, episode.snapshot.base}
+    for step in episode.steps:
+        if step.state not in kept:
+            env.runner.evict(step.state)
+
+
+def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[str, Any]) -> Row:
+    """Play one cell, open the test exam for the state with the best selection score, and write it all down."""
+    env: TeachingEnv | None = None
+    base = {
+        "schema": 1,
+        "board": board.name,
+        "teacher": cell.label,
+        "teacher_args": cell.args,
+        "role": cell.role,
+        "level": cell.level,
+        "seed": cell.seed,
+        "setting": cell.setting.model_dump(mode="json"),
+        "setting_digest": cell.setting.digest,
+        "skills": cell.setting.built_task.skills,
+        **source,
+    }
+    try:
+        env, episode = _play(cell, runner, watch)
+    except JobFailed as error:
+        return _failed(base, cell, runner, str(error))
+    steps = episode.steps
+    selected = max(range(len(steps)), key=lambda i: (_score(steps[i]), -i))
+    answers = _exam(env, steps[selected].state)
+    test = grade(cell.setting, "test", answers["test"])
+    transfer = grade(cell.setting, "transfer", answers["transfer"])
+    _forget(env, episode, keep=(steps[selected].state,))
+    purse = env.purse
+    return Row.model_validate(
+        {
+            **base,
+            "simulated": env.student.simulated,
+            "hashes": {"task": env.task.fingerprint, "student": env.student.fingerprint},
+            "ended": steps[-1].ended,
+            "budget": {
+                "total": purse.total,
+                "spent": purse.spent,
+                **purse.uses,
+                "examples": sum(step.kept for step in steps if step.lesson),
+                "prior": 0,
+            },
+            "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in steps],
+            "selected": selected,
+            "test": {
+                "correct": "".join("01"[flag] for flag in test.flags),
+                "n": test.n.tolist(),
+                "by_skill": test.correct.tolist(),
+                "grader_errors": test.grader_errors,
+            },
+            "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
+            "lessons": _lessons(env, steps),
+            "mistakes": _mistakes(env, steps[selected]),
+        }
+    )
+
+
+def _failed(base: dict[str, Any], cell: Cell, runner: Runner, error: str) -> Row:
+    """The row of a run that came to nothing: it stays on the board, scored as the untaught student."""
+    env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
+    empty = {"total": cell.setting.budget.student_tokens, "spent": 0, "training": 0, "probes": 0, "examples": 0, "prior": 0}
+    rest = {"ended": "failed", "error": error, "budget": empty, "steps": (), "selected": 0, "test": None}
+    hashes = {"task": env.task.fingerprint, "student": env.student.fingerprint}
+    return Row.model_validate({**base, **rest, "simulated": env.student.simulated, "hashes": hashes})
+
+
+def _exam(env: TeachingEnv, state: str) -> dict[str, Answers]:
+    """Open the test and transfer exams for one state: once a run."""
+    exams = (exam_of(env.setting, "test"), exam_of(env.setting, "transfer"))
+    job = env.anchor(Job(student=env.setting.student_spec, parent=state, exams=exams))
+    return env.runner.run(job).answers
+
+
+def _lessons(env: TeachingEnv, steps: tuple[StepRecord, ...]) -> list[dict[str, Any]]:
+    out = []
+    for step in steps:
+        if step.lesson is not None:
+            examples = env.runner.store.lesson(step.lesson)[:SHOWN_LESSON]
+            shown = [e.model_dump(mode="json", include={"prompt", "response", "skills"}) for e in examples]
+            out.append({"step": step.step, "examples": shown})
+    return out
+
+
+def _mistakes(env: TeachingEnv, step: StepRecord) -> list[dict[str, Any]]:
+    """Feedback mistakes of the selected state, the first of every skill before the second of any."""
+    exams = (exam_of(env.setting, "feedback"), exam_of(env.setting, "selection"))
+    job = env.anchor(Job(student=env.setting.student_spec, parent=step.state, exams=exams))
+    standing = Standing.of(env.setting, env.runner.run(job))
+    rank: dict[str, int] = {}
+    keyed = []
+    for error in standing.errors:
+        rank[error["skill"]] = rank.get(error["skill"], 0) + 1
+        keyed.append((rank[error["skill"]], len(keyed), error))
+    return [{"step": step.step, **error} for _, _, error in sorted(keyed, key=lambda x: x[:2])[:SHOWN_MISTAKES]]
+
+
+def _source() -> dict[str, Any]:
+    """Which code this is: commit, whether it was changed since, and the versions of what it stands on."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        try:
+            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        return done.stdout.strip()
+
+    return {
+        "commit": git("rev-parse", "HEAD") or "unknown",
+        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        "versions": {name: version(name) for name in VERSIONS},
+    }
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """The rows of a board's folder.
+
+    Raises:
+        DataenvError: If there are none, or one cannot be read.
+    """
+    paths = sorted((folder / "rows").glob("*.json"))
+    if not paths:
+        raise DataenvError(f"{folder} holds no rows; give the folder of a board that was played")
+    rows = []
+    for path in paths:
+        try:
+            rows.append(Row.model_validate_json(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise DataenvError(f"row {path} cannot be read ({str(error).splitlines()[0]}); play the board again") from None
+    return rows

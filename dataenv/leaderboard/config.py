@@ -1,0 +1,132 @@
+"""What a board compares: a TOML file, read strictly."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from dataenv import registry
+from dataenv.errors import SettingError
+from dataenv.setting import Setting, explain
+from tasks.records import Record, digest
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+Reference = Literal["nothing", "format-only", "joint", "joint-x4", "static-best"]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Entry(Record):
+    """A teacher on the board.
+
+    Attributes:
+        name: A registered teacher.
+        args: Its arguments.
+        label: What the board calls it; the name, where empty.
+    """
+
+    name: str
+    args: dict[str, Any] = {}
+    label: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What the board calls it."""
+        return self.label or self.name
+
+
+class Mixtures(Record):
+    """The fixed mixtures among which ``static-best`` is the best in hindsight.
+
+    Attributes:
+        seeds: Seeds on which the best is chosen: never those of the board.
+        weights: The mixtures by name. A skill that a mixture does not name weighs 1.
+    """
+
+    seeds: tuple[Seed, ...] = (100, 101)
+    weights: dict[str, dict[str, float]] = {}
+
+
+class Board(Record):
+    """A board.
+
+    Attributes:
+        name: Names the folder of its results.
+        seeds: One run of each teacher for each; teachers are paired by seed.
+        teachers: Who is compared, ``stratified`` among them: the others are measured against it.
+        references: What is shown beside them, unranked.
+        mixtures: Where ``static-best`` comes from.
+        setting: What all of them share.
+    """
+
+    name: Annotated[str, Field(pattern=rf"^{NAME}$")]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    teachers: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    references: tuple[Reference, ...] = ("nothing", "format-only", "joint", "joint-x4", "static-best")
+    mixtures: Mixtures = Mixtures()
+    setting: Setting = Setting()
+
+    @field_validator("teachers", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        """A teacher without arguments may be given by its name alone."""
+        if isinstance(value, list | tuple):
+            return [{"name": entry} if isinstance(entry, str) else entry for entry in value]
+        return value
+
+    @model_validator(mode="after")
+    def _sound(self) -> Board:
+        shown = [entry.shown for entry in self.teachers]
+        for label in shown:
+            if not re.fullmatch(NAME, label):
+                raise ValueError(f"teacher label {label!r} is no name; use letters, digits, '.', '_' and '-'")
+        twice = sorted({label for label in shown if shown.count(label) > 1} | (set(shown) & set(self.references)))
+        if twice:
+            raise ValueError(f"teachers name {twice[0]!r} twice; give one of them another label")
+        if "stratified" not in shown:
+            raise ValueError("teachers lack 'stratified', which the others are measured against; add it")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds hold one seed twice; a seed is one run")
+        if "static-best" in self.references and not self.mixtures.weights:
+            raise ValueError("mixtures.weights is empty; give some, or leave 'static-best' out of references")
+        if "static-best" in self.references and set(self.mixtures.seeds) & set(self.seeds):
+            raise ValueError("mixtures.seeds and seeds overlap; choose the best mixture on other seeds")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Names the board's content."""
+        return digest(self.model_dump(mode="json"))
+
+
+def built_in() -> dict[str, Path]:
+    """The boards that ship with the package, by name."""
+    folder = Path(str(resources.files("dataenv.leaderboard")))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(which: str) -> Board:
+    """A board by its name, or from a TOML file.
+
+    Raises:
+        SettingError: If there is none, it is no TOML, or a field is wrong: every such field by name.
+    """
+    shipped = built_in()
+    path = shipped.get(which, Path(which))
+    if which not in shipped and path.suffix != ".toml":
+        raise SettingError(f"board {which!r} is unknown; give {', '.join(shipped)} or the path of a .toml file")
+    try:
+        board = Board.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"board file {path} cannot be read ({error}); give the path of a .toml file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError(f"board file {path} is no TOML: {error}") from None
+    except ValidationError as error:
+        raise SettingError(f"board file {path}: {explain(error, Board)}") from None
+    for entry in board.teachers:
+        registry.build("teacher", entry.name, entry.args)
+    return board
