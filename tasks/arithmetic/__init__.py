@@ -1,0 +1,5 @@
+"""``arithmetic``: sums, digit-wise operations and chains of both in one prompt grammar, learnt at very different speeds."""
+
+from tasks.arithmetic.task import Arithmetic
+
+__all__ = ["Arithmetic"]

@@ -1,0 +1,131 @@
+"""The skills of ``arithmetic``: which operators a skill uses, on which numbers, and how its questions are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.arithmetic.grammar import WIDTH, Digits
+
+Mask = npt.NDArray[np.bool_]
+Region = Callable[[Digits, Digits], Mask]
+
+
+def anywhere(a: Digits, b: Digits) -> Mask:
+    """All numbers."""
+    return np.ones(len(a), dtype=np.bool_)
+
+
+def carries(a: Digits, b: Digits) -> Mask:
+    """``(n, 3)``: the columns of ``a + b`` that carry into the next."""
+    out, carry = np.zeros(a.shape, dtype=np.bool_), np.zeros(len(a), dtype=np.int64)
+    for i in range(WIDTH):
+        out[:, i] = a[:, i] + b[:, i] + carry > 9
+        carry = out[:, i].astype(np.int64)
+    return out
+
+
+def borrows(a: Digits, b: Digits) -> Mask:
+    """``(n, 3)``: the columns of ``a - b`` that borrow from the next."""
+    out, borrow = np.zeros(a.shape, dtype=np.bool_), np.zeros(len(a), dtype=np.int64)
+    for i in range(WIDTH):
+        out[:, i] = a[:, i] - b[:, i] - borrow < 0
+        borrow = out[:, i].astype(np.int64)
+    return out
+
+
+def no_carry(a: Digits, b: Digits) -> Mask:
+    """No column of ``a + b`` carries."""
+    return np.asarray((a + b <= 9).all(axis=1))
+
+
+def some_carry(a: Digits, b: Digits) -> Mask:
+    """``a + b`` carries, and stays below 1000."""
+    columns = carries(a, b)
+    return np.asarray(columns.any(axis=1) & ~columns[:, -1])
+
+
+def no_borrow(a: Digits, b: Digits) -> Mask:
+    """No column of ``a - b`` borrows."""
+    return np.asarray((a >= b).all(axis=1))
+
+
+def some_borrow(a: Digits, b: Digits) -> Mask:
+    """``a - b`` borrows, and stays above zero."""
+    columns = borrows(a, b)
+    return np.asarray(columns.any(axis=1) & ~columns[:, -1])
+
+
+@dataclass(frozen=True)
+class Skill:
+    """A row of the catalogue.
+
+    Attributes:
+        name: In the catalogue.
+        operators: One symbol, or two for a chain.
+        region: Which pairs of first and second operand belong to it.
+        needs: The more basic skills that its problems need too.
+        prior: Share of the warm start's data; 0 for what an untaught student has never seen.
+        least: Columns that its easiest questions need.
+    """
+
+    name: str
+    operators: str
+    region: Region = anywhere
+    needs: tuple[str, ...] = ()
+    prior: float = 0.0
+    least: int = 1
+
+    @property
+    def skills(self) -> tuple[str, ...]:
+        """All skills of its problems, itself first."""
+        return (self.name, *self.needs)
+
+
+CATALOGUE: tuple[Skill, ...] = (
+    Skill("first", "<", prior=1.0),
+    Skill("second", ">", prior=1.0),
+    Skill("succ", "~", prior=1.0),
+    Skill("rotate", "@", prior=1.0),
+    Skill("max", "^"),
+    Skill("min", "_"),
+    Skill("add", "+", no_carry),
+    Skill("add-carry", "+", some_carry, needs=("add",)),
+    Skill("sub", "-", no_borrow),
+    Skill("sub-borrow", "-", some_borrow, needs=("sub",), least=2),
+    Skill("sort", "$"),
+    Skill("chain", "+^", no_carry, needs=("add", "max")),
+    Skill("times", "*"),
+    Skill("hash", "#"),
+)
+UNTAUGHT: tuple[Skill, ...] = (
+    Skill("chain", "+_", no_carry, needs=("add", "min")),
+    Skill("chain", "-^", no_borrow, needs=("sub", "max")),
+)
+"""Compositions that no lesson of the generator holds: the transfer split."""
+
+
+def draw(skill: Skill, n: int, rng: np.random.Generator, active: int = WIDTH) -> tuple[Digits, Digits, Digits]:
+    """``n`` questions of a skill: operands ``a``, ``b`` in its region and ``c``, each ``(n, 3)``.
+
+    Args:
+        skill: Whose region.
+        n: How many.
+        rng: Where every draw comes from.
+        active: In how many columns, 1 to 3, digits are drawn; the others hold zeros. Never fewer than ``skill.least``.
+    """
+    found: list[npt.NDArray[np.int64]] = []
+    have, active = 0, max(active, skill.least)
+    while have < n:
+        rows = rng.integers(10, size=(2 * n + 32, 3, WIDTH))
+        if active < WIDTH:
+            idle = rng.random((len(rows), WIDTH)).argsort(axis=1) >= active
+            rows = np.where(idle[:, None, :], 0, rows)
+        rows = rows[skill.region(rows[:, 0], rows[:, 1])]
+        found.append(rows)
+        have += len(rows)
+    drawn = np.concatenate(found)[:n] if found else np.zeros((0, 3, WIDTH), dtype=np.int64)
+    return drawn[:, 0], drawn[:, 1], drawn[:, 2]
