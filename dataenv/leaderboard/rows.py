@@ -1,0 +1,282 @@
+"""``Row``: what one run (one teacher, one seed) leaves behind, and all that a board is computed from.
+
+A row is JSON without clocks, hosts or paths, so that the same run gives the same bytes. It is validated when written
+and when read: a count that does not add up is refused, with the field that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+
+SCHEMA = 1
+"""Version of the row; readers refuse what they do not know."""
+
+
+def _scrub(value: object) -> object:
+    """Replace lone surrogates: a student can write them, UTF-8 cannot hold them."""
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_scrub)]
+Name = Annotated[str, BeforeValidator(_scrub), StringConstraints(min_length=1, max_length=200)]
+Count = Annotated[int, Field(ge=0)]
+Bits = Annotated[str, StringConstraints(pattern=r"\A[01]*\z")]
+
+
+class RowPart(BaseModel):
+    """Frozen, refuses unknown fields and NaN, writes its fields by alias."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
+
+
+class Tally(RowPart):
+    """``correct[i]`` of ``n[i]`` items of skill ``i`` were answered right."""
+
+    correct: tuple[Count, ...]
+    n: tuple[Count, ...]
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if len(self.correct) != len(self.n):
+            raise ValueError(f"correct has {len(self.correct)} skills and n has {len(self.n)}; give one count a skill")
+        if any(k > n for k, n in zip(self.correct, self.n, strict=True)):
+            raise ValueError("correct is larger than n for some skill; count each item once")
+        return self
+
+
+class Spent(RowPart):
+    """The purse of a run.
+
+    Attributes:
+        total: Student tokens it had; forward counts 1, forward and backward 3.
+        spent: Student tokens it used.
+        training: Of these, on lessons.
+        probes: Of these, on probes and on training inside forks.
+        examples: Examples it was taught.
+        prior: Student tokens its teacher used before ``reset``.
+    """
+
+    total: Count
+    spent: Count
+    training: Count
+    probes: Count
+    examples: Count
+    prior: Count
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.training + self.probes != self.spent:
+            raise ValueError(f"training + probes is {self.training + self.probes}, but spent is {self.spent}")
+        if self.spent > self.total:
+            raise ValueError(f"spent is {self.spent}, more than the purse, {self.total}")
+        return self
+
+
+class StepRow(RowPart):
+    """The student after a step; step 0 is the untaught student.
+
+    Attributes:
+        spent: Student tokens so far.
+        mixture: Share of the kept examples by primary skill, ``(k,)``, or ``None`` where nothing was kept.
+        loss: On the gold answers of the feedback problems, by skill, ``(k,)``, nats per token.
+        judged: Kept examples by the verdict of the task's judge: right, wrong, unknown.
+        lesson: Digest of the kept examples, where they were trained; the store holds them.
+    """
+
+    step: Count
+    spent: Count
+    state: Text
+    reward: float
+    selection: Tally
+    feedback: Tally
+    loss: tuple[float, ...]
+    mixture: tuple[Annotated[float, Field(ge=0, le=1 + 1e-6)], ...] | None
+    offered: Count
+    kept: Count
+    rejected: dict[Text, Count]
+    judged: dict[Text, Count] = {}
+    lesson: Text | None = None
+
+    @model_validator(mode="after")
+    def _conserved(self) -> Self:
+        dropped = sum(self.rejected.values())
+        if self.offered != self.kept + dropped:
+            raise ValueError(f"offered is {self.offered}, but kept {self.kept} + rejected {dropped} differ from it")
+        return self
+
+
+class TestExam(RowPart):
+    """The test exam of the selected state: one character an item, grouped by skill in the order of ``skills``."""
+
+    __test__ = False  # not a test class, whatever its name tells pytest
+
+    correct: Bits
+    n: tuple[Count, ...]
+    by_skill: tuple[Count, ...]
+    grader_errors: Count = 0
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if len(self.correct) != sum(self.n):
+            raise ValueError(f"correct has {len(self.correct)} items and n sums to {sum(self.n)}")
+        if len(self.by_skill) != len(self.n):
+            raise ValueError(f"by_skill has {len(self.by_skill)} skills and n has {len(self.n)}")
+        start = 0
+        for skill, (n, k) in enumerate(zip(self.n, self.by_skill, strict=True)):
+            if self.correct.count("1", start, start + n) != k:
+                raise ValueError(f"by_skill[{skill}] is {k}, but correct holds another count for that skill")
+            start += n
+        if self.grader_errors > len(self.correct):
+            raise ValueError("grader_errors is larger than the number of items")
+        return self
+
+
+class TransferExam(RowPart):
+    """The transfer exam (out of distribution) of the selected state: one character an item."""
+
+    correct: Bits
+    n: Count
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if len(self.correct) != self.n:
+            raise ValueError(f"correct has {len(self.correct)} items and n is {self.n}")
+        return self
+
+
+class Taught(RowPart):
+    """One example of a lesson, for a person to read."""
+
+    prompt: Text
+    response: Text
+    skills: tuple[Text, ...] = ()
+
+
+class Lesson(RowPart):
+    """The first few examples that a step taught."""
+
+    step: Count
+    examples: tuple[Taught, ...]
+
+
+class Mistake(RowPart):
+    """A feedback problem that the student of a step got wrong."""
+
+    step: Count
+    skill: Text
+    prompt: Text
+    response: Text
+    answer: Text
+
+
+class Row(RowPart):
+    """One run. ``selected`` indexes ``steps``; ``test`` is ``None`` only where the run failed.
+
+    Raises:
+        pydantic.ValidationError: On an unknown field, a count that does not add up, or NaN.
+    """
+
+    version: Literal[1] = Field(alias="schema")
+    board: Name
+    teacher: Name
+    teacher_args: dict[str, JsonValue] = {}
+    role: Literal["teacher", "reference"]
+    level: Name
+    seed: Count
+    simulated: bool
+    setting: dict[str, JsonValue]
+    setting_digest: Name
+    commit: Text
+    dirty: bool
+    versions: dict[str, Text]
+    hashes: dict[str, Text]
+    skills: tuple[Name, ...] = Field(min_length=1)
+    ended: Literal["spent", "mastered", "stopped", "failed"]
+    error: Text | None = None
+    budget: Spent
+    steps: tuple[StepRow, ...]
+    selected: Count
+    test: TestExam | None
+    transfer: TransferExam | None = None
+    lessons: tuple[Lesson, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run ended by a failure; it is then scored as the untaught student of its seed."""
+        return self.ended == "failed"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.failed != (self.error is not None):
+            raise ValueError("error is one sentence where ended is 'failed', and null elsewhere")
+        if not self.failed and (self.test is None or not self.steps):
+            raise ValueError("steps and test may be missing only where ended is 'failed'")
+        if self.steps and self.selected >= len(self.steps):
+            raise ValueError(f"selected is {self.selected}, but there are {len(self.steps)} steps")
+        if len(set(self.skills)) != len(self.skills):
+            raise ValueError("skills holds a name twice")
+        if self.test is not None and (len(self.test.n) != len(self.skills) or 0 in self.test.n):
+            raise ValueError("test.n must hold one positive count a skill")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_in_order(self) -> Self:
+        k, before = len(self.skills), -1
+        for i, step in enumerate(self.steps):
+            if step.step != i:
+                raise ValueError(f"steps[{i}].step is {step.step}; steps are numbered from 0, the untaught student")
+            if step.spent < before:
+                raise ValueError(f"steps[{i}].spent is below the step before; it is cumulative")
+            lists = (
+                step.selection.n,
+                step.feedback.n,
+                step.loss,
+                self.skills if step.mixture is None else step.mixture,
+            )
+            if any(len(values) != k for values in lists) or 0 in step.selection.n:
+                raise ValueError(f"steps[{i}] must give selection (n > 0), feedback, loss and mixture for {k} skills")
+            before = step.spent
+        if before > self.budget.spent:
+            raise ValueError("budget.spent is below the spent of the last step")
+        return self
+
+
+def read(rows: Iterable[Row | Mapping[str, Any]]) -> list[Row]:
+    """Validate the rows of one board and put them in one order (teacher, seed), whatever order they came in.
+
+    Raises:
+        pydantic.ValidationError: If a row is not a row.
+        ValueError: If there are none, or they cannot stand on one board.
+    """
+    read_rows = [row if isinstance(row, Row) else Row.model_validate(row) for row in rows]
+    read_rows.sort(key=lambda row: (row.teacher, row.seed))
+    _check_one_board(read_rows)
+    return read_rows
+
+
+def _check_one_board(rows: Sequence[Row]) -> None:
+    if not rows:
+        raise ValueError("rows is empty: a board needs at least one run")
+    twice = [pair for pair, times in Counter((row.teacher, row.seed) for row in rows).items() if times > 1]
+    if twice:
+        raise ValueError(f"rows hold teacher {twice[0][0]!r}, seed {twice[0][1]} twice; keep one")
+    same: dict[str, set[Any]] = {
+        "board": {row.board for row in rows},
+        "skills": {row.skills for row in rows},
+        "simulated": {row.simulated for row in rows},
+        "setting_digest": {row.setting_digest for row in rows if row.role == "teacher"},
+        "test.n": {row.test.n for row in rows if row.test is not None},
+        "hashes.task": {row.hashes.get("task") for row in rows},
+    }
+    for field, values in same.items():
+        if len(values) > 1:
+            raise ValueError(f"rows differ in {field}; teachers are compared within one setting: make a board of each")
+    for teacher in sorted({row.teacher for row in rows}):
+        kinds = {(row.role, row.level) for row in rows if row.teacher == teacher}
+        if len(kinds) > 1:
+            raise ValueError(f"rows of teacher {teacher!r} differ in role or level; give each its own name")

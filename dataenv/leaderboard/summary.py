@@ -1,0 +1,216 @@
+"""``summarise``: from the rows of a board to its standings, its sensitivity and the sentences that read them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dataenv.leaderboard import statistics as st
+from dataenv.leaderboard.rows import Row, Spent, read
+from dataenv.leaderboard.statistics import BASELINE, STATIC, UNTAUGHT, Comparison, Share, Standing, Summary, Verdict
+
+
+def summarise(rows: Iterable[Row | Mapping[str, Any]]) -> Summary:
+    """Everything a board shows, from its rows alone; their order does not matter.
+
+    Raises:
+        ValueError: If the rows cannot stand on one board (see ``rows.read``).
+    """
+    board = read(rows)
+    scored, purse = st.scored_rows(board), common_purse(board)
+    standings = [_standing(name, board, scored, purse) for name in scored]
+    compared = _compare_all(standings, scored)
+    teachers = sorted(
+        (s for s in compared if s.role == "teacher"), key=lambda s: (s.score is None, -(s.score or 0), s.teacher)
+    )
+    references = sorted((s for s in compared if s.role == "reference"), key=lambda s: s.teacher)
+    pairs = [(BASELINE, UNTAUGHT), (STATIC, BASELINE)]
+    sensitivity = tuple(st.compare(a, b, scored) for a, b in pairs if a in scored and b in scored)
+    visible = [c.visible for s in teachers if (c := s.comparison) is not None and c.visible is not None]
+    exam = next((row.test for row in board if row.test is not None), None)
+    return Summary(
+        board=board[0].board,
+        simulated=board[0].simulated,
+        setting_digest=_setting_of(board).setting_digest,
+        skills=board[0].skills,
+        seeds=tuple(sorted({row.seed for row in board})),
+        purse=purse,
+        test_items=sum(exam.n) if exam else 0,
+        equal_items=exam is None or len(set(exam.n)) == 1,
+        untaught=_pooled([row for _, row in sorted(st.untaught_rows(board).items())]),
+        teachers=tuple(teachers),
+        references=tuple(references),
+        sensitivity=sensitivity,
+        visible=(min(visible), max(visible)) if visible else None,
+        sentences=tuple(_reading(teachers, visible) + _sensitivity_sentences(sensitivity, scored)),
+        warnings=tuple(_warnings(board, compared)),
+    )
+
+
+def _setting_of(board: Sequence[Row]) -> Row:
+    """The run whose setting is the board's: a teacher's, for a reference may have another purse."""
+    return next((row for row in board if row.role == "teacher"), board[0])
+
+
+def common_purse(board: Sequence[Row]) -> int:
+    """Student tokens that every teacher of the board may spend."""
+    return _setting_of(board).budget.total
+
+
+def _pooled(rows: Sequence[Row]) -> tuple[Share, ...]:
+    """Test counts by skill over runs; empty where there are none."""
+    exams = [row.test for row in rows if row.test is not None]
+    if not exams:
+        return ()
+    right = np.sum([exam.by_skill for exam in exams], axis=0)
+    asked = np.sum([exam.n for exam in exams], axis=0)
+    return tuple(Share(k=int(k), n=int(n)) for k, n in zip(right, asked, strict=True))
+
+
+def _mean_budget(rows: Sequence[Row]) -> dict[str, float]:
+    return {field: float(np.mean([getattr(row.budget, field) for row in rows])) for field in Spent.model_fields}
+
+
+def _standing(name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int, Row]], purse: int) -> Standing:
+    ran = [row for row in board if row.teacher == name]
+    rows = [row for _, row in sorted(scored[name].items())]
+    by_seed = tuple(st.score(row.test) for row in rows if row.test is not None)
+    by_skill = _pooled(rows)
+    worst = min(zip(ran[0].skills, by_skill, strict=True), key=lambda pair: pair[1].value) if by_skill else None
+    return Standing(
+        teacher=name,
+        role=ran[0].role,
+        level=ran[0].level,
+        seeds=tuple(row.seed for row in ran),
+        failed=tuple(row.seed for row in ran if row.failed),
+        unscored=tuple(row.seed for row in ran if row.seed not in scored[name]),
+        ended=dict(sorted(Counter(row.ended for row in ran).items())),
+        score=float(np.mean(by_seed)) if by_seed else None,
+        by_seed=by_seed,
+        iqm=st.interquartile_mean(by_seed) if by_seed else None,
+        test=Share(k=sum(s.k for s in by_skill), n=sum(s.n for s in by_skill)) if by_skill else None,
+        by_skill=by_skill,
+        worst=worst,
+        transfer=_transfer(rows),
+        auc=float(np.mean([st.area_under_curve(row.steps, purse) for row in rows])) if rows else None,
+        forgetting=float(np.mean([st.forgetting(row.steps, row.selected) for row in rows])) if rows else None,
+        budget=_mean_budget(ran),
+        grader_errors=sum(row.test.grader_errors for row in rows if row.test is not None),
+    )
+
+
+def _transfer(rows: Sequence[Row]) -> Share | None:
+    """Transfer counts over runs; ``None`` unless every run has them, or the mean would be over other seeds."""
+    exams = [row.transfer for row in rows if row.transfer is not None and row.transfer.n]
+    if not exams or len(exams) < len(rows):
+        return None
+    return Share(k=sum(exam.correct.count("1") for exam in exams), n=sum(exam.n for exam in exams))
+
+
+def _compare_all(standings: Sequence[Standing], scored: Mapping[str, Mapping[int, Row]]) -> list[Standing]:
+    """Every standing with its comparison to the baseline, Holm over the teachers alone, and the verdict."""
+    raw = {
+        s.teacher: st.compare(s.teacher, BASELINE, scored)
+        for s in standings
+        if s.teacher != BASELINE and BASELINE in scored and not s.unscored
+    }
+    roles = {s.teacher: s.role for s in standings}
+    adjusted = st.holm({name: c.p for name, c in raw.items() if roles[name] == "teacher" and c.p is not None})
+    done = []
+    for s in standings:
+        comparison = raw.get(s.teacher)
+        if comparison is not None:
+            comparison = comparison.model_copy(update={"p_holm": adjusted.get(s.teacher)})
+        done.append(s.model_copy(update={"comparison": comparison, "verdict": _verdict(s, comparison)}))
+    return done
+
+
+def _verdict(standing: Standing, comparison: Comparison | None) -> Verdict:
+    if standing.teacher == BASELINE:
+        return "baseline"
+    if standing.role == "reference" or comparison is None:
+        return "not compared"
+    if comparison.p_holm is None or comparison.gain is None or comparison.p_holm >= st.ALPHA:
+        return "cannot tell"
+    return "better" if comparison.gain > 0 else "worse"
+
+
+# --- sentences -------------------------------------------------------------------------------------------------------
+
+
+def points(value: float) -> str:
+    """A share as signed percentage points, with a real minus sign."""
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def interval(comparison: Comparison) -> str:
+    """``+3.1 points (95 % interval +1.0 to +5.2)``, or what there is of it."""
+    if comparison.gain is None:
+        return "not measured (no common seeds)"
+    gain = f"{points(comparison.gain)} points"
+    if comparison.low is None or comparison.high is None:
+        return f"{gain} (one seed, no interval)"
+    reach = f"{points(comparison.low)} to {points(comparison.high)}"
+    return f"{gain} (95 % interval {reach}, {len(comparison.seeds)} seeds)"
+
+
+def _names(standings: Sequence[Standing]) -> str:
+    names = [s.teacher for s in standings]
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _reading(teachers: Sequence[Standing], visible: Sequence[float]) -> list[str]:
+    if not any(s.teacher == BASELINE for s in teachers):
+        return [f"No runs of {BASELINE} are here, so nothing can be said of any teacher's gain."]
+    groups = {verdict: [s for s in teachers if s.verdict == verdict] for verdict in ("better", "worse", "cannot tell")}
+    sentences = []
+    if groups["better"]:
+        sentences.append(f"{_names(groups['better'])} did better than {BASELINE}.")
+    elif len(teachers) > 1:
+        sentences.append(f"No teacher did better than {BASELINE}.")
+    if groups["worse"]:
+        sentences.append(f"{_names(groups['worse'])} did worse.")
+    if groups["cannot tell"]:
+        sentences.append(f"{_names(groups['cannot tell'])} cannot be told apart from {BASELINE}.")
+    if visible:
+        low, high = (f"{100 * value:.1f}" for value in (min(visible), max(visible)))
+        reach = low if low == high else f"{low} to {high}"
+        sentences.append(f"The smallest gain that could have been seen is {reach} points, depending on the teacher.")
+    return sentences
+
+
+def _sensitivity_sentences(sensitivity: Sequence[Comparison], scored: Mapping[str, Any]) -> list[str]:
+    said = []
+    for c in sensitivity:
+        blind = c.low is None or c.low <= 0
+        said.append(
+            f"Sensitivity: {c.teacher} − {c.baseline} is {interval(c)}"
+            + (", not clearly above zero: a tie between teachers says little about them here." if blind else ".")
+        )
+    missing = [name for name in (UNTAUGHT, STATIC) if name not in scored]
+    if missing:
+        said.append(f"Sensitivity is not known in full: this board has no runs of {' and '.join(missing)}.")
+    return said
+
+
+def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
+    said = []
+    if board[0].simulated:
+        said.append("The student is simulated: these numbers say nothing about a real one.")
+    for s in standings:
+        if s.failed:
+            which = ", ".join(map(str, s.failed))
+            how = "scored as the untaught student" if not s.unscored else "without an untaught exam to score it by"
+            said.append(f"{s.teacher} failed on {len(s.failed)} of {len(s.seeds)} seeds ({which}): counted, {how}.")
+        if s.grader_errors:
+            said.append(f"The grader failed on {s.grader_errors} test answers of {s.teacher}; they count as not right.")
+    if len({s.seeds for s in standings if s.role == "teacher"}) > 1:
+        said.append("Teachers ran on different seeds; each is compared on the seeds it shares with the baseline.")
+    if any(row.dirty for row in board):
+        said.append("Some runs were made from a working tree with uncommitted changes.")
+    if len({row.commit for row in board}) > 1:
+        said.append("Runs of several commits stand together here.")
+    return said
