@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.table import Table
 
 from dataenv import registry
 from dataenv.errors import DataenvError, SettingError
+
+if TYPE_CHECKING:
+    from dataenv.runner import Runner
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console()
@@ -42,8 +45,12 @@ def main() -> None:
 
 @app.command()
 def leaderboard(
-    board: Annotated[str, typer.Argument(help="A built-in board (quick, smoke) or the path of a .toml file.")] = "quick",
-    out: Annotated[Path, typer.Option(help="Folder for results; a folder of the board's name is made in it.")] = Path("runs"),
+    board: Annotated[
+        str, typer.Argument(help="A built-in board (quick, smoke) or the path of a .toml file.")
+    ] = "quick",
+    out: Annotated[Path, typer.Option(help="Folder for results; a folder of the board's name is made in it.")] = Path(
+        "runs"
+    ),
     store: Store = None,
     workers: Workers = 0,
     quiet: Quiet = False,
@@ -86,7 +93,9 @@ def run(
     fields = {"task": task, "student": student} | _json("--setting", setting)
     level = getattr(who, "level", "skill-list")
     env = TeachingEnv(level, store=store or DEFAULT_STORE, render_mode="ansi", **fields)
-    episode = play(env, who, seed, lambda record: console.print(env.render() or "", "\n", markup=False, highlight=False))
+    episode = play(
+        env, who, seed, lambda record: console.print(env.render() or "", "\n", markup=False, highlight=False)
+    )
     console.print(f"{teacher}, seed {seed}: total reward {episode.total_reward:+.3f}", highlight=False)
 
 
@@ -126,7 +135,9 @@ def transfer_matrix(
     student: Annotated[str, typer.Option(help="A registered student.")] = "pocket",
     seeds: Annotated[int, typer.Option(min=2, help="Untaught students, one a seed.")] = 6,
     updates: Annotated[int, typer.Option(min=1, help="Updates on each skill alone.")] = 64,
-    out: Annotated[Path, typer.Option(help="Folder for the matrix (JSON) and its picture (SVG).")] = Path("runs/transfer"),
+    out: Annotated[Path, typer.Option(help="Folder for the matrix (JSON) and its picture (SVG).")] = Path(
+        "runs/transfer"
+    ),
     setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
     store: Store = None,
     workers: Workers = 0,
@@ -165,7 +176,7 @@ def export(
     console.print(f"{n} examples in {folder / 'data.jsonl'}, the student in {folder / 'student'}", highlight=False)
 
 
-def _runner(store: str, workers: int):  # type: ignore[no-untyped-def]  # annotated in the body: imports are late
+def _runner(store: str, workers: int) -> Runner:
     from dataenv.executors import make_executor
     from dataenv.runner import Runner
     from dataenv.store import open_store
@@ -175,7 +186,7 @@ def _runner(store: str, workers: int):  # type: ignore[no-untyped-def]  # annota
     return Runner(open_store(store), executor)
 
 
-def _json(option: str, text: str) -> dict[str, object]:
+def _json(option: str, text: str) -> dict[str, Any]:
     """A JSON object given on the command line."""
     try:
         value = json.loads(text)

@@ -60,4 +60,8 @@ def _store(store: str) -> Finding:
             file.write(b"x")
     except (StoreError, OSError) as error:
         return "store", str(error), False
-    return "store", f"{Path(store).resolve()} holds {opened.count('states')} states, {opened.count('lessons')} lessons", True
+    return (
+        "store",
+        f"{Path(store).resolve()} holds {opened.count('states')} states, {opened.count('lessons')} lessons",
+        True,
+    )

@@ -1,8 +1,8 @@
 """TeachingEnv: a Gymnasium environment whose step fine-tunes a student.
 
 A step reads in one sitting: read the action, make the lesson, screen it, charge it, train and examine (one Job),
-reward, observe. It is split once, ``begin(action) -> Job | None`` and ``end(outcome)``, so that many environments can begin,
-their jobs run side by side, and all of them end; ``reset`` is split in the same way.
+reward, observe. It is split once, ``begin(action) -> Job | None`` and ``end(outcome)``, so that many environments can
+begin, their jobs run side by side, and all of them end; ``reset`` is split in the same way.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         StoreError: If the store cannot be used.
     """
 
-    metadata = {  # noqa: RUF012 (Gymnasium declares it so)
+    metadata = {
         "render_modes": ["ansi"],
         "render_fps": 1,
     }

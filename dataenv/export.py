@@ -32,7 +32,9 @@ def export_run(row_path: Path, folder: Path, runner: Runner) -> int:
     try:
         row = Row.model_validate_json(row_path.read_bytes())
     except OSError as error:
-        raise SettingError(f"run {row_path} cannot be read ({error}); give a row such as runs/quick/rows/…json") from None
+        raise SettingError(
+            f"run {row_path} cannot be read ({error}); give a row such as runs/quick/rows/…json"
+        ) from None
     except ValidationError as error:
         raise SettingError(f"run {row_path} is no row of a board ({error.error_count()} fields are wrong)") from None
     if row.failed:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import Any, TypeVar
 
 from dataenv.blobs import BlobCorrupt
-from dataenv.errors import JobFailed, StoreError
+from dataenv.errors import DataenvError, JobFailed, StoreError
 from dataenv.executors import Executor, Inline
 from dataenv.jobs import Answers, Job, Outcome
 from dataenv.store import Store
@@ -21,6 +22,8 @@ from students.base import Trained, TrainingDiverged
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 3
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Runner:
@@ -35,6 +38,7 @@ class Runner:
         self.trained = 0
         self._flying: dict[tuple[str, bool, tuple[str, ...]], Future[Outcome]] = {}
         self._lock = threading.RLock()
+        self._stopping = threading.Event()
 
     def run(self, job: Job) -> Outcome:
         """Run a job, or read what it came to. Safe to call from many threads.
@@ -60,6 +64,11 @@ class Runner:
             record = fresh.answers[exam.name].model_dump(mode="json")
             known[exam.name] = Answers.model_validate(self.store.put("exams", exam.key(key), record))
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
+
+    def stop(self) -> None:
+        """Refuse every further job, and drop those that wait for a worker."""
+        self._stopping.set()
+        self.executor.close()
 
     def evict(self, key: str) -> None:
         """Drop the weights of a state; they are rebuilt from the lineage if anyone asks for them again."""
@@ -90,6 +99,8 @@ class Runner:
     def _compute(self, job: Job, key: str) -> Outcome:
         """Run a job for certain, once among equal ones in flight, again where a worker or a blob was lost."""
         for attempt in range(ATTEMPTS):
+            if self._stopping.is_set():
+                raise DataenvError("the runner was stopped; run the same command again to go on")
             ready = job if job.initial is not None else job.model_copy(update={"blob": self._present(job.parent)})
             future, mine = self._start(ready, key)
             try:
@@ -154,6 +165,26 @@ class Runner:
                 f"state {key[:12]} was rebuilt with other weights than it had: this machine does not repeat its own "
                 "arithmetic; start a new --store"
             )
+
+
+def side_by_side(runner: Runner, items: Sequence[T], act: Callable[[T], R]) -> list[R]:
+    """``[act(item) for item in items]``, as many at once as the executor is wide, in threads of the driver.
+
+    The first failure ends it: what has not begun is not begun, and the failure is raised.
+    """
+    if runner.executor.width == 1:
+        return [act(item) for item in items]
+    with ThreadPoolExecutor(runner.executor.width + 1) as threads:  # one more, so that no worker waits for the driver
+        futures = [threads.submit(act, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        except BaseException:  # Ctrl-C too: threads under way end at their next job
+            runner.stop()
+            for future in futures:
+                future.cancel()
+            raise
+    return [future.result() for future in futures]
 
 
 def _outcome(key: str, row: Any | None, answers: dict[str, Answers]) -> Outcome:

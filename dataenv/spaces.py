@@ -46,15 +46,15 @@ def _flatten_space(space: Unicode) -> spaces.Box:
     return spaces.Box(-1, 0x10FFFF, (space.max_length,), np.int32)
 
 
-@flatten.register(Unicode)  # type: ignore[misc]
-def _flatten(space: Unicode, x: str) -> np.ndarray[Any, np.dtype[np.int32]]:
+@flatten.register(Unicode)
+def _flatten(space: Unicode, x: str) -> np.ndarray[Any, np.dtype[np.int32]]:  # type: ignore[misc]
     out = np.full(space.max_length, -1, np.int32)
     out[: len(x)] = [ord(c) for c in x]
     return out
 
 
-@unflatten.register(Unicode)  # type: ignore[misc]
-def _unflatten(space: Unicode, x: np.ndarray[Any, np.dtype[np.int32]]) -> str:
+@unflatten.register(Unicode)
+def _unflatten(space: Unicode, x: np.ndarray[Any, np.dtype[np.int32]]) -> str:  # type: ignore[misc]
     return "".join(chr(c) for c in x if c >= 0)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from dataenv.jobs import Answers, Job
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.references import FormatOnly, Joint, Nothing
 from dataenv.leaderboard.rows import Row
-from dataenv.runner import Runner
+from dataenv.runner import Runner, side_by_side
 from dataenv.setting import Setting
 from dataenv.snapshot import StepRecord
 
@@ -69,7 +69,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
         watch: Told of progress.
 
     Raises:
-        DataenvError: If a setting, a name or the store is at fault. A run whose training diverged is a row, not an error.
+        DataenvError: If a setting, a name or the store is at fault. A run whose training diverged is a row, no error.
     """
     watch = watch or Watch()
     cells = [cell for entry in board.teachers for cell in _teacher_cells(board, entry.shown, entry.name, entry.args)]
@@ -78,22 +78,20 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
     purses = [c.setting.budget.student_tokens for c in (*cells, *search)]
     extra = len(board.seeds) * board.setting.budget.student_tokens if search else 0
     watch.begin(sum(purses) + extra)
-    scores = _each(search, runner, watch, lambda cell: _selection(cell, runner, watch))
+    scores = side_by_side(runner, search, lambda cell: _selection(cell, runner, watch))
     if search:
         best = _best_mixture(board, search, scores)
         cells += _teacher_cells(board, "static-best", "static", {"weights": board.mixtures.weights[best]}, "reference")
     source = _source()
-    rows = _each(cells, runner, watch, lambda cell: _row(board, cell, runner, watch, source))
+    rows = side_by_side(runner, cells, lambda cell: _row(board, cell, runner, watch, source))
     (folder / "rows").mkdir(parents=True, exist_ok=True)
     for row in rows:
         (folder / "rows" / f"{row.teacher}--{row.seed}.json").write_text(row.model_dump_json() + "\n", encoding="utf-8")
     return rows
 
 
-def _teacher_cells(
-    board: Board, label: str, name: str, args: dict[str, Any], role: str = "teacher"
-) -> list[Cell]:
-    make = lambda: registry.build("teacher", name, args)  # noqa: E731
+def _teacher_cells(board: Board, label: str, name: str, args: dict[str, Any], role: str = "teacher") -> list[Cell]:
+    make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
     level = getattr(make(), "level", "skill-list")
     return [Cell(label, role, make, args, level, seed, board.setting) for seed in board.seeds]
 
@@ -103,12 +101,15 @@ def _search_cells(board: Board) -> list[Cell]:
     cells = []
     for name, weights in board.mixtures.weights.items():
         made = _teacher_cells(board, name, "static", {"weights": weights}, "reference")[:1]
-        cells += [Cell(name, "reference", made[0].make, made[0].args, made[0].level, s, board.setting) for s in board.mixtures.seeds]
+        cells += [
+            Cell(name, "reference", made[0].make, made[0].args, made[0].level, s, board.setting)
+            for s in board.mixtures.seeds
+        ]
     return cells
 
 
 def _reference_cells(board: Board, name: str) -> list[Cell]:
-    kind = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
+    kind: type[Any] = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
     setting = _joint_setting(board.setting, 4 if name == "joint-x4" else 1) if kind is Joint else board.setting
     return [Cell(name, "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
 
@@ -120,20 +121,6 @@ def _joint_setting(setting: Setting, times: int) -> Setting:
     budget = setting.budget.model_copy(update={"student_tokens": tokens, "examples": None})
     size = len(setting.built_task.pool())
     return setting.model_copy(update={"recipe": recipe, "budget": budget, "lesson_size": size})
-
-
-def _each(cells: list[Cell], runner: Runner, watch: Watch, act: Callable[[Cell], Any]) -> list[Any]:
-    """Run cells side by side, as many as the executor is wide; results in the order of the cells."""
-    if runner.executor.width == 1:
-        return [act(cell) for cell in cells]
-    with ThreadPoolExecutor(runner.executor.width + 1) as threads:
-        futures = [threads.submit(act, cell) for cell in cells]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-            return [future.result() for future in futures if future.done()]
-        finally:
-            for future in futures:
-                future.cancel()
 
 
 def _play(cell: Cell, runner: Runner, watch: Watch) -> tuple[TeachingEnv, Episode]:
@@ -151,7 +138,7 @@ def _selection(cell: Cell, runner: Runner, watch: Watch) -> float:
 
 
 def _best_mixture(board: Board, search: list[Cell], scores: list[float]) -> str:
-    totals = {name: 0.0 for name in board.mixtures.weights}
+    totals = dict.fromkeys(board.mixtures.weights, 0.0)
     for cell, score in zip(search, scores, strict=True):
         totals[cell.label] += score
     return max(totals, key=lambda name: totals[name])
@@ -229,7 +216,14 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
 def _failed(base: dict[str, Any], cell: Cell, runner: Runner, error: str) -> Row:
     """The row of a run that came to nothing: it stays on the board, scored as the untaught student."""
     env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
-    empty = {"total": cell.setting.budget.student_tokens, "spent": 0, "training": 0, "probes": 0, "examples": 0, "prior": 0}
+    empty = {
+        "total": cell.setting.budget.student_tokens,
+        "spent": 0,
+        "training": 0,
+        "probes": 0,
+        "examples": 0,
+        "prior": 0,
+    }
     rest = {"ended": "failed", "error": error, "budget": empty, "steps": (), "selected": 0, "test": None}
     hashes = {"task": env.task.fingerprint, "student": env.student.fingerprint}
     return Row.model_validate({**base, **rest, "simulated": env.student.simulated, "hashes": hashes})
@@ -258,7 +252,7 @@ def _mistakes(env: TeachingEnv, step: StepRecord) -> list[dict[str, Any]]:
     job = env.anchor(Job(student=env.setting.student_spec, parent=step.state, exams=exams))
     standing = Standing.of(env.setting, env.runner.run(job))
     rank: dict[str, int] = {}
-    keyed = []
+    keyed: list[tuple[int, int, dict[str, str]]] = []
     for error in standing.errors:
         rank[error["skill"]] = rank.get(error["skill"], 0) + 1
         keyed.append((rank[error["skill"]], len(keyed), error))
@@ -271,7 +265,9 @@ def _source() -> dict[str, Any]:
 
     def git(*words: str) -> str:
         try:
-            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True)
+            done = subprocess.run(
+                ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
+            )
         except (OSError, subprocess.SubprocessError):
             return ""
         return done.stdout.strip()
@@ -297,5 +293,7 @@ def read_rows(folder: Path) -> list[Row]:
         try:
             rows.append(Row.model_validate_json(path.read_bytes()))
         except (OSError, ValueError) as error:
-            raise DataenvError(f"row {path} cannot be read ({str(error).splitlines()[0]}); play the board again") from None
+            raise DataenvError(
+                f"row {path} cannot be read ({str(error).splitlines()[0]}); play the board again"
+            ) from None
     return rows

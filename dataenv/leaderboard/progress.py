@@ -1,4 +1,4 @@
-"""Progress of a board on a terminal: who is taught, on which seed, at which step, how well, and how long it will take."""
+"""Progress of a board on a terminal: teacher, seed, step, score, and the time left."""
 
 from __future__ import annotations
 
@@ -31,8 +31,12 @@ class Terminal:
         self._began, self._total, self._done = 0.0, 0, 0
         self._flying: dict[tuple[str, int], StepRecord] = {}
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
-            TextColumn("left {task.fields[left]}"), console=console,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left {task.fields[left]}"),
+            console=console,
         )
         self._task = self._bar.add_task("board", total=1, left="?")
         self._live: Live | None = None
@@ -57,7 +61,9 @@ class Terminal:
             self._flying[label, seed] = record
             self._show()
         if not self._quiet and self._live is None:
-            self._console.print(f"{label} seed {seed} step {record.step}: {_score(record)}; left {self._left()}", markup=False)
+            self._console.print(
+                f"{label} seed {seed} step {record.step}: {_score(record)}; left {self._left()}", markup=False
+            )
 
     def _finish(self, label: str, seed: int, tokens: int) -> None:
         with self._lock:

@@ -34,7 +34,8 @@ class FormatOnly:
 
     def act(self, observation: Any, info: dict[str, Any]) -> list[Example]:
         """A lesson of shuffled responses."""
-        context, lesson = self._context, []
+        context = self._context
+        lesson: list[Example] = []
         each = -(-context.lesson_size // len(context.skills))
         for skill in context.skills:
             made = context.generate(skill, each)

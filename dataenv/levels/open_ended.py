@@ -39,7 +39,7 @@ class OpenEnded(Level):
         """See Level. Bad examples are the screen's to count; only what is no sequence is refused."""
         if isinstance(action, str | bytes | Mapping | Example) or not isinstance(action, Sequence):
             raise ActionError(
-                f"action is a {type(action).__name__}; give a tuple of {{'prompt': …, 'response': …}} or a list of Example"
+                f"action is a {type(action).__name__}; give a tuple of {{'prompt', 'response'}} or a list of Example"
             )
         return Plan(stop=True) if not action else Plan(offered=action)
 

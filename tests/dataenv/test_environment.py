@@ -1,0 +1,403 @@
+"""The environment is a Gymnasium environment, restores what it says, and conserves what it counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import dataenv
+from dataenv.environment import TeachingEnv
+from tests.tiny import TINY
+
+IDS = ("dataenv/SkillList-v0", "dataenv/OpenEnded-v0")
+
+
+def make(**changes: Any) -> TeachingEnv:
+    fields = TINY | {"store": "off"} | changes
+    return TeachingEnv(fields.pop("level", "skill-list"), **fields)
+
+
+@pytest.fixture
+def env() -> TeachingEnv:
+    made = make()
+    made.reset(seed=0)
+    return made
+
+
+def uniform(env: TeachingEnv) -> np.ndarray:
+    return np.ones(len(env.task.skills), np.float32)
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    return np.array_equal(a, b) if isinstance(a, np.ndarray) else bool(a == b)
+
+
+@pytest.mark.parametrize("id_", IDS)
+@pytest.mark.parametrize("store", ["off", "disk"])
+@pytest.mark.filterwarnings("ignore:.*not within the observation space.*")
+def test_check_env(id_: str, store: str, tmp_path: Path) -> None:
+    env = gym.make(id_, store=str(tmp_path) if store == "disk" else "off", render_mode="ansi", **TINY)
+    check_env(env.unwrapped)
+
+
+@pytest.mark.parametrize("id_", IDS)
+def test_the_spec_is_json_and_makes_the_same_environment(id_: str) -> None:
+    env = gym.make(id_, store="off", **TINY)
+    assert env.spec is not None
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    assert dataenv.TeachingEnv is type(again.unwrapped)
+    assert again.unwrapped.setting.digest == env.unwrapped.setting.digest
+
+
+@pytest.mark.parametrize("id_", IDS)
+def test_observations_stay_in_their_space(id_: str) -> None:
+    env = gym.make(id_, store="off", **TINY)
+    observation, _ = env.reset(seed=3)
+    assert env.observation_space.contains(observation)
+    env.action_space.seed(0)
+    for _ in range(3):
+        observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+        assert env.observation_space.contains(observation)
+        assert -1 <= float(reward) <= 1
+        if terminated or truncated:
+            break
+
+
+EPISODE = """
+import hashlib, json, sys
+import numpy as np
+from dataenv.environment import TeachingEnv
+from tests.tiny import TINY
+env = TeachingEnv("skill-list", store="off", **TINY)
+observation, info = env.reset(seed=5)
+trace = [repr(observation), repr(info)]
+for step in range(3):
+    mixture = np.random.default_rng(step).random(len(env.task.skills)).astype(np.float32)
+    trace.append(repr(env.step(mixture)))
+weights = env.runner.weights(env.state)
+print(hashlib.sha256(weights).hexdigest(), hashlib.sha256("".join(trace).encode()).hexdigest(), env.state)
+"""
+
+
+def test_two_processes_agree_bit_for_bit_with_the_store_off() -> None:
+    found = set()
+    for hash_seed in ("1", "2"):
+        environ = os.environ | {"PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run([sys.executable, "-c", EPISODE], env=environ, capture_output=True, text=True, check=True)
+        found.add(done.stdout)
+    assert len(found) == 1
+    assert len(found.pop().split()) == 3
+
+
+def test_reset_restores_the_untaught_student(env: TeachingEnv) -> None:
+    first = env.state
+    weights = env.runner.weights(first)
+    env.step(uniform(env))
+    assert env.state != first
+    taught = env.runner.weights(env.state)
+    observation, info = env.reset(seed=0)
+    assert info["state"] == first
+    assert env.runner.weights(env.state) == weights != taught
+    assert observation["counts"].sum() == 0
+    assert info["spent"] == 0
+
+
+def test_another_seed_is_another_student(env: TeachingEnv) -> None:
+    first = env.state
+    env.reset(seed=1)
+    assert env.state != first
+
+
+def test_reset_without_a_seed_draws_from_the_warm_starts() -> None:
+    env = make(warm_starts=2)
+    env.reset(seed=0)
+    students, seeds = set(), set()
+    for _ in range(6):
+        env.reset()
+        students.add(env.state)
+        seeds.add(env.snapshot().seed)
+    assert len(students) <= 2
+    assert len(seeds) == 6
+
+
+def test_the_empty_action_stops_at_every_level() -> None:
+    for level, action in (("skill-list", None), ("open-ended", ()), ("open-ended", [])):
+        env = make(level=level)
+        env.reset(seed=0)
+        before = env.state
+        _, reward, terminated, truncated, info = env.step(np.zeros(14, np.float32) if action is None else action)
+        assert (terminated, truncated, float(reward), info["spent"]) == (True, False, 0.0, 0)
+        assert env.state == before
+        with pytest.raises(dataenv.DataenvError, match="has ended"):
+            env.step(action if action is not None else uniform(env))
+
+
+def test_mastery_terminates() -> None:
+    env = make(
+        mastery=0.02,
+        student_args=TINY["student_args"] | {"width": 32},
+        recipe={"updates": 96, "batch": 32, "rate": 0.01},
+        lesson_size=1024,
+        budget={"student_tokens": 10**9},
+    )
+    env.reset(seed=0)
+    first_alone = np.eye(len(env.task.skills), dtype=np.float32)[0]
+    for _ in range(4):
+        _, _, terminated, truncated, info = env.step(first_alone)
+        assert not truncated
+        assert terminated == (info["score"] >= 0.02)
+        if terminated:
+            break
+    assert terminated
+
+
+def test_a_snapshot_goes_on_in_another_instance_as_if_nothing_had_been(tmp_path: Path) -> None:
+    def fresh() -> TeachingEnv:
+        return make(store=str(tmp_path), recipe=TINY["recipe"] | {"data": "all", "replay": 0.0})
+
+    env = fresh()
+    env.reset(seed=2)
+    env.step(uniform(env))
+    text = env.snapshot().model_dump_json()
+    straight = [env.step(uniform(env)) for _ in range(2)]
+    other = fresh()
+    other.reset(options={"snapshot": json.loads(text)})
+    forked = [other.step(uniform(other)) for _ in range(2)]
+    assert all(same(a[0], b[0]) and a[1:] == b[1:] for a, b in zip(straight, forked, strict=True))
+
+
+def test_fork_leaves_the_original_alone(env: TeachingEnv) -> None:
+    env.step(uniform(env))
+    before, spent = env.snapshot(), env.purse.spent
+    branch = dataenv.fork(env)
+    assert branch.snapshot() == before
+    branch.step(uniform(branch))
+    assert env.snapshot() == before
+    assert env.purse.spent == spent < branch.purse.spent
+
+
+def test_a_snapshot_of_another_setting_level_or_store_is_refused(env: TeachingEnv) -> None:
+    env.step(uniform(env))
+    snapshot = env.snapshot()
+    with pytest.raises(dataenv.SnapshotError, match="setting differs"):
+        make(mastery=0.5).reset(options={"snapshot": snapshot})
+    with pytest.raises(dataenv.SnapshotError, match="level"):
+        make(level="open-ended").reset(options={"snapshot": snapshot})
+    with pytest.raises(dataenv.StoreError, match="not in store"):
+        make().reset(options={"snapshot": snapshot})
+    with pytest.raises(dataenv.SnapshotError, match="is no snapshot"):
+        make().reset(options={"snapshot": "{"})
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (np.full(14, np.nan), r"action\[0\] \(.*\) is nan; give a number from 0 to 1"),
+        (np.full(14, 2.0), r"action\[0\] .* is 2.0"),
+        (np.ones(3), r"shape \(3,\); give shape \(14,\)"),
+        ("teach", "is a str|shape"),
+        (None, "shape|NoneType"),
+        ([{"prompt": "x"}], "is a list"),
+    ],
+)
+def test_a_bad_mixture_is_one_sentence_and_changes_nothing(env: TeachingEnv, action: Any, words: str) -> None:
+    before = env.snapshot()
+    with pytest.raises(dataenv.ActionError, match=words):
+        env.step(action)
+    assert env.snapshot() == before
+    env.step(uniform(env))
+
+
+@pytest.mark.parametrize("action", ["text", 3, None, {"prompt": "x", "response": "y"}, np.ones(3)])
+def test_a_lesson_of_the_wrong_type_is_refused(action: Any) -> None:
+    env = make(level="open-ended")
+    env.reset(seed=0)
+    before = env.snapshot()
+    with pytest.raises(dataenv.ActionError, match="give a tuple of"):
+        env.step(action)
+    assert env.snapshot() == before
+
+
+hostile = st.one_of(
+    st.none(),
+    st.integers(),
+    st.text(max_size=40),
+    st.fixed_dictionaries({"prompt": st.text(max_size=40), "response": st.text(max_size=40)}),
+    st.fixed_dictionaries({"prompt": st.just("123+111^...="), "response": st.text(max_size=8)}),
+    st.fixed_dictionaries({"prompt": st.integers(), "response": st.none()}),
+)
+
+
+@pytest.fixture(scope="module")
+def open_env() -> TeachingEnv:
+    return make(level="open-ended", budget={"student_tokens": 10**9})
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lesson=st.lists(hostile, min_size=1, max_size=12))
+def test_offered_is_kept_and_rejected_whatever_is_offered(open_env: TeachingEnv, lesson: list[Any]) -> None:
+    open_env.reset(seed=0)
+    _, _, _, _, info = open_env.step(lesson)
+    rejected = sum(n for name, n in info.items() if name.startswith("rejected/"))
+    assert info["offered"] == len(lesson) == info["kept"] + rejected
+    assert info["kept"] == sum(n for name, n in info.items() if name.startswith("judged/"))
+    assert info["price"] > 0
+
+
+def test_a_lesson_of_which_nothing_is_kept_is_charged_and_not_trained() -> None:
+    env = make(level="open-ended")
+    env.reset(seed=0)
+    before = env.state
+    sealed = env.task.split("test")[0]
+    lesson = [dataenv.Example(prompt=sealed.prompt, response=sealed.answer), {"prompt": "é", "response": "1"}, 7]
+    _, reward, _, _, info = env.step(lesson)
+    assert env.state == before
+    assert float(reward) == 0.0
+    assert (info["rejected/leak"], info["rejected/alphabet"], info["rejected/form"]) == (1, 1, 1)
+    assert info["spent"] > 0
+
+
+def test_huge_lessons_are_cut_and_counted() -> None:
+    env = make(level="open-ended")
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    made = env.task.generate("max", 500, rng)
+    _, _, _, _, info = env.step([*made, {"prompt": "1" * 10**6, "response": "1"}])
+    assert info["kept"] == 2 * TINY["lesson_size"]
+    assert info["rejected/length"] == 1
+    assert info["rejected/size"] + info["rejected/duplicate"] == 500 - info["kept"]
+
+
+def test_verify_rejects_what_the_judge_finds_wrong_and_counting_is_the_default() -> None:
+    for verify, kept in ((False, 2), (True, 1)):
+        env = make(level="open-ended", verify=verify)
+        env.reset(seed=0)
+        right, other = env.task.generate("max", 2, np.random.default_rng(0))
+        wrong = other.model_copy(update={"response": "999" if other.response != "999" else "000"})
+        _, _, _, _, info = env.step([right, wrong])
+        assert info["kept"] == kept
+        assert info["rejected/wrong"] + info["judged/wrong"] == 1
+
+
+def test_the_examples_cap_ends_the_episode() -> None:
+    env = make(budget={"student_tokens": 10**9, "examples": 100})
+    env.reset(seed=0)
+    kept, truncated = 0, False
+    while not truncated:
+        _, _, _, truncated, info = env.step(uniform(env))
+        kept += info["kept"]
+    assert kept == 100
+    assert info["rejected/budget"] > 0
+
+
+@settings(max_examples=8, deadline=None)
+@given(purse=st.integers(0, 9000), data=st.data())
+def test_no_teacher_can_overdraw_the_purse(purse: int, data: st.DataObject) -> None:
+    env = make(budget={"student_tokens": purse})
+    env.reset(seed=0)
+    over, steps = False, 0
+    while not over and steps < 12:
+        mixture = data.draw(st.lists(st.floats(0, 1, width=32), min_size=14, max_size=14))
+        _, _, terminated, truncated, info = env.step(np.array(mixture, np.float32))
+        over, steps = terminated or truncated, steps + 1
+        assert info["spent"] + info["remaining"] == purse
+        assert info["remaining"] >= 0
+    assert over
+
+
+def test_a_failed_training_leaves_the_environment_as_it_was() -> None:
+    env = make(recipe=TINY["recipe"] | {"rate": 1.0, "clip": 1e30, "updates": 60, "batch": 4})
+    env.reset(seed=0)
+    before = env.snapshot()
+
+    def diverge(*_: Any) -> Any:
+        from students.base import TrainingDiverged
+
+        raise TrainingDiverged("the loss became nan at update 3; lower recipe.rate")
+
+    env.student.fit = diverge  # type: ignore[method-assign]
+    try:
+        with pytest.raises(dataenv.JobFailed, match="diverged.*lower recipe.rate"):
+            env.step(uniform(env))
+    finally:
+        del env.student.fit
+    assert env.snapshot() == before
+
+
+def test_base_and_all_retrain_from_the_untaught_student() -> None:
+    env = make(recipe=TINY["recipe"] | {"start": "base", "data": "all"})
+    env.reset(seed=0)
+    base = env.state
+    env.step(uniform(env))
+    env.step(uniform(env))
+    row = env.runner.store.get("states", env.state)
+    assert row["job"]["parent"] == base
+    assert len(row["job"]["train"]["lesson"]) == 2 * TINY["lesson_size"]
+
+
+def test_pool_lessons_do_not_repeat_until_the_pool_is_used_up() -> None:
+    env = make(engine="pool", budget={"student_tokens": 10**9})
+    env.reset(seed=0)
+    seen: set[str] = set()
+    for _ in range(3):
+        _, _, _, _, info = env.step(uniform(env))
+        assert info["rejected/leak"] == 0
+        lesson = {e.prompt for e in env._lessons[-1]}
+        assert not seen & lesson
+        seen |= lesson
+
+
+def test_render_shows_every_skill(env: TeachingEnv) -> None:
+    shown = make(render_mode="ansi")
+    shown.reset(seed=0)
+    shown.step(uniform(shown))
+    text = shown.render()
+    assert text is not None
+    assert all(skill in text for skill in shown.task.skills)
+    assert env.render() is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"task": "arithmatic"}, "did you mean 'arithmetic'"),
+        ({"student": "pockett"}, "did you mean 'pocket'"),
+        ({"recipe": {"update": 3}}, "recipe.update is no field; did you mean updates"),
+        ({"recipe": {"updates": 0}}, "recipe.updates is 0; input should be greater"),
+        ({"student_args": {"widht": 3}}, "student_args of student 'pocket' do not fit"),
+        ({"student_args": {"width": 17}}, "must be a multiple"),
+        ({"level": "skill-tree"}, "level is 'skill-tree'; give one of"),
+        ({"executor": "threads"}, "executor is 'threads'"),
+        ({"render_mode": "human"}, "render_mode is 'human'"),
+        ({"budget": {"student_tokens": -1}}, "budget.student_tokens is -1"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(dataenv.DataenvError, match=words) as caught:
+        make(**fields)
+    assert "\n" not in str(caught.value)
+
+
+def test_sealed_items_reach_no_observation(env: TeachingEnv) -> None:
+    """The teacher sees feedback problems alone: no prompt of selection, test or transfer."""
+    sealed = {p.prompt for split in ("selection", "test", "transfer") for p in env.task.split(split)}
+    observation, *_ = env.step(uniform(env))
+    shown = {error["prompt"] for error in observation["errors"]}
+    assert shown
+    assert not shown & sealed
+    assert hashlib.sha256(repr(observation).encode()).hexdigest()
+    assert not any(prompt in repr(observation) for prompt in sealed)
