@@ -1,0 +1,43 @@
+"""What the benchmark scripts share: the environment they measure, and how a table is printed."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.pop("DATAENV_STORE", None)
+
+FREE = {"budget": {"student_tokens": 10**12}, "mastery": 1.0}
+"""Nothing ends the episode."""
+
+
+def make(store: str | None = None):  # type: ignore[no-untyped-def]
+    """The environment of the README, without an end."""
+    import gymnasium as gym
+
+    import dataenv  # noqa: F401
+
+    return gym.make("dataenv/SkillList-v0", task="arithmetic", student="pocket", store=store, **FREE)
+
+
+def machine() -> str:
+    """One line about where this was measured."""
+    from importlib.metadata import version
+
+    busy = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    parts = [f"{os.cpu_count()} cores, one torch thread", busy, f"Python {platform.python_version()}"]
+    return ", ".join([p for p in parts if p] + [f"{name} {version(name)}" for name in ("torch", "transformers", "trl")])
+
+
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table with the first column to the left."""
+    cells = [list(map(str, row)) for row in (head, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    print(f"\n{title}")
+    for row in cells:
+        rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        print("  " + "  ".join([row[0].ljust(widths[0]), *rest]))
