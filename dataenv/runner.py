@@ -86,6 +86,7 @@ class Runner:
         try:
             return self.store.blobs.get(blob)
         except BlobCorrupt:
+            self.store.blobs.drop(blob)
             self._rebuild(key)
             return self.store.blobs.get(blob)
 
