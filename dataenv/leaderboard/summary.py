@@ -176,9 +176,9 @@ def _reading(teachers: Sequence[Standing], visible: Sequence[float]) -> list[str
     if groups["cannot tell"]:
         sentences.append(f"{_names(groups['cannot tell'])} cannot be told apart from {BASELINE}.")
     if visible:
-        low, high = (f"{100 * value:.1f}" for value in (min(visible), max(visible)))
-        reach = low if low == high else f"{low} to {high}"
-        sentences.append(f"The smallest gain that could have been seen is {reach} points, depending on the teacher.")
+        low, middle, high = (f"{100 * value:.1f}" for value in (min(visible), float(np.median(visible)), max(visible)))
+        spread = "" if low == high else f" (median over teachers; {low} to {high})"
+        sentences.append(f"The smallest gain that could have been seen is {middle} points{spread}.")
     return sentences
 
 

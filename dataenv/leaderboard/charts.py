@@ -1,0 +1,192 @@
+"""Small charts as inline SVG: functions from numbers to markup, with every text escaped and every size in user units.
+
+Colours come from classes that the page's style sheet defines for light and dark; charts carry no colour of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+from dataenv.leaderboard.statistics import Comparison
+from dataenv.leaderboard.text import percent, signed, tokens, visible
+
+Floats = npt.NDArray[np.float64]
+GRID = 64
+"""Points at which curves of several seeds are averaged."""
+
+
+def svg(width: float, height: float, label: str, *parts: Markup, css: str = "") -> Markup:
+    """An SVG element that scales with its box; ``label`` is what a screen reader says of it."""
+    return Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        css, _n(width), _n(height), label, Markup("").join(parts)
+    )
+
+
+def text(x: float, y: float, content: str, css: str = "", anchor: str = "start") -> Markup:
+    """A text element; ``anchor`` is ``start``, ``middle`` or ``end``."""
+    return Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>').format(
+        css, _n(x), _n(y), anchor, visible(content)
+    )
+
+
+def line(x1: float, y1: float, x2: float, y2: float, css: str) -> Markup:
+    """A straight line."""
+    return Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(css, *map(_n, (x1, y1, x2, y2)))
+
+
+def rect(x: float, y: float, width: float, height: float, css: str, title: str = "", style: str = "") -> Markup:
+    """A rectangle, with a title that shows on hover."""
+    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}" style="{}"><title>{}</title></rect>').format(
+        css, *map(_n, (x, y, width, height)), style, title
+    )
+
+
+def dot(x: float, y: float, radius: float, css: str, title: str = "") -> Markup:
+    """A filled circle, with a title that shows on hover."""
+    return Markup('<circle class="{}" cx="{}" cy="{}" r="{}"><title>{}</title></circle>').format(
+        css, *map(_n, (x, y, radius)), title
+    )
+
+
+def path(xs: Sequence[float] | Floats, ys: Sequence[float] | Floats, css: str, close: bool = False) -> Markup:
+    """A line through points, closed into an area if asked."""
+    points = "L".join(f"{_n(x)} {_n(y)}" for x, y in zip(xs, ys, strict=True))
+    return Markup('<path class="{}" d="M{}"/>').format(css, points + ("Z" if close else ""))
+
+
+def _n(value: float) -> str:
+    """One decimal at most, so that the same numbers give the same bytes everywhere."""
+    shown = f"{value:.1f}"
+    return shown[:-2] if shown.endswith(".0") else shown
+
+
+# --- gains -----------------------------------------------------------------------------------------------------------
+
+
+def gain_domain(comparisons: Sequence[Comparison]) -> tuple[float, float]:
+    """A range for ``forest`` that holds zero and all intervals and seeds, with a margin; shares."""
+    values = [0.0]
+    for c in comparisons:
+        values += [v for v in (c.low, c.high, c.gain, *c.differences) if v is not None]
+    low, high = min(values), max(values)
+    margin = 0.04 * (high - low) or 0.01
+    return low - margin, high + margin
+
+
+def forest(comparison: Comparison | None, domain: tuple[float, float], css: str = "", width: float = 190) -> Markup:
+    """A gain with its 95 % interval, every seed as a dot, and the line of no difference."""
+    height, middle = 26.0, 10.0
+
+    def place(value: float) -> float:
+        return 3 + (width - 6) * (value - domain[0]) / (domain[1] - domain[0])
+
+    parts = [line(place(0), 0, place(0), height, "zero")]
+    if comparison is None or comparison.gain is None:
+        return svg(width, height, "no gain measured", *parts, css="forest")
+    said = f"gain {signed(comparison.gain)} points, 95 % interval {signed(comparison.low)} to {signed(comparison.high)}"
+    for seed, difference in zip(comparison.seeds, comparison.differences, strict=True):
+        parts.append(dot(place(difference), height - 5, 1.8, "seed", f"seed {seed}: {signed(difference)} points"))
+    if comparison.low is not None and comparison.high is not None:
+        parts.append(line(place(comparison.low), middle, place(comparison.high), middle, f"whisker {css}"))
+    parts.append(dot(place(comparison.gain), middle, 4, f"gain {css}", said))
+    return svg(width, height, said, *parts, css="forest")
+
+
+def forest_axis(domain: tuple[float, float], width: float = 190) -> Markup:
+    """The scale above a column of ``forest``: the round numbers that fit."""
+    step = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if (domain[1] - domain[0]) / s <= 6.5)
+    parts = []
+    for i in range(int(np.ceil(domain[0] / step)), int(np.floor(domain[1] / step)) + 1):
+        x = 3 + (width - 6) * (i * step - domain[0]) / (domain[1] - domain[0])
+        label = "0" if i == 0 else f"{signed(i * step)}".removesuffix(".0")
+        if 8 < x < width - 8:
+            parts.append(text(x, 9, label, "tick", "middle"))
+    return svg(width, 12, "scale in points", *parts, css="forest")
+
+
+# --- curves ----------------------------------------------------------------------------------------------------------
+
+
+def on_grid(curves: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """Curves of several seeds at common places of [0, 1]: ``(seeds, GRID + 1)``, linear in between."""
+    places = np.linspace(0, 1, GRID + 1)
+    return np.stack([np.interp(places, x, y) for x, y in curves])
+
+
+def learning_curve(name: str, ours: Floats, baseline: Floats | None, purse: int, top: float) -> Markup:
+    """Selection accuracy against student tokens: the mean over seeds and the band from lowest to highest seed.
+
+    Args:
+        name: Whose curve.
+        ours: From ``on_grid``.
+        baseline: The same of ``stratified``; drawn as its mean, dashed.
+        purse: Student tokens at the right end.
+        top: Upper end of the accuracy axis, in (0, 1].
+    """
+    left, right, roof, floor, width, height = 30.0, 232.0, 8.0, 118.0, 244.0, 140.0
+    xs = np.linspace(left, right, GRID + 1)
+
+    def y(values: Floats | float) -> Floats:
+        return np.asarray(floor - (floor - roof) * np.asarray(values) / top)
+
+    parts = []
+    for tick in np.arange(0, top + 1e-9, 0.2 if top > 0.5 else 0.1):
+        at = float(y(float(tick)))
+        parts += [line(left, at, right, at, "rule"), text(left - 4, at + 3, percent(float(tick), 0), "tick", "end")]
+    for share in (0.0, 0.5, 1.0):
+        where = ("start", "middle", "end")[int(2 * share)]
+        parts.append(text(left + share * (right - left), floor + 13, tokens(share * purse), "tick", where))
+    low, high, mean = ours.min(axis=0), ours.max(axis=0), ours.mean(axis=0)
+    parts.append(path(np.concatenate([xs, xs[::-1]]), np.concatenate([y(high), y(low)[::-1]]), "band", close=True))
+    if baseline is not None:
+        parts.append(path(xs, y(baseline.mean(axis=0)), "baseline"))
+    parts += [path(xs, y(mean), "mean"), dot(right, float(y(float(mean[-1]))), 2.6, "end")]
+    said = f"{visible(name)}: selection accuracy from {percent(float(mean[0]))} to {percent(float(mean[-1]))} per cent"
+    return svg(width, height, said, *parts, css="curve")
+
+
+# --- mixtures and budgets --------------------------------------------------------------------------------------------
+
+
+def mixture_strip(skills: Sequence[str], shares: Floats, most: float, runs: Sequence[int]) -> Markup:
+    """What was taught: skills down, steps across, the darker the larger the share of the lesson.
+
+    Args:
+        skills: Names, k of them.
+        shares: ``(steps, k)``, in [0, 1]; NaN where nothing was kept.
+        most: Share of the darkest cell.
+        runs: How many runs each step is a mean over, ``(steps,)``.
+    """
+    left, cell = 92.0, 13.0
+    wide = min(24.0, 150.0 / max(len(shares), 1))
+    parts = []
+    for j, skill in enumerate(skills):
+        short = skill if len(skill) <= 16 else skill[:15] + "…"
+        parts.append(text(left - 5, j * cell + 10, short, "tick", "end"))
+        for i, row in enumerate(shares):
+            missing = bool(np.isnan(row[j]))
+            said = f"step {i + 1}, {visible(skill)}: " + ("nothing kept" if missing else f"{percent(float(row[j]))} %")
+            shade = 0.0 if missing else min(1.0, float(row[j]) / most)
+            css, style = ("cell none" if missing else "cell"), f"--v:{shade:.2f}"
+            parts.append(rect(left + i * wide, j * cell, wide - 1, cell - 1, css, f"{said} (of {runs[i]} runs)", style))
+    floor = len(skills) * cell + 10
+    ends = sorted({0, len(shares) - 1}) if len(shares) else []
+    parts += [text(left + (i + 0.5) * wide - 0.5, floor, str(i + 1), "tick", "middle") for i in ends]
+    parts.append(text(left - 5, floor, "step", "tick", "end"))
+    return svg(246, floor + 4, "share of each skill in the lesson of each step", *parts, css="strip")
+
+
+def budget_bar(training: float, probes: float, total: float, width: float = 200) -> Markup:
+    """How a purse was used: training, probes, and what was left."""
+    height, unit = 12.0, width / max(total, 1.0)
+    parts = [
+        rect(0, 0, width, height, "left", f"left: {tokens(total - training - probes)} student tokens"),
+        rect(0, 0, training * unit, height, "training", f"training: {tokens(training)} student tokens"),
+        rect(training * unit, 0, probes * unit, height, "probes", f"probes: {tokens(probes)} student tokens"),
+    ]
+    said = f"training {tokens(training)}, probes {tokens(probes)} of {tokens(total)} student tokens"
+    return svg(width, height, said, *parts, css="bar")

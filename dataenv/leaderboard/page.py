@@ -1,0 +1,237 @@
+"""The board as one HTML page: what the template shows, worked out here; the template only lays it out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dataenv.leaderboard import charts
+from dataenv.leaderboard import statistics as st
+from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.statistics import BASELINE, Share, Standing, Summary
+from dataenv.leaderboard.text import counts, p_value, percent, signed, tokens, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+LONGEST = 400
+"""Characters of a prompt or a response that the page shows; the rest is in the row."""
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "percent": percent, "signed": signed, "counts": counts, "tokens": tokens, "p": p_value, "visible": visible,
+    }  # fmt: skip
+    source = resources.files("dataenv.leaderboard").joinpath("page.html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def render(board: Sequence[Row], summary: Summary) -> str:
+    """The page as HTML.
+
+    Args:
+        board: From ``rows.read``.
+        summary: From ``summarise`` of the same rows.
+    """
+    everyone = (*summary.teachers, *summary.references)
+    return _template().render(
+        summary=summary,
+        facts=_facts(board, summary),
+        sensitivity=_forests([(c, c) for c in summary.sensitivity]),
+        teachers=_table(summary.teachers),
+        references=_table(summary.references),
+        curves=_curves(board, summary),
+        heat=_heat(everyone, summary),
+        mixtures=_mixtures(board, everyone),
+        budgets=_budgets(board, everyone),
+        by_seed=_by_seed(board, everyone),
+        reading=[_to_read(_first_run(board, s.teacher)) for s in everyone],
+        made=_made(board),
+    )
+
+
+def _facts(board: Sequence[Row], summary: Summary) -> list[str]:
+    named = [str(board[0].setting[name]) for name in ("task", "student") if isinstance(board[0].setting.get(name), str)]
+    return [
+        *([" × ".join(named)] if named else []),
+        f"{len(summary.teachers)} teachers",
+        f"{len(summary.seeds)} seeds",
+        f"{len(summary.skills)} skills",
+        f"{summary.test_items:,} test items a seed",
+        f"{tokens(summary.purse)} student tokens a run",
+    ]
+
+
+def _forests(pairs: Sequence[tuple[Any, st.Comparison | None]]) -> dict[str, Any]:
+    """Things with their gains drawn on one scale."""
+    domain = charts.gain_domain([c for _, c in pairs if c is not None])
+    rows = [{"of": of, "c": c, "forest": charts.forest(c, domain, _side(of, c))} for of, c in pairs]
+    return {"axis": charts.forest_axis(domain), "rows": rows}
+
+
+def _side(of: Any, comparison: st.Comparison | None) -> str:
+    """``better``, ``worse`` or ``even``, for the colour of a gain."""
+    if isinstance(of, Standing) and of.role == "teacher":
+        return of.verdict if of.verdict in ("better", "worse") else "even"
+    return "even"
+
+
+def _table(standings: Sequence[Standing]) -> dict[str, Any]:
+    return _forests([(s, s.comparison) for s in standings])
+
+
+# --- charts ----------------------------------------------------------------------------------------------------------
+
+
+def _curves(board: Sequence[Row], summary: Summary) -> list[dict[str, Any]]:
+    """One panel a teacher, the baseline in each; ``nothing`` is a level line and has none."""
+    scored = st.scored_rows(board)
+    grids = {
+        name: charts.on_grid([st.curve(row.steps, summary.purse) for _, row in sorted(rows.items())])
+        for name, rows in scored.items()
+        if rows
+    }
+    top = min(1.0, np.ceil(10 * max(float(grid.max()) for grid in grids.values()) + 1e-9) / 10) if grids else 1.0
+    panels = []
+    for s in (*summary.teachers, *summary.references):
+        if s.teacher in grids and s.teacher != st.UNTAUGHT:
+            other = grids.get(BASELINE) if s.teacher != BASELINE else None
+            chart = charts.learning_curve(s.teacher, grids[s.teacher], other, summary.purse, float(top))
+            panels.append({"of": s, "chart": chart})
+    return panels
+
+
+def _heat(everyone: Sequence[Standing], summary: Summary) -> list[dict[str, Any]]:
+    """Test accuracy by teacher and skill; the untaught student first."""
+
+    def cells(shares: Sequence[Share], name: str) -> list[dict[str, Any]]:
+        return [
+            {"v": f"{s.value:.2f}", "share": s, "title": f"{name}, {skill}: {s.k:,} of {s.n:,} test items"}
+            for skill, s in zip(summary.skills, shares, strict=True)
+        ]
+
+    rows = [{"name": s.teacher, "role": s.role, "score": s.score, "cells": cells(s.by_skill, s.teacher)}
+            for s in everyone if s.by_skill and s.teacher != st.UNTAUGHT]  # fmt: skip
+    if summary.untaught:
+        score = float(np.mean([share.value for share in summary.untaught]))
+        untaught = cells(summary.untaught, "untaught student")
+        rows.insert(0, {"name": "untaught student", "role": "untaught", "score": score, "cells": untaught})
+    return rows
+
+
+def _mixtures(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, Any]:
+    """What each teacher taught, by step: means over the runs that reached the step and kept something."""
+    taught: dict[str, tuple[Any, list[int]]] = {}
+    for s in everyone:
+        runs = [row.steps[1:] for row in board if row.teacher == s.teacher]
+        means, reached = [], []
+        for t in range(max(map(len, runs), default=0)):
+            kept = [steps[t].mixture for steps in runs if t < len(steps) and steps[t].mixture is not None]
+            means.append(np.mean(kept, axis=0) if kept else np.full(len(board[0].skills), np.nan))
+            reached.append(len(kept))
+        if means:
+            taught[s.teacher] = (np.stack(means), reached)
+    finite = [float(np.nanmax(shares)) for shares, _ in taught.values() if not np.isnan(shares).all()]
+    most = max(finite, default=1.0) or 1.0
+    panels = [
+        {"of": s, "chart": charts.mixture_strip(board[0].skills, *_insert(taught[s.teacher], most))}
+        for s in everyone
+        if s.teacher in taught
+    ]
+    return {"panels": panels, "most": most}
+
+
+def _insert(taught: tuple[Any, list[int]], most: float) -> tuple[Any, float, list[int]]:
+    return taught[0], most, taught[1]
+
+
+def _budgets(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, Any]:
+    """Tokens as means over seeds; examples offered, kept and dropped as sums."""
+    rows, reasons = [], sorted({reason for row in board for step in row.steps for reason in step.rejected})
+    for s in everyone:
+        steps = [step for row in board if row.teacher == s.teacher for step in row.steps]
+        dropped: Counter[str] = Counter()
+        for step in steps:
+            dropped.update(step.rejected)
+        bar = charts.budget_bar(s.budget["training"], s.budget["probes"], s.budget["total"])
+        offered, kept = sum(step.offered for step in steps), sum(step.kept for step in steps)
+        rows.append({"of": s, "bar": bar, "offered": offered, "kept": kept, "dropped": dropped})
+    return {"rows": rows, "reasons": reasons}
+
+
+# --- to read ---------------------------------------------------------------------------------------------------------
+
+
+def _by_seed(board: Sequence[Row], everyone: Sequence[Standing]) -> list[dict[str, Any]]:
+    """Every run's score, its difference to the baseline and how it ended."""
+    seeds = sorted({row.seed for row in board})
+    scored, ended = st.scored_rows(board), {(row.teacher, row.seed): row for row in board}
+    table = []
+    for s in everyone:
+        gains = dict(zip(s.comparison.seeds, s.comparison.differences, strict=True)) if s.comparison else {}
+        cells = []
+        for seed in seeds:
+            run, row = scored[s.teacher].get(seed), ended.get((s.teacher, seed))
+            exam = run.test if run is not None else None
+            share = Share(k=sum(exam.by_skill), n=sum(exam.n)) if exam is not None else None
+            score = st.score(exam) if exam is not None else None
+            cells.append({"score": score, "share": share, "gain": gains.get(seed), "row": row})
+        table.append({"of": s, "cells": cells})
+    return table
+
+
+def _first_run(board: Sequence[Row], teacher: str) -> Row:
+    """The run whose lessons are shown: the lowest seed that did not fail, or the lowest."""
+    runs = sorted((row for row in board if row.teacher == teacher), key=lambda row: (row.failed, row.seed))
+    return runs[0]
+
+
+def _to_read(row: Row) -> dict[str, Any]:
+    def shown(text: str) -> str:
+        return visible(text, LONGEST)
+
+    lessons = [
+        {"step": lesson.step, "examples": [(shown(e.prompt), shown(e.response), shown(", ".join(e.skills)))
+                                           for e in lesson.examples]}
+        for lesson in row.lessons
+    ]  # fmt: skip
+    mistakes = [(m.step, shown(m.skill), shown(m.prompt), shown(m.response), shown(m.answer)) for m in row.mistakes]
+    return {"row": row, "lessons": lessons, "mistakes": mistakes, "error": shown(row.error or "")}
+
+
+def _made(board: Sequence[Row]) -> dict[str, Any]:
+    """Settings, digests, versions and commits, each once; and how to make the board again."""
+
+    def each(values: Sequence[str]) -> str:
+        return ", ".join(sorted(set(values)))
+
+    versions = {name: each([row.versions[name] for row in board if name in row.versions])
+                for name in sorted({name for row in board for name in row.versions})}  # fmt: skip
+    hashes = {name: each([row.hashes[name] for row in board if name in row.hashes])
+              for name in sorted({name for row in board for name in row.hashes})}  # fmt: skip
+    commits = each([row.commit + (" + uncommitted changes" if row.dirty else "") for row in board])
+    settings: dict[str, dict[str, Any]] = {}
+    for row in board:
+        text = json.dumps(row.setting, indent=2, sort_keys=True, ensure_ascii=False)
+        one = settings.setdefault(row.setting_digest, {"text": _lines(text), "teachers": set()})
+        one["teachers"].add(row.teacher)
+    several = [{"digest": name, "text": one["text"], "teachers": sorted(one["teachers"])}
+               for name, one in sorted(settings.items(), key=lambda item: (-len(item[1]["teachers"]), item[0]))]  # fmt: skip
+    command = f"git checkout {shlex.quote(board[0].commit)} && make leaderboard BOARD={shlex.quote(board[0].board)}"
+    return {"versions": versions, "hashes": hashes, "commits": commits, "settings": several, "command": command}
+
+
+def _lines(text: str) -> str:
+    """``visible`` that keeps the line breaks of our own formatting."""
+    return "\n".join(visible(line) for line in text.split("\n"))

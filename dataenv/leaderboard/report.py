@@ -1,0 +1,202 @@
+"""A board for people and for programs: a table in the terminal, CSV, JSON and one HTML page.
+
+All four are functions of the rows alone, without clock, host or path: the same rows give the same bytes. Names and
+texts come from outside and are data; each writer makes them inert in its own way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dataenv.leaderboard.rows import Row, read
+from dataenv.leaderboard.statistics import Share, Standing, Summary
+from dataenv.leaderboard.summary import summarise
+from dataenv.leaderboard.text import NONE, counts, p_value, percent, signed, tokens, visible
+from tasks.records import canonical_json
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+
+Rows = Iterable[Row | Mapping[str, Any]]
+WIDE = 156
+"""Columns of terminal that the one-table form needs; below that the table is told in two."""
+STYLES = {"better": "green", "worse": "red", "baseline": "bold"}
+
+SCORES = ("#", "teacher", "test %", "k/n", "gain [95 %]", "Holm p", "verdict")
+DETAILS = ("level", "seeds", "AUC", "worst skill", "transfer %", "spent of purse", "prior")
+
+
+def terminal_table(rows: Rows) -> TerminalBoard:
+    """The board for a terminal, as a ``rich`` renderable: ``Console().print(terminal_table(rows))``.
+
+    Raises:
+        ValueError: If the rows cannot stand on one board.
+    """
+    return TerminalBoard(summarise(rows))
+
+
+class TerminalBoard:
+    """Ranked teachers, references apart and unranked, and the sentences under them; as wide as the console is."""
+
+    def __init__(self, summary: Summary) -> None:
+        self.summary = summary
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What ``rich`` calls to draw it."""
+        from rich.text import Text
+
+        if options.max_width >= WIDE:
+            yield self._table((*SCORES, *DETAILS))
+        else:
+            yield self._table(SCORES)
+            yield self._table(("teacher", *DETAILS))
+        for sentence in self.summary.sentences:
+            yield Text(visible(sentence))
+        for sentence in self.summary.warnings:
+            yield Text(visible(sentence), style="yellow")
+
+    def _table(self, columns: tuple[str, ...]) -> Table:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        simulated = " (simulated student)" if self.summary.simulated else ""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        for name in columns:
+            left = name in ("teacher", "verdict", "level", "worst skill")
+            table.add_column(
+                Text(name + simulated * (name == "teacher")),
+                justify="left" if left else "right",
+                no_wrap=name != "teacher",
+            )
+        places = {s.teacher: str(i + 1) for i, s in enumerate(self.summary.teachers)}
+        for standing in (*self.summary.teachers, *self.summary.references):
+            if standing.role == "reference" and standing is self.summary.references[0]:
+                table.add_section()
+                table.add_row(*(Text("references" if name == "teacher" else "", style="dim") for name in columns))
+            values = cells(standing)
+            values["#"] = places.get(standing.teacher, "") if standing.role == "teacher" else ""
+            style = STYLES.get(standing.verdict, "dim" if standing.role == "reference" else "")
+            table.add_row(*(Text(visible(values[name]), style=style) for name in columns))
+        return table
+
+
+def cells(standing: Standing) -> dict[str, str]:
+    """A standing as the texts of its columns."""
+    c = standing.comparison
+    span = f"{signed(c.gain)} [{signed(c.low)}, {signed(c.high)}]" if c and c.gain is not None else NONE
+    worst = f"{standing.worst[0]} {percent(standing.worst[1].value)}" if standing.worst else NONE
+    failed = f" ({len(standing.failed)} ✗)" if standing.failed else ""
+    budget = standing.budget
+    return {
+        "teacher": standing.teacher,
+        "test %": percent(standing.score),
+        "k/n": counts(standing.test),
+        "gain [95 %]": span,
+        "Holm p": p_value(c.p_holm if c else None),
+        "verdict": standing.verdict if standing.role == "teacher" else "",
+        "level": standing.level,
+        "seeds": f"{len(standing.seeds)}{failed}",
+        "AUC": percent(standing.auc),
+        "worst skill": worst,
+        "transfer %": percent(standing.transfer.value if standing.transfer else None),
+        "spent of purse": f"{tokens(budget['spent'])}/{tokens(budget['total'])}",
+        "prior": tokens(budget["prior"]),
+    }
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def record(standing: Standing, rank: int | None) -> dict[str, str | int | float | None]:
+    """A standing as one flat CSV record; shares are in [0, 1], tokens are means over seeds."""
+    c, worst = standing.comparison, standing.worst
+
+    def pair(name: str, share: Share | None) -> dict[str, int | None]:
+        return {f"{name}_k": share.k if share else None, f"{name}_n": share.n if share else None}
+
+    return {
+        "rank": rank,
+        "teacher": standing.teacher,
+        "role": standing.role,
+        "level": standing.level,
+        "seeds": len(standing.seeds),
+        "failed": len(standing.failed),
+        "score": standing.score,
+        **pair("test", standing.test),
+        "score_iqm": standing.iqm,
+        "gain": c.gain if c else None,
+        "gain_low": c.low if c else None,
+        "gain_high": c.high if c else None,
+        "pairs": len(c.seeds) if c else None,
+        "items_won": c.won if c else None,
+        "items_lost": c.lost if c else None,
+        "p": c.p if c else None,
+        "p_holm": c.p_holm if c else None,
+        "smallest_visible_gain": c.visible if c else None,
+        "verdict": standing.verdict,
+        "auc": standing.auc,
+        "worst_skill": worst[0] if worst else None,
+        **pair("worst_skill", worst[1] if worst else None),
+        **pair("transfer", standing.transfer),
+        "forgetting": standing.forgetting,
+        **{f"tokens_{name}": standing.budget[name] for name in ("total", "spent", "training", "probes", "prior")},
+        "examples": standing.budget["examples"],
+    }
+
+
+def csv_safe(value: str | int | float | None) -> str | int | float:
+    """A cell that no spreadsheet runs: text that starts like a formula gets a quote, numbers stay numbers."""
+    if not isinstance(value, str):
+        return "" if value is None else value
+    shown = visible(value)
+    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else shown
+
+
+def write_csv(rows: Rows, path: str | os.PathLike[str]) -> None:
+    """One record a teacher, ranked teachers first, then the references; UTF-8, lines end in a newline."""
+    summary = summarise(rows)
+    records = [record(s, i + 1) for i, s in enumerate(summary.teachers)]
+    records += [record(s, None) for s in summary.references]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: csv_safe(value) for name, value in one.items()} for one in records)
+    _write(path, text.getvalue())
+
+
+def write_json(summary: Summary, path: str | os.PathLike[str]) -> None:
+    """The whole summary as one line of canonical JSON (sorted keys, no NaN)."""
+    _write(path, canonical_json(summary.model_dump(mode="json")) + "\n")
+
+
+def write_page(rows: Rows, path: str | os.PathLike[str]) -> None:
+    """The board as one self-contained HTML file: no script, nothing loaded from elsewhere."""
+    from dataenv.leaderboard.page import render
+
+    board = read(rows)
+    _write(path, render(board, summarise(board)))
+
+
+def _write(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file whole or not at all: beside it first, then renamed over it."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        Path(beside).chmod(0o644)
+        Path(beside).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(beside).unlink()
+        raise

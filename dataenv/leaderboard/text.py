@@ -1,0 +1,54 @@
+"""Numbers and foreign text as a board shows them; nothing here knows what it is written into."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+
+from dataenv.leaderboard.statistics import Share
+
+MINUS, NONE = "−", "–"
+PICTURES: Mapping[int, str] = {**{code: chr(0x2400 + code) for code in range(32)}, 127: "␡"}
+
+
+def visible(text: str, limit: int | None = None) -> str:
+    """Text in which nothing is hidden and nothing acts: control, direction and zero-width characters are spelt out.
+
+    Args:
+        text: Anything; a newline becomes ␊ like the other control characters.
+        limit: Longest text shown, in characters; what is left out is counted.
+    """
+    cut = text if limit is None or len(text) <= limit else text[:limit]
+    shown = "".join(
+        PICTURES[ord(c)] if ord(c) in PICTURES else f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c)[0] == "C" else c
+        for c in cut
+    )
+    return shown if cut is text else f"{shown} … ({len(text):,} characters)"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage without its sign: ``57.3``."""
+    return NONE if value is None else f"{100 * value:.{digits}f}"
+
+
+def signed(value: float | None) -> str:
+    """A share as signed percentage points: ``+3.1``, ``−0.4``."""
+    return NONE if value is None else f"{100 * value:+.1f}".replace("-", MINUS)
+
+
+def counts(share: Share | None) -> str:
+    """``4,126/7,200``."""
+    return NONE if share is None else f"{share.k:,}/{share.n:,}"
+
+
+def tokens(value: float) -> str:
+    """Student tokens in at most five signs: ``840``, ``13.2k``, ``1.20M``."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.{2 if value < 10 * size else 1 if value < 100 * size else 0}f}{unit}"
+    return f"{value:.0f}"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals, and never a bare zero."""
+    return NONE if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
