@@ -30,7 +30,7 @@ class Runner:
     """Runs jobs against a store.
 
     Attributes:
-        trained: How many training runs this runner has started, rebuilds included.
+        trained: How many training runs were computed for this runner, rebuilds included.
     """
 
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
@@ -105,7 +105,9 @@ class Runner:
             ready = job if job.initial is not None else job.model_copy(update={"blob": self._present(job.parent)})
             future, mine = self._start(ready, key)
             try:
-                return future.result()
+                outcome = future.result()
+                self.trained += mine and job.train is not None
+                return outcome
             except BlobCorrupt as error:
                 log.warning(
                     "weights %s of state %s are missing or damaged; rebuilding them", error.name[:12], job.parent[:12]
@@ -130,13 +132,11 @@ class Runner:
         with self._lock:
             if name in self._flying:
                 return self._flying[name], False
-            if job.train is not None:
-                self.trained += 1
             if self.executor.width > 1:
                 future = self.executor.submit(job, key, self.store.blobs)
                 self._flying[name] = future
                 return future, True
-        return self.executor.submit(job, key, self.store.blobs), False
+        return self.executor.submit(job, key, self.store.blobs), True
 
     def _commit(self, job: Job, fresh: Outcome) -> Any:
         """Write the row of a new state, its derivation with it: that is what it is rebuilt from."""

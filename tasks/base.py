@@ -42,9 +42,7 @@ class Task(ABC):
     def identity(self, prompt: str) -> str:
         """The canonical form of a prompt: two prompts that ask the same thing have the same identity."""
 
-    def generate(
-        self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None
-    ) -> list[Example]:
+    def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
         """``n`` fresh worked examples of one skill, none of them in a sealed split.
 
         Args:

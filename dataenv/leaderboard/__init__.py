@@ -1,0 +1,1 @@
+"""Boards: run teachers within one Setting, compare them, and write what was found."""
