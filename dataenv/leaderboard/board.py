@@ -81,7 +81,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
     scores = side_by_side(runner, search, lambda cell: _selection(cell, runner, watch))
     if search:
         best = _best_mixture(board, search, scores)
-        cells += _teacher_cells(board, "static-best", "static", {"weights": board.mixtures.weights[best]}, "reference")
+        cells += _teacher_cells(board, "static-best", "static", {"weights": board.mixtures.weights[best], "other": 1.0}, "reference")
     source = _source()
     rows = side_by_side(runner, cells, lambda cell: _row(board, cell, runner, watch, source))
     (folder / "rows").mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def _search_cells(board: Board) -> list[Cell]:
     """Every mixture on every seed on which the best is chosen."""
     cells = []
     for name, weights in board.mixtures.weights.items():
-        made = _teacher_cells(board, name, "static", {"weights": weights}, "reference")[:1]
+        made = _teacher_cells(board, name, "static", {"weights": weights, "other": 1.0}, "reference")[:1]
         cells += [
             Cell(name, "reference", made[0].make, made[0].args, made[0].level, s, board.setting)
             for s in board.mixtures.seeds

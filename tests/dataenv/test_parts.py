@@ -1,0 +1,126 @@
+"""The small parts: engines, purse, spaces, render, registry, seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.spaces.utils import flatten, flatten_space, unflatten
+from gymnasium.vector.utils import batch_space
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataenv import registry
+from dataenv.budget import Purse, affordable_updates, price_per_update
+from dataenv.engines import split_counts
+from dataenv.errors import BudgetSpent, SettingError
+from dataenv.setting import make_setting
+from dataenv.spaces import Unicode, records
+from students.base import Recipe
+from tasks.records import canonical_json, digest, stream
+from tests.tiny import TINY
+
+
+@given(
+    weights=st.lists(st.floats(0, 1), min_size=1, max_size=20).filter(lambda w: sum(w) > 0),
+    total=st.integers(0, 5000),
+    seed=st.integers(0, 99),
+)
+def test_counts_sum_to_the_lesson_and_are_within_one_of_their_share(weights: list[float], total: int, seed: int) -> None:
+    mixture = np.array(weights)
+    counts = split_counts(mixture, total, np.random.default_rng(seed))
+    assert sum(counts) == total
+    assert (np.abs(np.array(counts) - mixture / mixture.sum() * total) < 1 + 1e-6).all()
+    assert all(n == 0 for n, w in zip(counts, weights, strict=True) if w == 0)
+
+
+@given(
+    total=st.integers(0, 10**6),
+    asks=st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(["training", "probes"])), max_size=20),
+)
+def test_a_purse_never_pays_more_than_it_holds(total: int, asks: list[tuple[int, str]]) -> None:
+    purse, paid = Purse(total), 0
+    for price, use in asks:
+        if price <= total - paid:
+            purse.pay(price, use)
+            paid += price
+        else:
+            with pytest.raises(BudgetSpent):
+                purse.pay(price, use)
+        assert (purse.spent, purse.remaining) == (paid, total - paid)
+    with pytest.raises(ValueError, match="never negative"):
+        purse.pay(-1, "training")
+
+
+def test_the_price_of_an_update_is_three_times_its_mean_tokens() -> None:
+    recipe = Recipe(batch=10)
+    assert price_per_update(recipe, [20, 10], []) == 3 * 10 * 15
+    assert price_per_update(recipe.model_copy(update={"replay": 0.5}), [20], [10]) == 3 * 10 * 15
+    assert affordable_updates(recipe, 100, 3199) == 31
+    assert affordable_updates(recipe, 100, 10**9) == recipe.updates
+
+
+@given(text=st.text(max_size=30))
+def test_unicode_holds_any_short_text(text: str) -> None:
+    space = Unicode(30)
+    assert space.contains(text)
+    assert unflatten(space, flatten(space, text)) == text
+    assert flatten_space(space).contains(flatten(space, text))
+    assert not space.contains(text + "x" * 31)
+
+
+def test_unicode_is_a_space_that_gymnasium_can_work_with() -> None:
+    space = Unicode(12, seed=3)
+    assert all(space.contains(space.sample()) for _ in range(50))
+    assert space == Unicode(12) != Unicode(13)
+    assert space != spaces.Text(12)
+    assert repr(space) == "Unicode(12)"
+    assert not space.contains(3)
+    assert batch_space(space, 2).contains(("π", "2 + 2 = ?"))
+    record = records(prompt=5, response=5)
+    assert record.contains(({"prompt": "a", "response": ""},))
+    assert not record.contains(({"prompt": "too long", "response": ""},))
+
+
+def test_streams_are_named_by_seed_purpose_and_step() -> None:
+    def first(*name: Any) -> int:
+        return int(stream(*name).integers(2**62))
+
+    assert first(1, "a", 0) == first(1, "a", 0)
+    assert len({first(1, "a", 0), first(2, "a", 0), first(1, "b", 0), first(1, "a", 1)}) == 4
+
+
+def test_digests_refuse_nan_and_do_not_depend_on_order_of_keys() -> None:
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical_json(float("nan"))
+
+
+def test_names_that_are_not_there() -> None:
+    with pytest.raises(SettingError, match="did you mean 'stratified'"):
+        registry.build("teacher", "stratifed")
+    with pytest.raises(SettingError, match="known: pocket"):
+        registry.build("student", "gigantic")
+
+
+def test_a_registered_class_that_cannot_be_loaded_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.TASKS, "ghost", "no_such_module:Ghost")
+    with pytest.raises(SettingError, match="cannot be loaded"):
+        registry.build("task", "ghost")
+
+
+def test_exams_hold_equally_many_of_each_skill_and_splits_do_not_meet() -> None:
+    setting = make_setting(TINY)
+    task = setting.built_task
+    seen: set[str] = set()
+    for split in ("feedback", "selection", "test", "transfer"):
+        items = setting.exam_items(split)
+        identities = {task.identity(p.prompt) for p in items}
+        assert len(identities) == len(items)
+        assert not identities & seen
+        seen |= identities
+        if split != "transfer":
+            per_skill = [sum(p.skills[0] == skill for p in items) for skill in task.skills]
+            assert set(per_skill) == {getattr(setting.items, split)}
