@@ -1,0 +1,124 @@
+"""Teacher: what maps observations to actions, and what skill-list teachers share."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from dataenv.episode import Context, Transition
+
+Level = Literal["skill-list", "open-ended"]
+Floats = npt.NDArray[np.float64]
+
+
+class Teacher(ABC):
+    """A teacher. Only ``act`` is required; what is no subclass but has an ``act`` is a teacher as well.
+
+    One object may teach several episodes, one after the other: ``begin`` forgets the one before. All randomness comes
+    from ``context.rng``, so equal seeds teach equally.
+
+    Attributes:
+        name: On the board.
+        level: Which observations it reads and which actions it gives; see ``dataenv.levels``.
+    """
+
+    name: ClassVar[str]
+    level: ClassVar[Level] = "skill-list"
+
+    def begin(self, context: Context) -> None:  # noqa: B027 (not every teacher has something to prepare)
+        """Start an episode. Called once, after the environment's reset and before the first ``act``."""
+
+    @abstractmethod
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Any:
+        """The next lesson: an action of the environment's action space. Zeros, or ``()``, stop the episode."""
+
+    def learn(self, transition: Transition) -> None:  # noqa: B027
+        """Be told what came of the lesson. Called after every step."""
+
+
+class _Function(Teacher):
+    """A plain function as a teacher; see ``as_teacher``."""
+
+    def __init__(self, function: Callable[..., Any], level: Level) -> None:
+        self.name = getattr(function, "__name__", type(function).__name__)  # type: ignore[misc]
+        self.level = level  # type: ignore[misc]
+        required = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+        self._function, self._takes_info = function, len(required) >= 2
+
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Any:
+        """What the function returns."""
+        return self._function(observation, info) if self._takes_info else self._function(observation)
+
+
+def as_teacher(teacher: Any, level: Level = "skill-list") -> Teacher:
+    """A Teacher from a function ``observation -> action`` or ``(observation, info) -> action``.
+
+    Args:
+        teacher: The function; an object that has ``act`` comes back as it is.
+        level: Which level the function is written for.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    if hasattr(teacher, "act"):
+        return cast(Teacher, teacher)
+    if not callable(teacher):
+        raise TypeError(
+            f"teacher is a {type(teacher).__name__}; give a function observation -> action, or an object with act"
+        )
+    return _Function(teacher, level)
+
+
+def with_floor(weights: npt.ArrayLike, floor: float) -> Floats:
+    """Weights as a mixture that leaves no skill out: ``(1 - floor) * weights / sum(weights) + floor / k``.
+
+    A skill that gets nothing is forgotten, and nothing more is learnt of it from its figures; hence the floor.
+
+    Args:
+        weights: ``(k,)``, non-negative. Where all are zero nothing is preferred, and the mixture is uniform.
+        floor: Share that is dealt out evenly, in [0, 1].
+
+    Returns:
+        ``(k,)``, non-negative, sums to 1.
+
+    Raises:
+        ValueError: If a weight is negative or not finite: the figure it comes from is wrong, and a default in its
+            place would hide that.
+    """
+    given = np.asarray(weights, dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(given) | (given < 0))
+    if bad.size:
+        raise ValueError(f"weights[{bad[0]}] is {given[bad[0]]}; give finite numbers that are not negative")
+    k = len(given)
+    largest = given.max(initial=0.0)
+    if largest == 0.0:
+        return np.full(k, 1.0 / k)
+    scaled = given / largest  # the sum of huge weights would overflow
+    return np.asarray((1.0 - floor) * scaled / scaled.sum() + floor / k)
+
+
+def as_action(mixture: Floats) -> npt.NDArray[np.float32]:
+    """A mixture ``(k,)`` as an action of the skill-list level: float32, in [0, 1]."""
+    return np.clip(mixture, 0.0, 1.0).astype(np.float32)
+
+
+def require(condition: bool, field: str, value: object, mend: str) -> None:
+    """Refuse an argument: one sentence that names the field and the mend.
+
+    Raises:
+        ValueError: If the condition is false.
+    """
+    if not condition:
+        raise ValueError(f"{field} is {value!r}; {mend}")
+
+
+def require_share(field: str, value: float) -> float:
+    """An argument that must be in [0, 1]; see ``require``."""
+    require(0.0 <= value <= 1.0, field, value, "give a number in [0, 1]")
+    return value
