@@ -56,7 +56,7 @@ def digest(content: bytes) -> str:
 
 def main() -> int:
     """Play twice, compare, and fail where the second time was not for nothing."""
-    print(machine())
+    print(machine("torch", "transformers"))
     with tempfile.TemporaryDirectory() as name:
         first, second = play(Path(name)), play(Path(name))
     rows = [
@@ -66,7 +66,7 @@ def main() -> int:
         ["terminal table, SHA-256", first.shown[:12], second.shown[:12]],
     ]
     table("the board `smoke`, twice against one store", ["", "first", "second"], rows)
-    differ = sorted(name for name, _ in first.files.items() ^ second.files.items())
+    differ = sorted({name for name, _ in first.files.items() ^ second.files.items()})
     print(f"  {len(first.files)} files: {'differ: ' + ', '.join(differ) if differ else 'equal byte for byte'}")
     idle = first.trained > 0 and second.trained == 0 and first.states == second.states
     print(f"  second time trains nothing: {'holds' if idle else 'DOES NOT HOLD'}")

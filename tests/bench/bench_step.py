@@ -194,7 +194,7 @@ def main() -> int:
     if args.theirs:
         cold_theirs(*args.theirs)
         return 0
-    print(machine())
+    print(machine("torch", "transformers", "trl"))
     with tempfile.TemporaryDirectory() as name:
         env = make()
         warm(env, Path(name) / "student")

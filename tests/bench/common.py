@@ -24,13 +24,13 @@ def make(store: str | None = None):  # type: ignore[no-untyped-def]
     return gym.make("dataenv/SkillList-v0", task="arithmetic", student="pocket", store=store, **FREE)
 
 
-def machine() -> str:
-    """One line about where this was measured."""
+def machine(*packages: str) -> str:
+    """One line about where this was measured, with the versions of ``packages``."""
     from importlib.metadata import version
 
     busy = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     parts = [f"{os.cpu_count()} cores, one torch thread", busy, f"Python {platform.python_version()}"]
-    return ", ".join([p for p in parts if p] + [f"{name} {version(name)}" for name in ("torch", "transformers", "trl")])
+    return ", ".join([p for p in parts if p] + [f"{name} {version(name)}" for name in packages])
 
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
