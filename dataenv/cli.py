@@ -28,19 +28,21 @@ Store = Annotated[
 Workers = Annotated[int, typer.Option(min=0, help="Worker processes; 0 for one a core, 1 for this process alone.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 DEFAULT_STORE = "runs/.store"
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line: one sentence and exit code 2 for what a user can mend, 130 for Ctrl-C."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: see executors._start_worker
     try:
-        app(standalone_mode=True)
+        app()
     except DataenvError as error:
         print(f"dataenv: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("dataenv: stopped; what was computed is kept, and the same command goes on from it", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # typer's word for Ctrl-C
+            print("dataenv: stopped; what was computed is kept, and the same command goes on from it", file=sys.stderr)
+        raise
 
 
 @app.command()

@@ -6,20 +6,19 @@ derivation*: the key says how it came about, so it can be looked up, forked and 
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from tasks.records import Example, Record, digest, digest_examples
-
-CODE_VERSION = "1"
-"""Raise it when a change to the code that trains changes what is trained: every State key depends on it."""
-
 
 class Recipe(Record):
     """How data is trained.
@@ -109,7 +108,7 @@ class Student(ABC):
     @cached_property
     def fingerprint(self) -> str:
         """Names everything that decides what training computes, weights and data apart."""
-        return digest([self.name, self.args, CODE_VERSION, self.base, self.numerics])
+        return digest([self.name, self.args, code_digest(type(self)), self.base, self.numerics])
 
     @property
     @abstractmethod
@@ -152,6 +151,25 @@ class Student(ABC):
     @abstractmethod
     def export(self, weights: bytes, folder: Path) -> None:
         """Write the student as a folder that ``transformers``' ``from_pretrained`` loads."""
+
+
+@lru_cache(maxsize=64)
+def code_digest(student: type[Student]) -> str:
+    """Names the code that trains: this module and the student's own, comments, docstrings and layout left out.
+
+    So a change to what is trained changes every State key by itself, and a change of wording changes none.
+    """
+    modules = [sys.modules[name] for name in (__name__, student.__module__)]
+    return digest([_bare(inspect.getsource(module)) for module in modules])
+
+
+def _bare(source: str) -> str:
+    """The syntax tree of a module without its docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    return ast.dump(tree)
 
 
 def initial_key(student: Student, seed: int) -> str:

@@ -1,0 +1,191 @@
+"""A board: rows that re-execute, a second time for nothing, configurations read strictly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dataenv
+from dataenv.environment import TeachingEnv
+from dataenv.episode import run
+from dataenv.executors import Processes
+from dataenv.export import export_run
+from dataenv.leaderboard import board as boards
+from dataenv.leaderboard.config import Board, built_in, load
+from dataenv.leaderboard.report import write_csv, write_page
+from dataenv.leaderboard.rows import Row
+from dataenv.registry import build
+from dataenv.runner import Runner
+from dataenv.setting import Setting, make_setting
+from dataenv.store import Store
+from students.base import TrainingDiverged
+from tests.tiny import TINY
+
+TOML: dict[str, Any] = {
+    "name": "tiny",
+    "seeds": [0, 1],
+    "teachers": ["stratified", {"name": "failure", "args": {"alpha": 2.0}, "label": "failure-2"}],
+    "mixtures": {"seeds": [7], "weights": {"plain": {}, "no-hash": {"hash": 0}}},
+    "setting": TINY,
+}
+
+
+def play(folder: Path, store: Path, **changes: Any) -> tuple[list[Row], Runner]:
+    runner = Runner(Store(store))
+    return boards.play(Board.model_validate(TOML | changes), runner, folder), runner
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+    home = tmp_path_factory.mktemp("board")
+    rows, runner = play(home / "a", home / "store")
+    assert runner.trained > 0
+    write_page(rows, home / "a" / "leaderboard.html")
+    write_csv(rows, home / "a" / "leaderboard.csv")
+    return home, rows
+
+
+def test_every_teacher_and_reference_has_a_row_a_seed(played: tuple[Path, list[Row]]) -> None:
+    home, rows = played
+    names = {"stratified", "failure-2", "nothing", "format-only", "joint", "joint-x4", "static-best"}
+    assert {(row.teacher, row.seed) for row in rows} == {(name, seed) for name in names for seed in (0, 1)}
+    assert len(list((home / "a" / "rows").glob("*.json"))) == len(rows)
+    assert boards.read_rows(home / "a") == sorted(rows, key=lambda row: f"{row.teacher}--{row.seed}")
+
+
+def test_the_second_time_trains_nothing_and_writes_the_same_bytes(played: tuple[Path, list[Row]]) -> None:
+    home, _ = played
+    rows, runner = play(home / "b", home / "store")
+    write_page(rows, home / "b" / "leaderboard.html")
+    write_csv(rows, home / "b" / "leaderboard.csv")
+    assert runner.trained == 0
+    first = sorted(path.relative_to(home / "a") for path in (home / "a").rglob("*") if path.is_file())
+    assert first == sorted(path.relative_to(home / "b") for path in (home / "b").rglob("*") if path.is_file())
+    assert all((home / "a" / path).read_bytes() == (home / "b" / path).read_bytes() for path in first)
+
+
+def test_processes_write_the_same_rows(played: tuple[Path, list[Row]]) -> None:
+    home, rows = played
+    executor = Processes(2)
+    try:
+        runner = Runner(Store(home / "other"), executor)
+        again = boards.play(Board.model_validate(TOML), runner, home / "c")
+    finally:
+        executor.close()
+    assert again == rows
+
+
+def test_a_row_re_executes(played: tuple[Path, list[Row]]) -> None:
+    _, rows = played
+    row = next(row for row in rows if row.teacher == "failure-2" and row.seed == 1)
+    setting = make_setting(json.loads(row.model_dump_json())["setting"])
+    env = TeachingEnv(row.level, store="off", **setting.model_dump(mode="json"))
+    episode = run(env, build("teacher", "failure", row.teacher_args), row.seed)
+    assert [step.state for step in episode.steps] == [step.state for step in row.steps]
+    assert env.setting.digest == row.setting_digest
+
+
+def test_joint_spends_the_same_purse_and_four_times_it(played: tuple[Path, list[Row]]) -> None:
+    _, rows = played
+    spent = {(row.teacher, row.seed): row.budget.spent for row in rows}
+    purse = TINY["budget"]["student_tokens"]
+    for seed in (0, 1):
+        assert spent["nothing", seed] == 0
+        assert 0.9 * purse < spent["joint", seed] <= purse
+        assert 3.9 * purse < spent["joint-x4", seed] <= 4 * purse
+        assert 0.9 * purse < spent["stratified", seed] <= purse
+
+
+def test_all_teachers_of_a_seed_start_from_one_untaught_student(played: tuple[Path, list[Row]]) -> None:
+    _, rows = played
+    for seed in (0, 1):
+        assert len({row.steps[0].state for row in rows if row.seed == seed}) == 1
+    assert len({row.steps[0].state for row in rows}) == 2
+
+
+def test_a_run_whose_training_diverges_stays_on_the_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from students.pocket import Pocket
+
+    sound = Pocket.fit
+
+    def sometimes(self: Pocket, weights: bytes, data: Any, recipe: Any, seed: int) -> Any:
+        if recipe.updates == TINY["recipe"]["updates"]:
+            raise TrainingDiverged("the loss became nan at update 2; lower recipe.rate")
+        return sound(self, weights, data, recipe, seed)
+
+    monkeypatch.setattr(Pocket, "fit", sometimes)
+    rows, _ = play(tmp_path / "a", tmp_path / "store", references=["nothing"])
+    failed = [row for row in rows if row.role == "teacher"]
+    assert all(row.failed and row.error and "lower recipe.rate" in row.error for row in failed)
+    assert all(not row.failed for row in rows if row.teacher == "nothing")
+    write_page(rows, tmp_path / "page.html")
+
+
+def test_export_writes_the_data_and_a_student_that_transformers_loads(played: tuple[Path, list[Row]]) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    home, rows = played
+    row = next(row for row in rows if row.teacher == "stratified" and row.seed == 0)
+    runner = Runner(Store(home / "store"))
+    n = export_run(home / "a" / "rows" / "stratified--0.json", home / "exported", runner)
+    lines = [json.loads(line) for line in (home / "exported" / "data.jsonl").read_text().splitlines()]
+    assert len(lines) == n == sum(step.kept for step in row.steps[: row.selected + 1])
+    model = AutoModelForCausalLM.from_pretrained(home / "exported" / "student", trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(home / "exported" / "student")
+    prompt = Setting.model_validate(TINY).exam_items("test")[0].prompt
+    ids = tokenizer(prompt, return_tensors="pt").input_ids
+    assert ids.shape[1] == len(prompt)
+    assert model.generate(ids, max_new_tokens=3, do_sample=False).shape[1] > len(prompt)
+
+
+def test_export_of_what_is_no_row_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{}")
+    runner = Runner(Store(None))
+    with pytest.raises(dataenv.SettingError, match="is no row of a board"):
+        export_run(tmp_path / "x.json", tmp_path / "out", runner)
+    with pytest.raises(dataenv.SettingError, match="cannot be read"):
+        export_run(tmp_path / "absent.json", tmp_path / "out", runner)
+
+
+@pytest.mark.parametrize("name", sorted(built_in()))
+def test_shipped_boards_are_sound(name: str) -> None:
+    board = load(name)
+    assert board.name == name
+    skills = set(board.setting.built_task.skills)
+    for weights in board.mixtures.weights.values():
+        assert set(weights) <= skills
+    if name == "quick":
+        assert len(board.seeds) >= 6
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name = 'x'", "seeds is .*field required"),
+        ("name = '../x'\nseeds = [0]\nteachers = ['stratified']\nreferences = []", "name is '../x'"),
+        ("name = 'x'\nseeds = [0, 0]\nteachers = ['stratified']\nreferences = []", "seeds hold one seed twice"),
+        ("name = 'x'\nseeds = [0]\nteachers = ['failure']\nreferences = []", "lack 'stratified'"),
+        ("name = 'x'\nseeds = [0]\nteachers = ['stratified', 'stratified']\nreferences = []", "'stratified' twice"),
+        ("name = 'x'\nsedes = [0]\nseeds = [0]\nteachers = ['stratified']", "sedes is no field; did you mean seeds"),
+        ("name = 'x'\nseeds = [0]\nteachers = ['stratified', 'ghost']\nreferences = []", "teacher 'ghost' is not registered"),
+        ("name = 'x'\nseeds = [100]\nteachers = ['stratified']\nmixtures.weights.a = {}", "overlap"),
+        ("name = 'x'\nseeds = [0]\nteachers = ['stratified']", "mixtures.weights is empty"),
+        ("name = ", "is no TOML"),
+    ],
+)
+def test_a_board_file_with_a_mistake_is_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "b.toml"
+    path.write_text(text)
+    with pytest.raises(dataenv.SettingError, match=words) as caught:
+        load(str(path))
+    assert "\n" not in str(caught.value).rstrip()
+
+
+def test_a_board_that_is_not_there() -> None:
+    with pytest.raises(dataenv.SettingError, match="board 'quik' is unknown"):
+        load("quik")
+    with pytest.raises(dataenv.SettingError, match="cannot be read"):
+        load("absent.toml")

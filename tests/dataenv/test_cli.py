@@ -1,0 +1,133 @@
+"""The command line: what a user types, what they see, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import TINY
+
+ARGUMENTS = ["--setting", json.dumps({k: v for k, v in TINY.items() if k not in ("task", "student")})]
+
+
+def dataenv(*words: str, cwd: Path, timeout: float = 100) -> subprocess.CompletedProcess[str]:
+    environ = {k: v for k, v in os.environ.items() if k != "DATAENV_STORE"} | {"COLUMNS": "150"}
+    command = [sys.executable, "-c", "from dataenv.cli import main; main()", *words]
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def write_board(folder: Path) -> str:
+    (folder / "tiny.toml").write_text(
+        'name = "tiny"\nseeds = [0, 1]\nteachers = ["stratified", "random"]\nreferences = ["nothing"]\n[setting]\n'
+        + "\n".join(f"{key} = {_toml(value)}" for key, value in TINY.items())
+    )
+    return "tiny.toml"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    return json.dumps(value)
+
+
+def test_leaderboard_ends_in_a_table_and_a_page(tmp_path: Path) -> None:
+    done = dataenv("leaderboard", write_board(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "stratified seed 0 step 0" in done.stdout
+    assert "left" in done.stdout
+    assert "Sensitivity" in done.stdout
+    assert (tmp_path / "runs/tiny/leaderboard.html").read_text().startswith("<!doctype html>")
+    again = dataenv("leaderboard", "tiny.toml", "--quiet", cwd=tmp_path)
+    assert "0 training runs computed" in again.stdout
+    exported = dataenv("export", "runs/tiny/rows/random--1.json", cwd=tmp_path)
+    assert exported.returncode == 0, exported.stderr
+    assert (tmp_path / "runs/tiny/rows/random--1/student/config.json").exists()
+
+
+def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:
+    board = write_board(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from dataenv.cli import main; main()", "leaderboard", board, "--workers", "2"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "step 2" in line:
+            break
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "goes on from it" in errors
+    assert "Traceback" not in errors
+    assert time.monotonic() - began < 30
+    straight = dataenv("leaderboard", board, "--out", "other", "--quiet", cwd=tmp_path)
+    resumed = dataenv("leaderboard", board, "--quiet", cwd=tmp_path)
+    assert resumed.returncode == straight.returncode == 0
+    assert (tmp_path / "runs/tiny/leaderboard.csv").read_bytes() == (tmp_path / "other/tiny/leaderboard.csv").read_bytes()
+    assert _rows(tmp_path / "runs/tiny") == _rows(tmp_path / "other/tiny")
+
+
+def _rows(folder: Path) -> list[dict[str, object]]:
+    """All rows but for the commit, which may move while a test runs on a developer's machine."""
+    rows = [json.loads(path.read_text()) for path in sorted((folder / "rows").glob("*.json"))]
+    return [{k: v for k, v in row.items() if k not in ("commit", "dirty")} for row in rows]
+
+
+def test_run_shows_the_student_step_by_step(tmp_path: Path) -> None:
+    done = dataenv("run", "--teacher", "failure", "--args", '{"alpha": 2}', *ARGUMENTS, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "step 1: selection" in done.stdout
+    assert "ended: spent" in done.stdout
+
+
+def test_list_and_doctor(tmp_path: Path) -> None:
+    listed = dataenv("list", cwd=tmp_path)
+    for name in ("arithmetic", "pocket", "stat-sel", "learning-progress", "skill-list", "smoke"):
+        assert name in listed.stdout
+    doctor = dataenv("doctor", cwd=tmp_path)
+    assert doctor.returncode == 0, doctor.stdout
+    for word in ("torch", "threads", "device", "models", "store"):
+        assert word in doctor.stdout
+    (tmp_path / "file").write_text("x")
+    broken = dataenv("doctor", "--store", "file", cwd=tmp_path)
+    assert broken.returncode == 1
+    assert "BAD  store" in broken.stdout
+
+
+def test_transfer_matrix(tmp_path: Path) -> None:
+    done = dataenv("transfer-matrix", "--seeds", "2", "--updates", "2", "--workers", "1", *ARGUMENTS, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "off-diagonal gains" in done.stdout
+    matrix = json.loads((tmp_path / "runs/transfer/transfer.json").read_text())
+    assert len(matrix["after"]) == 2
+    assert len(matrix["after"][0]) == len(matrix["skills"])
+    assert (tmp_path / "runs/transfer/transfer.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["leaderboard", "quik"], "board 'quik' is unknown"),
+        (["run", "--teacher", "stratifed"], "did you mean 'stratified'"),
+        (["run", "--args", "{"], "--args is no JSON"),
+        (["run", "--setting", "[]"], "--setting is a list; give a JSON object"),
+        (["run", "--setting", '{"recipe": {"rate": 9}}'], "recipe.rate is 9"),
+        (["run", "--teacher", "failure", "--args", '{"alfa": 1}'], "teacher_args of teacher 'failure' do not fit"),
+        (["export", "nowhere.json"], "cannot be read"),
+        (["run", "--store", "/proc/nothing"], "store /proc/nothing cannot be used"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence_and_exit_two(tmp_path: Path, words: list[str], sentence: str) -> None:
+    done = dataenv(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
