@@ -1,0 +1,68 @@
+"""What the three checks share: how a rule is broken, hostile text, and the generators that nobody may draw from."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from dataenv.errors import DataenvError
+
+HOSTILE = ("", " ", "\x00\x1b[2J\r\n\t", "é漢字😀\u202e", "²½٣", "\ud800", "<script>alert(1)</script>", "9" * 100_000)
+"""What a student, a teacher or a file may say. ``²`` is a digit to ``str.isdigit`` and none to ``int``."""
+HOSTILE_EXAMPLES = tuple(text for text in HOSTILE if text != "\ud800")
+"""Of these, what an ``Example`` can hold: pydantic refuses half a character."""
+
+
+class ContractError(DataenvError):
+    """A task, student or teacher breaks its contract."""
+
+
+def demand(kept: bool, sentence: str) -> None:
+    """A rule.
+
+    Raises:
+        ContractError: With the sentence, if the rule is not kept.
+    """
+    if not kept:
+        raise ContractError(sentence)
+
+
+@contextmanager
+def own_randomness(what: str) -> Iterator[None]:
+    """Refuse draws from the generators that everybody shares."""
+    before = _shared_randomness()
+    yield
+    for library, state in _shared_randomness().items():
+        demand(
+            before.get(library, state) == state,
+            f"{what} draws from {library}'s global generator, which shifts everybody's draws; draw from the generator "
+            "or seed that it is given",
+        )
+
+
+def _shared_randomness() -> dict[str, Any]:
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    states: dict[str, Any] = {"random": random.getstate(), "numpy": (kind, np.asarray(keys).tobytes(), *rest)}
+    torch = sys.modules.get("torch")  # who has not loaded it has not drawn from it
+    if torch is not None:
+        states["torch"] = torch.random.get_rng_state().numpy().tobytes()
+    return states
+
+
+def survives(call: Callable[[], Any], what: str, instead: str) -> Any:
+    """What a call gives that must not raise, whatever text it meets."""
+    try:
+        return call()
+    except Exception as error:
+        raise ContractError(f"{what} raises {type(error).__name__} ({error!s:.80}); give {instead}") from error
+
+
+def short(text: str) -> str:
+    """Text as a message can show it: escaped and not long."""
+    shown = ascii(text)
+    return shown if len(shown) <= 40 else f"{shown[:30]}… ({len(text)} characters)"

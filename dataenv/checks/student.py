@@ -1,0 +1,154 @@
+"""``check_student``: pure training, answers in order, losses that fall."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from dataenv.checks.common import HOSTILE_EXAMPLES, ContractError, demand, own_randomness, short, survives
+from students.base import Data, Decoding, Recipe, Student, Trained
+from tasks.records import Example
+
+WORDS = ("abc", "bcd", "cde", "bad", "dab", "ace", "fed", "cab")
+PLAIN = tuple(Example(prompt=f"{word}>", response=word[::-1], skills=("reverse",)) for word in WORDS)
+"""Eight things to learn by heart."""
+SHORT = Recipe(updates=16, batch=8, rate=1e-2)
+
+
+def check_student(
+    student: Student, examples: Sequence[Example] = PLAIN, recipe: Recipe = SHORT, export: bool = False
+) -> None:
+    """Check a student against ``students.base.Student``. It is trained four times by the recipe.
+
+    Args:
+        student: What is checked.
+        examples: At least four things that it can learn by heart.
+        recipe: How; choose a rate that suits the student.
+        export: Whether to write the student as a folder and load that with ``transformers`` (takes seconds).
+
+    Raises:
+        ContractError: With the first rule that is broken.
+    """
+    if len(examples) < 4:
+        raise ContractError(f"examples holds {len(examples)}; give at least 4 to train and ask")
+    with own_randomness(f"student {getattr(student, 'name', '?')!r}"):
+        _student_names(student)
+        _student_text(student, examples)
+        weights = _student_initial(student)
+        taught = _student_fit(student, weights, examples, recipe)
+        for blob in (weights, taught):
+            _student_answers(student, blob, examples)
+            _student_losses(student, blob, examples)
+        before, after = (float(np.mean(student.losses(blob, examples))) for blob in (weights, taught))
+        demand(
+            after < before,
+            f"the loss on {len(examples)} examples went from {before:.3f} to {after:.3f} by learning them in "
+            f"{recipe.updates} updates; see that fit() follows the loss down, or give another recipe",
+        )
+    if export:
+        _student_export(student, taught)
+
+
+def _student_names(student: Student) -> None:
+    name = getattr(student, "name", None)
+    demand(isinstance(name, str) and bool(name), f"name is {name!r}; set it to a word on the class")
+    try:
+        twin = type(student)(**student.args)
+    except TypeError as error:
+        raise ContractError(
+            f"args is {student.args!r}, which does not make a twin ({error}); pass all to super()"
+        ) from error
+    demand(
+        twin.fingerprint == student.fingerprint,
+        "fingerprint differs between two students of equal args; leave out of base and numerics what is not theirs",
+    )
+
+
+def _student_text(student: Student, examples: Sequence[Example]) -> None:
+    for example in examples:
+        refusal = student.refuse(example)
+        demand(refusal is None, f"refuse() says {refusal!r} of {short(example.prompt)}; give examples that it can read")
+        n = student.tokens(example)
+        demand(
+            isinstance(n, int) and n > 0, f"tokens() gives {n!r} for {short(example.prompt)}; give a whole number > 0"
+        )
+    for text in HOSTILE_EXAMPLES:
+        what = f"refuse() of text {short(text)}"
+        refusal = survives(partial(student.refuse, Example(prompt=text, response=text)), what, "a reason")
+        demand(refusal is None or isinstance(refusal, str), f"{what} gives {refusal!r}; give a word or None")
+
+
+def _student_initial(student: Student) -> bytes:
+    weights = student.initial(0)
+    demand(isinstance(weights, bytes), f"initial() gives {type(weights).__name__}; give a safetensors blob")
+    twin = type(student)(**student.args)
+    demand(weights == twin.initial(0), "initial(0) differs between two calls; draw from the seed alone")
+    return weights
+
+
+def _student_fit(student: Student, weights: bytes, examples: Sequence[Example], recipe: Recipe) -> bytes:
+    half = len(examples) // 2
+    data = Data(tuple(examples), earlier=tuple(examples[:2]))
+    name = hashlib.sha256(weights).digest()
+    taught, report = student.fit(weights, data, recipe, 1)
+    demand(hashlib.sha256(weights).digest() == name, "fit() writes into the weights it was given; copy them first")
+    demand(taught != weights, "fit() gives back the weights it was given; train")
+    other, _ = student.fit(weights, Data(tuple(examples[:half])), recipe, 2)
+    demand(other != taught, "fit() gives equal weights for different data; train on data.lesson")
+    again, _ = student.fit(weights, data, recipe, 1)
+    demand(again == taught, "fit() gives other weights the second time; let nothing stay behind between two calls")
+    fine = isinstance(report, Trained) and all(map(math.isfinite, report.loss)) and report.tokens > 0
+    demand(fine, f"fit() reports {report!r}; give a Trained with finite losses and the tokens it trained on")
+    demand(
+        0 < report.updates <= recipe.updates, f"fit() reports {report.updates} updates of {recipe.updates}; count them"
+    )
+    return taught
+
+
+def _student_answers(student: Student, weights: bytes, examples: Sequence[Example]) -> None:
+    prompts = [e.prompt for e in examples]
+    greedy, warm = Decoding(max_tokens=8), Decoding(temperature=1.0, max_tokens=8)
+    answers = student.answer(weights, prompts, greedy, 0)
+    fine = isinstance(answers, list) and len(answers) == len(prompts) and all(isinstance(a, str) for a in answers)
+    demand(fine, f"answer() gives {answers!r:.80} for {len(prompts)} prompts; give one string for each, in order")
+    demand(student.answer(weights, [], greedy, 0) == [], "answer() of no prompts is not empty; give []")
+    for i in (1, 3):
+        turned = prompts[i:] + prompts[:i]
+        demand(
+            student.answer(weights, turned, greedy, i) == answers[i:] + answers[:i],
+            "answer() at temperature 0 depends on the order of the prompts or on the seed; answer each by itself",
+        )
+    drawn = student.answer(weights, prompts, warm, 5)
+    demand(drawn == student.answer(weights, prompts, warm, 5), "answer() differs for an equal seed; draw from the seed")
+
+
+def _student_losses(student: Student, weights: bytes, examples: Sequence[Example]) -> None:
+    losses = student.losses(weights, examples)
+    demand(
+        len(losses) == len(examples), f"losses() gives {len(losses)} for {len(examples)} examples; give one for each"
+    )
+    fine = all(isinstance(x, float) and math.isfinite(x) and x >= 0 for x in losses)
+    demand(fine, f"losses() gives {losses!r:.80}; give finite floats in nats per token")
+    turned = student.losses(weights, list(reversed(examples)))
+    demand(np.allclose(turned[::-1], losses, atol=1e-4), "losses() are not in the order of the examples; put them back")
+    demand(list(student.losses(weights, [])) == [], "losses() of no examples is not empty; give []")
+
+
+def _student_export(student: Student, weights: bytes) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as name:
+        student.export(weights, Path(name))
+        try:
+            AutoModelForCausalLM.from_pretrained(name)
+            AutoTokenizer.from_pretrained(name)
+        except (OSError, ValueError, KeyError) as error:
+            raise ContractError(
+                f"export() writes a folder that transformers cannot load ({error}); save both"
+            ) from error

@@ -1,0 +1,182 @@
+"""``check_task``: splits that are sealed, gold answers that are right, a checker that nothing can break."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from dataenv.checks.common import HOSTILE, HOSTILE_EXAMPLES, demand, own_randomness, short, survives
+from tasks.base import Task, Unsupported
+from tasks.records import SPLITS, Example, Grade, Problem, stream
+
+
+def check_task(task: Task) -> None:
+    """Check a task against ``tasks.base.Task``.
+
+    Raises:
+        ContractError: With the first rule that is broken.
+    """
+    for rule in (
+        _task_names,
+        _task_problems,
+        _task_sealing,
+        _task_gold,
+        _task_hostile_text,
+        _task_generator,
+        _task_pool,
+        _task_prior,
+    ):
+        with own_randomness(f"task {getattr(task, 'name', '?')!r}"):
+            rule(task)
+
+
+def _task_names(task: Task) -> None:
+    for field in ("name", "version"):
+        value = getattr(task, field, None)
+        demand(isinstance(value, str) and bool(value), f"{field} is {value!r}; set it to a word on the class")
+    skills = getattr(task, "skills", None)
+    fine = isinstance(skills, tuple) and bool(skills) and all(isinstance(s, str) and s for s in skills)
+    demand(
+        fine and len(set(skills or ())) == len(skills or ()), f"skills is {skills!r}; give a tuple of distinct words"
+    )
+
+
+def _task_problems(task: Task) -> None:
+    seen: set[str] = set()
+    for split in SPLITS:
+        problems = task.split(split)
+        demand(list(task.split(split)) == list(problems), f"split({split!r}) differs between two calls; make it once")
+        for problem in problems:
+            where = f"problem {problem.id!r}"
+            demand(problem.split == split, f"{where} says split {problem.split!r} and is in {split!r}; name that one")
+            demand(problem.id not in seen, f"{where} is not the only one of that id; ids are unique within a task")
+            demand(bool(problem.prompt and problem.answer), f"{where} has an empty prompt or answer; give both")
+            demand(bool(problem.skills), f"{where} names no skill; name the primary one first")
+            seen.add(problem.id)
+        if split != "transfer":  # its problems may need skills that the catalogue has no row for
+            _every_skill_is_measured(task, split, problems)
+
+
+def _every_skill_is_measured(task: Task, split: str, problems: Sequence[Problem]) -> None:
+    first = {problem.skills[0] for problem in problems}
+    unknown = {s for problem in problems for s in problem.skills} - set(task.skills)
+    demand(
+        not unknown, f"split {split!r} names {sorted(unknown)}, which skills does not; add them there or rename them"
+    )
+    missing = [s for s in task.skills if s not in first]
+    demand(not missing, f"split {split!r} has no problem with primary skill {missing[:3]}; every skill is measured")
+
+
+def _task_sealing(task: Task) -> None:
+    owner: dict[str, Problem] = {}
+    for split in SPLITS:
+        for problem in task.split(split):
+            other = owner.setdefault(task.identity(problem.prompt), problem)
+            demand(
+                other.split == split,
+                f"problems {other.id!r} and {problem.id!r} ask the same thing in two splits; split by identity first",
+            )
+
+
+def _task_gold(task: Task) -> None:
+    for split in SPLITS:
+        for problem in task.split(split):
+            grade = task.grade(problem, problem.answer)
+            demand(
+                isinstance(grade, Grade) and grade.correct and grade.error is None,
+                f"grade() says {grade!r} of problem {problem.id!r} and its own answer; a gold answer is right",
+            )
+            demand(
+                task.diagnose(problem, problem.answer) == (),
+                f"diagnose() finds skills missing in the gold answer of {problem.id!r}; a right answer lacks none",
+            )
+
+
+def _task_hostile_text(task: Task) -> None:
+    for problem in _some(task):
+        for text in (*HOSTILE, problem.answer + "\x00", problem.answer * 50):
+            shown = f"problem {problem.id!r} and response {short(text)}"
+            grade = survives(partial(task.grade, problem, text), f"grade() with {shown}", "Grade(error=…)")
+            demand(isinstance(grade, Grade), f"grade() gives {type(grade).__name__} for {shown}; give a Grade")
+            missing = survives(partial(task.diagnose, problem, text), f"diagnose() with {shown}", "all skills")
+            named = isinstance(missing, tuple) and set(missing) <= {*task.skills, *problem.skills}
+            demand(named, f"diagnose() gives {missing!r} for {shown}; give a tuple of skills of the task")
+            demand(
+                bool(missing) != grade.correct,
+                f"diagnose() gives {missing!r} for {shown}, which is {'right' if grade.correct else 'wrong'}; a wrong "
+                "answer lacks at least one skill, and a right one none",
+            )
+    for text in HOSTILE:
+        identity = survives(partial(task.identity, text), f"identity({short(text)})", "the text itself")
+        demand(isinstance(identity, str), f"identity({short(text)}) gives {type(identity).__name__}; give a string")
+    for text in HOSTILE_EXAMPLES:
+        survives(
+            partial(task.judge, Example(prompt=text, response=text)),
+            f"judge() with prompt {short(text)}",
+            "None (cannot tell)",
+        )
+
+
+def _task_generator(task: Task) -> None:
+    for skill in task.skills:
+        call = f"generate({skill!r}, 20, rng)"
+        try:
+            made = task.generate(skill, 20, stream(0, "check"))
+        except Unsupported:
+            return
+        demand(len(made) == 20, f"{call} gives {len(made)} examples; give as many as were asked")
+        demand(made == task.generate(skill, 20, stream(0, "check")), f"{call} differs for an equal rng; draw from rng")
+        demand(made != task.generate(skill, 20, stream(1, "check")), f"{call} ignores its rng; draw from it")
+        demand(task.generate(skill, 0, stream(0, "check")) == [], f"generate({skill!r}, 0, rng) is not empty; give []")
+        for difficulty in (None, 0.0, 0.5, 1.0):
+            rows = task.generate(skill, 20, stream(2, "check"), difficulty)
+            _teachable(task, f"generate({skill!r}, 20, rng, {difficulty})", rows)
+            primary = {e.skills[:1] for e in rows}
+            demand(
+                primary == {(skill,)}, f"{call} gives primary skills {sorted(primary)}; put {skill!r} first in skills"
+            )
+
+
+def _task_pool(task: Task) -> None:
+    try:
+        pool = task.pool()
+    except Unsupported:
+        return
+    demand(bool(pool), "pool() is empty; give examples, or leave pool() out for Unsupported")
+    demand(list(pool) == list(task.pool()), "pool() differs between two calls; make it once")
+    _teachable(task, "pool()", pool)
+    bare = next((e for e in pool if not e.skills), None)
+    demand(bare is None, f"pool() holds an example without skills ({bare!r:.80}); name the primary one first")
+
+
+def _task_prior(task: Task) -> None:
+    made = task.prior(20, stream(0, "check"))
+    demand(
+        len(made) in (0, 20), f"prior(20, rng) gives {len(made)} examples; give 20, or none where students come trained"
+    )
+    demand(made == task.prior(20, stream(0, "check")), "prior(20, rng) differs for an equal rng; draw from rng")
+    _teachable(task, "prior(20, rng)", made)
+
+
+def _teachable(task: Task, call: str, examples: Sequence[Example]) -> None:
+    """What every source of examples keeps to."""
+    for example in examples:
+        where = f"{call} gives prompt {short(example.prompt)}"
+        demand(bool(example.prompt and example.response), f"{where} with an empty prompt or response; give both")
+        unknown = set(example.skills) - set(task.skills)
+        demand(not unknown, f"{where} with skills {sorted(unknown)}, which the task does not have; name known ones")
+        sealed = task.identity(example.prompt) in task.sealed
+        demand(not sealed, f"{where}, which a sealed split asks; draw again where identity(prompt) is in task.sealed")
+        demand(
+            task.judge(example) is not False, f"{where} with an answer that judge() finds wrong; mend one of the two"
+        )
+
+
+def _some(task: Task) -> Iterator[Problem]:
+    """The first problem of each skill of each split."""
+    for split in SPLITS:
+        seen: set[str] = set()
+        for problem in task.split(split):
+            if problem.skills[0] not in seen:
+                seen.add(problem.skills[0])
+                yield problem
