@@ -55,14 +55,14 @@ def _single(skills: tuple[str, ...], question: Question, text: str) -> tuple[str
 
 def _chain(skills: tuple[str, ...], question: Question, text: str) -> tuple[str, ...]:
     """Each step is judged on what the student itself wrote before it."""
-    chain, first, second = skills
+    chain, first, second = skills[0], skills[1], skills[-1]
     middle, colon, final = text.partition(COLON)
     if not (colon and _RESULT.fullmatch(middle) and _RESULT.fullmatch(final)):
         return (chain,) if text.strip(COLON) in (*question.steps(), "".join(question.steps())) else _basic_first(skills)
     missing = []
     if middle != question.steps()[0]:
         missing.append(first)
-    if final != compute(question.operators[1], middle, question.operands[2]):
+    if final != compute(question.operators[1], middle, question.operands[2]) and second not in missing:
         missing.append(second)
     return tuple(missing)
 

@@ -59,7 +59,6 @@ class Operator:
 
 OPERATORS: dict[str, Operator] = {
     "<": Operator(lambda a, b: a, unary=True),
-    ">": Operator(lambda a, b: b),
     "~": Operator(lambda a, b: (a + 1) % 10, unary=True),
     "@": Operator(lambda a, b: a[:, [1, 2, 0]], unary=True),
     "+": Operator(lambda a, b: to_digits(to_number(a) + to_number(b)), commutes=True),
@@ -129,10 +128,9 @@ def identity(prompt: str) -> str:
         return "text " + " ".join(prompt.split())
     first = OPERATORS[question.operators[0]]
     left, right, *rest = question.operands
-    head = [left] if first.unary else [right] if question.operators[0] == ">" else [left, right]
-    if first.commutes:
-        head.sort()
-    return " ".join([question.operators, *head, *rest])
+    head = [left] if first.unary else sorted((left, right)) if first.commutes else [left, right]
+    tail = [] if OPERATORS[question.operators[-1]].unary else rest
+    return " ".join([question.operators, *head, *tail])
 
 
 def codes(operators: str, a: Digits, b: Digits, c: Digits) -> npt.NDArray[np.int64]:
@@ -141,11 +139,10 @@ def codes(operators: str, a: Digits, b: Digits, c: Digits) -> npt.NDArray[np.int
     first = OPERATORS[operators[0]]
     if first.unary:
         y = np.zeros_like(y)
-    elif operators[0] == ">":
-        x = np.zeros_like(x)
     elif first.commutes:
         x, y = np.minimum(x, y), np.maximum(x, y)
-    return x * 1_000_000 + y * 1000 + (to_number(c) if len(operators) == 2 else 0)
+    matters = len(operators) == 2 and not OPERATORS[operators[1]].unary
+    return x * 1_000_000 + y * 1000 + (to_number(c) if matters else 0)
 
 
 def write(operators: str, a: Digits, b: Digits, c: Digits) -> tuple[list[str], list[str]]:

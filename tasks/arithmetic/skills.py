@@ -65,47 +65,52 @@ class Skill:
 
     Attributes:
         name: In the catalogue.
-        operators: One symbol, or two for a chain.
+        forms: The operators of its questions, equally often: one symbol each, or two for a chain.
         region: Which pairs of first and second operand belong to it.
-        needs: The more basic skills that its problems need too.
+        rests_on: For a skill that is no chain: the more basic skill that its problems need too.
         prior: Share of the warm start's data; 0 for what an untaught student has never seen.
-        least: Columns that its easiest questions need.
+        least: Columns of digits that its easiest questions need.
     """
 
     name: str
-    operators: str
+    forms: tuple[str, ...]
     region: Region = anywhere
-    needs: tuple[str, ...] = ()
+    rests_on: tuple[str, ...] = ()
     prior: float = 0.0
     least: int = 1
 
-    @property
-    def skills(self) -> tuple[str, ...]:
-        """All skills of its problems, itself first."""
-        return (self.name, *self.needs)
+    def needs(self, form: str) -> tuple[str, ...]:
+        """All skills that a problem of a form needs: this one, then those of its steps."""
+        steps = tuple(dict.fromkeys(STEP[symbol] for symbol in form)) if len(form) == 2 else self.rests_on
+        return (self.name, *steps)
 
+
+STEP = {"<": "first", "~": "succ", "@": "rotate", "^": "max", "_": "min", "+": "add"}
+"""The skill of one step of a chain, by its operator."""
 
 CATALOGUE: tuple[Skill, ...] = (
-    Skill("first", "<", prior=1.0),
-    Skill("second", ">", prior=1.0),
-    Skill("succ", "~", prior=1.0),
-    Skill("rotate", "@", prior=1.0),
-    Skill("max", "^"),
-    Skill("min", "_"),
-    Skill("add", "+", no_carry),
-    Skill("add-carry", "+", some_carry, needs=("add",)),
-    Skill("sub", "-", no_borrow),
-    Skill("sub-borrow", "-", some_borrow, needs=("sub",), least=2),
-    Skill("sort", "$"),
-    Skill("chain", "+^", no_carry, needs=("add", "max")),
-    Skill("times", "*"),
-    Skill("hash", "#"),
+    Skill("first", ("<",), prior=1.0),
+    Skill("succ", ("~",), prior=1.0),
+    Skill("rotate", ("@",), prior=1.0),
+    Skill("chain", ("<~", "<@", "@~", "~@"), prior=2.0),
+    Skill("max", ("^",)),
+    Skill("min", ("_",)),
+    Skill("add", ("+",), no_carry),
+    Skill("add-carry", ("+",), some_carry, rests_on=("add",)),
+    Skill("sub", ("-",), no_borrow),
+    Skill("sub-borrow", ("-",), some_borrow, rests_on=("sub",), least=2),
+    Skill("sort", ("$",)),
+    Skill("max-succ", ("^~",)),
+    Skill("add-max", ("+^",), no_carry),
+    Skill("times", ("*",)),
+    Skill("hash", ("#",)),
 )
 UNTAUGHT: tuple[Skill, ...] = (
-    Skill("chain", "+_", no_carry, needs=("add", "min")),
-    Skill("chain", "-^", no_borrow, needs=("sub", "max")),
+    Skill("chain", ("_~",)),
+    Skill("chain", ("+~",), no_carry),
+    Skill("chain", ("^@",)),
 )
-"""Compositions that no lesson of the generator holds: the transfer split."""
+"""Compositions that no lesson of the generator holds: the transfer split. Every step of theirs is taught elsewhere."""
 
 
 def draw(skill: Skill, n: int, rng: np.random.Generator, active: int = WIDTH) -> tuple[Digits, Digits, Digits]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.arithmetic import diagnosis
-from tasks.arithmetic.grammar import WIDTH, Digits, codes, identity, read, write
+from tasks.arithmetic.grammar import OPERATORS, WIDTH, Digits, codes, identity, read, write
 from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, draw
 from tasks.base import Task
 from tasks.records import Example, Grade, Problem, Split, stream
 
 SEALED: dict[Split, int] = {"feedback": 100, "selection": 100, "test": 300}
 """Problems per skill. Skills that read one operand have 1000 identities, of which half stay teachable."""
-TRANSFER = 200
+TRANSFER = 150
 """Problems per untaught composition."""
 POOL = 1000
 """Pool examples per skill."""
@@ -28,7 +28,7 @@ Operands = tuple[Digits, Digits, Digits]
 
 
 class Arithmetic(Task):
-    """Fourteen skills on three-digit registers; see ``grammar`` for the prompts and ``skills.CATALOGUE`` for the skills."""
+    """Fifteen skills on three-digit registers; see ``grammar`` for the prompts and ``skills.CATALOGUE`` for the skills."""
 
     name: ClassVar[str] = "arithmetic"
     version: ClassVar[str] = "1"
@@ -73,8 +73,7 @@ class Arithmetic(Task):
         if difficulty is not None and not 0 <= difficulty <= 1:
             raise ValueError(f"difficulty is {difficulty}; give a number in [0, 1] or None")
         active = WIDTH if difficulty is None else 1 + round(2 * difficulty)
-        row = self._catalogue[skill]
-        return _examples(row, self._unsealed(row, n, rng, active), "generator")
+        return self._teachable(self._catalogue[skill], n, rng, active, "generator")
 
     def pool(self) -> Sequence[Example]:
         """A thousand fixed examples of each skill, none of them asking a sealed question."""
@@ -87,7 +86,7 @@ class Arithmetic(Task):
         counts = rng.multinomial(n, shares / shares.sum())
         made: list[Example] = []
         for skill, count in zip(known, counts.tolist(), strict=True):
-            made.extend(_examples(skill, self._unsealed(skill, count, rng, WIDTH), "prior"))
+            made.extend(self._teachable(skill, count, rng, WIDTH, "prior"))
         return [made[i] for i in rng.permutation(len(made))]
 
     @cached_property
@@ -98,91 +97,101 @@ class Arithmetic(Task):
     def _splits(self) -> dict[Split, tuple[Problem, ...]]:
         made: dict[Split, list[Problem]] = {name: [] for name in (*SEALED, "transfer")}
         for skill in CATALOGUE:
-            operands = _distinct(skill, sum(SEALED.values()), stream(_SEED, f"split {skill.name}"))
-            start = 0
-            for name, count in SEALED.items():
-                part = tuple(x[start : start + count] for x in operands)
-                made[name].extend(_problems(skill, part, name))
-                start += count
-        shuffled: list[Problem] = []
-        for skill in UNTAUGHT:
-            operands = _distinct(skill, TRANSFER, stream(_SEED, f"transfer {skill.operators}"))
-            shuffled.extend(_problems(skill, operands, "transfer"))
-        order = stream(_SEED, "transfer order").permutation(len(shuffled))
-        made["transfer"] = [shuffled[i] for i in order]
-        return {name: tuple(rows) for name, rows in made.items()}
+            rng = stream(_SEED, f"split {skill.name}")
+            for name, rows in _deal(skill, SEALED, rng).items():
+                made[name].extend(_problems(skill, rows, name, skill.name))
+        rng = stream(_SEED, "split transfer")
+        untaught = [
+            problem
+            for skill in UNTAUGHT
+            for rows in _deal(skill, {"transfer": TRANSFER}, rng).values()
+            for problem in _problems(skill, rows, "transfer", skill.forms[0])
+        ]
+        made["transfer"] = [untaught[i] for i in rng.permutation(len(untaught))]
+        return {name: tuple(problems) for name, problems in made.items()}
 
     @cached_property
     def _pool(self) -> tuple[Example, ...]:
-        rows: list[Example] = []
-        for skill in CATALOGUE:
-            operands = self._unsealed(skill, POOL, stream(_SEED, f"pool {skill.name}"), WIDTH)
-            rows.extend(_examples(skill, operands, "pool"))
-        return tuple(rows)
+        return tuple(
+            example
+            for skill in CATALOGUE
+            for example in self._teachable(skill, POOL, stream(_SEED, f"pool {skill.name}"), WIDTH, "pool")
+        )
 
     @cached_property
     def _sealed_codes(self) -> dict[str, npt.NDArray[np.int64]]:
-        """The sealed questions by operators, as the sorted numbers that ``grammar.codes`` gives."""
-        found: dict[str, list[int]] = {}
+        """The sealed questions by form, as the sorted numbers that ``grammar.codes`` gives."""
+        found: dict[str, list[tuple[str, ...]]] = {}
         for problems in self._splits.values():
             for problem in problems:
                 question = read(problem.prompt)
-                assert question is not None
-                found.setdefault(question.operators, []).append(_code(question.operators, question.operands))
-        return {operators: np.unique(rows) for operators, rows in found.items()}
+                assert question is not None, problem.id
+                found.setdefault(question.operators, []).append(question.operands)
+        return {form: np.unique(codes(form, *_operands(rows))) for form, rows in found.items()}
 
-    def _unsealed(self, skill: Skill, n: int, rng: np.random.Generator, active: int) -> Operands:
+    def _teachable(self, skill: Skill, n: int, rng: np.random.Generator, active: int, origin: str) -> list[Example]:
+        """``n`` examples of a skill, its forms in equal shares and mixed."""
+        share = np.bincount(rng.permutation(n) % len(skill.forms), minlength=len(skill.forms))
+        made: list[Example] = []
+        for form, count in zip(skill.forms, rng.permutation(share).tolist(), strict=True):
+            prompts, answers = write(form, *self._unsealed(skill, form, count, rng, active))
+            needs = skill.needs(form)
+            made.extend(
+                Example(prompt=prompt, response=answer, skills=needs, origin=origin)
+                for prompt, answer in zip(prompts, answers, strict=True)
+            )
+        return made if len(skill.forms) == 1 else [made[i] for i in rng.permutation(n)]
+
+    def _unsealed(self, skill: Skill, form: str, n: int, rng: np.random.Generator, active: int) -> Operands:
         """``n`` questions of which none is sealed, nor the first step of a chain.
 
         Where too few columns leave nothing that is not sealed, one more is used.
         """
         parts: list[Operands] = []
         have, tries = 0, 0
-        while have < n:
+        while have < n or not parts:
             a, b, c = draw(skill, n - have + 16, rng, min(WIDTH, active + tries // 8))
-            keep = ~np.isin(codes(skill.operators, a, b, c), self._sealed_codes[skill.operators])
-            if len(skill.operators) == 2:
-                first = skill.operators[0]
-                keep &= ~np.isin(codes(first, a, b, c), self._sealed_codes[first])
+            keep = ~np.isin(codes(form, a, b, c), self._sealed_codes[form])
+            keep &= ~np.isin(codes(form[0], a, b, c), self._sealed_codes[form[0]])
             parts.append((a[keep], b[keep], c[keep]))
             have, tries = have + int(keep.sum()), tries + 1
-        if not parts:
-            return draw(skill, 0, rng)
         a, b, c = (np.concatenate(column)[:n] for column in zip(*parts, strict=True))
         return a, b, c
 
 
-def _code(operators: str, operands: Sequence[str]) -> int:
-    rows = [np.array([[int(c) for c in x]], dtype=np.int64) for x in operands]
-    return int(codes(operators, rows[0], rows[1], rows[-1])[0])
+def _operands(rows: Sequence[tuple[str, ...]]) -> Operands:
+    """Operands as text to digits; the place of a third one that is not there holds the last."""
+    a, b, c = (np.array([[int(x) for x in row[min(i, len(row) - 1)]] for row in rows]) for i in range(3))
+    return a, b, c
 
 
-def _distinct(skill: Skill, n: int, rng: np.random.Generator) -> Operands:
-    """``n`` questions without two of the same identity, in the order drawn."""
-    a, b, c = draw(skill, 8 * n, rng)
-    _, first = np.unique(codes(skill.operators, a, b, c), return_index=True)
-    keep = np.sort(first)[:n]
-    assert len(keep) == n, f"skill {skill.name} has fewer than {n} identities"
-    return a[keep], b[keep], c[keep]
+def _deal(skill: Skill, counts: Mapping[Split, int], rng: np.random.Generator) -> dict[Split, list[tuple[str, Operands]]]:
+    """Questions of a skill for several splits, no two with the same identity: an equal share of each form in each split."""
+    dealt: dict[Split, list[tuple[str, Operands]]] = {name: [] for name in counts}
+    for form in skill.forms:
+        shares = {name: count // len(skill.forms) for name, count in counts.items()}
+        a, b, c = draw(skill, 8 * sum(shares.values()), rng)
+        _, firsts = np.unique(codes(form, a, b, c), return_index=True)
+        rows = np.sort(firsts)
+        assert len(rows) >= sum(shares.values()), f"{skill.name} has too few identities for its splits"
+        for name, share in shares.items():
+            taken, rows = rows[:share], rows[share:]
+            dealt[name].append((form, (a[taken], b[taken], c[taken])))
+    return dealt
 
 
-def _examples(skill: Skill, operands: Operands, origin: str) -> list[Example]:
-    prompts, answers = write(skill.operators, *operands)
+def _problems(skill: Skill, parts: Sequence[tuple[str, Operands]], split: Split, label: str) -> list[Problem]:
+    """The problems of one skill in one split, its forms mixed so that every prefix is a fair sample."""
+    made: list[tuple[str, str, tuple[str, ...], float]] = []
+    for form, (a, b, c) in parts:
+        busy = (a > 0) | ((b > 0) & (not OPERATORS[form[0]].unary))
+        if len(form) == 2 and not OPERATORS[form[1]].unary:
+            busy |= c > 0
+        levels = np.maximum(busy.sum(axis=1) - 1, 0) / (WIDTH - 1)
+        prompts, answers = write(form, a, b, c)
+        made.extend((p, r, skill.needs(form), d) for p, r, d in zip(prompts, answers, levels.tolist(), strict=True))
+    order = stream(_SEED, f"order {split} {label}").permutation(len(made))
     return [
-        Example(prompt=prompt, response=answer, skills=skill.skills, origin=origin)
-        for prompt, answer in zip(prompts, answers, strict=True)
-    ]
-
-
-def _problems(skill: Skill, operands: Sequence[Digits], split: Split) -> list[Problem]:
-    a, b, c = operands
-    prompts, answers = write(skill.operators, a, b, c)
-    active = ((a + b > 0) | ((c > 0) & (len(skill.operators) == 2))).sum(axis=1)
-    difficulty = np.maximum(active - 1, 0) / (WIDTH - 1)
-    name = skill.name if split != "transfer" else f"{skill.name}{skill.operators}"
-    return [
-        Problem(
-            id=f"{split}/{name}/{i}", prompt=prompt, answer=answer, skills=skill.skills, split=split, difficulty=level
-        )
-        for i, (prompt, answer, level) in enumerate(zip(prompts, answers, difficulty.tolist(), strict=True))
+        Problem(id=f"{split}/{label}/{i}", prompt=p, answer=r, skills=needs, split=split, difficulty=level)
+        for i, (p, r, needs, level) in enumerate(made[j] for j in order)
     ]
