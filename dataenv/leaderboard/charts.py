@@ -77,7 +77,7 @@ def gain_domain(comparisons: Sequence[Comparison]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def forest(comparison: Comparison | None, domain: tuple[float, float], css: str = "", width: float = 190) -> Markup:
+def forest(comparison: Comparison | None, domain: tuple[float, float], css: str = "", width: float = 150) -> Markup:
     """A gain with its 95 % interval, every seed as a dot, and the line of no difference."""
     height, middle = 26.0, 10.0
 
@@ -96,7 +96,7 @@ def forest(comparison: Comparison | None, domain: tuple[float, float], css: str 
     return svg(width, height, said, *parts, css="forest")
 
 
-def forest_axis(domain: tuple[float, float], width: float = 190) -> Markup:
+def forest_axis(domain: tuple[float, float], width: float = 150) -> Markup:
     """The scale above a column of ``forest``: the round numbers that fit."""
     step = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if (domain[1] - domain[0]) / s <= 6.5)
     parts = []
@@ -117,7 +117,15 @@ def on_grid(curves: Sequence[tuple[Floats, Floats]]) -> Floats:
     return np.stack([np.interp(places, x, y) for x, y in curves])
 
 
-def learning_curve(name: str, ours: Floats, baseline: Floats | None, purse: int, top: float) -> Markup:
+def accuracy_domain(grids: Sequence[Floats]) -> tuple[float, float]:
+    """Tenths around all accuracies, so that panels share an axis: within [0, 1], at least two tenths high."""
+    low = int(np.floor(10 * min(float(grid.min()) for grid in grids) + 1e-9))
+    high = int(np.ceil(10 * max(float(grid.max()) for grid in grids) - 1e-9))
+    high = min(10, max(high, low + 2))
+    return min(low, high - 2) / 10, high / 10
+
+
+def learning_curve(name: str, ours: Floats, baseline: Floats | None, purse: int, domain: tuple[float, float]) -> Markup:
     """Selection accuracy against student tokens: the mean over seeds and the band from lowest to highest seed.
 
     Args:
@@ -125,18 +133,18 @@ def learning_curve(name: str, ours: Floats, baseline: Floats | None, purse: int,
         ours: From ``on_grid``.
         baseline: The same of ``stratified``; drawn as its mean, dashed.
         purse: Student tokens at the right end.
-        top: Upper end of the accuracy axis, in (0, 1].
+        domain: Ends of the accuracy axis, tenths.
     """
     left, right, roof, floor, width, height = 30.0, 232.0, 8.0, 118.0, 244.0, 140.0
     xs = np.linspace(left, right, GRID + 1)
 
     def y(values: Floats | float) -> Floats:
-        return np.asarray(floor - (floor - roof) * np.asarray(values) / top)
+        return np.asarray(floor - (floor - roof) * (np.asarray(values) - domain[0]) / (domain[1] - domain[0]))
 
-    parts = []
-    for tick in np.arange(0, top + 1e-9, 0.2 if top > 0.5 else 0.1):
-        at = float(y(float(tick)))
-        parts += [line(left, at, right, at, "rule"), text(left - 4, at + 3, percent(float(tick), 0), "tick", "end")]
+    parts, tenths = [], (round(10 * domain[0]), round(10 * domain[1]))
+    for tick in range(tenths[0], tenths[1] + 1, 1 if tenths[1] - tenths[0] <= 6 else 2):
+        at = float(y(tick / 10))
+        parts += [line(left, at, right, at, "rule"), text(left - 4, at + 3, str(10 * tick), "tick", "end")]
     for share in (0.0, 0.5, 1.0):
         where = ("start", "middle", "end")[int(2 * share)]
         parts.append(text(left + share * (right - left), floor + 13, tokens(share * purse), "tick", where))

@@ -102,12 +102,12 @@ def _curves(board: Sequence[Row], summary: Summary) -> list[dict[str, Any]]:
         for name, rows in scored.items()
         if rows
     }
-    top = min(1.0, np.ceil(10 * max(float(grid.max()) for grid in grids.values()) + 1e-9) / 10) if grids else 1.0
+    domain = charts.accuracy_domain(list(grids.values())) if grids else (0.0, 1.0)
     panels = []
     for s in (*summary.teachers, *summary.references):
         if s.teacher in grids and s.teacher != st.UNTAUGHT:
             other = grids.get(BASELINE) if s.teacher != BASELINE else None
-            chart = charts.learning_curve(s.teacher, grids[s.teacher], other, summary.purse, float(top))
+            chart = charts.learning_curve(s.teacher, grids[s.teacher], other, summary.purse, domain)
             panels.append({"of": s, "chart": chart})
     return panels
 
@@ -137,7 +137,7 @@ def _mixtures(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, A
         runs = [row.steps[1:] for row in board if row.teacher == s.teacher]
         means, reached = [], []
         for t in range(max(map(len, runs), default=0)):
-            kept = [steps[t].mixture for steps in runs if t < len(steps) and steps[t].mixture is not None]
+            kept = [mixture for steps in runs if t < len(steps) and (mixture := steps[t].mixture) is not None]
             means.append(np.mean(kept, axis=0) if kept else np.full(len(board[0].skills), np.nan))
             reached.append(len(kept))
         if means:
@@ -227,8 +227,9 @@ def _made(board: Sequence[Row]) -> dict[str, Any]:
         one = settings.setdefault(row.setting_digest, {"text": _lines(text), "teachers": set()})
         one["teachers"].add(row.teacher)
     several = [{"digest": name, "text": one["text"], "teachers": sorted(one["teachers"])}
-               for name, one in sorted(settings.items(), key=lambda item: (-len(item[1]["teachers"]), item[0]))]  # fmt: skip
-    command = f"git checkout {shlex.quote(board[0].commit)} && make leaderboard BOARD={shlex.quote(board[0].board)}"
+               for name, one in settings.items()]  # fmt: skip
+    several.sort(key=lambda one: (-len(one["teachers"]), one["digest"]))
+    command = f"git checkout {shlex.quote(board[0].commit)} && dataenv leaderboard {shlex.quote(board[0].board)}"
     return {"versions": versions, "hashes": hashes, "commits": commits, "settings": several, "command": command}
 
 

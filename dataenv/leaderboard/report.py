@@ -58,7 +58,7 @@ class TerminalBoard:
         else:
             yield self._table(SCORES)
             yield self._table(("teacher", *DETAILS))
-        for sentence in self.summary.sentences:
+        for sentence in (*self.summary.reading, *self.summary.seen):
             yield Text(visible(sentence))
         for sentence in self.summary.warnings:
             yield Text(visible(sentence), style="yellow")

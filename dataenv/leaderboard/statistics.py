@@ -124,7 +124,7 @@ class Summary(Record):
         references: Not ranked; by name.
         sensitivity: Stratified minus nothing, and best static mixture minus stratified, where the runs exist.
         visible: Smallest and largest of the teachers' smallest visible gains.
-        sentences: The reading of the board; ``warnings`` what weakens it.
+        reading: Sentences on the teachers; ``seen`` on the sensitivity; ``warnings`` what weakens them.
     """
 
     board: str
@@ -140,7 +140,8 @@ class Summary(Record):
     references: tuple[Standing, ...]
     sensitivity: tuple[Comparison, ...]
     visible: tuple[float, float] | None
-    sentences: tuple[str, ...]
+    reading: tuple[str, ...]
+    seen: tuple[str, ...]
     warnings: tuple[str, ...]
 
 

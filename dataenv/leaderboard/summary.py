@@ -45,7 +45,8 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]]) -> Summary:
         references=tuple(references),
         sensitivity=sensitivity,
         visible=(min(visible), max(visible)) if visible else None,
-        sentences=tuple(_reading(teachers, visible) + _sensitivity_sentences(sensitivity, scored)),
+        reading=tuple(_reading(teachers, visible)),
+        seen=tuple(_seen(sensitivity, scored)),
         warnings=tuple(_warnings(board, compared)),
     )
 
@@ -157,6 +158,9 @@ def interval(comparison: Comparison) -> str:
     return f"{gain} (95 % interval {reach}, {len(comparison.seeds)} seeds)"
 
 
+VERDICTS = ("better", "worse", "cannot tell", "not compared")
+
+
 def _names(standings: Sequence[Standing]) -> str:
     names = [s.teacher for s in standings]
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
@@ -165,16 +169,20 @@ def _names(standings: Sequence[Standing]) -> str:
 def _reading(teachers: Sequence[Standing], visible: Sequence[float]) -> list[str]:
     if not any(s.teacher == BASELINE for s in teachers):
         return [f"No runs of {BASELINE} are here, so nothing can be said of any teacher's gain."]
-    groups = {verdict: [s for s in teachers if s.verdict == verdict] for verdict in ("better", "worse", "cannot tell")}
-    sentences = []
+    groups = {verdict: [s for s in teachers if s.verdict == verdict] for verdict in VERDICTS}
+    seeds = max(len(s.seeds) for s in teachers)
+    parts = []
     if groups["better"]:
-        sentences.append(f"{_names(groups['better'])} did better than {BASELINE}.")
+        parts.append(f"{_names(groups['better'])} did better than {BASELINE}")
     elif len(teachers) > 1:
-        sentences.append(f"No teacher did better than {BASELINE}.")
+        parts.append(f"no teacher did better than {BASELINE}")
     if groups["worse"]:
-        sentences.append(f"{_names(groups['worse'])} did worse.")
+        parts.append(f"{_names(groups['worse'])} did worse")
     if groups["cannot tell"]:
-        sentences.append(f"{_names(groups['cannot tell'])} cannot be told apart from {BASELINE}.")
+        parts.append(f"{_names(groups['cannot tell'])} cannot be told apart from it")
+    if groups["not compared"]:
+        parts.append(f"{_names(groups['not compared'])} could not be compared")
+    sentences = [f"Over {seeds} {'seed' if seeds == 1 else 'seeds'}, {'; '.join(parts)}."] if parts else []
     if visible:
         low, middle, high = (f"{100 * value:.1f}" for value in (min(visible), float(np.median(visible)), max(visible)))
         spread = "" if low == high else f" (median over teachers; {low} to {high})"
@@ -182,13 +190,13 @@ def _reading(teachers: Sequence[Standing], visible: Sequence[float]) -> list[str
     return sentences
 
 
-def _sensitivity_sentences(sensitivity: Sequence[Comparison], scored: Mapping[str, Any]) -> list[str]:
+def _seen(sensitivity: Sequence[Comparison], scored: Mapping[str, Any]) -> list[str]:
     said = []
     for c in sensitivity:
         blind = c.low is None or c.low <= 0
         said.append(
             f"Sensitivity: {c.teacher} − {c.baseline} is {interval(c)}"
-            + (", not clearly above zero: a tie between teachers says little about them here." if blind else ".")
+            + (", not clearly above zero, so a tie between teachers says little about the teachers." if blind else ".")
         )
     missing = [name for name in (UNTAUGHT, STATIC) if name not in scored]
     if missing:

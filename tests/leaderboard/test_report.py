@@ -1,0 +1,253 @@
+"""The table, the files and the page: the same bytes for the same rows, true numbers, and nothing in them that acts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dataenv.leaderboard.report import csv_safe, terminal_table, write_csv, write_json, write_page
+from dataenv.leaderboard.statistics import Summary
+from dataenv.leaderboard.summary import summarise
+from dataenv.leaderboard.text import p_value, signed, tokens, visible
+from tests.leaderboard.synthetic import HOSTILE, make_board, make_row
+
+VOID = {"meta", "br"}
+TAGS = {"html", "head", "meta", "title", "style", "body", "main", "header", "h1", "h2", "h3", "p", "b", "span", "nav", "a", "section", "div", "table", "thead", "tbody", "tr", "th", "td", "br", "svg", "line", "circle", "path", "rect", "text", "figure", "figcaption", "i", "details", "summary", "pre", "code", "dl", "dt", "dd", "sub", "footer"}
+
+
+class Reader(HTMLParser):
+    """Collects what a page is made of, and fails where its tags do not match."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
+
+
+def page_of(rows: list[dict], folder: Path) -> tuple[str, Reader]:
+    write_page(rows, folder / "page.html")
+    html = (folder / "page.html").read_text(encoding="utf-8")
+    reader = Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.open == []
+    return html, reader
+
+
+def printed(rows: list[dict], width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    console.print(terminal_table(rows))
+    return console.file.getvalue()
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_hostile_text_is_inert(hostile_board: list[dict], tmp_path: Path) -> None:
+    html, reader = page_of(hostile_board, tmp_path)
+    assert reader.tags <= TAGS
+    assert not [
+        name for _, name, _ in reader.attributes if name.startswith("on") or name in ("src", "srcdoc", "action")
+    ]
+    assert all((value or "").startswith("#") for _, name, value in reader.attributes if name == "href")
+    styles = {value for _, name, value in reader.attributes if name == "style"}
+    assert all(re.fullmatch(r"(--v:\d\.\d\d)?", value or "") for value in styles)
+    assert not [c for c in html if unicodedata.category(c) in ("Cc", "Cf") and c != "\n"]
+
+
+def test_hostile_text_can_be_read(hostile_board: list[dict], tmp_path: Path) -> None:
+    text = "".join(page_of(hostile_board, tmp_path)[1].text)
+    assert "</script><script>alert(1)</script>" in text
+    assert "␛[31mred" in text
+    assert "right⟨U+202E⟩to left" in text
+    assert "… (5,000 characters)" in text
+    assert "{{ 7*7 }} {% raw %} &amp;" in text
+    assert "a" * 401 not in text
+
+
+def test_nothing_is_loaded_and_no_script_may_run(board: list[dict], tmp_path: Path) -> None:
+    html, reader = page_of(board, tmp_path)
+    policy = next(value for tag, name, value in reader.attributes if tag == "meta" and name == "content")
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+    assert html.index("Content-Security-Policy") < html.index("<style>")
+    assert "script" not in reader.tags
+    assert "://" not in html
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_the_same_rows_give_the_same_bytes(board: list[dict], tmp_path: Path) -> None:
+    shuffled = [board[i] for i in np.random.default_rng(3).permutation(len(board))]
+    for name, rows in (("a", board), ("b", shuffled)):
+        write_page(rows, tmp_path / name / "page.html")
+        write_csv(rows, tmp_path / name / "table.csv")
+        write_json(summarise(rows), tmp_path / name / "summary.json")
+    for file in ("page.html", "table.csv", "summary.json"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    assert printed(board, 100) == printed(shuffled, 100)
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+
+def test_the_page_says_what_the_rows_say(board: list[dict], tmp_path: Path) -> None:
+    html, reader = page_of(board, tmp_path)
+    text, summary = " ".join(" ".join(reader.text).split()), summarise(board)
+    for standing in (*summary.teachers, *summary.references):
+        assert f"{standing.test.k:,}/{standing.test.n:,}" in text
+        if standing.comparison:
+            assert signed(standing.comparison.gain) in text
+    for sentence in (*summary.reading, *summary.seen, *summary.warnings):
+        assert sentence in text
+    titles = {value for _, name, value in reader.attributes if name == "title"}
+    share = summary.teachers[0].by_skill[0]
+    assert f"{summary.teachers[0].teacher}, {summary.skills[0]}: {share.k} of {share.n} test items" in titles
+    first = summary.untaught[0]
+    assert f"untaught student, {summary.skills[0]}: {first.k} of {first.n} test items" in titles
+    assert "dataenv leaderboard quick" in text
+    assert board[0]["setting_digest"][:12] in text
+    assert html.count("<svg") > 30
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [make_row("stratified")],
+        [make_row("alone")],
+        [make_row("nothing", role="reference", steps=0, ended="stopped")],
+        [
+            make_row("t")
+            | {"ended": "failed", "error": "no", "steps": [], "selected": 0, "test": None, "transfer": None}
+        ],
+        [make_row(name, s, steps=1) for name in ("stratified", "t") for s in (0, 1)],
+        [make_row(name, 0) | {"transfer": None, "lessons": [], "mistakes": []} for name in ("stratified", "t")],
+        make_board(2),
+    ],
+    ids=["baseline", "stranger", "nothing", "failed", "one step", "bare", "two seeds"],
+)
+def test_small_boards_are_boards(rows: list[dict], tmp_path: Path) -> None:
+    html, _ = page_of(rows, tmp_path)
+    write_csv(rows, tmp_path / "table.csv")
+    write_json(summarise(rows), tmp_path / "summary.json")
+    assert rows[0]["teacher"] in printed(rows, 120)
+    assert "nan" not in re.sub(r"<[^>]*>", " ", html).lower().split()
+    assert not re.search(r'"[^"]*\bnan\b[^"]*"', html)
+
+
+def test_a_simulated_student_is_labelled(tmp_path: Path) -> None:
+    rows = [make_row("stratified") | {"simulated": True}]
+    assert "simulated student" in "".join(page_of(rows, tmp_path)[1].text)
+    assert "simulated" in printed(rows, 100)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_csv_runs_no_formula_and_keeps_numbers(hostile_board: list[dict], tmp_path: Path) -> None:
+    write_csv(hostile_board, tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        records = list(csv.DictReader(file))
+    hostile = next(r for r in records if "cmd" in r["teacher"])
+    assert hostile["teacher"].startswith("'=cmd()")
+    assert all(cell[:1] not in "=+@\t\r" for r in records for cell in r.values() if cell)
+    worse = next(r for r in records if r["verdict"] == "worse")
+    assert float(worse["gain"]) < 0
+    assert int(worse["test_k"]) / int(worse["test_n"]) == pytest.approx(float(worse["score"]))
+    assert [r["rank"] for r in records if r["role"] == "reference"] == [""] * 4
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "＝1"])
+def test_cells_that_start_like_formulas_are_quoted(cell: str) -> None:
+    assert str(csv_safe(cell)).startswith("'")
+
+
+def test_cells_that_do_not_stay_as_they_are() -> None:
+    assert [csv_safe(x) for x in ("stat-sel", -0.5, 3, None)] == ["stat-sel", -0.5, 3, ""]
+    assert csv_safe("\t=1\r") == "␉=1␍"
+
+
+def test_json_is_the_summary(board: list[dict], tmp_path: Path) -> None:
+    write_json(summarise(board), tmp_path / "s.json")
+    text = (tmp_path / "s.json").read_text(encoding="utf-8")
+    assert Summary.model_validate_json(text) == summarise(board)
+    assert json.loads(text)["sensitivity"][0]["teacher"] == "stratified"
+
+
+def test_a_write_that_fails_leaves_nothing_behind(board: list[dict], tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_json(summarise(board), tmp_path / "taken")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+# --- the terminal ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_the_table_fits_the_terminal_and_cuts_no_number(board: list[dict], width: int) -> None:
+    shown, summary = printed(board, width), summarise(board)
+    assert max(map(len, shown.splitlines())) <= width
+    for s in (*summary.teachers, *summary.references):
+        assert f"{s.test.k:,}/{s.test.n:,}" in shown
+        if s.comparison:
+            assert f"{signed(s.comparison.gain)} [{signed(s.comparison.low)}, {signed(s.comparison.high)}]" in shown
+    order = [s.teacher[:8] for s in summary.teachers]
+    places = [shown.index(f"\n {i + 1} ") for i in range(len(order))]
+    assert places == sorted(places)
+    assert shown.index("references") > places[-1]
+    for sentence in (*summary.reading, *summary.seen):
+        assert sentence.split()[-1] in shown
+
+
+def test_the_terminal_obeys_no_one_else(hostile_board: list[dict]) -> None:
+    shown = printed(hostile_board, 200)
+    assert not [c for c in shown if unicodedata.category(c)[0] == "C" and c != "\n"]
+    assert "[red]" in shown
+
+
+# --- numbers and texts -----------------------------------------------------------------------------------------------
+
+
+def test_visible_hides_nothing_and_lets_nothing_act() -> None:
+    assert visible("a\x1b\x00\n\x7f\u202e\u200b\ufeff") == "a␛␀␊␡⟨U+202E⟩⟨U+200B⟩⟨U+FEFF⟩"
+    assert visible("é 漢 🙂 −") == "é 漢 🙂 −"
+    assert visible("abcdef", 3) == "abc … (6 characters)"
+    for text in HOSTILE:
+        assert not [c for c in visible(text) if unicodedata.category(c)[0] == "C"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, "0"), (840, "840"), (13_200, "13.2k"), (1.2e6, "1.20M"), (4.5e8, "450M"), (2e9, "2.00G")]
+)
+def test_tokens(value: float, shown: str) -> None:
+    assert tokens(value) == shown
+
+
+def test_small_p_values_are_never_zero() -> None:
+    assert [p_value(p) for p in (None, 0.0, 0.0004, 0.0355, 1.0)] == ["–", "<0.001", "<0.001", "0.035", "1.000"]

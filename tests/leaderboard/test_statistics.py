@@ -1,0 +1,288 @@
+"""Statistics against hand-computed and scipy values, properties, and the edges."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataenv.leaderboard import statistics as board_statistics
+from dataenv.leaderboard.rows import Row, read
+from dataenv.leaderboard.statistics import (
+    area_under_curve,
+    compare,
+    curve,
+    forgetting,
+    holm,
+    interquartile_mean,
+    paired_t,
+    score,
+    scored_rows,
+)
+from dataenv.leaderboard.summary import summarise
+from tests.leaderboard.synthetic import PURSE, make_board, make_row
+
+shares = st.floats(-1, 1, allow_nan=False)
+
+
+def tiny(
+    teacher: str, seed: int, bits: str, n: tuple[int, ...] = (4, 4), *, ended: str = "spent", points=((0, 1), (100, 2))
+) -> dict:
+    """A run of two skills; ``points`` are (tokens spent, right answers of 4 in each skill) of its steps."""
+    role = "reference" if teacher in ("nothing", "static-best") else "teacher"
+    row = make_row(teacher, seed, role=role, steps=0)
+    starts = np.cumsum((0, *n))
+    by_skill = [bits[a:b].count("1") for a, b in itertools.pairwise(starts)]
+    steps = [
+        {
+            "step": i, "spent": spent, "state": "s", "reward": 0.0, "loss": [1.0, 1.0],
+            "selection": {"correct": [k, k], "n": [4, 4]}, "feedback": {"correct": [0, 0], "n": [4, 4]},
+            "mixture": [0.5, 0.5] if i else None, "offered": 5 * (i > 0), "kept": 3 * (i > 0),
+            "rejected": {"leak": 2} if i else {},
+        }
+        for i, (spent, k) in enumerate(points)
+    ]  # fmt: skip
+    last = points[-1][0]
+    exam = {"correct": bits, "n": list(n), "by_skill": by_skill, "grader_errors": 0}
+    return row | {
+        "skills": ["a", "b"], "steps": steps, "selected": 0 if teacher == "nothing" else len(steps) - 1,
+        "ended": ended, "error": "diverged" if ended == "failed" else None,
+        "test": None if ended == "failed" else exam, "transfer": None,
+        "budget": {"total": 200, "spent": last, "training": last, "probes": 0, "examples": 3, "prior": 0},
+    }  # fmt: skip
+
+
+def scored(*rows: dict) -> dict[str, dict[int, Row]]:
+    return scored_rows(read(rows))
+
+
+# --- paired t --------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(shares, min_size=2, max_size=12).filter(lambda x: np.ptp(x) > 1e-3))
+def test_paired_t_is_scipys(differences: list[float]) -> None:
+    ours, theirs = paired_t(differences), scipy.stats.ttest_1samp(differences, 0)
+    interval = theirs.confidence_interval(0.95)
+    assert (ours.gain, ours.p) == (pytest.approx(np.mean(differences)), pytest.approx(theirs.pvalue, abs=1e-12))
+    assert (ours.low, ours.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+
+
+def test_paired_t_by_hand() -> None:
+    # mean 2, sd 2, n 4: standard error 1; t(.975, 3) = 3.18245, t(.8, 3) = 0.97847
+    result = paired_t([0.0, 0.02, 0.02, 0.04])
+    sd = math.sqrt(8 / 3) / 100
+    assert result.sd == pytest.approx(sd)
+    assert result.high == pytest.approx(0.02 + 3.18245 * sd / 2, abs=1e-6)
+    assert result.visible == pytest.approx((3.18245 + 0.97847) * sd / 2, abs=1e-6)
+
+
+def test_smallest_visible_gain_is_seen_four_times_in_five() -> None:
+    """Where the true gain is the visible one of the true sd, the interval is clear of zero in about 80 % of boards."""
+    rng, n, sd = np.random.default_rng(0), 6, 0.02
+    gain = (scipy.stats.t.ppf(0.975, n - 1) + scipy.stats.t.ppf(0.8, n - 1)) * sd / math.sqrt(n)
+    seen = [(paired_t(list(rng.normal(gain, sd, n))).low or 0) > 0 for _ in range(800)]
+    assert 0.74 < np.mean(seen) < 0.86
+
+
+@pytest.mark.parametrize(("differences", "gain"), [([], None), ([0.1], 0.1)])
+def test_fewer_than_two_seeds_give_no_interval(differences: list[float], gain: float | None) -> None:
+    result = paired_t(differences)
+    assert result.gain == gain
+    assert (result.low, result.high, result.p, result.visible) == (None,) * 4
+
+
+def test_no_spread_takes_the_sign_flip_p() -> None:
+    assert paired_t([0.1] * 6) == (pytest.approx(0.1), 0.0, pytest.approx(0.1), pytest.approx(0.1), 2 / 64, 0.0)
+    assert paired_t([0.0] * 6).p == 1.0
+
+
+@given(st.lists(shares, min_size=2, max_size=8))
+def test_the_other_way_round_only_turns_the_sign(differences: list[float]) -> None:
+    ours, theirs = paired_t(differences), paired_t([-d for d in differences])
+    assert ours.low == pytest.approx(-theirs.high, abs=1e-12)
+    assert ours.p == pytest.approx(theirs.p, abs=1e-9)
+
+
+# --- Holm ------------------------------------------------------------------------------------------------------------
+
+
+def test_holm_by_hand() -> None:
+    # sorted .01 .02 .04 times 3, 2, 1 = .03 .04 .04
+    assert holm({"a": 0.04, "b": 0.01, "c": 0.02}) == pytest.approx({"a": 0.04, "b": 0.03, "c": 0.04})
+    assert holm({"a": 0.6, "b": 0.5}) == pytest.approx({"a": 1.0, "b": 1.0})
+    assert holm({}) == {}
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 1), max_size=8))
+def test_holm_keeps_order_and_lies_between_p_and_bonferroni(p: dict[str, float]) -> None:
+    adjusted = holm(p)
+    for name, value in p.items():
+        assert value <= adjusted[name] <= min(1.0, len(p) * value) + 1e-12
+    by_p = sorted(p, key=lambda name: p[name])
+    assert all(adjusted[a] <= adjusted[b] for a, b in itertools.pairwise(by_p))
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def test_score_is_the_macro_mean_even_where_n_differs() -> None:
+    row = Row.model_validate(tiny("t", 0, "1" * 2 + "1" * 3 + "0" * 3, (2, 6)))
+    assert row.test is not None
+    assert score(row.test) == pytest.approx((1 + 0.5) / 2)
+
+
+def test_compare_by_hand() -> None:
+    rows = [tiny("t", 0, "11110000"), tiny("stratified", 0, "10101000"), tiny("t", 1, "1" * 8),
+            tiny("stratified", 1, "0" * 8), tiny("t", 2, "1" * 8)]  # fmt: skip
+    c = compare("t", "stratified", scored(*rows))
+    assert c.seeds == (0, 1)
+    assert c.differences == pytest.approx((1 / 8, 1.0))
+    assert (c.won, c.lost, c.items) == (2 + 8, 1, 16)
+    assert any("2 seeds that both have" in note for note in c.notes)
+
+
+def test_a_gain_is_the_difference_of_scores_where_n_differs() -> None:
+    rows = [tiny("t", 0, "11" + "000000", (2, 6)), tiny("stratified", 0, "00" + "111000", (2, 6))]
+    c = compare("t", "stratified", scored(*rows))
+    assert c.gain == pytest.approx(0.5 - 0.25)
+
+
+def test_curve_and_area_by_hand() -> None:
+    row = Row.model_validate(tiny("t", 0, "0" * 8, points=((0, 0), (50, 2), (100, 4))))
+    # purse 200: 0 to .5 over a quarter, .5 to 1 over a quarter, then 1 carried forward
+    assert area_under_curve(row.steps, 200) == pytest.approx(0.25 * 0.25 + 0.25 * 0.75 + 0.5)
+    # a purse of 75 cuts the curve at .75
+    x, y = curve(row.steps, 75)
+    assert list(x) == pytest.approx([0, 2 / 3, 1])
+    assert list(y) == pytest.approx([0, 0.5, 0.75])
+    assert area_under_curve(row.steps[:1], 200) == pytest.approx(0.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 4)), min_size=1, max_size=6), st.integers(1, 200))
+def test_area_lies_between_the_lowest_and_the_highest_accuracy(jumps: list[tuple[int, int]], purse: int) -> None:
+    spent = np.cumsum([tokens for tokens, _ in jumps])
+    if spent[-1] > 200:
+        return
+    points = tuple((int(t), k) for t, (_, k) in zip(spent, jumps, strict=True))
+    row = Row.model_validate(tiny("t", 0, "0" * 8, points=points))
+    values = [k / 4 for _, k in jumps]
+    assert min(values) - 1e-9 <= area_under_curve(row.steps, purse) <= max(values) + 1e-9
+
+
+def test_forgetting_is_the_largest_fall_before_the_selected_state() -> None:
+    row = Row.model_validate(tiny("t", 0, "0" * 8, points=((0, 4), (10, 1), (20, 3), (30, 0))))
+    assert forgetting(row.steps, 2) == pytest.approx(1 / 4)
+    assert forgetting(row.steps, 1) == pytest.approx(3 / 4)
+    assert forgetting(row.steps, 0) == 0.0
+
+
+def test_interquartile_mean_cuts_a_quarter_at_each_end() -> None:
+    assert interquartile_mean([0, 1, 2, 3, 4, 50]) == pytest.approx(2.5)
+    assert interquartile_mean([7]) == 7
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_run_scores_as_the_untaught_student_of_its_seed() -> None:
+    rows = [tiny("nothing", 0, "11000000", points=((0, 1),)), tiny("t", 0, "", ended="failed"),
+            tiny("stratified", 0, "1" * 8)]  # fmt: skip
+    summary = summarise(rows)
+    t = next(s for s in summary.teachers if s.teacher == "t")
+    assert (t.failed, t.unscored, t.test.k, t.test.n) == ((0,), (), 2, 8)
+    assert t.comparison.gain == pytest.approx(-6 / 8)
+    assert any("t failed on 1 of 1 seeds (0): counted, scored as the untaught" in w for w in summary.warnings)
+
+
+def test_a_failed_run_without_an_untaught_exam_is_counted_and_not_compared() -> None:
+    rows = [tiny("t", 0, "", ended="failed"), *(tiny("t", s, "1" * 8) for s in (1, 2)),
+            *(tiny("stratified", s, "0" * 8) for s in (0, 1, 2))]  # fmt: skip
+    t = next(s for s in summarise(rows).teachers if s.teacher == "t")
+    assert (t.unscored, t.comparison, t.verdict) == ((0,), None, "not compared")
+
+
+def test_seeds_where_the_baseline_failed_flatter_nobody() -> None:
+    rows = [tiny("nothing", s, "0" * 8, points=((0, 0),)) for s in range(3)]
+    rows += [tiny("t", s, "11110000") for s in range(3)]
+    rows += [tiny("stratified", s, "11110000", ended="failed" if s == 1 else "spent") for s in range(3)]
+    c = compare("t", "stratified", scored(*rows))
+    assert (c.seeds, c.gain) == ((0, 2), 0.0)
+    assert any("stratified failed on seed 1" in note for note in c.notes)
+
+
+# --- boards ----------------------------------------------------------------------------------------------------------
+
+
+def test_references_are_outside_the_holm_family(board: list[dict]) -> None:
+    summary = summarise(board)
+    raw = {s.teacher: s.comparison.p for s in summary.teachers if s.comparison}
+    assert "stratified" not in raw
+    assert {s.teacher: s.comparison.p_holm for s in summary.teachers if s.comparison} == pytest.approx(holm(raw))
+    assert all(s.comparison.p_holm is None and s.verdict == "not compared" for s in summary.references)
+
+
+def test_order_of_rows_does_not_matter(board: list[dict]) -> None:
+    shuffled = [board[i] for i in np.random.default_rng(1).permutation(len(board))]
+    assert summarise(shuffled) == summarise(board)
+
+
+def test_identical_teachers_cannot_be_told_apart() -> None:
+    rows = [tiny(name, s, "10" * 4) for name in ("t", "stratified") for s in range(6)]
+    summary = summarise(rows)
+    t = next(s for s in summary.teachers if s.teacher == "t")
+    assert (t.comparison.gain, t.comparison.p, t.verdict) == (0.0, 1.0, "cannot tell")
+    assert "t cannot be told apart" in " ".join(summary.reading)
+
+
+def test_one_seed_says_that_it_has_no_interval() -> None:
+    summary = summarise(make_board(1))
+    assert all(s.verdict in ("baseline", "cannot tell") for s in summary.teachers)
+    assert summary.visible is None
+    assert any("one seed, no interval" in sentence and "says little" in sentence for sentence in summary.seen)
+
+
+def test_a_board_without_stratified_says_so(board: list[dict]) -> None:
+    summary = summarise([row for row in board if row["teacher"] != "stratified"])
+    assert all(s.comparison is None and s.verdict == "not compared" for s in summary.teachers)
+    assert "No runs of stratified" in summary.reading[0]
+    assert summary.sensitivity == ()
+
+
+def test_sensitivity_names_what_is_not_above_zero(board: list[dict]) -> None:
+    summary = summarise(board)
+    taught, mixture = summary.sensitivity
+    assert (taught.teacher, taught.baseline) == ("stratified", "nothing")
+    assert taught.low > 0
+    assert "says little" not in summary.seen[0]
+    assert (mixture.teacher, mixture.baseline) == ("static-best", "stratified")
+    assert mixture.low < 0
+    assert "says little" in summary.seen[1]
+
+
+def test_a_board_without_references_says_that_sensitivity_is_unknown() -> None:
+    summary = summarise([tiny("stratified", 0, "1" * 8)])
+    assert "not known in full" in summary.seen[0]
+
+
+def test_a_curve_may_be_spent_before_the_first_step() -> None:
+    row = Row.model_validate(tiny("t", 0, "0" * 8, points=((50, 2), (100, 4))))
+    assert area_under_curve(row.steps, 100) == pytest.approx(0.5 * 0.5 + 0.5 * 0.75)
+
+
+def test_untaught_is_pooled_over_seeds(board: list[dict]) -> None:
+    nothing = [row for row in board if row["teacher"] == "nothing"]
+    assert summarise(board).untaught[0].k == sum(row["test"]["by_skill"][0] for row in nothing)
+    assert summarise(board).purse == PURSE
+
+
+def test_scipy_is_not_loaded_by_import() -> None:
+    code = "import sys, dataenv.leaderboard.summary, dataenv.leaderboard.report; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert board_statistics.ALPHA == 0.05
