@@ -94,27 +94,32 @@ def _task_gold(task: Task) -> None:
 
 def _task_hostile_text(task: Task) -> None:
     for problem in _some(task):
-        for text in (*HOSTILE, problem.answer + "\x00", problem.answer * 50):
-            shown = f"problem {problem.id!r} and response {short(text)}"
-            grade = survives(partial(task.grade, problem, text), f"grade() with {shown}", "Grade(error=…)")
-            demand(isinstance(grade, Grade), f"grade() gives {type(grade).__name__} for {shown}; give a Grade")
-            missing = survives(partial(task.diagnose, problem, text), f"diagnose() with {shown}", "all skills")
-            named = isinstance(missing, tuple) and set(missing) <= {*task.skills, *problem.skills}
-            demand(named, f"diagnose() gives {missing!r} for {shown}; give a tuple of skills of the task")
-            demand(
-                bool(missing) != grade.correct,
-                f"diagnose() gives {missing!r} for {shown}, which is {'right' if grade.correct else 'wrong'}; a wrong "
-                "answer lacks at least one skill, and a right one none",
-            )
+        verdicts = [_graded(task, problem, text) for text in (*HOSTILE, problem.answer + "\x00", problem.answer * 50)]
+        demand(
+            not all(verdicts), f"grade() finds every response to problem {problem.id!r} right; let it tell them apart"
+        )
     for text in HOSTILE:
         identity = survives(partial(task.identity, text), f"identity({short(text)})", "the text itself")
         demand(isinstance(identity, str), f"identity({short(text)}) gives {type(identity).__name__}; give a string")
     for text in HOSTILE_EXAMPLES:
-        survives(
-            partial(task.judge, Example(prompt=text, response=text)),
-            f"judge() with prompt {short(text)}",
-            "None (cannot tell)",
-        )
+        example = Example(prompt=text, response=text)
+        survives(partial(task.judge, example), f"judge() with prompt {short(text)}", "None (cannot tell)")
+
+
+def _graded(task: Task, problem: Problem, text: str) -> bool:
+    """Whether a response is right; grading and diagnosis of it must not fail, and must agree."""
+    shown = f"problem {problem.id!r} and response {short(text)}"
+    grade = survives(partial(task.grade, problem, text), f"grade() with {shown}", "Grade(error=…)")
+    demand(isinstance(grade, Grade), f"grade() gives {type(grade).__name__} for {shown}; give a Grade")
+    missing = survives(partial(task.diagnose, problem, text), f"diagnose() with {shown}", "all skills of the problem")
+    named = isinstance(missing, tuple) and set(missing) <= {*task.skills, *problem.skills}
+    demand(named, f"diagnose() gives {missing!r} for {shown}; give a tuple of skills of the task")
+    demand(
+        bool(missing) != grade.correct,
+        f"diagnose() gives {missing!r} for {shown}, which is {'right' if grade.correct else 'wrong'}; a wrong answer "
+        "lacks at least one skill, and a right one none",
+    )
+    return bool(grade.correct)
 
 
 def _task_generator(task: Task) -> None:

@@ -88,7 +88,7 @@ class _Watched:
 
     def act(self, observation: Any, info: dict[str, Any]) -> Any:
         where = f"act() at step {len(self.actions)}"
-        demand(len(self.actions) < LONGEST_EPISODE, f"{where} neither stops nor spends; give lessons that are kept")
+        demand(len(self.actions) < LONGEST_EPISODE, f"{where} sees no end; check it in a Setting with a smaller budget")
         seen, told = copy.deepcopy(observation), copy.deepcopy(info)
         with own_randomness("act()"):
             action = self._act(observation, info)

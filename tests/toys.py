@@ -1,0 +1,98 @@
+"""A task and a student without gradients, for tests of what holds them. Both keep their contracts."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from students.base import Data, Decoding, Recipe, Student, Trained
+from tasks.base import Task
+from tasks.records import Example, Grade, Problem, Split, stream
+
+BUCKETS: dict[str, set[int]] = {"feedback": {0}, "selection": {1}, "test": {2}, "transfer": {3}}
+TAUGHT = set(range(4, 16))
+
+
+class Reverse(Task):
+    """Write a word backwards. A word's hash says which split owns it."""
+
+    name = "reverse"
+    version = "1"
+    skills = ("short", "long")
+
+    def split(self, name: Split) -> Sequence[Problem]:
+        rng = stream(0, f"reverse/{name}")
+        return [
+            Problem(id=f"{name}/{word}", prompt=f"{word}>", answer=word[::-1], skills=(skill,), split=name)
+            for skill in self.skills
+            for word in self.words(skill, 10, rng, BUCKETS[name])
+        ]
+
+    def grade(self, problem: Problem, response: str) -> Grade:
+        return Grade(correct=response.strip() == problem.answer)
+
+    def identity(self, prompt: str) -> str:
+        return prompt.strip()
+
+    def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
+        words = self.words(skill, n, rng, TAUGHT)
+        return [Example(prompt=f"{w}>", response=w[::-1], skills=(skill,)) for w in words]
+
+    def pool(self) -> Sequence[Example]:
+        return [e for skill in self.skills for e in self.generate(skill, 10, stream(0, "pool"))]
+
+    def judge(self, example: Example) -> bool | None:
+        return example.response == example.prompt.rstrip(">")[::-1]
+
+    def words(self, skill: str, n: int, rng: np.random.Generator, buckets: set[int]) -> list[str]:
+        length = {"short": 3, "long": 5}[skill]
+        found: dict[str, None] = {}
+        while len(found) < n:
+            word = "".join(chr(97 + c) for c in rng.integers(26, size=length))
+            if zlib.crc32(word.encode()) % 16 in buckets:
+                found[word] = None
+        return list(found)
+
+
+class Parrot(Student):
+    """Knows by heart what it was taught, and says so. Weights are the JSON of what it knows."""
+
+    name = "parrot"
+
+    @property
+    def base(self) -> dict[str, Any]:
+        return {}
+
+    @property
+    def numerics(self) -> dict[str, Any]:
+        return {}
+
+    def initial(self, seed: int) -> bytes:
+        return b"{}"
+
+    def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
+        known = json.loads(weights) | {e.prompt: e.response for e in (*data.earlier, *data.lesson)}
+        report = Trained(loss=(1.0, 0.0), updates=recipe.updates, tokens=sum(map(self.tokens, data.lesson)))
+        return json.dumps(known).encode(), report
+
+    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+        known = json.loads(weights)
+        return [known.get(prompt, "")[: decoding.max_tokens] for prompt in prompts]
+
+    def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
+        known = json.loads(weights)
+        return [0.0 if known.get(e.prompt) == e.response else 1.0 for e in examples]
+
+    def tokens(self, example: Example) -> int:
+        return len(example.prompt) + len(example.response)
+
+    def refuse(self, example: Example) -> str | None:
+        return "length" if self.tokens(example) > 100 else None
+
+    def export(self, weights: bytes, folder: Path) -> None:
+        raise NotImplementedError("a parrot has no from_pretrained")
