@@ -1,0 +1,54 @@
+"""Every registered teacher keeps its contract, and the ones that need a real task do on it what they should."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dataenv import check_teacher, registry
+from dataenv.environment import TeachingEnv
+from dataenv.episode import Context, run
+from tasks.arithmetic.grammar import compute, read
+from teachers.failure import Failure
+from teachers.stat_sel import StatSel
+from tests.tiny import TINY
+
+ARGUMENTS: dict[str, dict[str, Any]] = {"static": {"weights": {"max": 1.0, "chain": 2.0}}}
+
+
+@pytest.mark.parametrize("name", sorted(registry.TEACHERS))
+def test_teacher(name: str) -> None:
+    check_teacher(registry.build("teacher", name, ARGUMENTS.get(name)))
+
+
+def test_episodes_of_two_seeds_differ_for_who_draws() -> None:
+    env = TeachingEnv("skill-list", **TINY)
+    zero, one = (run(env, registry.build("teacher", "random"), seed=seed) for seed in (0, 1))
+    assert zero.steps[1].mixture != one.steps[1].mixture
+
+
+def test_stat_looks_through_a_chain_to_the_step_that_fails() -> None:
+    """Chains whose first step is wrong, and second step right: what is missing is the first, wherever it is needed."""
+    env = TeachingEnv("skill-list", **TINY)
+    observation, info = env.reset(seed=0)
+    context = Context(env)
+    errors = []
+    for problem in (p for p in env.setting.exam_items("feedback") if p.skills[0] == "max-succ"):
+        question = read(problem.prompt)
+        assert question is not None
+        middle = "".join(str((int(digit) + 1) % 10) for digit in question.steps()[0])
+        response = f"{middle}:{compute(question.operators[1], middle, question.operands[2])}"
+        errors.append({"skill": "max-succ", "prompt": problem.prompt, "response": response, "answer": problem.answer})
+    at = context.skills.index("max-succ")
+    wrong_there = np.ones(len(context.skills), np.float32)
+    wrong_there[at] = 0.0
+    teacher = StatSel(floor=0)
+    teacher.begin(context)
+    shares = teacher.act(observation | {"accuracy": wrong_there, "errors": tuple(errors)}, info)
+    needed = [example.skills[0] for example in context.pool() if "max" in example.skills]
+    expected = [needed.count(skill) / len(needed) for skill in context.skills]
+    np.testing.assert_allclose(shares, expected, atol=1e-6)
+    assert shares[context.skills.index("max")] > 0
+    assert Failure(floor=0).act({"accuracy": wrong_there}, {}).argmax() == at
