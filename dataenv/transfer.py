@@ -185,11 +185,11 @@ def _cell(x: float, y: float, gain: Gain, title: str) -> str:
     colour = "37,99,180" if gain.mean > 0 else "200,98,20"
     clear = gain.low > 0 or gain.high < 0
     ring = ' stroke="#222" stroke-width="1.5"' if clear else ' stroke="#ddd"'
-    text = "#fff" if strength > 0.6 else "#222"
+    text, points = "#fff" if strength > 0.6 else "#222", f"{100 * gain.mean:+.0f}"
     hover = f"{title}: {gain.shown}"
     return (
         f'<rect x="{x + 2}" y="{y + 2}" width="{CELL - 4}" height="{CELL - 4}" '
         f'fill="rgba({colour},{strength:.2f})"{ring}>'
         f"<title>{escape(hover)}</title></rect>"
-        f'<text x="{x + CELL / 2}" y="{y + CELL / 2 + 4}" text-anchor="middle" fill="{text}">{100 * gain.mean:+.0f}</text>'
+        f'<text x="{x + CELL / 2}" y="{y + CELL / 2 + 4}" text-anchor="middle" fill="{text}">{points}</text>'
     )

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from tasks.records import Example, Record, digest, digest_examples
 
+
 class Recipe(Record):
     """How data is trained.
 

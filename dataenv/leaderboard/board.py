@@ -81,7 +81,9 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
     scores = side_by_side(runner, search, lambda cell: _selection(cell, runner, watch))
     if search:
         best = _best_mixture(board, search, scores)
-        cells += _teacher_cells(board, "static-best", "static", {"weights": board.mixtures.weights[best], "other": 1.0}, "reference")
+        cells += _teacher_cells(
+            board, "static-best", "static", {"weights": board.mixtures.weights[best], "other": 1.0}, "reference"
+        )
     source = _source()
     rows = side_by_side(runner, cells, lambda cell: _row(board, cell, runner, watch, source))
     (folder / "rows").mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,8 @@ def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:
     straight = dataenv("leaderboard", board, "--out", "other", "--quiet", cwd=tmp_path)
     resumed = dataenv("leaderboard", board, "--quiet", cwd=tmp_path)
     assert resumed.returncode == straight.returncode == 0
-    assert (tmp_path / "runs/tiny/leaderboard.csv").read_bytes() == (tmp_path / "other/tiny/leaderboard.csv").read_bytes()
+    first, second = (tmp_path / out / "tiny" / "leaderboard.csv" for out in ("runs", "other"))
+    assert first.read_bytes() == second.read_bytes()
     assert _rows(tmp_path / "runs/tiny") == _rows(tmp_path / "other/tiny")
 
 

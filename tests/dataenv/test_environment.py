@@ -331,7 +331,7 @@ def test_a_failed_training_leaves_the_environment_as_it_was() -> None:
 
     env.student.fit = diverge  # type: ignore[method-assign]
     try:
-        with pytest.raises(dataenv.JobFailed, match="diverged.*lower recipe.rate"):
+        with pytest.raises(dataenv.JobFailed, match=r"diverged.*lower recipe.rate"):
             env.step(uniform(env))
     finally:
         del env.student.fit

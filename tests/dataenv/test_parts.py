@@ -28,7 +28,7 @@ from tests.tiny import TINY
     total=st.integers(0, 5000),
     seed=st.integers(0, 99),
 )
-def test_counts_sum_to_the_lesson_and_are_within_one_of_their_share(weights: list[float], total: int, seed: int) -> None:
+def test_counts_sum_to_the_lesson_and_are_near_their_share(weights: list[float], total: int, seed: int) -> None:
     mixture = np.array(weights)
     counts = split_counts(mixture, total, np.random.default_rng(seed))
     assert sum(counts) == total
