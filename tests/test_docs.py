@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import types
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,25 +15,26 @@ from dataenv import registry
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run_page(page: str, module: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Run the page's Python blocks in one module; errors show the page and the line."""
+def run_page(page: str, module: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """Run the page's Python blocks as one module; a traceback shows the lines of the page."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    blocks = list(re.finditer(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
-    assert blocks
-    home = types.ModuleType(module)
-    monkeypatch.setitem(sys.modules, module, home)
-    for block in blocks:
-        above = text[: block.start(1)].count("\n")
-        exec(compile("\n" * above + block.group(1), str(ROOT / page), "exec"), home.__dict__)
-    return home.__dict__
+    lines = [""] * len(text.splitlines())
+    for block in re.finditer(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        first = text[: block.start(1)].count("\n")
+        for i, line in enumerate(block.group(1).splitlines(), start=first):
+            lines[i] = line
+    assert any(lines)
+    (folder / f"{module}.py").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    return importlib.import_module(module)
 
 
-def test_contributing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contributing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.TASKS, "reverse", "contributed:Reverse")
     monkeypatch.setitem(registry.STUDENTS, "copycat", "contributed:Copycat")
     monkeypatch.setitem(registry.TEACHERS, "bandit", "contributed:Bandit")
-    names = run_page("CONTRIBUTING.md", "contributed", monkeypatch)
-    episode = names["episode"]
+    episode = run_page("CONTRIBUTING.md", "contributed", tmp_path, monkeypatch).episode
     assert len(episode.steps) > 2
     assert episode.total_reward > 0.5
     assert episode.steps[-1].ended == "mastered"
@@ -41,7 +42,7 @@ def test_contributing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_readme(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = run_page("README.md", "readme", monkeypatch)
-    assert len(names["result"].steps) > 2
-    assert names["result"].total_reward == pytest.approx(sum(step.reward for step in names["result"].steps), abs=1e-9)
+def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run_page("README.md", "readme", tmp_path, monkeypatch).result
+    assert len(result.steps) > 2
+    assert result.total_reward == pytest.approx(sum(step.reward for step in result.steps), abs=1e-9)
