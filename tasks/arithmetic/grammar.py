@@ -59,6 +59,7 @@ class Operator:
 
 OPERATORS: dict[str, Operator] = {
     "<": Operator(lambda a, b: a, unary=True),
+    ">": Operator(lambda a, b: b),
     "~": Operator(lambda a, b: (a + 1) % 10, unary=True),
     "@": Operator(lambda a, b: a[:, [1, 2, 0]], unary=True),
     "+": Operator(lambda a, b: to_digits(to_number(a) + to_number(b)), commutes=True),

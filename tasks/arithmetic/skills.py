@@ -90,6 +90,7 @@ STEP = {"<": "first", "~": "succ", "@": "rotate", "^": "max", "_": "min", "+": "
 
 CATALOGUE: tuple[Skill, ...] = (
     Skill("first", ("<",), prior=1.0),
+    Skill("second", (">",), prior=1.0),
     Skill("succ", ("~",), prior=1.0),
     Skill("rotate", ("@",), prior=1.0),
     Skill("chain", ("<~", "<@", "@~", "~@"), prior=2.0),

@@ -28,7 +28,7 @@ Operands = tuple[Digits, Digits, Digits]
 
 
 class Arithmetic(Task):
-    """Fifteen skills on three-digit registers; see ``grammar`` for the prompts and ``skills.CATALOGUE`` for the skills."""
+    """Sixteen skills on three-digit registers; see ``grammar`` for the prompts and ``skills.CATALOGUE`` for the skills."""
 
     name: ClassVar[str] = "arithmetic"
     version: ClassVar[str] = "1"
