@@ -21,7 +21,12 @@ from dataenv.leaderboard.text import p_value, signed, tokens, visible
 from tests.leaderboard.synthetic import HOSTILE, make_board, make_row
 
 VOID = {"meta", "br"}
-TAGS = {"html", "head", "meta", "title", "style", "body", "main", "header", "h1", "h2", "h3", "p", "b", "span", "nav", "a", "section", "div", "table", "thead", "tbody", "tr", "th", "td", "br", "svg", "line", "circle", "path", "rect", "text", "figure", "figcaption", "i", "details", "summary", "pre", "code", "dl", "dt", "dd", "sub", "footer"}
+TAGS = {
+    "html", "head", "meta", "title", "style", "body", "main", "header", "h1", "h2", "h3", "p", "b", "span", "nav",
+    "a", "section", "div", "table", "thead", "tbody", "tr", "th", "td", "br", "svg", "line", "circle", "path",
+    "rect", "text", "figure", "figcaption", "i", "details", "summary", "pre", "code", "dl", "dt", "dd", "sub",
+    "footer",
+}  # fmt: skip
 
 
 class Reader(HTMLParser):
