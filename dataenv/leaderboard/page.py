@@ -63,11 +63,10 @@ def render(board: Sequence[Row], summary: Summary) -> str:
 
 def _facts(board: Sequence[Row], summary: Summary) -> list[str]:
     named = [str(board[0].setting[name]) for name in ("task", "student") if isinstance(board[0].setting.get(name), str)]
+    counted = {"teacher": summary.teachers, "seed": summary.seeds, "skill": summary.skills}
     return [
         *([" × ".join(named)] if named else []),
-        f"{len(summary.teachers)} teachers",
-        f"{len(summary.seeds)} seeds",
-        f"{len(summary.skills)} skills",
+        *(f"{len(of)} {noun}{'s' * (len(of) != 1)}" for noun, of in counted.items()),
         f"{summary.test_items:,} test items a seed",
         f"{tokens(summary.purse)} student tokens a run",
     ]
@@ -140,7 +139,7 @@ def _mixtures(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, A
             kept = [mixture for steps in runs if t < len(steps) and (mixture := steps[t].mixture) is not None]
             means.append(np.mean(kept, axis=0) if kept else np.full(len(board[0].skills), np.nan))
             reached.append(len(kept))
-        if means:
+        if any(reached):
             taught[s.teacher] = (np.stack(means), reached)
     finite = [float(np.nanmax(shares)) for shares, _ in taught.values() if not np.isnan(shares).all()]
     most = max(finite, default=1.0) or 1.0

@@ -8,21 +8,19 @@ from collections.abc import Mapping
 from dataenv.leaderboard.statistics import Share
 
 MINUS, NONE = "−", "–"
-PICTURES: Mapping[int, str] = {**{code: chr(0x2400 + code) for code in range(32)}, 127: "␡"}
+SHORT: Mapping[str, str] = {"\n": "⟨LF⟩", "\r": "⟨CR⟩", "\t": "⟨TAB⟩", "\x1b": "⟨ESC⟩"}
+"""Common control characters by name; the control pictures of Unicode are missing from many fonts."""
 
 
 def visible(text: str, limit: int | None = None) -> str:
     """Text in which nothing is hidden and nothing acts: control, direction and zero-width characters are spelt out.
 
     Args:
-        text: Anything; a newline becomes ␊ like the other control characters.
+        text: Anything; a newline becomes ⟨LF⟩, for it is a control character like the others.
         limit: Longest text shown, in characters; what is left out is counted.
     """
     cut = text if limit is None or len(text) <= limit else text[:limit]
-    shown = "".join(
-        PICTURES[ord(c)] if ord(c) in PICTURES else f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c)[0] == "C" else c
-        for c in cut
-    )
+    shown = "".join(SHORT.get(c, f"⟨U+{ord(c):04X}⟩") if unicodedata.category(c)[0] == "C" else c for c in cut)
     return shown if cut is text else f"{shown} … ({len(text):,} characters)"
 
 

@@ -91,7 +91,7 @@ def test_hostile_text_is_inert(hostile_board: list[dict], tmp_path: Path) -> Non
 def test_hostile_text_can_be_read(hostile_board: list[dict], tmp_path: Path) -> None:
     text = "".join(page_of(hostile_board, tmp_path)[1].text)
     assert "</script><script>alert(1)</script>" in text
-    assert "␛[31mred" in text
+    assert "⟨ESC⟩[31mred" in text
     assert "right⟨U+202E⟩to left" in text
     assert "… (5,000 characters)" in text
     assert "{{ 7*7 }} {% raw %} &amp;" in text
@@ -194,7 +194,7 @@ def test_cells_that_start_like_formulas_are_quoted(cell: str) -> None:
 
 def test_cells_that_do_not_stay_as_they_are() -> None:
     assert [csv_safe(x) for x in ("stat-sel", -0.5, 3, None)] == ["stat-sel", -0.5, 3, ""]
-    assert csv_safe("\t=1\r") == "␉=1␍"
+    assert csv_safe("\t=1\r") == "⟨TAB⟩=1⟨CR⟩"
 
 
 def test_json_is_the_summary(board: list[dict], tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_the_terminal_obeys_no_one_else(hostile_board: list[dict]) -> None:
 
 
 def test_visible_hides_nothing_and_lets_nothing_act() -> None:
-    assert visible("a\x1b\x00\n\x7f\u202e\u200b\ufeff") == "a␛␀␊␡⟨U+202E⟩⟨U+200B⟩⟨U+FEFF⟩"
+    assert visible("a\x1b\x00\n\x7f\u202e\u200b\ufeff") == "a⟨ESC⟩⟨U+0000⟩⟨LF⟩⟨U+007F⟩⟨U+202E⟩⟨U+200B⟩⟨U+FEFF⟩"
     assert visible("é 漢 🙂 −") == "é 漢 🙂 −"
     assert visible("abcdef", 3) == "abc … (6 characters)"
     for text in HOSTILE:
