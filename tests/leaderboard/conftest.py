@@ -18,6 +18,7 @@ def board() -> list[dict[str, Any]]:
 def hostile_board() -> list[dict[str, Any]]:
     rows = make_board(3, hostile=True)
     for row in rows:
+        row["skills"] = ['<b onclick="x">\u202e', *row["skills"][1:]]
         if row["teacher"] == "random":
             row["teacher"] = "=cmd()<script>alert('x')</script>\x1b[31m[red]"
         if row["ended"] == "failed":
