@@ -65,10 +65,10 @@ class Setting(Record):
     recipe: Recipe = Recipe()
     engine: Literal["procedural", "pool"] = "procedural"
     verify: bool = False
-    budget: Budget = Budget(student_tokens=1_000_000)
+    budget: Budget = Budget(student_tokens=825_000)
     lesson_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
     items: Items = Items()
-    decoding: Decoding = Decoding(max_tokens=16)
+    decoding: Decoding = Decoding(max_tokens=12)
     mastery: Annotated[float, Field(gt=0, le=1)] = 0.99
     warm_starts: Annotated[int, Field(ge=1)] = 8
 

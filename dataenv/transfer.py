@@ -157,7 +157,7 @@ def summary(matrix: Matrix) -> str:
 
 
 def picture(matrix: Matrix) -> str:
-    """The matrix as an SVG: blue gains, orange losses, the mean in points, a ring where the interval leaves zero out."""
+    """The matrix as an SVG: blue gains, orange losses, the mean in points, a ring where the interval is clear of 0."""
     k = len(matrix.skills)
     width, height = LEFT + k * CELL + 10, TOP + k * CELL + 40
     parts = [

@@ -125,16 +125,17 @@ def _joint_setting(setting: Setting, times: int) -> Setting:
     return setting.model_copy(update={"recipe": recipe, "budget": budget, "lesson_size": size})
 
 
-def _play(cell: Cell, runner: Runner, watch: Watch) -> tuple[TeachingEnv, Episode]:
-    env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
-    episode = run(env, cell.make(), cell.seed, lambda record: watch.step(cell.label, cell.seed, record))
-    watch.done(cell.label, cell.seed, cell.setting.budget.student_tokens)
-    return env, episode
+def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
+    try:
+        return run(env, teacher, cell.seed, lambda record: watch.step(cell.label, cell.seed, record))
+    finally:
+        watch.done(cell.label, cell.seed, cell.setting.budget.student_tokens)
 
 
 def _selection(cell: Cell, runner: Runner, watch: Watch) -> float:
     """Best selection score along a run: what a mixture is chosen by. The test split stays closed."""
-    env, episode = _play(cell, runner, watch)
+    env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
+    episode = _play(cell, env, cell.make(), watch)
     _forget(env, episode, keep=())
     return max(_score(step) for step in episode.steps)
 
@@ -161,74 +162,69 @@ def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
 
 
 def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[str, Any]) -> Row:
-    """Play one cell, open the test exam for the state with the best selection score, and write it all down."""
-    env: TeachingEnv | None = None
-    base = {
-        "schema": 1,
-        "board": board.name,
-        "teacher": cell.label,
-        "teacher_args": cell.args,
-        "role": cell.role,
-        "level": cell.level,
-        "seed": cell.seed,
-        "setting": cell.setting.model_dump(mode="json"),
-        "setting_digest": cell.setting.digest,
-        "skills": cell.setting.built_task.skills,
-        **source,
-    }
+    """Play one cell, open the test exam for the state with the best selection score, and write it all down.
+
+    A run that came to nothing stays on the board, with what it spent, and is scored as the untaught student.
+    """
+    env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
+    teacher = cell.make()
     try:
-        env, episode = _play(cell, runner, watch)
+        episode = _play(cell, env, teacher, watch)
     except JobFailed as error:
-        return _failed(base, cell, runner, str(error))
-    steps = episode.steps
-    selected = max(range(len(steps)), key=lambda i: (_score(steps[i]), -i))
-    answers = _exam(env, steps[selected].state)
-    test = grade(cell.setting, "test", answers["test"])
-    transfer = grade(cell.setting, "transfer", answers["transfer"])
-    _forget(env, episode, keep=(steps[selected].state,))
+        rest: dict[str, Any] = {"ended": "failed", "error": str(error), "selected": 0, "test": None}
+    else:
+        rest = _outcome(cell.setting, env, episode)
+    steps = tuple(env.history)
     purse = env.purse
     return Row.model_validate(
         {
-            **base,
+            "schema": 1,
+            "board": board.name,
+            "teacher": cell.label,
+            "teacher_args": cell.args,
+            "role": cell.role,
+            "level": cell.level,
+            "seed": cell.seed,
             "simulated": env.student.simulated,
+            "setting": cell.setting.model_dump(mode="json"),
+            "setting_digest": cell.setting.digest,
             "hashes": {"task": env.task.fingerprint, "student": env.student.fingerprint},
-            "ended": steps[-1].ended,
+            "skills": env.task.skills,
             "budget": {
                 "total": purse.total,
                 "spent": purse.spent,
                 **purse.uses,
                 "examples": sum(step.kept for step in steps if step.lesson),
-                "prior": 0,
+                "prior": getattr(teacher, "prior_compute", 0),
             },
             "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in steps],
-            "selected": selected,
-            "test": {
-                "correct": "".join("01"[flag] for flag in test.flags),
-                "n": test.n.tolist(),
-                "by_skill": test.correct.tolist(),
-                "grader_errors": test.grader_errors,
-            },
-            "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
-            "lessons": _lessons(env, steps),
-            "mistakes": _mistakes(env, steps[selected]),
+            **source,
+            **rest,
         }
     )
 
 
-def _failed(base: dict[str, Any], cell: Cell, runner: Runner, error: str) -> Row:
-    """The row of a run that came to nothing: it stays on the board, scored as the untaught student."""
-    env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
-    empty = {
-        "total": cell.setting.budget.student_tokens,
-        "spent": 0,
-        "training": 0,
-        "probes": 0,
-        "examples": 0,
-        "prior": 0,
+def _outcome(setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, Any]:
+    """What only a run that ended has: the selected state and its exams, lessons and mistakes to read."""
+    steps = episode.steps
+    selected = max(range(len(steps)), key=lambda i: (_score(steps[i]), -i))
+    answers = _exam(env, steps[selected].state)
+    test = grade(setting, "test", answers["test"])
+    transfer = grade(setting, "transfer", answers["transfer"])
+    _forget(env, episode, keep=(steps[selected].state,))
+    return {
+        "ended": steps[-1].ended,
+        "selected": selected,
+        "test": {
+            "correct": "".join("01"[flag] for flag in test.flags),
+            "n": test.n.tolist(),
+            "by_skill": test.correct.tolist(),
+            "grader_errors": test.grader_errors,
+        },
+        "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
+        "lessons": _lessons(env, steps),
+        "mistakes": _mistakes(env, steps[selected]),
     }
-    rest = {"ended": "failed", "error": error, "budget": empty, "steps": (), "selected": 0, "test": None}
-    hashes = {"task": env.task.fingerprint, "student": env.student.fingerprint}
-    return Row.model_validate({**base, **rest, "simulated": env.student.simulated, "hashes": hashes})
 
 
 def _exam(env: TeachingEnv, state: str) -> dict[str, Answers]:

@@ -89,6 +89,8 @@ class Board(Record):
             raise ValueError(f"teachers name {twice[0]!r} twice; give one of them another label")
         if "stratified" not in shown:
             raise ValueError("teachers lack 'stratified', which the others are measured against; add it")
+        if "nothing" not in self.references:
+            raise ValueError("references lack 'nothing', as which a failed run is scored; add it")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds hold one seed twice; a seed is one run")
         if "static-best" in self.references and not self.mixtures.weights:

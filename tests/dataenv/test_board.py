@@ -121,6 +121,7 @@ def test_a_run_whose_training_diverges_stays_on_the_board(tmp_path: Path, monkey
     failed = [row for row in rows if row.role == "teacher"]
     assert all(row.failed and row.error and "lower recipe.rate" in row.error for row in failed)
     assert all(not row.failed for row in rows if row.teacher == "nothing")
+    assert all(len(row.steps) == 1 for row in failed)
     write_page(rows, tmp_path / "page.html")
 
 
@@ -165,12 +166,22 @@ def test_shipped_boards_are_sound(name: str) -> None:
     ("text", "words"),
     [
         ("name = 'x'", "seeds is .*field required"),
-        ("name = '../x'\nseeds = [0]\nteachers = ['stratified']\nreferences = []", "name is '../x'"),
-        ("name = 'x'\nseeds = [0, 0]\nteachers = ['stratified']\nreferences = []", "seeds hold one seed twice"),
-        ("name = 'x'\nseeds = [0]\nteachers = ['failure']\nreferences = []", "lack 'stratified'"),
-        ("name = 'x'\nseeds = [0]\nteachers = ['stratified', 'stratified']\nreferences = []", "'stratified' twice"),
+        ("name = '../x'\nseeds = [0]\nteachers = ['stratified']\nreferences = ['nothing']", "name is '../x'"),
+        (
+            "name = 'x'\nseeds = [0, 0]\nteachers = ['stratified']\nreferences = ['nothing']",
+            "seeds hold one seed twice",
+        ),
+        ("name = 'x'\nseeds = [0]\nteachers = ['failure']\nreferences = ['nothing']", "lack 'stratified'"),
+        (
+            "name = 'x'\nseeds = [0]\nteachers = ['stratified', 'stratified']\nreferences = ['nothing']",
+            "'stratified' twice",
+        ),
         ("name = 'x'\nsedes = [0]\nseeds = [0]\nteachers = ['stratified']", "sedes is no field; did you mean seeds"),
-        ("name = 'x'\nseeds = [0]\nteachers = ['stratified', 'ghost']\nreferences = []", "teacher 'ghost' is not"),
+        (
+            "name = 'x'\nseeds = [0]\nteachers = ['stratified', 'ghost']\nreferences = ['nothing']",
+            "teacher 'ghost' is not",
+        ),
+        ("name = 'x'\nseeds = [0]\nteachers = ['stratified']\nreferences = []", "references lack 'nothing'"),
         ("name = 'x'\nseeds = [100]\nteachers = ['stratified']\nmixtures.weights.a = {}", "overlap"),
         ("name = 'x'\nseeds = [0]\nteachers = ['stratified']", "mixtures.weights is empty"),
         ("name = ", "is no TOML"),
