@@ -37,10 +37,10 @@ smoke: install
 
 # pytest comes last, so that its closing line is what a reader (or CI) sees last.
 test: check
-	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not bench"
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 test-slow: dev
-	@$(BIN)/python -m pytest -n $(JOBS) -m slow
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
 
 check: dev
 	@$(BIN)/ruff check .
