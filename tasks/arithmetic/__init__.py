@@ -1,4 +1,4 @@
-"""``arithmetic``: sums, digit-wise operations and chains of both in one prompt grammar, learnt at very different speeds."""
+"""``arithmetic``: sums, digit-wise operations and chains in one prompt grammar, learnt at very different speeds."""
 
 from tasks.arithmetic.task import Arithmetic
 

@@ -1,9 +1,9 @@
-"""The one prompt grammar of ``arithmetic``: operators, reading, writing and what makes two prompts the same question.
+"""The one prompt grammar of ``arithmetic``: operators, reading, writing, and when two prompts ask the same.
 
-A prompt is ``aaa+bbb^ccc=``: three digits an operand, least significant first, operators worked from the left. A problem
-with one operator leaves the places of the second unused (``aaa+bbb....=``), so operands and ``=`` always stand where
-they stand in a chain. Registers hold three digits: whatever is computed is taken modulo 1000. There is no skill tag; an
-operator is grammar, and several skills share one and differ only by the numbers.
+A prompt is ``aaa+bbb^ccc=``: three digits an operand, least significant first, operators worked from the left. One
+with a single operator leaves the places of the second unused (``aaa+bbb....=``), so operands and ``=`` always stand
+where they stand in a chain. Registers hold three digits: whatever is computed is taken modulo 1000. There is no skill
+tag; an operator is grammar, and several skills share one and differ only by the numbers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def to_digits(numbers: npt.NDArray[np.int64]) -> Digits:
 
 
 def _mix(a: Digits, b: Digits) -> Digits:
-    """A fixed scramble (the finaliser of MurmurHash3, A. Appleby, public domain): no digit tells anything about another."""
+    """A fixed scramble (MurmurHash3's finaliser, A. Appleby, public domain): no digit tells anything about another."""
     x = (to_number(a) * 1000 + to_number(b)).astype(np.uint64)
     for shift, factor in ((33, 0xFF51AFD7ED558CCD), (33, 0xC4CEB9FE1A85EC53)):
         x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)

@@ -25,10 +25,12 @@ _SEED = 0
 """The splits and the pool are part of the task, so they have a seed of their own."""
 
 Operands = tuple[Digits, Digits, Digits]
+Questions = tuple[str, Operands]
+"""A form and the operands of its questions."""
 
 
 class Arithmetic(Task):
-    """Sixteen skills on three-digit registers; see ``grammar`` for the prompts and ``skills.CATALOGUE`` for the skills."""
+    """Sixteen skills on three-digit registers; prompts are in ``grammar``, skills in ``skills.CATALOGUE``."""
 
     name: ClassVar[str] = "arithmetic"
     version: ClassVar[str] = "1"
@@ -58,9 +60,7 @@ class Arithmetic(Task):
         """The skills a wrong response lacks, most basic first; see ``diagnosis``."""
         return diagnosis.diagnose(problem, response)
 
-    def generate(
-        self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None
-    ) -> list[Example]:
+    def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
         """``n`` fresh worked examples; difficulty 0, 0.5 and 1 use one, two and three columns of digits.
 
         Raises:
@@ -165,9 +165,9 @@ def _operands(rows: Sequence[tuple[str, ...]]) -> Operands:
     return a, b, c
 
 
-def _deal(skill: Skill, counts: Mapping[Split, int], rng: np.random.Generator) -> dict[Split, list[tuple[str, Operands]]]:
-    """Questions of a skill for several splits, no two with the same identity: an equal share of each form in each split."""
-    dealt: dict[Split, list[tuple[str, Operands]]] = {name: [] for name in counts}
+def _deal(skill: Skill, counts: Mapping[Split, int], rng: np.random.Generator) -> dict[Split, list[Questions]]:
+    """Questions of a skill for several splits, without two of one identity: each form equally often in each split."""
+    dealt: dict[Split, list[Questions]] = {name: [] for name in counts}
     for form in skill.forms:
         shares = {name: count // len(skill.forms) for name, count in counts.items()}
         a, b, c = draw(skill, 8 * sum(shares.values()), rng)
@@ -180,7 +180,7 @@ def _deal(skill: Skill, counts: Mapping[Split, int], rng: np.random.Generator) -
     return dealt
 
 
-def _problems(skill: Skill, parts: Sequence[tuple[str, Operands]], split: Split, label: str) -> list[Problem]:
+def _problems(skill: Skill, parts: Sequence[Questions], split: Split, label: str) -> list[Problem]:
     """The problems of one skill in one split, its forms mixed so that every prefix is a fair sample."""
     made: list[tuple[str, str, tuple[str, ...], float]] = []
     for form, (a, b, c) in parts:
