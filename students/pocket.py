@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ class Pocket(Student):
 
     @cached_property
     def numerics(self) -> dict[str, Any]:
-        """CPU, float32, the number of threads, the instruction set and the torch release."""
+        """CPU, float32, the number of threads, the instruction set, and the releases that compute."""
         import torch
 
         capability = torch.backends.cpu.get_cpu_capability()
@@ -98,6 +99,7 @@ class Pocket(Student):
             "threads": self.threads,
             "isa": capability,
             "torch": torch.__version__.split("+")[0],
+            "transformers": version("transformers"),  # the model's code is theirs
         }
 
     def initial(self, seed: int) -> bytes:
@@ -137,6 +139,8 @@ class Pocket(Student):
             tokens += count
             if not math.isfinite(losses[-1]):
                 raise TrainingDiverged(f"the loss became {losses[-1]} at update {update + 1}; lower recipe.rate")
+        if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):  # by the very last update
+            raise TrainingDiverged(f"weights are not finite after {len(losses)} updates; lower recipe.rate")
         eighth = max(1, len(losses) // 8)
         ends = (float(np.mean(losses[:eighth])), float(np.mean(losses[-eighth:])))
         report = Trained(loss=ends, updates=len(losses), tokens=tokens)
