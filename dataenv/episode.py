@@ -15,6 +15,7 @@ from dataenv.budget import FORWARD, Purse, price_per_update
 from dataenv.environment import TeachingEnv
 from dataenv.errors import SettingError
 from dataenv.jobs import Exam, Job
+from dataenv.levels.base import cut
 from dataenv.snapshot import Snapshot, StepRecord
 from tasks.records import Example, Problem, stream
 
@@ -75,7 +76,7 @@ class Context:
         tokens = [max(1, round(env.nominal_tokens))]
         self.budget = BudgetView(env.purse, recipe.updates * price_per_update(recipe, tokens, tokens))
         self.lesson_size = env.setting.lesson_size
-        self._feedback = {p.prompt: p for p in env.setting.exam_items("feedback")}
+        self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}
         self._draws = 0
 
     def pool(self) -> Sequence[Example]:

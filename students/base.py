@@ -161,7 +161,13 @@ def code_digest(student: type[Student]) -> str:
     So a change to what is trained changes every State key by itself, and a change of wording changes none.
     """
     modules = [sys.modules[name] for name in (__name__, student.__module__)]
-    return digest([_bare(inspect.getsource(module)) for module in modules])
+    try:
+        return digest([_bare(inspect.getsource(module)) for module in modules])
+    except (OSError, TypeError):
+        raise TypeError(
+            f"student {student.__name__} is defined where Python keeps no source; put it in a file, for a student's "
+            "fingerprint covers the code that trains it"
+        ) from None
 
 
 def _bare(source: str) -> str:

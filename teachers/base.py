@@ -26,10 +26,12 @@ class Teacher(ABC):
     Attributes:
         name: On the board.
         level: Which observations it reads and which actions it gives; see ``dataenv.levels``.
+        prior_compute: Student tokens that it used before ``reset`` (a learned policy, a skill graph); its own column.
     """
 
     name: ClassVar[str]
     level: ClassVar[Level] = "skill-list"
+    prior_compute: int = 0
 
     def begin(self, context: Context) -> None:  # noqa: B027 (not every teacher has something to prepare)
         """Start an episode. Called once, after the environment's reset and before the first ``act``."""
