@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from dataenv import registry
+from dataenv.budget import price_per_update
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, run
 from dataenv.errors import DataenvError, JobFailed
 from dataenv.exams import Standing, exam_of, grade
-from dataenv.jobs import Answers, Job
+from dataenv.jobs import Answers, Job, student_of
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.references import FormatOnly, Joint, Nothing
 from dataenv.leaderboard.rows import Row
@@ -49,12 +50,13 @@ class Watch:
     """Who is told of progress. The defaults tell nobody.
 
     Attributes:
-        begin: Called once with the number of student tokens that the board may spend.
+        begin: Called once with the student tokens that the runs may spend, those of one warm start, and the number
+            of seeds.
         step: Called with label, seed and record after each step, from any thread.
         done: Called with label, seed and the student tokens the cell was given, when a run has ended.
     """
 
-    begin: Callable[[int], None] = field(default=lambda tokens: None)
+    begin: Callable[[int, int, int], None] = field(default=lambda tokens, warm, seeds: None)
     step: Callable[[str, int, StepRecord], None] = field(default=lambda label, seed, record: None)
     done: Callable[[str, int, int], None] = field(default=lambda label, seed, tokens: None)
 
@@ -77,7 +79,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
     search = _search_cells(board) if "static-best" in board.references else []
     purses = [c.setting.budget.student_tokens for c in (*cells, *search)]
     extra = len(board.seeds) * board.setting.budget.student_tokens if search else 0
-    watch.begin(sum(purses) + extra)
+    watch.begin(sum(purses) + extra, _warm_tokens(board.setting), len({c.seed for c in (*cells, *search)}))
     scores = side_by_side(runner, search, lambda cell: _selection(cell, runner, watch))
     if search:
         best = _best_mixture(board, search, scores)
@@ -96,6 +98,16 @@ def _teacher_cells(board: Board, label: str, name: str, args: dict[str, Any], ro
     make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
     level = getattr(make(), "level", "skill-list")
     return [Cell(label, role, make, args, level, seed, board.setting) for seed in board.seeds]
+
+
+def _warm_tokens(setting: Setting) -> int:
+    """About what making one untaught student takes, in student tokens; no purse pays it, but time passes."""
+    training = setting.warm_training(0)
+    if training is None:
+        return 0
+    student = student_of(setting.student_spec)
+    tokens = [student.tokens(example) for example in training.lesson]
+    return training.recipe.updates * price_per_update(training.recipe, tokens, ())
 
 
 def _search_cells(board: Board) -> list[Cell]:

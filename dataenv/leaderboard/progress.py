@@ -15,6 +15,7 @@ from dataenv.leaderboard.board import Watch
 from dataenv.snapshot import StepRecord
 
 SHOWN = 8
+EARLY = 0.02
 
 
 class Terminal:
@@ -29,6 +30,8 @@ class Terminal:
         self._console, self._quiet = console, quiet
         self._lock = threading.Lock()
         self._began, self._total, self._done = 0.0, 0, 0
+        self._warm, self._seeds = 0, 0
+        self._awake: set[int] = set()
         self._flying: dict[tuple[str, int], StepRecord] = {}
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -53,12 +56,13 @@ class Terminal:
         if self._live is not None:
             self._live.stop()
 
-    def _begin(self, tokens: int) -> None:
-        self._began, self._total = time.monotonic(), tokens
+    def _begin(self, tokens: int, warm: int, seeds: int) -> None:
+        self._began, self._total, self._warm, self._seeds = time.monotonic(), tokens, warm, seeds
 
     def _step(self, label: str, seed: int, record: StepRecord) -> None:
         with self._lock:
             self._flying[label, seed] = record
+            self._awake.add(seed)
             self._show()
         if not self._quiet and self._live is None:
             self._console.print(
@@ -72,17 +76,23 @@ class Terminal:
             self._show()
 
     def _show(self) -> None:
-        spent = self._done + sum(record.spent for record in self._flying.values())
-        self._bar.update(self._task, completed=spent, total=max(self._total, 1), left=self._left())
+        self._bar.update(self._task, completed=self._spent(), total=max(self._whole(), 1), left=self._left())
         if self._live is not None:
             self._live.update(self._view())
 
+    def _spent(self) -> int:
+        """Student tokens behind us, those of warm starts included: they take time, though no purse pays them."""
+        return self._done + sum(record.spent for record in self._flying.values()) + self._warm * len(self._awake)
+
+    def _whole(self) -> int:
+        return self._total + self._warm * max(self._seeds, len(self._awake))
+
     def _left(self) -> str:
-        """Time left, from the share of the student tokens that is spent."""
-        spent = self._done + sum(record.spent for record in self._flying.values())
-        if not spent:
+        """Time left, from the share of the student tokens that is spent; unknown until there is something to go by."""
+        spent = self._spent()
+        if spent < EARLY * self._whole():
             return "?"
-        seconds = (time.monotonic() - self._began) * (self._total - spent) / spent
+        seconds = (time.monotonic() - self._began) * (self._whole() - spent) / spent
         return f"{max(0, round(seconds)) // 60}:{max(0, round(seconds)) % 60:02d}"
 
     def _view(self) -> Table:
