@@ -71,6 +71,11 @@ class Purse:
                 )
             self.uses[use] += price
 
+    def refund(self, price: int, use: str) -> None:
+        """Put back what ``pay`` took for something that did not happen."""
+        with self._lock:
+            self.uses[use] -= price
+
 
 def price_per_update(recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int]) -> int:
     """Student tokens of one update: forward and backward over a batch of mean length.

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from dataenv import registry
 from dataenv.errors import DataenvError, SettingError
+from tasks.base import Unsupported
 
 if TYPE_CHECKING:
     from dataenv.runner import Runner
@@ -38,6 +39,13 @@ def main() -> None:
         app()
     except DataenvError as error:
         print(f"dataenv: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Unsupported as error:
+        print(f"dataenv: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        where = error.filename or "a file"
+        print(f"dataenv: {where} cannot be used ({error.strerror}); free space or give another --out", file=sys.stderr)
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer's word for Ctrl-C

@@ -31,9 +31,10 @@ def examine(store: str) -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from dataenv.executors import cores
+
     told = os.environ.get("OMP_NUM_THREADS")
-    yield "cores", str(cores), True
+    yield "cores", str(cores()), True
     yield "threads", f"torch uses {torch.get_num_threads()} here (OMP_NUM_THREADS={told}); every worker uses one", True
     cuda = torch.cuda.is_available()
     name = torch.cuda.get_device_name(0) if cuda else f"cpu ({torch.backends.cpu.get_cpu_capability()})"

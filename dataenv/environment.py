@@ -31,6 +31,7 @@ from dataenv.store import open_store
 from students.base import initial_key
 from tasks.records import Example, stream
 
+MOST_SEEDS = 1 << 63
 LARGEST = 2
 """An open-ended lesson may hold this many times ``lesson_size``."""
 Observation = dict[str, Any]
@@ -43,9 +44,10 @@ class Pending:
 
     plan: Plan
     screened: Screened
-    updates: int
-    price: int
-    job: Job | None
+    taken: dict[str, int]
+    updates: int = 0
+    price: int = 0
+    job: Job | None = None
 
 
 class TeachingEnv(gym.Env[Observation, Any]):
@@ -89,7 +91,9 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.student = student_of(self.setting.student_spec)
         self.level = make_level(level, self.task.skills, self.setting.lesson_size)
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
+        self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
+        self._shared: Purse | None = None
         self.history: list[StepRecord] = []
         self._snapshot: Snapshot | None = None
         self._pending: Pending | None = None
@@ -127,26 +131,23 @@ class TeachingEnv(gym.Env[Observation, Any]):
         """
         job = self.begin(action)
         try:
-            outcome = None if job is None else self.runner.run(job)
+            return self.end(None if job is None else self.runner.run(job))
         except BaseException:
-            self._undo()
+            self.abort()
             raise
-        return self.end(outcome)
 
     def begin_reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> Job:
         """The first half of ``reset``: the job that ``end_reset`` wants the outcome of."""
+        if seed is not None and not 0 <= seed < MOST_SEEDS:
+            raise ActionError(f"seed is {seed}; give one from 0 to {MOST_SEEDS - 1}")
         super().reset(seed=seed)
+        given = (options or {}).get("snapshot")
+        snap = self._fresh(seed) if given is None else self._check(Snapshot.read(given))
+        lessons = [self.runner.store.lesson(name) for name in snap.lessons]
+        purse = self._shared or Purse(self.setting.budget.student_tokens, snap.training, snap.probes)
+        self._snapshot, self._lessons, self._purse = snap, lessons, purse
         self._pending, self.history = None, []
         exams = (exam_of(self.setting, "feedback"), exam_of(self.setting, "selection"))
-        given = (options or {}).get("snapshot")
-        if given is not None:
-            self._snapshot = self._check(Snapshot.read(given))
-            self._lessons = [self.runner.store.lesson(name) for name in self._snapshot.lessons]
-        else:
-            self._snapshot = self._fresh(seed)
-            self._lessons = []
-        snap = self._snapshot
-        self._purse = Purse(self.setting.budget.student_tokens, snap.training, snap.probes)
         if snap.state == snap.base:
             training = self.setting.warm_training(snap.student_seed)
             return from_initial(self.setting.student_spec, snap.student_seed, training, exams)
@@ -155,6 +156,11 @@ class TeachingEnv(gym.Env[Observation, Any]):
     def end_reset(self, outcome: Outcome) -> tuple[Observation, dict[str, Any]]:
         """The second half of ``reset``."""
         snap = self._need()
+        if snap.state == snap.base != "" and outcome.key != snap.base:
+            self._snapshot = None
+            raise SnapshotError(
+                "snapshot.base is a student that this release or processor makes otherwise; go on where it was made"
+            )
         base = outcome.key if not snap.base else snap.base
         self._snapshot = snap.model_copy(update={"base": base, "state": outcome.key})
         self._now = Standing.of(self.setting, outcome)
@@ -169,9 +175,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
         if self._pending is not None:
             raise DataenvError("a step has begun and not ended; call end(outcome) before the next begin(action)")
         plan = self.level.read(action)
-        self._before = (snap, list(self._lessons), dict(self._purse.uses))
         if plan.stop:
-            self._pending = Pending(plan, Screened(0, (), {}, {}), 0, 0, None)
+            self._pending = Pending(plan, Screened(0, (), {}, {}), snap.taken)
             return None
         offered, taken = self._make(plan)
         cap = self.setting.budget.examples
@@ -185,31 +190,42 @@ class TeachingEnv(gym.Env[Observation, Any]):
         )
         training, updates, price = self._charge(screened)
         job = None if training is None else self._job(training)
-        self._snapshot = snap.model_copy(update={"taken": taken})
-        self._pending = Pending(plan, screened, updates, price, job)
+        self._pending = Pending(plan, screened, taken, updates, price, job)
         return job
 
     def end(self, outcome: Outcome | None) -> Step:
-        """The second half of ``step``: reward and observe."""
+        """The second half of ``step``: reward and observe. Nothing changes unless all of it succeeds.
+
+        Raises:
+            DataenvError: If no step has begun, or the outcome is not that of its job.
+        """
         pending, snap = self._pending, self._need()
         if pending is None:
             raise DataenvError("no step has begun; call begin(action) before end(outcome)")
-        self._pending = None
-        before = self._standing.selection.score
-        update: dict[str, Any] = {"step": snap.step + 1} | dict(self._purse.uses)
+        if (outcome and outcome.key) != (pending.job and pending.job.key()):
+            raise DataenvError("outcome is that of another job; give end() what the job that begin() returned came to")
+        before, now = self._standing, self._standing
+        update: dict[str, Any] = {"step": snap.step + 1, "taken": pending.taken}
+        lessons = self._lessons
         if outcome is not None:
-            self._lessons.append(pending.screened.kept)
-            lesson = self.runner.store.put_lesson(pending.screened.kept)
-            update |= {"state": outcome.key, "lessons": (*snap.lessons, lesson)}
-            self._now = Standing.of(self.setting, outcome)
-        self._snapshot = snap.model_copy(update=update)
-        reward = self._standing.selection.score - before
-        mastered = self._standing.selection.score >= self.setting.mastery
-        spent = not pending.plan.stop and self._spent(pending)
+            now = Standing.of(self.setting, outcome)
+            lessons = [*lessons, pending.screened.kept]
+            name = self.runner.store.put_lesson(pending.screened.kept)
+            update |= {"state": outcome.key, "lessons": (*snap.lessons, name)}
+        mastered = now.selection.score >= self.setting.mastery
+        spent = not pending.plan.stop and self._spent(pending, lessons)
         ended = "stopped" if pending.plan.stop else "mastered" if mastered else "spent" if spent else ""
-        self._snapshot = self._snapshot.model_copy(update={"ended": ended})
+        self._snapshot = snap.model_copy(update=update | {"ended": ended})
+        self._now, self._lessons, self._pending = now, lessons, None
+        reward = now.selection.score - before.selection.score
         self._record(reward, pending)
         return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", self._info(pending)
+
+    def abort(self) -> None:
+        """Give up a step that has begun: its price goes back into the purse, and nothing else had changed."""
+        if self._pending is not None:
+            self._purse.refund(self._pending.price, self._use)
+            self._pending = None
 
     def snapshot(self) -> Snapshot:
         """This moment, as a small JSON record; ``reset(options={"snapshot": …})`` restores it in any instance.
@@ -242,12 +258,23 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return ansi(self.task.skills, self.history, self._purse) if self.render_mode == "ansi" else None
 
     def close(self) -> None:
-        """Stop the executor's workers. The store stays open: other environments of this process share it."""
-        self.runner.executor.close()
+        """Stop the workers, if they are this environment's own. The store stays open, for others share it."""
+        if self._owns:
+            self.runner.executor.close()
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether it spends another episode's purse."""
+        return self._shared is not None
 
     def adopt(self, purse: Purse) -> None:
-        """Spend another episode's purse from now on (a branch does)."""
-        self._purse = purse
+        """Become a branch: spend another episode's purse from now on, across resets too."""
+        self._purse = self._shared = purse
+
+    @property
+    def _use(self) -> str:
+        """What this environment's training is booked as."""
+        return "probes" if self.is_branch else "training"
 
     def anchor(self, job: Job) -> Job:
         """The job, told where its parent's weights come from if that is a student nobody has trained."""
@@ -285,6 +312,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
             raise SnapshotError(
                 f"snapshot.level is {snapshot.level!r} and this one's is {self.level.name!r}; make one of that level"
             )
+        if snapshot.training + snapshot.probes > self.setting.budget.student_tokens:
+            raise SnapshotError(
+                "snapshot.training + snapshot.probes is more than the purse; give env.snapshot() as it was"
+            )
         return snapshot
 
     def _make(self, plan: Plan) -> tuple[Any, dict[str, int]]:
@@ -312,7 +343,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         tokens = [self.student.tokens(e) for e in lesson] or [max(1, round(self.nominal_tokens))]
         each = price_per_update(recipe, tokens, [self.student.tokens(e) for e in earlier])
         updates = affordable_updates(recipe, each, self._purse.remaining)
-        self._purse.pay(updates * each, "training")
+        self._purse.pay(updates * each, self._use)
         if not screened.kept or updates == 0:
             return None, 0, updates * each
         recipe = recipe.model_copy(update={"updates": updates})
@@ -340,16 +371,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
         parent = snap.state if training.recipe.start == "current" else snap.base
         return self.anchor(Job(student=spec, parent=parent, train=training, exams=exams))
 
-    def _undo(self) -> None:
-        """Leave the environment as it was before a step that failed."""
-        self._snapshot, self._lessons, uses = self._before
-        self._purse.uses.update(uses)
-        self._pending = None
-
-    def _spent(self, pending: Pending) -> bool:
+    def _spent(self, pending: Pending, lessons: Sequence[tuple[Example, ...]]) -> bool:
         """Whether the budget buys nothing more: not one update like the last, or no further example."""
         cap = self.setting.budget.examples
-        if cap is not None and sum(map(len, self._lessons)) >= cap:
+        if cap is not None and sum(map(len, lessons)) >= cap:
             return True
         if pending.updates == 0 and pending.price == 0:
             return True

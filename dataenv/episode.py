@@ -16,10 +16,11 @@ from dataenv.environment import TeachingEnv
 from dataenv.errors import SettingError
 from dataenv.jobs import Exam, Job
 from dataenv.levels.base import cut
+from dataenv.screen import as_example
 from dataenv.snapshot import Snapshot, StepRecord
 from tasks.records import Example, Problem, stream
 
-ProbeKind = Literal["loss", "accuracy", "entropy"]
+ProbeKind = Literal["loss", "accuracy"]
 Env = gym.Env[Any, Any]
 
 
@@ -58,7 +59,7 @@ class BudgetView:
 
 
 class Context:
-    """What a teacher is given at the beginning. It holds no student, and no item of the selection and test splits.
+    """What a teacher is given at the beginning. It offers no student, and no item of the selection and test splits.
 
     Attributes:
         skills: The task's skills, in the order of the arrays.
@@ -117,12 +118,16 @@ class Context:
 
         Raises:
             BudgetSpent: If the purse cannot pay; nothing was charged.
-            SettingError: If an example would not pass the screen, or the kind is unknown.
+            SettingError: If an example would not pass the screen (that is charged too), or the kind is unknown.
         """
         return probe(self._env, examples, kind)
 
     def fork(self) -> TeachingEnv:
-        """A branch of this episode: stepping it changes nothing here, and is paid from the same purse."""
+        """A branch of this episode: stepping it changes nothing here, and is paid from the same purse.
+
+        It is a whole environment. A teacher that reaches through it for the task's sealed splits or the weights is
+        cheating, which Python cannot prevent and a reader of its one file can see.
+        """
         return fork(self._env, share_purse=True)
 
 
@@ -131,7 +136,8 @@ def fork(env: Env, share_purse: bool = False) -> TeachingEnv:
 
     Args:
         env: After a reset; wrappers are left behind.
-        share_purse: Whether the branch spends the original's purse (else it starts with a copy).
+        share_purse: Whether the branch spends the original's purse (else it starts with a copy). A branch of a branch
+            always does.
     """
     origin = unwrap(env)
     snapshot = origin.snapshot()
@@ -139,7 +145,7 @@ def fork(env: Env, share_purse: bool = False) -> TeachingEnv:
         origin.level.name, runner=origin.runner, setting=origin.setting, render_mode=origin.render_mode
     )
     branch.reset(seed=snapshot.seed, options={"snapshot": snapshot})
-    if share_purse:
+    if share_purse or origin.is_branch:
         branch.adopt(origin.purse)
     return branch
 
@@ -160,12 +166,17 @@ def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> npt
     """See ``Context.probe``. A probe is an exam: it trains nothing, and the store knows its answers."""
     if kind not in ("loss", "accuracy"):
         raise SettingError(f"kind is {kind!r}; give 'loss' or 'accuracy'")
-    refusals = env.refusals(examples)
-    if refusals:
-        raise SettingError(f"examples: {refusals} would not pass the screen; leave out what it would reject")
+    asked = [as_example(e) for e in examples]
+    if None in asked:
+        raise SettingError("examples hold what is no example; give Example(prompt=…, response=…) with two texts")
+    examples = [e for e in asked if e is not None]
     if not examples:
         return np.zeros(0)
+    # Paid before the screen is asked: a refusal for nothing would make the screen an oracle for what is sealed.
     env.purse.pay(FORWARD * sum(env.student.tokens(e) for e in examples), "probes")
+    refusals = env.refusals(examples)
+    if refusals:
+        raise SettingError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
     prompts, golds = tuple(e.prompt for e in examples), tuple(e.response for e in examples)
     exam = Exam(name="probe", prompts=prompts, golds=golds, decoding=env.setting.decoding)
     job = Job(student=env.setting.student_spec, parent=env.state, exams=(exam,))
@@ -203,7 +214,10 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
     inner = unwrap(env)
     observation, info = env.reset(seed=seed)
     begin, act, learn = _parts(teacher)
-    begin(Context(inner))
+    try:
+        begin(Context(inner))
+    except ValueError as error:
+        raise SettingError(f"teacher {type(teacher).__name__} cannot begin: {error}") from error
     if on_step:
         on_step(inner.history[-1])
     total, over = 0.0, False
@@ -226,6 +240,8 @@ def _parts(teacher: Any) -> tuple[Callable[[Context], Any], Callable[[Any, Any],
         raise SettingError(
             f"teacher is a {type(teacher).__name__}; give an object with act(observation, info), or a function"
         )
-    takes = len([p for p in inspect.signature(teacher).parameters.values() if p.default is p.empty])
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(teacher).parameters.values()
+    takes = len([p for p in parameters if p.kind in places and p.default is p.empty])
     act = teacher if takes >= 2 else lambda observation, info: teacher(observation)
     return lambda _: None, act, lambda _: None

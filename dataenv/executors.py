@@ -117,6 +117,13 @@ def _hand_over(done: Future[tuple[str, str]], parsed: Future[Outcome]) -> None:
         parsed.set_result(Outcome.model_validate_json(text))
 
 
+def cores() -> int:
+    """Processor cores that this process may use (where the system does not tell, all of them)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def make_executor(name: str) -> Executor:
     """``inline``, ``processes`` (one a core) or ``processes:N``.
 
@@ -127,5 +134,5 @@ def make_executor(name: str) -> Executor:
     if kind == "inline" and not count:
         return Inline()
     if kind == "processes" and (not count or (count.isdecimal() and 1 <= int(count) <= 1024)):
-        return Processes(int(count) if count else len(os.sched_getaffinity(0)))
+        return Processes(int(count) if count else cores())
     raise SettingError(f"executor is {name!r}; give 'inline', 'processes' or 'processes:N' with N from 1 to 1024")

@@ -12,6 +12,7 @@ from dataenv.jobs import student_of
 from dataenv.leaderboard.rows import Row
 from dataenv.runner import Runner
 from dataenv.setting import make_setting
+from students.base import initial_key
 
 
 def export_run(row_path: Path, folder: Path, runner: Runner) -> int:
@@ -51,6 +52,7 @@ def export_run(row_path: Path, folder: Path, runner: Runner) -> int:
                 n += 1
     student = student_of(setting.student_spec)
     state = row.steps[row.selected].state
-    weights = runner.weights(state) if setting.warm_start.examples or taught else student.initial(row.seed)
+    untrained = state == initial_key(student, row.seed)
+    weights = student.initial(row.seed) if untrained else runner.weights(state)
     student.export(weights, folder / "student")
     return n

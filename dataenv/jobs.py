@@ -6,7 +6,6 @@ the blobs it was given. Jobs are never nested, and a job says everything that it
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from dataenv import registry
@@ -95,14 +94,7 @@ class Outcome(Record):
 
 def student_of(spec: Spec) -> Student:
     """The student of a spec; one instance a process, for students are pure."""
-    return _student(spec.name, canonical_json(spec.args))
-
-
-@lru_cache(maxsize=16)
-def _student(name: str, args: str) -> Student:
-    import json
-
-    student: Student = registry.build("student", name, json.loads(args))
+    student: Student = registry.shared("student", spec.name, canonical_json(spec.args))
     return student
 
 

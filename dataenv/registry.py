@@ -9,7 +9,9 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
@@ -34,8 +36,23 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "te
 
 def names(kind: Kind) -> dict[str, str]:
     """Every registered name of a kind and where its class is; built-in names win over entry points."""
-    outside = {point.name: point.value for point in entry_points(group=f"dataenv.{kind}s")}
-    return dict(sorted((outside | _BUILT_IN[kind]).items()))
+    return dict(sorted((_outside(kind) | _BUILT_IN[kind]).items()))
+
+
+@lru_cache(maxsize=8)
+def _outside(kind: Kind) -> dict[str, str]:
+    """The entry points of a kind: scanning them takes milliseconds, and they do not change while a process runs."""
+    return {point.name: point.value for point in entry_points(group=f"dataenv.{kind}s")}
+
+
+def shared(kind: Kind, name: str, args: str) -> Any:
+    """``build``, once a process for each name and arguments (as JSON text): for what keeps nothing between calls."""
+    return _shared(kind, name, names(kind).get(name), args)
+
+
+@lru_cache(maxsize=32)
+def _shared(kind: Kind, name: str, where: str | None, args: str) -> Any:
+    return build(kind, name, json.loads(args))
 
 
 def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:

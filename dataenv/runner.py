@@ -106,7 +106,8 @@ class Runner:
             future, mine = self._start(ready, key)
             try:
                 outcome = future.result()
-                self.trained += mine and job.train is not None
+                with self._lock:
+                    self.trained += mine and job.train is not None
                 return outcome
             except BlobCorrupt as error:
                 log.warning(

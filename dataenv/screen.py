@@ -81,9 +81,20 @@ def as_example(offer: Any) -> Example | None:
             offer = Example.model_validate(dict(offer))
         except (ValidationError, TypeError):
             return None
-    if not isinstance(offer, Example) or not offer.prompt or not offer.response:
+    if not isinstance(offer, Example) or not _is_text(offer.prompt) or not _is_text(offer.response):
         return None
-    return offer
+    return offer if all(map(_is_text, offer.skills)) and _is_text(offer.origin or "-") else None
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a text that is not empty and that UTF-8 can hold (half a surrogate pair it cannot)."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _reason(example: Example, task: Task, student: Student, seen: set[tuple[str, str]]) -> str | None:
@@ -92,4 +103,5 @@ def _reason(example: Example, task: Task, student: Student, seen: set[tuple[str,
         return refused
     if (example.prompt, example.response) in seen:
         return "duplicate"
-    return "leak" if task.identity(example.prompt) in task.sealed else None
+    leaked = task.identity(example.prompt) in task.sealed or task.spells_sealed(example.prompt + example.response)
+    return "leak" if leaked else None

@@ -15,7 +15,7 @@ from dataenv.errors import SettingError
 from dataenv.jobs import Spec, Training
 from students.base import Decoding, Recipe
 from tasks.base import Task
-from tasks.records import SPLITS, Problem, Record, Split, digest, stream
+from tasks.records import SPLITS, Problem, Record, Split, canonical_json, digest, stream
 
 
 class WarmStart(Record):
@@ -74,8 +74,8 @@ class Setting(Record):
 
     @cached_property
     def built_task(self) -> Task:
-        """The task itself."""
-        task: Task = registry.build("task", self.task, self.task_args)
+        """The task itself; one instance a process, for its problems are always the same."""
+        task: Task = registry.shared("task", self.task, canonical_json(self.task_args))
         return task
 
     @property
@@ -87,6 +87,10 @@ class Setting(Record):
     def digest(self) -> str:
         """Names the Setting."""
         return digest(self.model_dump(mode="json"))
+
+    def changed(self, **fields: Any) -> Setting:
+        """The Setting with some fields changed, checked anew; ``model_copy`` would keep what was cached of this one."""
+        return Setting.model_validate(self.model_dump() | fields)
 
     def warm_training(self, seed: int) -> Training | None:
         """How the untaught student of a seed is made; ``None`` where it comes trained. Drawn once, then kept."""
@@ -137,6 +141,9 @@ def explain(error: ValidationError, model: type[Record]) -> str:
     parts = []
     for item in error.errors(include_url=False, include_context=False):
         path = ".".join(map(str, item["loc"]))
+        if item["type"] == "value_error" and not path:
+            parts.append(item["msg"].removeprefix("Value error, "))
+            continue
         if item["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(item["loc"][-1]), _fields(model), n=1)
             parts.append(f"{path} is no field" + (f"; did you mean {near[0]}?" if near else "; remove it"))

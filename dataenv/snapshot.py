@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from dataenv.errors import SnapshotError
 from dataenv.exams import Result
 from tasks.records import Record
 
+Whole = Annotated[int, Field(ge=0)]
 Ended = Literal["", "stopped", "mastered", "spent"]
 
 
@@ -36,15 +37,15 @@ class Snapshot(Record):
     schema_version: Literal[1] = 1
     setting: str
     level: str
-    seed: int
-    student_seed: int
+    seed: Whole
+    student_seed: Whole
     base: str = ""
     state: str = ""
     lessons: tuple[str, ...] = ()
     taken: dict[str, int] = {}
-    training: int = 0
-    probes: int = 0
-    step: int = 0
+    training: Whole = 0
+    probes: Whole = 0
+    step: Whole = 0
     ended: Ended = ""
     memory: dict[str, Any] = {}
 

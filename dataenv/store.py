@@ -12,6 +12,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -50,7 +51,7 @@ class Store:
 
     def _connect(self, where: str) -> sqlite3.Connection:
         rows = sqlite3.connect(where, timeout=30, isolation_level=None, check_same_thread=False)
-        rows.execute("PRAGMA journal_mode=WAL")
+        _patiently(lambda: rows.execute("PRAGMA journal_mode=WAL"))
         rows.execute("PRAGMA synchronous=FULL")
         found = rows.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, SCHEMA):
@@ -93,7 +94,7 @@ class Store:
         """Commit a record; returns the committed one, which is an earlier one where there was one."""
         body = zlib.compress(canonical_json(record).encode("utf-8", "surrogatepass"), 1)
         sha = hashlib.sha256(body).hexdigest()
-        insert = f"INSERT OR IGNORE INTO {table} VALUES (?,?,?)"
+        insert = f"INSERT OR {'IGNORE' if self.reuse else 'REPLACE'} INTO {table} VALUES (?,?,?)"
         with self._lock:
             fresh = self._guard(lambda: self._rows.execute(insert, (key, body, sha)).rowcount)
             return record if fresh else self.get(table, key)
@@ -130,6 +131,18 @@ class Store:
             self._rows.close()
 
 
+def _patiently(act: Callable[[], T]) -> T:
+    """Switching a new file to WAL does not wait for another process that is doing the same, so this does."""
+    for _ in range(100):
+        try:
+            return act()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            time.sleep(0.05)
+    return act()
+
+
 _SHARED: dict[str, Store] = {}
 
 
@@ -140,9 +153,9 @@ def open_store(where: str | os.PathLike[str] | None) -> Store:
         where: A folder; ``None`` for ``$DATAENV_STORE`` or, without it, this process's memory; ``"off"`` for a new
             store that never answers from what it holds.
     """
-    if where == "off":
-        return Store(None, reuse=False)
     named = os.environ.get("DATAENV_STORE", "") if where is None else os.fspath(where)
+    if named == "off":
+        return Store(None, reuse=False)
     key = str(Path(named).expanduser().resolve()) if named else ""
     if key not in _SHARED:
         _SHARED[key] = Store(Path(key) if key else None)

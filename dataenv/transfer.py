@@ -76,9 +76,8 @@ def measure(
         say: Told a line a lesson.
     """
     recipe = setting.recipe.model_copy(update={"updates": updates, "start": "current", "data": "lesson"})
-    alone = setting.model_copy(
-        update={"recipe": recipe, "lesson_size": updates * recipe.batch, "budget": Budget(student_tokens=1 << 60)}
-    )
+    budget = Budget(student_tokens=1 << 60)
+    alone = setting.changed(recipe=recipe, lesson_size=updates * recipe.batch, budget=budget)
     seeds = tuple(seeds)
     k = len(setting.built_task.skills)
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.records import Example, Record, digest, digest_examples
+from tasks.records import Example, Record, digest, digest_examples, stream
 
 
 class Recipe(Record):
@@ -156,11 +156,14 @@ class Student(ABC):
 
 @lru_cache(maxsize=64)
 def code_digest(student: type[Student]) -> str:
-    """Names the code that trains: this module and the student's own, comments, docstrings and layout left out.
+    """Names the code that trains: this module, the records', and those of the student and of what it inherits from.
+
+    Comments, docstrings and layout are left out.
 
     So a change to what is trained changes every State key by itself, and a change of wording changes none.
     """
-    modules = [sys.modules[name] for name in (__name__, student.__module__)]
+    inherited = {c.__module__ for c in student.__mro__ if c.__module__ not in ("abc", "builtins")}
+    modules = [sys.modules[name] for name in sorted({__name__, stream.__module__} | inherited)]
     try:
         return digest([_bare(inspect.getsource(module)) for module in modules])
     except (OSError, TypeError):

@@ -78,6 +78,9 @@ class Pocket(Student):
 
     def __init__(self, width: int = 64, layers: int = 2, heads: int = 4, context: int = 64, threads: int = 1) -> None:
         super().__init__(width=width, layers=layers, heads=heads, context=context, threads=threads)
+        for field, value in self.args.items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"student_args.{field} is {value!r}; it must be a whole number of at least 1")
         if width % (2 * heads):
             raise ValueError(f"student_args.width is {width}; it must be a multiple of twice heads ({2 * heads})")
         self.width, self.layers, self.heads, self.context, self.threads = width, layers, heads, context, threads
@@ -98,6 +101,7 @@ class Pocket(Student):
             "dtype": "float32",
             "threads": self.threads,
             "isa": capability,
+            "numpy": np.__version__,
             "torch": torch.__version__.split("+")[0],
             "transformers": version("transformers"),  # the model's code is theirs
         }

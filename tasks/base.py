@@ -84,6 +84,16 @@ class Task(ABC):
         """The identities of all problems in all splits; nothing with such an identity may be taught."""
         return frozenset(self.identity(p.prompt) for name in SPLITS for p in self.split(name))
 
+    def spells_sealed(self, text: str) -> bool:
+        """Whether a sealed prompt stands in a text to the letter, wherever its prompt is said to end."""
+        lengths, prompts = self._sealed_prompts
+        return any(text[i : i + n] in prompts for n in lengths for i in range(len(text) - n + 1))
+
+    @cached_property
+    def _sealed_prompts(self) -> tuple[tuple[int, ...], frozenset[str]]:
+        prompts = frozenset(p.prompt for name in SPLITS for p in self.split(name))
+        return tuple(sorted({len(prompt) for prompt in prompts})), prompts
+
     @cached_property
     def fingerprint(self) -> str:
         """Names the task's content: name, version, skills and every sealed problem."""

@@ -18,7 +18,7 @@ from dataenv import registry
 from dataenv.budget import price_per_update
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, run
-from dataenv.errors import DataenvError, JobFailed
+from dataenv.errors import ActionError, BudgetSpent, DataenvError, JobFailed
 from dataenv.exams import Standing, exam_of, grade
 from dataenv.jobs import Answers, Job, student_of
 from dataenv.leaderboard.config import Board
@@ -29,14 +29,19 @@ from dataenv.setting import Setting
 from dataenv.snapshot import StepRecord
 
 SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
+PACKAGES = ("tasks", "students", "dataenv", "teachers")
 VERSIONS = ("dataenv", "torch", "transformers", "gymnasium", "numpy")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a board: who teaches, with which arguments, at which level, on which seed, within what."""
+    """One run of a board: who teaches, with which arguments, at which level, on which seed, within what.
+
+    ``registered`` is the name that the teacher is registered by, empty for what the board computes itself.
+    """
 
     label: str
+    registered: str
     role: str
     make: Callable[[], Any]
     args: dict[str, Any]
@@ -74,6 +79,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
         DataenvError: If a setting, a name or the store is at fault. A run whose training diverged is a row, no error.
     """
     watch = watch or Watch()
+    (folder / "rows").mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is said before, not after
     cells = [cell for entry in board.teachers for cell in _teacher_cells(board, entry.shown, entry.name, entry.args)]
     cells += [cell for name in board.references if name != "static-best" for cell in _reference_cells(board, name)]
     search = _search_cells(board) if "static-best" in board.references else []
@@ -88,7 +94,6 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
         )
     source = _source()
     rows = side_by_side(runner, cells, lambda cell: _row(board, cell, runner, watch, source))
-    (folder / "rows").mkdir(parents=True, exist_ok=True)
     for row in rows:
         (folder / "rows" / f"{row.teacher}--{row.seed}.json").write_text(row.model_dump_json() + "\n", encoding="utf-8")
     return rows
@@ -97,7 +102,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
 def _teacher_cells(board: Board, label: str, name: str, args: dict[str, Any], role: str = "teacher") -> list[Cell]:
     make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
     level = getattr(make(), "level", "skill-list")
-    return [Cell(label, role, make, args, level, seed, board.setting) for seed in board.seeds]
+    return [Cell(label, name, role, make, args, level, seed, board.setting) for seed in board.seeds]
 
 
 def _warm_tokens(setting: Setting) -> int:
@@ -116,7 +121,7 @@ def _search_cells(board: Board) -> list[Cell]:
     for name, weights in board.mixtures.weights.items():
         made = _teacher_cells(board, name, "static", {"weights": weights, "other": 1.0}, "reference")[:1]
         cells += [
-            Cell(name, "reference", made[0].make, made[0].args, made[0].level, s, board.setting)
+            Cell(name, "static", "reference", made[0].make, made[0].args, made[0].level, s, board.setting)
             for s in board.mixtures.seeds
         ]
     return cells
@@ -125,7 +130,7 @@ def _search_cells(board: Board) -> list[Cell]:
 def _reference_cells(board: Board, name: str) -> list[Cell]:
     kind: type[Any] = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
     setting = _joint_setting(board.setting, 4 if name == "joint-x4" else 1) if kind is Joint else board.setting
-    return [Cell(name, "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
+    return [Cell(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
 
 
 def _joint_setting(setting: Setting, times: int) -> Setting:
@@ -134,7 +139,7 @@ def _joint_setting(setting: Setting, times: int) -> Setting:
     recipe = setting.recipe.model_copy(update={"updates": max(1, tokens // (3 * setting.recipe.batch)), "replay": 0.0})
     budget = setting.budget.model_copy(update={"student_tokens": tokens, "examples": None})
     size = len(setting.built_task.pool())
-    return setting.model_copy(update={"recipe": recipe, "budget": budget, "lesson_size": size})
+    return setting.changed(recipe=recipe, budget=budget, lesson_size=size)
 
 
 def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
@@ -147,7 +152,10 @@ def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
 def _selection(cell: Cell, runner: Runner, watch: Watch) -> float:
     """Best selection score along a run: what a mixture is chosen by. The test split stays closed."""
     env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
-    episode = _play(cell, env, cell.make(), watch)
+    try:
+        episode = _play(cell, env, cell.make(), watch)
+    except JobFailed:  # what diverges is no best mixture; the untaught student is what it is worth
+        return _score(env.history[0])
     _forget(env, episode, keep=())
     return max(_score(step) for step in episode.steps)
 
@@ -182,7 +190,7 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
     teacher = cell.make()
     try:
         episode = _play(cell, env, teacher, watch)
-    except JobFailed as error:
+    except (JobFailed, BudgetSpent, ActionError) as error:
         rest: dict[str, Any] = {"ended": "failed", "error": str(error), "selected": 0, "test": None}
     else:
         rest = _outcome(cell.setting, env, episode)
@@ -193,6 +201,7 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
             "schema": 1,
             "board": board.name,
             "teacher": cell.label,
+            "registered": cell.registered,
             "teacher_args": cell.args,
             "role": cell.role,
             "level": cell.level,
@@ -282,9 +291,12 @@ def _source() -> dict[str, Any]:
             return ""
         return done.stdout.strip()
 
+    ours = git(
+        "ls-files", "--error-unmatch", Path(__file__).name
+    )  # else this is an installation in somebody's repository
     return {
-        "commit": git("rev-parse", "HEAD") or "unknown",
-        "dirty": bool(git("status", "--porcelain", "--untracked-files=no")),
+        "commit": (git("rev-parse", "HEAD") if ours else "") or "unknown",
+        "dirty": bool(ours and git("status", "--porcelain", *(f":/{name}" for name in PACKAGES))),
         "versions": {name: version(name) for name in VERSIONS},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from importlib import resources
@@ -131,4 +132,11 @@ def load(which: str) -> Board:
         raise SettingError(f"board file {path}: {explain(error, Board)}") from None
     for entry in board.teachers:
         registry.build("teacher", entry.name, entry.args)
+    skills = board.setting.built_task.skills
+    for name, weights in board.mixtures.weights.items():
+        for skill in weights:
+            if skill not in skills:
+                near = difflib.get_close_matches(skill, skills, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"the task has {', '.join(skills)}"
+                raise SettingError(f"board file {path}: mixtures.weights.{name}.{skill} is no skill; {hint}")
     return board

@@ -183,6 +183,7 @@ class Row(RowPart):
     version: Literal[1] = Field(alias="schema")
     board: Name
     teacher: Name
+    registered: Text = ""
     teacher_args: dict[str, JsonValue] = {}
     role: Literal["teacher", "reference"]
     level: Name

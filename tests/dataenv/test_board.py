@@ -83,7 +83,7 @@ def test_a_row_re_executes(played: tuple[Path, list[Row]]) -> None:
     row = next(row for row in rows if row.teacher == "failure-2" and row.seed == 1)
     setting = make_setting(json.loads(row.model_dump_json())["setting"])
     env = TeachingEnv(row.level, store="off", **setting.model_dump(mode="json"))
-    episode = run(env, build("teacher", "failure", row.teacher_args), row.seed)
+    episode = run(env, build("teacher", row.registered, row.teacher_args), row.seed)
     assert [step.state for step in episode.steps] == [step.state for step in row.steps]
     assert env.setting.digest == row.setting_digest
 
@@ -123,6 +123,22 @@ def test_a_run_whose_training_diverges_stays_on_the_board(tmp_path: Path, monkey
     assert all(not row.failed for row in rows if row.teacher == "nothing")
     assert all(len(row.steps) == 1 for row in failed)
     write_page(rows, tmp_path / "page.html")
+
+
+def test_a_mixture_that_diverges_is_not_the_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataenv.environment import TeachingEnv as Env
+    from dataenv.errors import JobFailed
+
+    sound = Env.step
+
+    def sometimes(self: Env, action: Any) -> Any:
+        if action[-1] == 0 and self.snapshot().seed == 7:
+            raise JobFailed("training diverged: the loss became nan; lower recipe.rate")
+        return sound(self, action)
+
+    monkeypatch.setattr(Env, "step", sometimes)
+    rows, _ = play(tmp_path / "a", tmp_path / "store", references=["nothing", "static-best"])
+    assert len(rows) == 8
 
 
 def test_export_writes_the_data_and_a_student_that_transformers_loads(played: tuple[Path, list[Row]]) -> None:
@@ -184,6 +200,7 @@ def test_shipped_boards_are_sound(name: str) -> None:
         ("name = 'x'\nseeds = [0]\nteachers = ['stratified']\nreferences = []", "references lack 'nothing'"),
         ("name = 'x'\nseeds = [100]\nteachers = ['stratified']\nmixtures.weights.a = {}", "overlap"),
         ("name = 'x'\nseeds = [0]\nteachers = ['stratified']", "mixtures.weights is empty"),
+        ("name = 'x'\nseeds = [0]\nteachers = ['stratified']\nmixtures.weights.a = {hsah = 1}", "did you mean hash"),
         ("name = ", "is no TOML"),
     ],
 )
@@ -193,6 +210,7 @@ def test_a_board_file_with_a_mistake_is_one_sentence(tmp_path: Path, text: str, 
     with pytest.raises(dataenv.SettingError, match=words) as caught:
         load(str(path))
     assert "\n" not in str(caught.value).rstrip()
+    assert "{'" not in str(caught.value)
 
 
 def test_a_board_that_is_not_there() -> None:

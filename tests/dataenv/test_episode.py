@@ -87,7 +87,7 @@ def test_a_probe_is_no_oracle_for_sealed_items() -> None:
     problem = env.task.split("selection")[0]
     with pytest.raises(dataenv.SettingError, match="would not pass the screen"):
         dataenv.Context(env).probe([dataenv.Example(prompt=problem.prompt, response=problem.answer)])
-    assert env.purse.spent == 0
+    assert env.purse.spent > 0, "a refusal for nothing would list what is sealed"
 
 
 def test_branches_of_a_teacher_spend_its_purse() -> None:
@@ -96,8 +96,47 @@ def test_branches_of_a_teacher_spend_its_purse() -> None:
     context = dataenv.Context(env)
     branch = context.fork()
     _, _, _, _, info = branch.step(np.ones(len(context.skills), np.float32))
-    assert env.purse.spent == info["price"] > 0
+    assert env.purse.spent == env.purse.uses["probes"] == info["price"] > 0
     assert env.state == env.snapshot().base
+
+
+def test_no_branch_escapes_the_purse() -> None:
+    env = make()
+    env.reset(seed=0)
+    uniform = np.ones(len(env.task.skills), np.float32)
+    branch = dataenv.Context(env).fork()
+    branch.reset(options={"snapshot": branch.snapshot()})
+    branch.step(uniform)
+    once = env.purse.spent
+    assert once > 0
+    dataenv.fork(branch).step(uniform)
+    twice = env.purse.spent
+    assert twice > 1.5 * once
+    branch.reset(seed=3)
+    branch.step(uniform)
+    assert env.purse.spent > 1.2 * twice
+
+
+def test_a_step_given_up_on_one_branch_refunds_that_branch_alone() -> None:
+    env = make()
+    env.reset(seed=0)
+    uniform = np.ones(len(env.task.skills), np.float32)
+    first, second = (dataenv.Context(env).fork() for _ in range(2))
+    assert first.begin(uniform) is not None
+    _, _, _, _, info = second.step(uniform)
+    first.abort()
+    assert env.purse.spent == info["price"]
+
+
+def test_closing_a_branch_leaves_the_workers_of_the_original() -> None:
+    closed = []
+    env = make()
+    env.reset(seed=0)
+    env.runner.executor.close = lambda: closed.append(1)  # type: ignore[method-assign]
+    dataenv.Context(env).fork().close()
+    assert not closed
+    env.close()
+    assert closed
 
 
 def test_diagnosis_names_skills_of_the_task() -> None:

@@ -52,6 +52,19 @@ def test_a_cached_step_costs_what_a_computed_one_does(tmp_path: Path) -> None:
     assert taught(tmp_path).purse.spent == taught(tmp_path).purse.spent > 0
 
 
+def test_off_is_off_from_the_environment_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATAENV_STORE", "off")
+    assert not open_store(None).reuse
+    assert not list(tmp_path.iterdir())
+
+
+def test_many_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+    opens = "import sys; from pathlib import Path; from dataenv.store import Store; Store(Path(sys.argv[1]))"
+    running = [subprocess.Popen([sys.executable, "-c", opens, str(tmp_path / "new")]) for _ in range(6)]
+    assert [process.wait(60) for process in running] == [0] * 6
+
+
 def test_off_computes_everything_anew() -> None:
     runner = Runner(open_store("off"))
     for _ in range(2):
