@@ -116,12 +116,13 @@ def _warm_tokens(setting: Setting) -> int:
 
 
 def _search_cells(board: Board) -> list[Cell]:
-    """Every mixture on every seed on which the best is chosen."""
+    """Every mixture on every seed on which the best is chosen. No fixed mixture looks at feedback, so little is asked."""
     cells = []
+    setting = board.setting.changed(items=board.setting.items.model_copy(update={"feedback": 1}))
     for name, weights in board.mixtures.weights.items():
         made = _teacher_cells(board, name, "static", {"weights": weights, "other": 1.0}, "reference")[:1]
         cells += [
-            Cell(name, "static", "reference", made[0].make, made[0].args, made[0].level, s, board.setting)
+            Cell(name, "static", "reference", made[0].make, made[0].args, made[0].level, s, setting)
             for s in board.mixtures.seeds
         ]
     return cells
