@@ -116,7 +116,7 @@ def _warm_tokens(setting: Setting) -> int:
 
 
 def _search_cells(board: Board) -> list[Cell]:
-    """Every mixture on every seed on which the best is chosen. No fixed mixture looks at feedback, so little is asked."""
+    """Every mixture on every seed on which the best is chosen. None looks at feedback, so little of it is asked."""
     cells = []
     setting = board.setting.changed(items=board.setting.items.model_copy(update={"feedback": 1}))
     for name, weights in board.mixtures.weights.items():
