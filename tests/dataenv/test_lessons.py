@@ -1,0 +1,145 @@
+"""A lesson is screened, counted and paid: what is offered is kept or rejected by reason, and no purse is overdrawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import dataenv
+from dataenv.environment import TeachingEnv
+from dataenv.setting import make_setting
+from tests.tiny import TINY
+
+K = len(make_setting(TINY).built_task.skills)
+
+
+def make(**changes: Any) -> TeachingEnv:
+    fields = TINY | {"store": "off"} | changes
+    return TeachingEnv(fields.pop("level", "skill-list"), **fields)
+
+
+def uniform(env: TeachingEnv) -> np.ndarray:
+    return np.ones(len(env.task.skills), np.float32)
+
+
+@pytest.mark.parametrize("action", ["text", 3, None, {"prompt": "x", "response": "y"}, np.ones(3)])
+def test_a_lesson_of_the_wrong_type_is_refused(action: Any) -> None:
+    env = make(level="open-ended")
+    env.reset(seed=0)
+    before = env.snapshot()
+    with pytest.raises(dataenv.ActionError, match="give a tuple of"):
+        env.step(action)
+    assert env.snapshot() == before
+
+
+hostile = st.one_of(
+    st.none(),
+    st.integers(),
+    st.text(max_size=40),
+    st.fixed_dictionaries({"prompt": st.text(max_size=40), "response": st.text(max_size=40)}),
+    st.fixed_dictionaries({"prompt": st.just("123+111^...="), "response": st.text(max_size=8)}),
+    st.fixed_dictionaries({"prompt": st.integers(), "response": st.none()}),
+)
+
+
+@pytest.fixture(scope="module")
+def open_env() -> TeachingEnv:
+    return make(level="open-ended", budget={"student_tokens": 10**9})
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lesson=st.lists(hostile, min_size=1, max_size=12))
+def test_offered_is_kept_and_rejected_whatever_is_offered(open_env: TeachingEnv, lesson: list[Any]) -> None:
+    open_env.reset(seed=0)
+    _, _, _, _, info = open_env.step(lesson)
+    rejected = sum(n for name, n in info.items() if name.startswith("rejected/"))
+    assert info["offered"] == len(lesson) == info["kept"] + rejected
+    assert info["kept"] == sum(n for name, n in info.items() if name.startswith("judged/"))
+    assert info["price"] > 0
+
+
+def test_a_lesson_of_which_nothing_is_kept_is_charged_and_not_trained() -> None:
+    env = make(level="open-ended")
+    env.reset(seed=0)
+    before = env.state
+    sealed = env.task.split("test")[0]
+    lesson = [dataenv.Example(prompt=sealed.prompt, response=sealed.answer), {"prompt": "é", "response": "1"}, 7]
+    _, reward, _, _, info = env.step(lesson)
+    assert env.state == before
+    assert float(reward) == 0.0
+    assert (info["rejected/leak"], info["rejected/alphabet"], info["rejected/form"]) == (1, 1, 1)
+    assert info["spent"] > 0
+
+
+def test_a_sealed_prompt_is_a_leak_wherever_its_prompt_is_said_to_end() -> None:
+    env = make(level="open-ended")
+    env.reset(seed=0)
+    sealed = env.task.split("test")[0]
+    halves = dataenv.Example(prompt=sealed.prompt[:2], response=sealed.prompt[2:] + sealed.answer)
+    longer = dataenv.Example(prompt="9" + sealed.prompt, response=sealed.answer)
+    _, _, _, _, info = env.step([halves, longer])
+    assert info["rejected/leak"] == 2
+
+
+def test_huge_lessons_are_cut_and_counted() -> None:
+    env = make(level="open-ended")
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    made = env.task.generate("max", 500, rng)
+    _, _, _, _, info = env.step([*made, {"prompt": "1" * 10**6, "response": "1"}])
+    assert info["kept"] == 2 * TINY["lesson_size"]
+    assert info["rejected/length"] == 1
+    assert info["rejected/size"] + info["rejected/duplicate"] == 500 - info["kept"]
+
+
+def test_verify_rejects_what_the_judge_finds_wrong_and_counting_is_the_default() -> None:
+    for verify, kept in ((False, 2), (True, 1)):
+        env = make(level="open-ended", verify=verify)
+        env.reset(seed=0)
+        right, other = env.task.generate("max", 2, np.random.default_rng(0))
+        wrong = other.model_copy(update={"response": "999" if other.response != "999" else "000"})
+        _, _, _, _, info = env.step([right, wrong])
+        assert info["kept"] == kept
+        assert info["rejected/wrong"] + info["judged/wrong"] == 1
+
+
+def test_the_examples_cap_ends_the_episode() -> None:
+    env = make(budget={"student_tokens": 10**9, "examples": 100})
+    env.reset(seed=0)
+    kept, truncated = 0, False
+    while not truncated:
+        _, _, _, truncated, info = env.step(uniform(env))
+        kept += info["kept"]
+    assert kept == 100
+    assert info["rejected/budget"] > 0
+
+
+@settings(max_examples=8, deadline=None)
+@given(purse=st.integers(0, 9000), data=st.data())
+def test_no_teacher_can_overdraw_the_purse(purse: int, data: st.DataObject) -> None:
+    env = make(budget={"student_tokens": purse})
+    env.reset(seed=0)
+    over, steps = False, 0
+    while not over and steps < 12:
+        mixture = data.draw(st.lists(st.floats(0, 1, width=32), min_size=K, max_size=K))
+        _, _, terminated, truncated, info = env.step(np.array(mixture, np.float32))
+        over, steps = terminated or truncated, steps + 1
+        assert info["spent"] + info["remaining"] == purse
+        assert info["remaining"] >= 0
+    assert over
+
+
+def test_pool_lessons_do_not_repeat_until_the_pool_is_used_up() -> None:
+    env = make(engine="pool", budget={"student_tokens": 10**9})
+    env.reset(seed=0)
+    seen: set[str] = set()
+    for _ in range(3):
+        _, _, _, _, info = env.step(uniform(env))
+        assert info["rejected/leak"] == 0
+        lesson = {e.prompt for e in env._lessons[-1]}
+        assert not seen & lesson
+        seen |= lesson
