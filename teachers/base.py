@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -42,39 +40,6 @@ class Teacher(ABC):
 
     def learn(self, transition: Transition) -> None:  # noqa: B027
         """Be told what came of the lesson. Called after every step."""
-
-
-class _Function(Teacher):
-    """A plain function as a teacher; see ``as_teacher``."""
-
-    def __init__(self, function: Callable[..., Any], level: Level) -> None:
-        self.name = getattr(function, "__name__", type(function).__name__)  # type: ignore[misc]
-        self.level = level  # type: ignore[misc]
-        required = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
-        self._function, self._takes_info = function, len(required) >= 2
-
-    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Any:
-        """What the function returns."""
-        return self._function(observation, info) if self._takes_info else self._function(observation)
-
-
-def as_teacher(teacher: Any, level: Level = "skill-list") -> Teacher:
-    """A Teacher from a function ``observation -> action`` or ``(observation, info) -> action``.
-
-    Args:
-        teacher: The function; an object that has ``act`` comes back as it is.
-        level: Which level the function is written for.
-
-    Raises:
-        TypeError: If it is neither.
-    """
-    if hasattr(teacher, "act"):
-        return cast(Teacher, teacher)
-    if not callable(teacher):
-        raise TypeError(
-            f"teacher is a {type(teacher).__name__}; give a function observation -> action, or an object with act"
-        )
-    return _Function(teacher, level)
 
 
 def with_floor(weights: npt.ArrayLike, floor: float) -> Floats:

@@ -18,7 +18,7 @@ from dataenv import registry
 from dataenv.budget import price_per_update
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, run
-from dataenv.errors import ActionError, BudgetSpent, DataenvError, JobFailed
+from dataenv.errors import ActionError, BudgetSpent, JobFailed
 from dataenv.exams import Standing, exam_of, grade
 from dataenv.jobs import Answers, Job, student_of
 from dataenv.leaderboard.config import Board
@@ -300,23 +300,3 @@ def _source() -> dict[str, Any]:
         "dirty": bool(ours and git("status", "--porcelain", *(f":/{name}" for name in PACKAGES))),
         "versions": {name: version(name) for name in VERSIONS},
     }
-
-
-def read_rows(folder: Path) -> list[Row]:
-    """The rows of a board's folder.
-
-    Raises:
-        DataenvError: If there are none, or one cannot be read.
-    """
-    paths = sorted((folder / "rows").glob("*.json"))
-    if not paths:
-        raise DataenvError(f"{folder} holds no rows; give the folder of a board that was played")
-    rows = []
-    for path in paths:
-        try:
-            rows.append(Row.model_validate_json(path.read_bytes()))
-        except (OSError, ValueError) as error:
-            raise DataenvError(
-                f"row {path} cannot be read ({str(error).splitlines()[0]}); play the board again"
-            ) from None
-    return rows

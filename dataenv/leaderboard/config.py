@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.setting import Setting, explain
-from tasks.records import Record, digest
+from tasks.records import Record
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 Reference = Literal["nothing", "format-only", "joint", "joint-x4", "static-best"]
@@ -99,11 +99,6 @@ class Board(Record):
         if "static-best" in self.references and set(self.mixtures.seeds) & set(self.seeds):
             raise ValueError("mixtures.seeds and seeds overlap; choose the best mixture on other seeds")
         return self
-
-    @property
-    def digest(self) -> str:
-        """Names the board's content."""
-        return digest(self.model_dump(mode="json"))
 
 
 def built_in() -> dict[str, Path]:

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from dataenv import registry
 from tasks.base import Unsupported
 from tasks.records import Example, stream
-from teachers.base import Teacher, as_action, as_teacher, with_floor
+from teachers.base import Teacher, as_action, with_floor
 from teachers.failure import Failure
 from teachers.frontier import Frontier
 from teachers.progress import LearningProgress, slopes
@@ -331,23 +331,6 @@ def test_names_agree_with_the_registry(name: str) -> None:
 
 
 # Functions
-
-
-def test_functions_are_teachers() -> None:
-    def weakest(observation: dict[str, Any]) -> Vector:
-        return 1 - observation["accuracy"]
-
-    def told(observation: dict[str, Any], info: dict[str, Any], extra: int = 2) -> Vector:
-        return info["step"] * extra
-
-    assert as_teacher(weakest).act(see([1, 0]), {}).tolist() == [0, 1]
-    assert as_teacher(weakest).name == "weakest"
-    assert as_teacher(told, "open-ended").act({}, {"step": 3}) == 6
-    assert as_teacher(told, "open-ended").level == "open-ended"
-    already = Stratified()
-    assert as_teacher(already) is already
-    with pytest.raises(TypeError, match="teacher is a int; give a function"):
-        as_teacher(3)
 
 
 def test_begin_and_learn_may_be_left_out() -> None:
