@@ -144,7 +144,9 @@ def explain(error: ValidationError, model: type[Record]) -> str:
         if item["type"] == "value_error" and not path:
             parts.append(item["msg"].removeprefix("Value error, "))
             continue
-        if item["type"] == "extra_forbidden":
+        if item["type"] == "missing":
+            parts.append(f"{path} is missing; add it")
+        elif item["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(item["loc"][-1]), _fields(model), n=1)
             parts.append(f"{path} is no field" + (f"; did you mean {near[0]}?" if near else "; remove it"))
         else:

@@ -181,7 +181,7 @@ def test_shipped_boards_are_sound(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name = 'x'", "seeds is .*field required"),
+        ("name = 'x'", "seeds is missing; add it"),
         ("name = '../x'\nseeds = [0]\nteachers = ['stratified']\nreferences = ['nothing']", "name is '../x'"),
         (
             "name = 'x'\nseeds = [0, 0]\nteachers = ['stratified']\nreferences = ['nothing']",
