@@ -7,7 +7,7 @@ knows is not computed, and equal rows have equal bytes.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -89,9 +89,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
     scores = side_by_side(runner, search, lambda cell: _selection(cell, runner, watch))
     if search:
         best = _best_mixture(board, search, scores)
-        cells += _teacher_cells(
-            board, "static-best", "static", {"weights": board.mixtures.weights[best], "other": 1.0}, "reference"
-        )
+        cells += _teacher_cells(board, "static-best", "static", _fixed(board.mixtures.weights[best]), "reference")
     source = _source()
     rows = side_by_side(runner, cells, lambda cell: _row(board, cell, runner, watch, source))
     for row in rows:
@@ -100,9 +98,16 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None)
 
 
 def _teacher_cells(board: Board, label: str, name: str, args: dict[str, Any], role: str = "teacher") -> list[Cell]:
+    return _cells(label, name, args, role, board.seeds, board.setting)
+
+
+def _cells(
+    label: str, name: str, args: dict[str, Any], role: str, seeds: Sequence[int], setting: Setting
+) -> list[Cell]:
+    """A registered teacher on every one of some seeds."""
     make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
     level = getattr(make(), "level", "skill-list")
-    return [Cell(label, name, role, make, args, level, seed, board.setting) for seed in board.seeds]
+    return [Cell(label, name, role, make, args, level, seed, setting) for seed in seeds]
 
 
 def _warm_tokens(setting: Setting) -> int:
@@ -117,15 +122,17 @@ def _warm_tokens(setting: Setting) -> int:
 
 def _search_cells(board: Board) -> list[Cell]:
     """Every mixture on every seed on which the best is chosen. None looks at feedback, so little of it is asked."""
-    cells = []
     setting = board.setting.changed(items=board.setting.items.model_copy(update={"feedback": 1}))
-    for name, weights in board.mixtures.weights.items():
-        made = _teacher_cells(board, name, "static", {"weights": weights, "other": 1.0}, "reference")[:1]
-        cells += [
-            Cell(name, "static", "reference", made[0].make, made[0].args, made[0].level, s, setting)
-            for s in board.mixtures.seeds
-        ]
-    return cells
+    return [
+        cell
+        for name, weights in board.mixtures.weights.items()
+        for cell in _cells(name, "static", _fixed(weights), "reference", board.mixtures.seeds, setting)
+    ]
+
+
+def _fixed(weights: dict[str, float]) -> dict[str, Any]:
+    """Arguments of ``static`` for a mixture: a skill that it does not name weighs 1."""
+    return {"weights": weights, "other": 1.0}
 
 
 def _reference_cells(board: Board, name: str) -> list[Cell]:
