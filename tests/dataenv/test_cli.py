@@ -25,7 +25,8 @@ def dataenv(*words: str, cwd: Path, timeout: float = 100) -> subprocess.Complete
 
 def write_board(folder: Path, seeds: int = 2) -> str:
     (folder / "tiny.toml").write_text(
-        f'name = "tiny"\nseeds = {list(range(seeds))}\nteachers = ["stratified", "random"]\nreferences = ["nothing"]\n[setting]\n'
+        f'name = "tiny"\nseeds = {list(range(seeds))}\nteachers = ["stratified", "random"]\n'
+        + 'references = ["nothing"]\n[setting]\n'
         + "\n".join(f"{key} = {_toml(value)}" for key, value in TINY.items())
     )
     return "tiny.toml"
