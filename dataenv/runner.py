@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from dataenv.blobs import BlobCorrupt
 from dataenv.errors import DataenvError, JobFailed, StoreError
-from dataenv.executors import Executor, Inline
+from dataenv.executors import Executor, Inline, WorkerLost
 from dataenv.jobs import Answers, Job, Outcome
 from dataenv.store import Store
 from students.base import Trained, TrainingDiverged
 
 log = logging.getLogger(__name__)
-ATTEMPTS = 3
+ATTEMPTS = {"killed": 3, "memory": 2, "deadline": 2, "corrupt": 3}
+"""How often a job is tried, by what became of it. Whatever else befalls it would befall it again."""
+ADVICE = {
+    "killed": "its worker was lost each time; see the warnings above, and whether the machine has the memory",
+    "memory": "it ran out of memory each time; lower recipe.batch, run fewer workers, or give jobs more",
+    "deadline": "it was not done by its deadline; raise --deadline, or see in hung.log, in the store, where it stood",
+    "corrupt": "its parent's weights were damaged again each time; look at the disk",
+}
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -44,7 +52,7 @@ class Runner:
         """Run a job, or read what it came to. Safe to call from many threads.
 
         Raises:
-            JobFailed: If training diverged, or a worker was lost three times.
+            JobFailed: If training diverged, or a worker was lost too often (see ``ATTEMPTS``).
             StoreError: If the store cannot be used.
         """
         key = job.key()
@@ -99,23 +107,25 @@ class Runner:
 
     def _compute(self, job: Job, key: str) -> Outcome:
         """Run a job for certain, once among equal ones in flight, again where a worker or a blob was lost."""
-        for attempt in range(ATTEMPTS):
+        lost: Counter[str] = Counter()
+        while True:
             if self._stopping.is_set():
                 raise DataenvError("the runner was stopped; run the same command again to go on")
             ready = job if job.initial is not None else job.model_copy(update={"blob": self._present(job.parent)})
             future, mine = self._start(ready, key)
             try:
                 outcome = future.result()
+                self._arrived(outcome)
                 with self._lock:
                     self.trained += mine and job.train is not None
                 return outcome
             except BlobCorrupt as error:
-                log.warning(
-                    "weights %s of state %s are missing or damaged; rebuilding them", error.name[:12], job.parent[:12]
-                )
-                self.store.blobs.drop(error.name)
-            except BrokenProcessPool as error:
-                log.warning("a worker was lost (attempt %d of %d): %s", attempt + 1, ATTEMPTS, error)
+                why = "corrupt"
+                self._mend(error.name, job.parent, lost[why])
+            except WorkerLost as error:
+                why = error.why
+                if not self._stopping.is_set():
+                    log.warning("state %s, try %d of %d: %s", key[:12], lost[why] + 1, ATTEMPTS[why], error)
             except TrainingDiverged as error:
                 raise JobFailed(f"training diverged: {error}") from error
             except OSError as error:
@@ -126,7 +136,32 @@ class Runner:
                 if mine:
                     with self._lock:
                         self._flying = {k: f for k, f in self._flying.items() if f is not future}
-        raise JobFailed(f"state {key[:12]} could not be computed in {ATTEMPTS} attempts; see the warnings above")
+            lost[why] += 1
+            if lost[why] >= ATTEMPTS[why]:
+                raise JobFailed(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
+
+    def _arrived(self, outcome: Outcome) -> None:
+        """See that the weights a worker wrote are there: the row that names them is written after them."""
+        for wait in (0.0, 0.5, 2.0):  # a shared file system may take a moment
+            time.sleep(wait)
+            if outcome.blob is None or self.store.blobs.has(outcome.blob):
+                return
+        raise StoreError(
+            f"weights that a worker wrote are not in store {self.store.path}; give a --store that every node shares"
+        )
+
+    def _mend(self, blob: str, state: str, before: int) -> None:
+        """After a worker found weights missing or damaged: drop them if they are, so that they are rebuilt."""
+        try:
+            self.store.blobs.get(blob)
+        except BlobCorrupt:
+            log.warning("weights %s of state %s are missing or damaged; rebuilding them", blob[:12], state[:12])
+            self.store.blobs.drop(blob)
+            return
+        if before:  # once may be a neighbour's repair or a slow file system
+            raise StoreError(
+                f"a worker cannot read weights {blob[:12]} and this machine can; give a --store that every node shares"
+            )
 
     def _start(self, job: Job, key: str) -> tuple[Future[Outcome], bool]:
         name = (key, job.train is not None, tuple(e.key(key) for e in job.exams))

@@ -1,0 +1,172 @@
+"""What every executor is made of: how jobs are to be run, what can become of one, and the line in which jobs wait."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Annotated, Literal, Protocol, Self
+
+from pydantic import Field, model_validator
+
+from dataenv.blobs import Blobs, DiskBlobs
+from dataenv.errors import SettingError
+from dataenv.jobs import Job, Outcome
+from tasks.records import Record
+
+Why = Literal["killed", "memory", "deadline"]
+HUNG = "hung.log"
+"""In the store's folder: where a worker that ends itself at its deadline writes where it stood."""
+
+
+class WorkerLost(Exception):
+    """A worker ended without an outcome; trying again may help. Nothing else is transient.
+
+    Attributes:
+        why: ``killed`` (with its process or its node), ``memory``, or ``deadline``.
+    """
+
+    def __init__(self, why: Why, said: str) -> None:
+        super().__init__(said)
+        self.why = why
+
+
+def lost_after(began: float, deadline: float, memory: bool, said: str) -> WorkerLost:
+    """What became of a worker that ended without a word: past its deadline, it ended itself.
+
+    Args:
+        began: When its job was handed to it, by ``time.monotonic``.
+        deadline: Seconds.
+        memory: Whether it is known to have been ended for its memory.
+        said: What is known; its first line is kept.
+    """
+    why: Why = "memory" if memory else "deadline" if time.monotonic() - began >= deadline else "killed"
+    return WorkerLost(why, said.strip().splitlines()[0][:200])
+
+
+class Executor(Protocol):
+    """Runs jobs; ``width`` is how many at once."""
+
+    width: int
+
+    def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
+        """Start a job. The future raises what ``jobs.execute`` raises, or WorkerLost."""
+
+    def close(self) -> None:
+        """Stop the workers; jobs in flight are lost, and nothing else."""
+
+
+class ExecutorSpec(Record):
+    """How jobs are run, as plain JSON. It is no part of a Setting: results do not depend on it.
+
+    Attributes:
+        kind: ``inline`` (this process), ``processes`` (on this machine) or ``ray`` (on this machine or a cluster).
+        workers: How many jobs at once; 0 for as many as there is room for.
+        address: Of a Ray cluster, ``host:port``; ``None`` starts Ray on this machine for as long as it is needed.
+        num_cpus: Cores that one job takes (``ray``).
+        num_gpus: GPUs that one job takes (``ray``): a share below 1, or a whole number.
+        threads: Torch threads of a worker, where the student does not set its own.
+        deadline: Seconds a job may run before its worker ends itself; it is then tried again, and given up in the end.
+        patience: Seconds that a job may wait for its worker beyond that (``ray``), before it is sent elsewhere.
+    """
+
+    kind: Literal["inline", "processes", "ray"] = "inline"
+    workers: Annotated[int, Field(ge=0, le=100_000)] = 0
+    address: str | None = None
+    num_cpus: Annotated[float, Field(gt=0)] = 1.0
+    num_gpus: Annotated[float, Field(ge=0)] = 0.0
+    threads: Annotated[int, Field(ge=1)] = 1
+    deadline: Annotated[float, Field(gt=0)] = 1800.0
+    patience: Annotated[float, Field(gt=0)] = 3600.0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.kind == "inline" and self.workers > 1:
+            raise ValueError(f"workers is {self.workers}; 'inline' runs one job at a time, give kind='processes'")
+        if self.kind != "ray":
+            for name in ("address", "num_cpus", "num_gpus"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} is {getattr(self, name)!r}; it is for kind='ray' alone")
+        if self.num_gpus > 1 and self.num_gpus % 1:
+            raise ValueError(f"num_gpus is {self.num_gpus}; give a share below 1 or a whole number")
+        return self
+
+
+class Line:
+    """At most ``width`` pieces of work at once, each in a place of its own; the others wait in the order they came.
+
+    A piece of work is a function from its place (0 to ``width`` − 1) to a future of its outcome.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._free = list(range(width))
+        self._waiting: deque[tuple[Callable[[int], Future[Outcome]], Future[Outcome]]] = deque()
+        self._lock = threading.Lock()
+
+    def submit(self, start: Callable[[int], Future[Outcome]]) -> Future[Outcome]:
+        """Start a piece of work as soon as there is a place for it."""
+        promised: Future[Outcome] = Future()
+        with self._lock:
+            self._waiting.append((start, promised))
+        self._advance()
+        return promised
+
+    def clear(self) -> None:
+        """Cancel what has not started."""
+        with self._lock:
+            waiting, self._waiting = list(self._waiting), deque()
+        for _, promised in waiting:
+            promised.cancel()
+
+    def _advance(self) -> None:
+        while True:
+            with self._lock:
+                if not self._free or not self._waiting:
+                    return
+                place = self._free.pop()
+                start, promised = self._waiting.popleft()
+            try:
+                started = start(place)
+            except BaseException as error:
+                started = Future()
+                started.set_exception(error)
+            if started.done():
+                self._settle(started, place, promised)
+            else:
+                started.add_done_callback(partial(self._next, place, promised))
+
+    def _next(self, place: int, promised: Future[Outcome], done: Future[Outcome]) -> None:
+        self._settle(done, place, promised)
+        self._advance()
+
+    def _settle(self, done: Future[Outcome], place: int, promised: Future[Outcome]) -> None:
+        with self._lock:
+            self._free.append(place)
+        if done.cancelled():
+            promised.cancel()
+        elif (error := done.exception()) is not None:
+            promised.set_exception(error)
+        else:
+            promised.set_result(done.result())
+
+
+def on_disk(blobs: Blobs, kind: str) -> DiskBlobs:
+    """The blobs as workers in other processes can reach them.
+
+    Raises:
+        SettingError: If they are in this process's memory.
+    """
+    if not isinstance(blobs, DiskBlobs):
+        raise SettingError(f"executor {kind!r} shares weights through a store on disk; give store= or DATAENV_STORE")
+    return blobs
+
+
+def cores() -> int:
+    """Processor cores that this process may use (where the system does not tell, all of them)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

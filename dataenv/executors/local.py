@@ -1,0 +1,119 @@
+"""Executors on this machine: this process, or worker processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing.connection import wait
+from typing import Any
+
+from dataenv.blobs import Blobs
+from dataenv.executors.base import Line, lost_after, on_disk
+from dataenv.executors.worker import Limits, hand_over, work
+from dataenv.jobs import Job, Outcome, execute
+
+
+class Inline:
+    """Runs each job at once, in this process; it has no deadline, for nobody could enforce it."""
+
+    width = 1
+
+    def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
+        """See Executor."""
+        future: Future[Outcome] = Future()
+        try:
+            future.set_result(execute(job, key, blobs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+
+class Processes:
+    """Runs jobs in worker processes on this machine.
+
+    Each worker is a pool of its own, so that one that is killed takes no other's job with it; it is made anew when its
+    place is next needed.
+
+    Args:
+        width: How many workers.
+        limits: Threads and deadline of each.
+    """
+
+    def __init__(self, width: int, limits: Limits | None = None) -> None:
+        self.width = width
+        self._limits = limits or Limits()
+        self._line = Line(width)
+        self._pools: dict[int, ProcessPoolExecutor] = {}
+        self._lock = threading.Lock()
+
+    def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
+        """See Executor."""
+        text, root = job.model_dump_json(), str(on_disk(blobs, "processes").root)
+        return self._line.submit(
+            lambda place: self._start(place, job, (text, key, root, self._limits.model_dump_json()))
+        )
+
+    def _start(self, place: int, job: Job, words: tuple[str, str, str, str]) -> Future[Outcome]:
+        promised: Future[Outcome] = Future()
+        began = time.monotonic()
+        try:
+            raw = self._pool(place).submit(work, *words)
+        except BrokenProcessPool:  # killed since its last job
+            self._discard(place)
+            raw = self._pool(place).submit(work, *words)
+        raw.add_done_callback(partial(self._hand_over, promised, place, job, began))
+        return promised
+
+    def _hand_over(self, promised: Future[Outcome], place: int, job: Job, began: float, done: Future[Any]) -> None:
+        if not done.cancelled() and isinstance(done.exception(), BrokenProcessPool):
+            self._discard(place)
+            said = "a worker process ended (killed, out of memory, or past its deadline)"
+            promised.set_exception(lost_after(began, self._limits.deadline, False, said))
+            return
+        hand_over(done, promised, job)
+
+    def _pool(self, place: int) -> ProcessPoolExecutor:
+        with self._lock:
+            if place not in self._pools:
+                spawn = multiprocessing.get_context("spawn")
+                self._pools[place] = ProcessPoolExecutor(1, spawn, _start_worker)
+            return self._pools[place]
+
+    def _discard(self, place: int) -> None:
+        with self._lock:
+            pool = self._pools.pop(place, None)
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """See Executor. What runs is not waited for: a long job would hold up whoever pressed Ctrl-C."""
+        self._line.clear()
+        for place, pool in list(self._pools.items()):
+            for process in list((pool._processes or {}).values()):  # `kill_workers` from Python 3.14 on
+                process.kill()
+            self._discard(place)
+
+
+def _start_worker() -> None:
+    """Ctrl-C is the driver's: it stops the workers when it has tidied up. And a worker never outlives its driver."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded; see worker.work for what a job asks
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _follow(driver: int) -> None:
+    """End with the driver, also when that was killed: the pool's own queue would wait for ever."""
+    wait([driver])
+    os._exit(1)

@@ -1,0 +1,213 @@
+"""Jobs as plain Ray tasks: on this machine for as long as they are needed, or on a cluster that is there already.
+
+Tasks and no actors: a job names all it depends on, so nothing is lost with a worker but the job it had. Ray itself
+retries nothing (its own retries of a task that never fits are endless); the runner does, and counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from dataenv.blobs import Blobs
+from dataenv.errors import SettingError
+from dataenv.executors.base import ExecutorSpec, Line, WorkerLost, cores, lost_after, on_disk
+from dataenv.executors.worker import Limits, hand_over, work
+from dataenv.jobs import Job, Outcome
+
+CALLS = 1000
+"""Jobs after which a worker is made anew: warm for long, and no leak lasts for ever. The default on a GPU is 1."""
+TICK = 1.0
+REACH = 5.0
+"""Seconds to reach a cluster's address; Ray itself tries for two minutes."""
+
+
+class RayTasks:
+    """Runs jobs on Ray.
+
+    Args:
+        spec: Of kind ``ray``.
+
+    Raises:
+        SettingError: If the cluster cannot be reached, or no node of it has what one job asks for.
+    """
+
+    def __init__(self, spec: ExecutorSpec) -> None:
+        self._spec = spec
+        self._ours = _connect(spec)
+        try:
+            self.width = _room(spec)
+        except BaseException:
+            self._shut()
+            raise
+        share = spec.num_gpus if 0 < spec.num_gpus < 1 else 1.0
+        self._limits = Limits(threads=spec.threads, deadline=spec.deadline, gpu_share=share).model_dump_json()
+        self._task = _task(spec)
+        self._line = Line(self.width)
+        self._flying: dict[Future[Outcome], tuple[Any, float]] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
+        """See Executor."""
+        words = (job.model_dump_json(), key, str(on_disk(blobs, "ray").root.resolve()), self._limits)
+        return self._line.submit(lambda place: self._start(job, words))
+
+    def _start(self, job: Job, words: tuple[str, str, str, str]) -> Future[Outcome]:
+        promised: Future[Outcome] = Future()
+        reference = self._task.remote(*words)
+        with self._lock:
+            self._flying[promised] = (reference, time.monotonic())
+        reference.future().add_done_callback(partial(self._hand_over, promised, job))
+        return promised
+
+    def _hand_over(self, promised: Future[Outcome], job: Job, done: Future[Any]) -> None:
+        with self._lock:
+            _, began = self._flying.pop(promised, (None, None))
+        if began is None:  # given up before
+            return
+        error = None if done.cancelled() else done.exception()
+        if _is_lost(error):
+            memory = type(error).__name__ == "OutOfMemoryError"
+            promised.set_exception(lost_after(began, self._spec.deadline, memory, f"{type(error).__name__}: {error}"))
+        else:
+            hand_over(done, promised, job)
+
+    def _watch(self) -> None:
+        """Give up what is late: the worker should have ended itself, so it was never started or it is out of reach."""
+        import ray
+
+        longest = self._spec.deadline + self._spec.patience
+        while not self._closed.wait(TICK):
+            now = time.monotonic()
+            with self._lock:
+                late = [(p, ref) for p, (ref, since) in self._flying.items() if now - since > longest]
+                for promised, _ in late:
+                    del self._flying[promised]
+            for promised, reference in late:
+                ray.cancel(reference, force=True)
+                promised.set_exception(WorkerLost("deadline", f"no answer from Ray in {longest:.0f} seconds"))
+
+    def close(self) -> None:
+        """See Executor."""
+        import ray
+
+        self._closed.set()
+        self._line.clear()
+        with self._lock:
+            flying, self._flying = dict(self._flying), {}
+        for promised, (reference, _) in flying.items():
+            if ray.is_initialized():
+                ray.cancel(reference, force=True)
+            promised.set_exception(WorkerLost("killed", "the executor was closed"))
+        self._shut()
+
+    def _shut(self) -> None:
+        import ray
+
+        if self._ours:
+            ray.shutdown()
+
+
+def _task(spec: ExecutorSpec) -> Any:
+    """``work`` as a Ray task. ``max_calls`` is heeded in the decorator alone."""
+    import ray
+
+    remote = ray.remote(max_calls=CALLS)(work)
+    return remote.options(
+        num_cpus=spec.num_cpus, num_gpus=spec.num_gpus, max_retries=0, scheduling_strategy="SPREAD", name="dataenv-job"
+    )
+
+
+def _is_lost(error: BaseException | None) -> bool:
+    """Whether Ray says that a worker or a node is gone, and not what the job itself raised."""
+    from ray import exceptions
+
+    final = (exceptions.RayTaskError, exceptions.RuntimeEnvSetupError, exceptions.TaskUnschedulableError)
+    return isinstance(error, exceptions.RayError) and not isinstance(error, final)
+
+
+# --- the cluster -----------------------------------------------------------------------------------------------------
+
+
+def _connect(spec: ExecutorSpec) -> bool:
+    """Start Ray or join a cluster; ``False`` where the program had done so itself, and then it is left running."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if spec.address is not None:
+        _reach(spec.address)
+        if "RAY_AUTH_MODE" not in os.environ and _token_is_there():
+            os.environ["RAY_AUTH_MODE"] = "token"  # a cluster asks for one by default; a driver offers none by default
+    import ray
+
+    if ray.is_initialized():
+        return False
+    quiet: Mapping[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if spec.address is not None:
+            ray.init(address=spec.address, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            room = spec.workers * spec.num_cpus if spec.workers else cores()
+            ray.init(address="local", num_cpus=max(1, round(room)), **quiet)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        said = str(error).strip().splitlines()[0]
+        raise SettingError(
+            f"Ray at {spec.address or 'this machine'} does not let us in ({said}); give --ray-address as host:port of "
+            "the head node, and its token in RAY_AUTH_TOKEN (ray get-auth-token prints it there)"
+        ) from None
+    return True
+
+
+def _reach(address: str) -> None:
+    """Whether anything listens at an address; asked first, for Ray takes two minutes to say no."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH).close()
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"ray address {address!r} cannot be reached ({error}); give --ray-address as host:port of the head node"
+        ) from None
+
+
+def _token_is_there() -> bool:
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or (Path.home() / ".ray" / "auth_token").exists()
+
+
+def _room(spec: ExecutorSpec) -> int:
+    """How many jobs fit at once; Ray would wait for ever for what no node has.
+
+    Raises:
+        SettingError: If not even one does.
+    """
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    asked = {"CPU": spec.num_cpus, "GPU": spec.num_gpus}
+    for name, amount in asked.items():
+        most = max((node.get(name, 0.0) for node in nodes), default=0.0)
+        if amount > most:
+            raise SettingError(
+                f"num_{name.lower()}s is {amount:g} a job and the largest Ray node has {most:g}; ask less, or start a "
+                "node that has them"
+            )
+    wanted = [(name, amount) for name, amount in asked.items() if amount]
+    fit = sum(min(_times(node.get(name, 0.0), amount, name) for name, amount in wanted) for node in nodes)
+    return min(fit, spec.workers) if spec.workers else fit
+
+
+def _times(there: float, amount: float, name: str) -> int:
+    """How often an amount goes into what a node has. A share of a GPU never spans two: 0.6 goes into 2 twice."""
+    if name == "GPU" and amount < 1:
+        return int(there) * int(1 / amount + 1e-9)
+    return int(there / amount + 1e-9)

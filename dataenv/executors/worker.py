@@ -1,0 +1,154 @@
+"""What runs in a worker, whoever started it: texts go in, and texts and a blob come out."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from dataenv.blobs import BlobCorrupt, DiskBlobs
+from dataenv.errors import SettingError
+from dataenv.executors.base import HUNG, WorkerLost
+from dataenv.jobs import Job, Outcome, execute, student_of
+from students.base import TrainingDiverged
+from tasks.records import Record, canonical_json
+
+
+class Limits(Record):
+    """What a worker keeps to.
+
+    Attributes:
+        threads: Torch threads.
+        deadline: Seconds a job may run.
+        gpu_share: Share of one GPU's memory that it may take; 1 for all of it.
+    """
+
+    threads: int = Field(default=1, ge=1)
+    deadline: float = Field(default=1800.0, gt=0)
+    gpu_share: float = Field(default=1.0, gt=0, le=1)
+
+
+Reply = tuple[str, str]
+"""What became of a job, and the text that goes with it; exceptions of our own do not travel well."""
+
+
+def work(job: str, key: str, root: str, limits: str) -> Reply:
+    """Run a job.
+
+    Args:
+        job: A ``Job`` as JSON.
+        key: Its key, as the driver computed it.
+        root: Folder of the blobs.
+        limits: ``Limits`` as JSON.
+
+    Returns:
+        ``outcome`` and the Outcome; or ``corrupt`` and a blob's name, ``diverged``, ``memory`` or ``differs`` and why.
+    """
+    kept = Limits.model_validate_json(limits)
+    _prepare(kept)
+    with _deadline(kept.deadline, Path(root).parent / HUNG):
+        read = Job.model_validate_json(job)
+        if read.key() != key:  # the name of a state covers the numerics class: a worker of another one must not fill it
+            return "differs", canonical_json(student_of(read.student).numerics)
+        try:
+            return "outcome", execute(read, key, DiskBlobs(Path(root))).model_dump_json()
+        except BlobCorrupt as error:
+            return "corrupt", error.name
+        except TrainingDiverged as error:
+            return "diverged", str(error)
+        except Exception as error:
+            if not isinstance(error, (MemoryError, *_cuda_memory())):
+                raise
+            return "memory", str(error) or "MemoryError"
+        finally:
+            _let_go()
+
+
+def read_reply(reply: Reply, job: Job) -> Outcome:
+    """The outcome in a worker's reply, or the error that it stands for."""
+    kind, text = reply
+    if kind == "outcome":
+        return Outcome.model_validate_json(text)
+    if kind == "corrupt":
+        raise BlobCorrupt(text)
+    if kind == "diverged":
+        raise TrainingDiverged(text)
+    if kind == "memory":
+        raise WorkerLost("memory", text)
+    raise SettingError(f"executor: {_difference(text, job)}")
+
+
+def hand_over(done: Future[Any], promised: Future[Outcome], job: Job) -> None:
+    """Give what a worker's future came to, a ``Reply`` or an exception, to the future that was promised."""
+    if promised.done():  # given up before
+        return
+    if done.cancelled():
+        promised.cancel()
+        return
+    try:
+        promised.set_result(read_reply(done.result(), job))
+    except Exception as error:
+        promised.set_exception(error)
+
+
+def _difference(theirs: str, job: Job) -> str:
+    import json
+
+    here, there = student_of(job.student).numerics, json.loads(theirs)
+    differ = [f"{name} {there.get(name)} there and {here.get(name)} here" for name in here | there
+              if here.get(name) != there.get(name)]  # fmt: skip
+    what = ", ".join(differ) or "the student's code is another"
+    return f"a worker's machine computes otherwise than this one ({what}); make them alike, or start from one like it"
+
+
+def _prepare(limits: Limits) -> None:
+    """Threads, before torch is loaded where it is not: two on a busy pair of cores can be ten times slower than one."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(limits.threads)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(limits.threads)
+    if limits.gpu_share < 1 and os.environ.get("CUDA_VISIBLE_DEVICES"):
+        import torch
+
+        if torch.cuda.is_available():  # Ray's share of a GPU is a number in its books: the memory is ours to divide
+            torch.cuda.set_per_process_memory_fraction(limits.gpu_share)
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float, log: Path) -> Iterator[None]:
+    """End this process where the block takes longer, whatever it hangs in, and leave in ``log`` where it stood.
+
+    The watch is a thread of the interpreter's own, in C: it ends a process that no signal handler would reach.
+    """
+    with log.open("a", encoding="utf-8") as file:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _cuda_memory() -> tuple[type[BaseException], ...]:
+    if "torch" not in sys.modules:
+        return ()
+    import torch
+
+    return (torch.OutOfMemoryError,)
+
+
+def _let_go() -> None:
+    """Give cached GPU memory back: a warm worker shares its GPU with others."""
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
