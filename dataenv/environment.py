@@ -56,7 +56,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
     Args:
         level: ``open-ended`` or ``skill-list``: what the action and the observation are.
         store: A folder, ``"off"``, or ``None`` for ``$DATAENV_STORE`` and else this process's memory.
-        executor: ``inline``, ``processes`` or ``processes:N``.
+        executor: ``inline``, ``processes``, ``processes:N``, ``ray``, ``ray:N``, or the fields of an ``ExecutorSpec``.
         render_mode: ``"ansi"`` or ``None``.
         runner: In place of ``store`` and ``executor``, one that is there already.
         setting: In place of fields, a Setting that is there already.
@@ -77,7 +77,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         level: str = "skill-list",
         *,
         store: str | None = None,
-        executor: str = "inline",
+        executor: str | dict[str, Any] = "inline",
         render_mode: str | None = None,
         runner: Runner | None = None,
         setting: Setting | None = None,

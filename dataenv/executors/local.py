@@ -56,10 +56,9 @@ class Processes:
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""
-        text, root = job.model_dump_json(), str(on_disk(blobs, "processes").root)
-        return self._line.submit(
-            lambda place: self._start(place, job, (text, key, root, self._limits.model_dump_json()))
-        )
+        root = str(on_disk(blobs, "processes").root)
+        words = (job.model_dump_json(), key, root, self._limits.model_dump_json())
+        return self._line.submit(lambda place: self._start(place, job, words))
 
     def _start(self, place: int, job: Job, words: tuple[str, str, str, str]) -> Future[Outcome]:
         promised: Future[Outcome] = Future()
