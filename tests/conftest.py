@@ -6,6 +6,8 @@ import os
 
 from hypothesis import settings
 
+from tests.fault_table import observed, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
+
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"

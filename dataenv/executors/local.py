@@ -17,6 +17,9 @@ from dataenv.executors.base import Line, lost_after, on_disk
 from dataenv.executors.worker import Limits, hand_over, work
 from dataenv.jobs import Job, Outcome, execute
 
+GRACE = 30.0
+"""Seconds after its deadline at which a worker that has not ended itself (it was stopped, say) is ended."""
+
 
 class Inline:
     """Runs each job at once, in this process; it has no deadline, for nobody could enforce it."""
@@ -68,6 +71,10 @@ class Processes:
         except BrokenProcessPool:  # killed since its last job
             self._discard(place)
             raw = self._pool(place).submit(work, *words)
+        late = threading.Timer(self._limits.deadline + GRACE, self._kill, (place,))
+        late.daemon = True
+        late.start()
+        raw.add_done_callback(lambda done: late.cancel())
         raw.add_done_callback(partial(self._hand_over, promised, place, job, began))
         return promised
 
@@ -95,10 +102,17 @@ class Processes:
     def close(self) -> None:
         """See Executor. What runs is not waited for: a long job would hold up whoever pressed Ctrl-C."""
         self._line.clear()
-        for place, pool in list(self._pools.items()):
-            for process in list((pool._processes or {}).values()):  # `kill_workers` from Python 3.14 on
-                process.kill()
+        for place in list(self._pools):
+            self._kill(place)
             self._discard(place)
+
+    def _kill(self, place: int) -> None:
+        """End the worker of a place; its job is then lost like that of any worker that was killed."""
+        pool = self._pools.get(place)
+        for process in (
+            list((pool._processes or {}).values()) if pool is not None else ()
+        ):  # kill_workers in Python 3.14
+            process.kill()
 
 
 def _start_worker() -> None:

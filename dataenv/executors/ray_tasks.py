@@ -157,6 +157,7 @@ def _connect(spec: ExecutorSpec) -> bool:
         else:
             room = spec.workers * spec.num_cpus if spec.workers else cores()
             ray.init(address="local", num_cpus=max(1, round(room)), **quiet)
+            _keep_private(Path.home() / ".ray" / "auth_token")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         said = str(error).strip().splitlines()[0]
         raise SettingError(
@@ -182,6 +183,12 @@ def _reach(address: str) -> None:
 def _token_is_there() -> bool:
     named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
     return bool(named) or (Path.home() / ".ray" / "auth_token").exists()
+
+
+def _keep_private(token: Path) -> None:
+    """Whoever reads Ray's token may run code on the cluster; Ray itself writes it readable for everybody."""
+    if token.exists() and token.stat().st_uid == os.getuid():
+        token.chmod(0o600)
 
 
 def _room(spec: ExecutorSpec) -> int:
