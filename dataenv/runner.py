@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dataenv.blobs import BlobCorrupt
@@ -34,6 +35,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+@dataclass
+class _Turn:
+    """Whose turn it is with a state; a thread may take it again, to rebuild what it is about to examine."""
+
+    lock: Any = field(default_factory=threading.RLock)
+    threads: int = 0
+
+
 class Runner:
     """Runs jobs against a store.
 
@@ -44,7 +53,7 @@ class Runner:
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
         self.store, self.executor = store, executor or Inline()
         self.trained = 0
-        self._flying: dict[tuple[str, bool, tuple[str, ...]], Future[Outcome]] = {}
+        self._turns: dict[str, _Turn] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
 
@@ -56,6 +65,10 @@ class Runner:
             StoreError: If the store cannot be used.
         """
         key = job.key()
+        with self._turn(key):
+            return self._run(job, key)
+
+    def _run(self, job: Job, key: str) -> Outcome:
         row = self._row(key) if job.train is not None or job.initial is None else None
         known = {e.name: found for e in job.exams if (found := self._answers(e.key(key))) is not None}
         owed = tuple(e for e in job.exams if e.name not in known)
@@ -72,6 +85,21 @@ class Runner:
             record = fresh.answers[exam.name].model_dump(mode="json")
             known[exam.name] = Answers.model_validate(self.store.put("exams", exam.key(key), record))
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
+
+    @contextmanager
+    def _turn(self, key: str) -> Iterator[None]:
+        """One thread at a time for a state, from looking it up to committing it: who comes later finds it there."""
+        with self._lock:
+            turn = self._turns.setdefault(key, _Turn())
+            turn.threads += 1
+        try:
+            with turn.lock:
+                yield
+        finally:
+            with self._lock:
+                turn.threads -= 1
+                if not turn.threads:
+                    del self._turns[key]
 
     def stop(self) -> None:
         """Refuse every further job, and drop those that wait for a worker."""
@@ -106,18 +134,16 @@ class Runner:
         return None if found is None else Answers.model_validate(found)
 
     def _compute(self, job: Job, key: str) -> Outcome:
-        """Run a job for certain, once among equal ones in flight, again where a worker or a blob was lost."""
+        """Run a job for certain: again where a worker or a blob was lost."""
         lost: Counter[str] = Counter()
         while True:
             if self._stopping.is_set():
                 raise DataenvError("the runner was stopped; run the same command again to go on")
             ready = job if job.initial is not None else job.model_copy(update={"blob": self._present(job.parent)})
-            future, mine = self._start(ready, key)
             try:
-                outcome = future.result()
-                self._arrived(outcome)
+                outcome = self.executor.submit(ready, key, self.store.blobs).result()
                 with self._lock:
-                    self.trained += mine and job.train is not None
+                    self.trained += job.train is not None
                 return outcome
             except BlobCorrupt as error:
                 why = "corrupt"
@@ -126,29 +152,17 @@ class Runner:
                 why = error.why
                 if not self._stopping.is_set():
                     log.warning("state %s, try %d of %d: %s", key[:12], lost[why] + 1, ATTEMPTS[why], error)
+            except StoreError:
+                raise
             except TrainingDiverged as error:
                 raise JobFailed(f"training diverged: {error}") from error
             except OSError as error:
                 raise StoreError(
                     f"store {self.store.path or 'in memory'} cannot be written ({error}); free space"
                 ) from error
-            finally:
-                if mine:
-                    with self._lock:
-                        self._flying = {k: f for k, f in self._flying.items() if f is not future}
             lost[why] += 1
             if lost[why] >= ATTEMPTS[why]:
                 raise JobFailed(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
-
-    def _arrived(self, outcome: Outcome) -> None:
-        """See that the weights a worker wrote are there: the row that names them is written after them."""
-        for wait in (0.0, 0.5, 2.0):  # a shared file system may take a moment
-            time.sleep(wait)
-            if outcome.blob is None or self.store.blobs.has(outcome.blob):
-                return
-        raise StoreError(
-            f"weights that a worker wrote are not in store {self.store.path}; give a --store that every node shares"
-        )
 
     def _mend(self, blob: str, state: str, before: int) -> None:
         """After a worker found weights missing or damaged: drop them if they are, so that they are rebuilt."""
@@ -162,17 +176,6 @@ class Runner:
             raise StoreError(
                 f"a worker cannot read weights {blob[:12]} and this machine can; give a --store that every node shares"
             )
-
-    def _start(self, job: Job, key: str) -> tuple[Future[Outcome], bool]:
-        name = (key, job.train is not None, tuple(e.key(key) for e in job.exams))
-        with self._lock:
-            if name in self._flying:
-                return self._flying[name], False
-            if self.executor.width > 1:
-                future = self.executor.submit(job, key, self.store.blobs)
-                self._flying[name] = future
-                return future, True
-        return self.executor.submit(job, key, self.store.blobs), True
 
     def _commit(self, job: Job, fresh: Outcome) -> Any:
         """Write the row of a new state, its derivation with it: that is what it is rebuilt from."""
@@ -196,7 +199,10 @@ class Runner:
         """Train a state again from its lineage; equal bytes are demanded, for others may hold its answers."""
         row = self.store.get("states", key)
         assert row is not None
-        made = self._compute(Job.model_validate(row["job"]), key)
+        with self._turn(key):
+            if self.store.blobs.has(row["blob"]):  # somebody else has rebuilt it
+                return
+            made = self._compute(Job.model_validate(row["job"]), key)
         if made.blob != row["blob"]:
             raise StoreError(
                 f"state {key[:12]} was rebuilt with other weights than it had: this machine does not repeat its own "

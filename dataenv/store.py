@@ -23,6 +23,7 @@ from dataenv.errors import StoreError
 from tasks.records import Example, canonical_json, digest_examples
 
 SCHEMA = 1
+ROWS = "store.sqlite"
 _TABLES = ("states", "exams", "lessons")
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Store:
         else:
             self._guard(lambda: path.mkdir(parents=True, exist_ok=True))
             self.blobs = DiskBlobs(path / "blobs")
-            self._rows = self._guard(lambda: self._connect(str(path / "store.sqlite")))
+            self._rows = self._guard(lambda: self._connect(str(path / ROWS)))
 
     def _connect(self, where: str) -> sqlite3.Connection:
         rows = sqlite3.connect(where, timeout=30, isolation_level=None, check_same_thread=False)

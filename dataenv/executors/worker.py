@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import Field
 
 from dataenv.blobs import BlobCorrupt, DiskBlobs
-from dataenv.errors import SettingError
+from dataenv.errors import SettingError, StoreError
 from dataenv.executors.base import HUNG, WorkerLost
 from dataenv.jobs import Job, Outcome, execute, student_of
+from dataenv.store import ROWS
 from students.base import TrainingDiverged
 from tasks.records import Record, canonical_json
 
@@ -49,8 +50,11 @@ def work(job: str, key: str, root: str, limits: str) -> Reply:
         limits: ``Limits`` as JSON.
 
     Returns:
-        ``outcome`` and the Outcome; or ``corrupt`` and a blob's name, ``diverged``, ``memory`` or ``differs`` and why.
+        ``outcome`` and the Outcome; or ``corrupt`` and a blob's name, ``diverged``, ``memory``,
+        ``differs`` and why, or ``elsewhere`` where this machine does not see the store.
     """
+    if not (Path(root).parent / ROWS).exists():
+        return "elsewhere", root
     kept = Limits.model_validate_json(limits)
     _prepare(kept)
     with _deadline(kept.deadline, Path(root).parent / HUNG):
@@ -82,6 +86,8 @@ def read_reply(reply: Reply, job: Job) -> Outcome:
         raise TrainingDiverged(text)
     if kind == "memory":
         raise WorkerLost("memory", text)
+    if kind == "elsewhere":
+        raise StoreError(f"a worker's machine does not see the store at {text}; give a --store that every node shares")
     raise SettingError(f"executor: {_difference(text, job)}")
 
 

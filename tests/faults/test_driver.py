@@ -1,4 +1,4 @@
-"""Drivers that are killed at random moments, that share a store, and whose stores are damaged: the same table each time."""
+"""Drivers killed at random moments, drivers that share a store, stores that are damaged: the same table each time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def straight(faults: Faults, seeds: int) -> tuple[str, int]:
     _, errors = driver.communicate(timeout=600)
     assert driver.returncode == 0, errors
     runs = len(faults.log("begun"))
-    assert runs == len(set(faults.log("begun"))) > 20
+    assert runs == len({name for _, name in faults.log("begun")}) > 20, "equal jobs run once"
     (faults.folder / "log").unlink()
     return board, runs
 
@@ -123,9 +123,10 @@ def test_damaged_blobs_of_a_half_played_board(faults: Faults, damage: str, obser
     again = faults.driver("leaderboard", board, "--quiet", "--workers", "2")
     _, errors = again.communicate(timeout=300)
     assert again.returncode == 0, errors
-    assert "rebuilding" in errors
+    rebuilt = errors.count("rebuilding")
+    assert rebuilt or damage == "gone", "what is gone may have been evicted, and is rebuilt without a word"
     same_tables(faults.folder / "straight", faults.folder / "runs")
-    observed(f"{len(blobs)} blobs damaged, {errors.count('rebuilding')} needed and rebuilt, {first} runs before")
+    observed(f"{len(blobs)} blobs damaged, {len(faults.log('begun')) - first} training runs then, {rebuilt} warnings")
 
 
 @pytest.mark.fault("SIGKILL of a driver: its worker processes", "gone within seconds")
