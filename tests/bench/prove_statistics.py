@@ -209,7 +209,7 @@ def whole(boards: int, seed: int) -> Claims:
 
 
 def with_five_equal(rng: np.random.Generator, boards: int, n: int, gain: float, sd: float) -> np.ndarray:
-    """Differences ``(boards, 6, n)``: one teacher of this gain and sd, five without a gain, all sharing the baseline."""
+    """Differences ``(boards, 6, n)``: one teacher of this gain and sd, five without, one baseline for all."""
     own = np.sqrt(np.maximum(np.array([sd, *np.sort(SD)[[0, 1, 2, 4, 5]]]) ** 2 - OWN**2, 0))
     noise = own[:, None] * rng.standard_normal((boards, 6, n)) - OWN * rng.standard_normal((boards, 1, n))
     return noise + np.array([gain, 0, 0, 0, 0, 0])[:, None]
@@ -339,7 +339,7 @@ def main(arguments: list[str] | None = None) -> int:
     share = 20 if options.quick else 1
     print(f"sd of paired differences on the board `quick`, points: {', '.join(f'{100 * sd:.1f}' for sd in SD)}")
     claims: Claims = {}
-    for part, boards in ((level, 4000), (whole, 400), (power, 1000), (visible, 4000), (shapes, 10_000),
+    for part, boards in ((level, 8000), (whole, 400), (power, 1000), (visible, 4000), (shapes, 10_000),
                          (failures, 10_000), (mixtures, 10_000)):  # fmt: skip
         claims |= part(boards // share, options.seed)
     print("\n± is 1.96 Monte Carlo standard errors. Claims:")

@@ -17,6 +17,7 @@ from dataenv.leaderboard import statistics as board_statistics
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.shares import Share, mean
 from dataenv.leaderboard.statistics import (
+    Target,
     area_under_curve,
     compare,
     curve,
@@ -190,6 +191,76 @@ def test_interquartile_mean_cuts_a_quarter_at_each_end() -> None:
     assert interquartile_mean(figures[:1]).value == 1
 
 
+# --- samples to target -----------------------------------------------------------------------------------------------
+
+
+def target_of(teacher: str, *rows: dict) -> Target:
+    target = next(s for s in summarise(rows).teachers if s.teacher == teacher).target
+    assert target is not None
+    return target
+
+
+def test_samples_to_target_by_hand() -> None:
+    # stratified: 3 of 4 at its best, after 100 tokens. t has 2 of 4 after 40 and 3 of 4 after 80: two lessons of 3.
+    rows = [tiny("stratified", 0, "1" * 8, points=((0, 1), (100, 3))),
+            tiny("t", 0, "1" * 8, points=((0, 1), (40, 2), (80, 3), (120, 4)))]  # fmt: skip
+    (run,) = target_of("t", *rows).runs
+    assert (run.seed, run.target.value, run.target.split, run.tokens, run.examples) == (0, 0.75, "selection", 80, 6)
+    (own,) = target_of("stratified", *rows).runs
+    assert (own.tokens, own.examples) == (100, 3)
+
+
+def test_the_target_is_that_of_the_selected_state() -> None:
+    rows = [tiny("stratified", 0, "1" * 8, points=((0, 1), (50, 4), (100, 2))) | {"selected": 1},
+            tiny("t", 0, "1" * 8, points=((0, 1), (60, 3), (120, 4), (150, 1)))]  # fmt: skip
+    assert target_of("t", *rows).runs[0].tokens == 120
+
+
+def test_a_lesson_that_was_not_trained_is_no_sample() -> None:
+    row = tiny("t", 0, "1" * 8, points=((0, 1), (40, 1), (80, 4)))
+    row["steps"][1]["lesson"] = None
+    assert target_of("t", row, tiny("stratified", 0, "1" * 8)).runs[0].examples == 3
+
+
+def test_seeds_that_never_get_there_are_counted_and_not_dropped() -> None:
+    base = [tiny("stratified", s, "1" * 8, points=((0, 1), (100, 3))) for s in range(4)]
+    good = [tiny("t", s, "1" * 8, points=((0, 1), (10, 4))) for s in range(4)]
+    never = [tiny("t", s, "1" * 8, points=((0, 1), (200, 2))) for s in range(4)]
+    for reached, median in ((4, 10), (3, 10), (2, math.inf), (1, math.inf), (0, math.inf)):
+        target = target_of("t", *base, *good[:reached], *never[reached:])
+        assert (target.reached, len(target.runs), target.tokens) == (reached, 4, median)
+
+
+def test_a_failed_run_never_gets_there_even_where_the_untaught_student_is_there() -> None:
+    rows = [tiny("nothing", 0, "11000000", points=((0, 1),)), tiny("t", 0, "", ended="failed", points=((0, 4), (9, 4))),
+            tiny("stratified", 0, "1" * 8, points=((0, 1), (100, 0))) | {"selected": 0},
+            tiny("u", 0, "1" * 8, points=((0, 1), (100, 0)))]  # fmt: skip
+    assert (target_of("t", *rows).runs[0].tokens, target_of("t", *rows).reached) == (None, 0)
+    assert (target_of("u", *rows).runs[0].tokens, target_of("u", *rows).runs[0].examples) == (0, 0)
+
+
+def test_seeds_without_a_baseline_have_no_target() -> None:
+    rows = [tiny("nothing", s, "0" * 8, points=((0, 0),)) for s in range(3)]
+    rows += [tiny("t", s, "1" * 8) for s in range(3)]
+    rows += [tiny("stratified", s, "1" * 8, ended="failed" if s == 1 else "spent") for s in (0, 1)]
+    assert [run.seed for run in target_of("t", *rows).runs] == [0]
+    assert summarise([tiny("t", 0, "1" * 8)]).teachers[0].target is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=5))
+def test_a_better_curve_is_there_no_later(curves: list[tuple[int, int, int]]) -> None:
+    base = [tiny("stratified", s, "1" * 8, points=((0, 1), (100, 3))) for s in range(len(curves))]
+    points = [tuple((50 * i, k) for i, k in enumerate(curve)) for curve in curves]
+    better = [tuple((spent, min(4, k + 1)) for spent, k in one) for one in points]
+    ours, theirs = (
+        target_of("t", *base, *(tiny("t", s, "1" * 8, points=one) for s, one in enumerate(several)))
+        for several in (points, better)
+    )
+    assert ours.reached == sum(max(curve) >= 3 for curve in curves)
+    assert theirs.reached >= ours.reached
+    assert theirs.tokens <= ours.tokens
+
+
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +279,37 @@ def test_a_failed_run_without_an_untaught_exam_is_counted_and_not_compared() -> 
             *(tiny("stratified", s, "0" * 8) for s in (0, 1, 2))]  # fmt: skip
     t = next(s for s in summarise(rows).teachers if s.teacher == "t")
     assert (t.unscored, t.comparison, t.verdict) == ((0,), None, "not compared")
+
+
+def test_a_teacher_with_a_run_that_cannot_be_scored_has_no_score_of_the_runs_that_went_well() -> None:
+    rows = [tiny("t", 0, "", ended="failed"), *(tiny("t", s, "1" * 8) for s in (1, 2)),
+            *(tiny("stratified", s, "0" * 8) for s in (0, 1, 2))]  # fmt: skip
+    summary = summarise(rows)
+    t = summary.teachers[-1]
+    assert (t.teacher, summary.teachers[0].teacher) == ("t", "stratified")
+    assert (t.score, t.iqm, t.test, t.by_skill, t.worst, t.transfer, t.auc, t.forgetting) == (
+        None, None, None, (), None, None, None, None
+    )  # fmt: skip
+    assert (len(t.seeds), t.failed, len(t.by_seed), t.target.reached, len(t.target.runs)) == (3, (0,), 2, 2, 3)
+    assert any("without an untaught exam to score it by" in warning for warning in summary.warnings)
+
+
+def test_a_failed_run_has_the_curve_the_transfer_and_the_worst_skill_of_the_untaught_student() -> None:
+    transfer = {"transfer": {"correct": "10", "n": 2}}
+    rows = [tiny("nothing", 0, "11110000", points=((0, 1),)) | transfer, tiny("t", 0, "", ended="failed"),
+            tiny("stratified", 0, "1" * 8) | transfer]  # fmt: skip
+    t = next(s for s in summarise(rows).teachers if s.teacher == "t")
+    assert (t.auc.value, t.forgetting.value, t.iqm.value) == (0.25, 0.0, 0.5)
+    assert (t.worst, t.transfer) == (("b", Share(k=0, n=4, split="test")), Share(k=1, n=2, split="transfer"))
+    assert t.budget["spent"] == 100
+
+
+def test_transfer_of_some_seeds_is_not_shown_and_that_is_said() -> None:
+    rows = [tiny("stratified", s, "1" * 8) | ({"transfer": {"correct": "1", "n": 1}} if s else {}) for s in range(3)]
+    summary = summarise(rows)
+    assert summary.teachers[0].transfer is None
+    assert "stratified has no transfer exam for some of its seeds, so its transfer is not shown." in summary.warnings
+    assert not [w for w in summarise([tiny("t", 0, "1" * 8)]).warnings if "transfer" in w]
 
 
 def test_seeds_where_the_baseline_failed_flatter_nobody() -> None:
