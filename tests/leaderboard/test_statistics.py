@@ -186,8 +186,8 @@ def test_forgetting_is_the_largest_fall_before_the_selected_state() -> None:
 
 
 def test_interquartile_mean_cuts_a_quarter_at_each_end() -> None:
-    figures = [mean([Share(k=k, n=50, split="test")]) for k in (50, 0, 4, 1, 3, 2)]
-    assert interquartile_mean(figures).value == pytest.approx(2.5 / 50)
+    figures = [mean([Share(k=k, n=50, split="test")]) for k in (50, 0, 9, 1, 5, 2)]
+    assert interquartile_mean(figures).value == pytest.approx((1 + 2 + 5 + 9) / 4 / 50)
     assert interquartile_mean(figures[:1]).value == 1
 
 
