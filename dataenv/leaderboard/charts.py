@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from markupsafe import Markup
 
+from dataenv.leaderboard.shares import Figure, Floats
 from dataenv.leaderboard.statistics import Comparison
-from dataenv.leaderboard.text import percent, signed, tokens, visible
+from dataenv.leaderboard.text import MINUS, origin, percent, portion, signed, tokens, visible
 
-Floats = npt.NDArray[np.float64]
 GRID = 64
 """Points at which curves of several seeds are averaged."""
 
@@ -68,10 +67,10 @@ def _n(value: float) -> str:
 
 
 def gain_domain(comparisons: Sequence[Comparison]) -> tuple[float, float]:
-    """A range for ``forest`` that holds zero and all intervals and seeds, with a margin; shares."""
+    """A range for ``forest`` that holds zero and all intervals and seeds, with a margin; parts of 1."""
     values = [0.0]
     for c in comparisons:
-        values += [v for v in (c.low, c.high, c.gain, *c.differences) if v is not None]
+        values += [figure.value for figure in (c.low, c.high, c.gain, *c.differences) if figure is not None]
     low, high = min(values), max(values)
     margin = 0.04 * (high - low) or 0.01
     return low - margin, high + margin
@@ -89,10 +88,10 @@ def forest(comparison: Comparison | None, domain: tuple[float, float], css: str 
         return svg(width, height, "no gain measured", *parts, css="forest")
     said = f"gain {signed(comparison.gain)} points, 95 % interval {signed(comparison.low)} to {signed(comparison.high)}"
     for seed, difference in zip(comparison.seeds, comparison.differences, strict=True):
-        parts.append(dot(place(difference), height - 5, 1.8, "seed", f"seed {seed}: {signed(difference)} points"))
+        parts.append(dot(place(difference.value), height - 5, 1.8, "seed", f"seed {seed}: {signed(difference)} points"))
     if comparison.low is not None and comparison.high is not None:
-        parts.append(line(place(comparison.low), middle, place(comparison.high), middle, f"whisker {css}"))
-    parts.append(dot(place(comparison.gain), middle, 4, f"gain {css}", said))
+        parts.append(line(place(comparison.low.value), middle, place(comparison.high.value), middle, f"whisker {css}"))
+    parts.append(dot(place(comparison.gain.value), middle, 4, f"gain {css}", said))
     return svg(width, height, said, *parts, css="forest")
 
 
@@ -102,7 +101,7 @@ def forest_axis(domain: tuple[float, float], width: float = 150) -> Markup:
     parts = []
     for i in range(int(np.ceil(domain[0] / step)), int(np.floor(domain[1] / step)) + 1):
         x = 3 + (width - 6) * (i * step - domain[0]) / (domain[1] - domain[0])
-        label = "0" if i == 0 else f"{signed(i * step)}".removesuffix(".0")
+        label = "0" if i == 0 else f"{100 * i * step:+.1f}".removesuffix(".0").replace("-", MINUS)
         if 8 < x < width - 8:
             parts.append(text(x, 9, label, "tick", "middle"))
     return svg(width, 12, "scale in points", *parts, css="forest")
@@ -125,12 +124,20 @@ def accuracy_domain(grids: Sequence[Floats]) -> tuple[float, float]:
     return min(low, high - 2) / 10, high / 10
 
 
-def learning_curve(name: str, ours: Floats, baseline: Floats | None, purse: int, domain: tuple[float, float]) -> Markup:
+def learning_curve(
+    name: str,
+    ours: Floats,
+    ends: tuple[Figure, Figure],
+    baseline: Floats | None,
+    purse: int,
+    domain: tuple[float, float],
+) -> Markup:
     """Selection accuracy against student tokens: the mean over seeds and the band from lowest to highest seed.
 
     Args:
         name: Whose curve.
         ours: From ``on_grid``.
+        ends: Mean over seeds of its first and its last accuracy, to be said in words.
         baseline: The same of ``stratified``; drawn as its mean, dashed.
         purse: Student tokens at the right end.
         domain: Ends of the accuracy axis, tenths.
@@ -153,7 +160,8 @@ def learning_curve(name: str, ours: Floats, baseline: Floats | None, purse: int,
     if baseline is not None:
         parts.append(path(xs, y(baseline.mean(axis=0)), "baseline"))
     parts += [path(xs, y(mean), "mean"), dot(right, float(y(float(mean[-1]))), 2.6, "end")]
-    said = f"{visible(name)}: selection accuracy from {percent(float(mean[0]))} to {percent(float(mean[-1]))} per cent"
+    reach = f"from {percent(ends[0])} to {percent(ends[1])} per cent ({origin(ends[1])})"
+    said = f"{visible(name)}: selection accuracy {reach}"
     return svg(width, height, said, *parts, css="curve")
 
 
@@ -177,7 +185,9 @@ def mixture_strip(skills: Sequence[str], shares: Floats, most: float, runs: Sequ
         parts.append(text(left - 5, j * cell + 10, short, "tick", "end"))
         for i, row in enumerate(shares):
             missing = bool(np.isnan(row[j]))
-            said = f"step {i + 1}, {visible(skill)}: " + ("nothing kept" if missing else f"{percent(float(row[j]))} %")
+            said = f"step {i + 1}, {visible(skill)}: " + (
+                "nothing kept" if missing else f"{portion(float(row[j]), 1)} %"
+            )
             shade = 0.0 if missing else min(1.0, float(row[j]) / most)
             css, style = ("cell none" if missing else "cell"), f"--v:{shade:.2f}"
             parts.append(rect(left + i * wide, j * cell, wide - 1, cell - 1, css, f"{said} (of {runs[i]} runs)", style))

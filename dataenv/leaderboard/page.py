@@ -15,8 +15,9 @@ import numpy as np
 from dataenv.leaderboard import charts
 from dataenv.leaderboard import statistics as st
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics import BASELINE, Share, Standing, Summary
-from dataenv.leaderboard.text import counts, p_value, percent, signed, tokens, visible
+from dataenv.leaderboard.shares import Share, mean
+from dataenv.leaderboard.statistics import BASELINE, Standing, Summary
+from dataenv.leaderboard.text import counts, origin, p_value, percent, portion, signed, tokens, visible
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -31,7 +32,8 @@ def _template() -> Template:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "percent": percent, "signed": signed, "counts": counts, "tokens": tokens, "p": p_value, "visible": visible,
+        "percent": percent, "signed": signed, "counts": counts, "origin": origin, "portion": portion,
+        "tokens": tokens, "p": p_value, "visible": visible,
     }  # fmt: skip
     source = resources.files("dataenv.leaderboard").joinpath("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
@@ -106,7 +108,9 @@ def _curves(board: Sequence[Row], summary: Summary) -> list[dict[str, Any]]:
     for s in (*summary.teachers, *summary.references):
         if s.teacher in grids and s.teacher != st.UNTAUGHT:
             other = grids.get(BASELINE) if s.teacher != BASELINE else None
-            chart = charts.learning_curve(s.teacher, grids[s.teacher], other, summary.purse, domain)
+            pairs = [st.ends_of_curve(row.steps, summary.purse) for row in scored[s.teacher].values()]
+            ends = (mean([first for first, _ in pairs]), mean([last for _, last in pairs]))
+            chart = charts.learning_curve(s.teacher, grids[s.teacher], ends, other, summary.purse, domain)
             panels.append({"of": s, "chart": chart})
     return panels
 
@@ -123,8 +127,8 @@ def _heat(everyone: Sequence[Standing], summary: Summary) -> list[dict[str, Any]
     rows = [{"name": s.teacher, "role": s.role, "score": s.score, "cells": cells(s.by_skill, s.teacher)}
             for s in everyone if s.by_skill and s.teacher != st.UNTAUGHT]  # fmt: skip
     if summary.untaught:
-        score = float(np.mean([share.value for share in summary.untaught]))
         untaught = cells(summary.untaught, "untaught student")
+        score = mean(summary.untaught)
         rows.insert(0, {"name": "untaught student", "role": "untaught", "score": score, "cells": untaught})
     return rows
 
@@ -183,7 +187,7 @@ def _by_seed(board: Sequence[Row], everyone: Sequence[Standing]) -> list[dict[st
         for seed in seeds:
             run, row = scored[s.teacher].get(seed), ended.get((s.teacher, seed))
             exam = run.test if run is not None else None
-            share = Share(k=sum(exam.by_skill), n=sum(exam.n)) if exam is not None else None
+            share = Share(k=sum(exam.by_skill), n=sum(exam.n), split="test") if exam is not None else None
             score = st.score(exam) if exam is not None else None
             cells.append({"score": score, "share": share, "gain": gains.get(seed), "row": row})
         table.append({"of": s, "cells": cells})

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.statistics import Share, Standing, Summary
+from dataenv.leaderboard.shares import Figure, Share, mean, number
+from dataenv.leaderboard.statistics import Standing, Summary
 from dataenv.leaderboard.summary import summarise
 from dataenv.leaderboard.text import NONE, counts, p_value, percent, signed, tokens, visible
 from tasks.records import canonical_json
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Rows = Iterable[Row | Mapping[str, Any]]
-WIDE = 156
+WIDE = 181
 """Columns of terminal that the one-table form needs; below that the table is told in two."""
 STYLES = {"better": "green", "worse": "red", "baseline": "bold"}
 
 SCORES = ("#", "teacher", "test %", "k/n", "gain [95 %]", "Holm p", "verdict")
+TO_TARGET = ("to target (reached)",)
 DETAILS = ("level", "seeds", "AUC", "worst skill", "transfer %", "spent of purse", "prior")
 
 
@@ -54,12 +56,13 @@ class TerminalBoard:
         from rich.text import Text
 
         if options.max_width >= WIDE:
-            yield self._table((*SCORES, *DETAILS))
+            yield self._table((*SCORES, *DETAILS, *TO_TARGET))
         else:
             yield self._table(SCORES)
             yield self._table(("teacher", *DETAILS))
         for sentence in (*self.summary.reading, *self.summary.seen):
             yield Text(visible(sentence))
+        yield Text(visible(" ".join(self.summary.sources)), style="dim")
         for sentence in self.summary.warnings:
             yield Text(visible(sentence), style="yellow")
 
@@ -71,7 +74,7 @@ class TerminalBoard:
         simulated = " (simulated student)" if self.summary.simulated else ""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for name in columns:
-            left = name in ("teacher", "verdict", "level", "worst skill")
+            left = name in ("teacher", "verdict", "level", "worst skill", *TO_TARGET)
             table.add_column(
                 Text(name + simulated * (name == "teacher")),
                 justify="left" if left else "right",
@@ -93,9 +96,10 @@ def cells(standing: Standing) -> dict[str, str]:
     """A standing as the texts of its columns."""
     c = standing.comparison
     span = f"{signed(c.gain)} [{signed(c.low)}, {signed(c.high)}]" if c and c.gain is not None else NONE
-    worst = f"{standing.worst[0]} {percent(standing.worst[1].value)}" if standing.worst else NONE
+    worst = f"{standing.worst[0]} {percent(standing.worst[1])}" if standing.worst else NONE
     failed = f" ({len(standing.failed)} ✗)" if standing.failed else ""
-    budget = standing.budget
+    budget, target = standing.budget, standing.target
+    needed = f"{tokens(target.tokens)}, {tokens(target.examples)} examples" if target else NONE
     return {
         "teacher": standing.teacher,
         "test %": percent(standing.score),
@@ -107,22 +111,32 @@ def cells(standing: Standing) -> dict[str, str]:
         "seeds": f"{len(standing.seeds)}{failed}",
         "AUC": percent(standing.auc),
         "worst skill": worst,
-        "transfer %": percent(standing.transfer.value if standing.transfer else None),
+        "transfer %": percent(standing.transfer),
         "spent of purse": f"{tokens(budget['spent'])}/{tokens(budget['total'])}",
         "prior": tokens(budget["prior"]),
+        "to target (reached)": f"{needed} ({target.reached}/{len(target.runs)})" if target else NONE,
     }
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def record(standing: Standing, rank: int | None) -> dict[str, str | int | float | None]:
-    """A standing as one flat CSV record; shares are in [0, 1], tokens are means over seeds."""
-    c, worst = standing.comparison, standing.worst
+Cell = str | int | float | None
 
-    def pair(name: str, share: Share | None) -> dict[str, int | None]:
-        return {f"{name}_k": share.k if share else None, f"{name}_n": share.n if share else None}
 
+def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
+    """A standing as one flat CSV record; shares are in [0, 1], tokens are means over seeds unless said otherwise.
+
+    What is not itself k of n is followed, at the end, by the split it comes from and the answers behind it.
+    """
+    c, worst, target = standing.comparison, standing.worst, standing.target
+    computed = {
+        "score": standing.score,
+        "gain": c.gain if c else None,
+        "auc": standing.auc,
+        "forgetting": standing.forgetting,
+        "target": mean([run.target for run in target.runs]) if target else None,
+    }
     return {
         "rank": rank,
         "teacher": standing.teacher,
@@ -130,27 +144,42 @@ def record(standing: Standing, rank: int | None) -> dict[str, str | int | float 
         "level": standing.level,
         "seeds": len(standing.seeds),
         "failed": len(standing.failed),
-        "score": standing.score,
-        **pair("test", standing.test),
-        "score_iqm": standing.iqm,
-        "gain": c.gain if c else None,
-        "gain_low": c.low if c else None,
-        "gain_high": c.high if c else None,
+        "score": _value(standing.score),
+        **_pair("test", standing.test),
+        "score_iqm": _value(standing.iqm),
+        "gain": _value(c.gain if c else None),
+        "gain_low": _value(c.low if c else None),
+        "gain_high": _value(c.high if c else None),
         "pairs": len(c.seeds) if c else None,
         "items_won": c.won if c else None,
         "items_lost": c.lost if c else None,
         "p": c.p if c else None,
         "p_holm": c.p_holm if c else None,
-        "smallest_visible_gain": c.visible if c else None,
+        "smallest_visible_gain": _value(c.visible if c else None),
         "verdict": standing.verdict,
-        "auc": standing.auc,
+        "auc": _value(standing.auc),
         "worst_skill": worst[0] if worst else None,
-        **pair("worst_skill", worst[1] if worst else None),
-        **pair("transfer", standing.transfer),
-        "forgetting": standing.forgetting,
+        **_pair("worst_skill", worst[1] if worst else None),
+        **_pair("transfer", standing.transfer),
+        "forgetting": _value(standing.forgetting),
         **{f"tokens_{name}": standing.budget[name] for name in ("total", "spent", "training", "probes", "prior")},
         "examples": standing.budget["examples"],
+        "target": _value(computed["target"]),
+        "target_reached": target.reached if target else None,
+        "target_seeds": len(target.runs) if target else None,
+        "tokens_to_target_median": target.tokens if target else None,
+        "examples_to_target_median": target.examples if target else None,
+        **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
+        **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
     }
+
+
+def _pair(name: str, share: Share | None) -> dict[str, Cell]:
+    return {f"{name}_k": share.k if share else None, f"{name}_n": share.n if share else None}
+
+
+def _value(figure: Figure | None) -> float | None:
+    return None if figure is None else number(figure)
 
 
 def csv_safe(value: str | int | float | None) -> str | int | float:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dataenv.leaderboard.rows import Row, StepRow, TestExam
+from dataenv.leaderboard.shares import Figure, Floats, Share, derive, difference, mean
 from tasks.records import Record
 
-Floats = npt.NDArray[np.float64]
 Verdict = Literal["baseline", "better", "worse", "cannot tell", "not compared"]
 
 BASELINE, UNTAUGHT, STATIC = "stratified", "nothing", "static-best"
@@ -28,20 +28,8 @@ SAME = 1e-12
 """Differences closer than this are equal but for rounding."""
 
 
-class Share(Record):
-    """``k`` of ``n`` items of a named split."""
-
-    k: int
-    n: int
-
-    @property
-    def value(self) -> float:
-        """k/n, in [0, 1]."""
-        return self.k / self.n
-
-
 class PairedT(NamedTuple):
-    """A paired t test over seeds; see ``paired_t``. Differences are shares, in [-1, 1]."""
+    """A paired t test over seeds; see ``paired_t``. In the unit of the differences."""
 
     gain: float | None
     sd: float | None
@@ -52,7 +40,7 @@ class PairedT(NamedTuple):
 
 
 class Comparison(Record):
-    """One teacher minus another, paired by seed and item, in shares of the test split.
+    """One teacher minus another on the test split, paired by seed and item.
 
     Attributes:
         seeds: Seeds in the pairs; ``differences`` is in their order.
@@ -67,18 +55,54 @@ class Comparison(Record):
     teacher: str
     baseline: str
     seeds: tuple[int, ...]
-    differences: tuple[float, ...]
+    differences: tuple[Figure, ...]
     won: int
     lost: int
     items: int
-    gain: float | None
-    sd: float | None
-    low: float | None
-    high: float | None
+    gain: Figure | None = None
+    sd: Figure | None = None
+    low: Figure | None = None
+    high: Figure | None = None
     p: float | None
     p_holm: float | None = None
-    visible: float | None
+    visible: Figure | None = None
     notes: tuple[str, ...] = ()
+
+
+class Reach(Record):
+    """When one run reached its target.
+
+    Attributes:
+        target: Selection accuracy of the baseline's selected state, same seed.
+        tokens: Student tokens spent when an exam first found the student there; ``None``: never.
+        examples: Examples taught until then; ``None``: never.
+    """
+
+    seed: int
+    target: Figure
+    tokens: int | None
+    examples: int | None
+
+
+class Target(Record):
+    """Samples to target over seeds. A run that never got there counts as infinite and is not left out."""
+
+    runs: tuple[Reach, ...]
+
+    @property
+    def reached(self) -> int:
+        """Runs that got there, of ``len(runs)``."""
+        return sum(run.tokens is not None for run in self.runs)
+
+    @property
+    def tokens(self) -> float:
+        """Median student tokens; infinite where at least half of the runs never got there."""
+        return float(np.median([math.inf if run.tokens is None else run.tokens for run in self.runs]))
+
+    @property
+    def examples(self) -> float:
+        """Median examples; infinite where at least half of the runs never got there."""
+        return float(np.median([math.inf if run.examples is None else run.examples for run in self.runs]))
 
 
 class Standing(Record):
@@ -89,9 +113,11 @@ class Standing(Record):
         iqm: Interquartile mean of ``by_seed``: a quarter of the seeds (rounded down) is cut off at each end.
         auc: Mean over seeds of the area under the selection curve, see ``area_under_curve``.
         worst: The skill with the lowest test accuracy, and that accuracy.
+        target: Samples to target, see ``to_target``; ``None`` where there is no baseline to set one.
         forgetting: Mean over seeds of ``forgetting``.
         budget: Means over seeds: total, spent, training, probes, examples, prior.
-        unscored: Failed seeds for which no untaught exam exists; while there are any, nothing is compared.
+        unscored: Failed seeds for which no untaught exam exists. While there are any, the teacher has no score and no
+            other figure over seeds (they would be over the seeds that went well), and nothing is compared.
     """
 
     teacher: str
@@ -101,15 +127,16 @@ class Standing(Record):
     failed: tuple[int, ...]
     unscored: tuple[int, ...]
     ended: dict[str, int]
-    score: float | None
-    by_seed: tuple[float, ...]
-    iqm: float | None
+    score: Figure | None
+    by_seed: tuple[Figure, ...]
+    iqm: Figure | None
     test: Share | None
     by_skill: tuple[Share, ...]
     worst: tuple[str, Share] | None
     transfer: Share | None
-    auc: float | None
-    forgetting: float | None
+    auc: Figure | None
+    target: Target | None
+    forgetting: Figure | None
     budget: dict[str, float]
     grader_errors: int
     comparison: Comparison | None = None
@@ -125,6 +152,7 @@ class Summary(Record):
         sensitivity: Stratified minus nothing, and best static mixture minus stratified, where the runs exist.
         visible: Smallest and largest of the teachers' smallest visible gains.
         reading: Sentences on the teachers; ``seen`` on the sensitivity; ``warnings`` what weakens them.
+        sources: Sentences on the split that each number was counted on.
     """
 
     board: str
@@ -139,38 +167,51 @@ class Summary(Record):
     teachers: tuple[Standing, ...]
     references: tuple[Standing, ...]
     sensitivity: tuple[Comparison, ...]
-    visible: tuple[float, float] | None
+    visible: tuple[Figure, Figure] | None
     reading: tuple[str, ...]
     seen: tuple[str, ...]
     warnings: tuple[str, ...]
+    sources: tuple[str, ...]
 
 
 # --- one run ---------------------------------------------------------------------------------------------------------
 
 
-def accuracies(step: StepRow) -> Floats:
-    """Selection accuracy by skill, ``(k,)``, in [0, 1]."""
-    return np.asarray(step.selection.correct, dtype=np.float64) / np.asarray(step.selection.n, dtype=np.float64)
+def selection(step: StepRow) -> tuple[Share, ...]:
+    """Selection counts by skill."""
+    tally = step.selection
+    return tuple(Share(k=k, n=n, split="selection") for k, n in zip(tally.correct, tally.n, strict=True))
 
 
-def score(test: TestExam) -> float:
+def tested(test: TestExam) -> tuple[Share, ...]:
+    """Test counts by skill."""
+    return tuple(Share(k=k, n=n, split="test") for k, n in zip(test.by_skill, test.n, strict=True))
+
+
+def score(test: TestExam) -> Figure:
     """Macro mean over skills of test accuracy, in [0, 1]; k/n where every skill has as many items."""
-    return float(np.mean(np.asarray(test.by_skill) / np.asarray(test.n)))
+    return mean(tested(test))
 
 
-def curve(steps: Sequence[StepRow], purse: int) -> tuple[Floats, Floats]:
-    """The selection learning curve on the common purse.
+def by_step(steps: Sequence[StepRow]) -> list[Figure]:
+    """Macro selection accuracy after each step, the untaught student first."""
+    return [mean(selection(step)) for step in steps]
+
+
+def curve(steps: Sequence[StepRow], purse: int, accuracies: Floats | None = None) -> tuple[Floats, Floats]:
+    """The selection learning curve on the common purse, as numbers to draw and to integrate.
 
     Args:
         steps: At least the untaught student.
         purse: Student tokens that the axis ends at.
+        accuracies: After each step; those of ``by_step`` if not given.
 
     Returns:
         Spent share of the purse, rising from 0 to 1, and macro selection accuracy. The last accuracy is carried
         forward to the full purse; what was spent beyond it is cut off (linear in between).
     """
     x = np.array([step.spent for step in steps], dtype=np.float64) / max(purse, 1)
-    y = np.array([accuracies(step).mean() for step in steps])
+    y = np.array([figure.value for figure in by_step(steps)]) if accuracies is None else accuracies
     if x[0] > 0:  # probes before the first lesson: the student was the untaught one all along
         x, y = np.insert(x, 0, 0.0), np.insert(y, 0, y[0])
     end = float(np.interp(1.0, x, y))
@@ -178,23 +219,37 @@ def curve(steps: Sequence[StepRow], purse: int) -> tuple[Floats, Floats]:
     return np.append(x[inside], 1.0), np.append(y[inside], end)
 
 
-def area_under_curve(steps: Sequence[StepRow], purse: int) -> float:
+def area_under_curve(steps: Sequence[StepRow], purse: int) -> Figure:
     """Area under ``curve`` by trapezoids: mean selection accuracy over the purse, in [0, 1]."""
-    x, y = curve(steps, purse)
-    return float(np.trapezoid(y, x))
+
+    def area(accuracies: Floats) -> Any:
+        x, y = curve(steps, purse, accuracies)
+        return np.trapezoid(y, x)
+
+    return derive(area, by_step(steps))
 
 
-def forgetting(steps: Sequence[StepRow], selected: int) -> float:
+def ends_of_curve(steps: Sequence[StepRow], purse: int) -> tuple[Figure, Figure]:
+    """First and last accuracy of ``curve``."""
+    after = by_step(steps)
+    return after[0], derive(lambda accuracies: curve(steps, purse, accuracies)[1][-1], after)
+
+
+def forgetting(steps: Sequence[StepRow], selected: int) -> Figure:
     """Largest fall of any skill's selection accuracy from its best so far to the selected state, in [0, 1]."""
-    until = np.stack([accuracies(step) for step in steps[: selected + 1]])
-    return float((until.max(axis=0) - until[-1]).max())
+    until = [selection(step) for step in steps[: selected + 1]]
+
+    def largest_fall(values: Floats) -> Any:
+        by_step = values.reshape(len(until), -1)
+        return (by_step.max(axis=0) - by_step[-1]).max()
+
+    return derive(largest_fall, [share for shares in until for share in shares])
 
 
-def interquartile_mean(values: Sequence[float]) -> float:
+def interquartile_mean(values: Sequence[Figure]) -> Figure:
     """Mean of the middle: a quarter of the values, rounded down, is cut off at each end."""
-    from scipy.stats import trim_mean
-
-    return float(trim_mean(np.asarray(values, dtype=np.float64), 0.25))
+    cut = len(values) // 4
+    return derive(lambda v: np.sort(v)[cut : len(v) - cut].mean(), values)
 
 
 def untaught_rows(rows: Sequence[Row]) -> dict[int, Row]:
@@ -225,6 +280,34 @@ def scored_rows(rows: Sequence[Row]) -> dict[str, dict[int, Row]]:
     return scored
 
 
+def to_target(ran: Sequence[Row], baseline: Mapping[int, Row]) -> Target | None:
+    """What each run of a teacher needed to be as good as ``stratified`` at its best, on the selection split.
+
+    The target of a seed is the macro selection accuracy of the baseline's selected state. A run is there at the first
+    step, the untaught student included, whose accuracy is at least that; nothing is interpolated between steps. A
+    failed run never gets there. Seeds on which the baseline failed or did not run have no target.
+
+    Args:
+        ran: Rows of one teacher as they are, failed ones too.
+        baseline: Rows of the baseline by seed.
+
+    Returns:
+        ``None`` where no seed has a target.
+    """
+    runs = []
+    for row in sorted(ran, key=lambda row: row.seed):
+        theirs = baseline.get(row.seed)
+        if theirs is None or theirs.failed:
+            continue
+        target = by_step(theirs.steps)[theirs.selected]
+        after = [] if row.failed else by_step(row.steps)
+        there = next((i for i, accuracy in enumerate(after) if accuracy.value >= target.value - SAME), None)
+        tokens = None if there is None else row.steps[there].spent
+        taught = None if there is None else sum(s.kept for s in row.steps[: there + 1] if s.lesson is not None)
+        runs.append(Reach(seed=row.seed, target=target, tokens=tokens, examples=taught))
+    return Target(runs=tuple(runs)) if runs else None
+
+
 # --- over seeds ------------------------------------------------------------------------------------------------------
 
 
@@ -242,19 +325,19 @@ def paired_t(differences: Sequence[float]) -> PairedT:
     if n == 0:
         return PairedT(None, None, None, None, None, None)
     values = np.asarray(differences, dtype=np.float64)
-    mean = float(values.mean())
+    gain = float(values.mean())
     if n == 1:
-        return PairedT(mean, None, None, None, None, None)
+        return PairedT(gain, None, None, None, None, None)
     if np.ptp(values) < SAME:  # equal but for rounding
-        return PairedT(mean, 0.0, mean, mean, 1.0 if abs(mean) < SAME else 2.0 ** (1 - n), 0.0)
-    from scipy.stats import t
+        return PairedT(gain, 0.0, gain, gain, 1.0 if abs(gain) < SAME else 2.0 ** (1 - n), 0.0)
+    from scipy.special import stdtr, stdtrit  # cdf and quantile of Student's t, without the weight of scipy.stats
 
     sd = float(values.std(ddof=1))
     error = sd / math.sqrt(n)
-    reach = float(t.ppf(1 - ALPHA / 2, n - 1))
-    p = float(2 * t.sf(abs(mean) / error, n - 1))
-    visible = (reach + float(t.ppf(POWER, n - 1))) * error
-    return PairedT(mean, sd, mean - reach * error, mean + reach * error, p, visible)
+    reach = float(stdtrit(n - 1, 1 - ALPHA / 2))
+    p = float(2 * stdtr(n - 1, -abs(gain) / error))
+    visible = (reach + float(stdtrit(n - 1, POWER))) * error
+    return PairedT(gain, sd, gain - reach * error, gain + reach * error, p, visible)
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
@@ -266,17 +349,12 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
     return adjusted
 
 
-def _item_weights(n: Sequence[int]) -> Floats:
-    """Weight of each test item so that every skill counts the same; sums to 1, and is 1/N where all n are equal."""
-    return np.repeat(1.0 / (len(n) * np.asarray(n, dtype=np.float64)), n)
-
-
 def _bits(correct: str) -> npt.NDArray[np.int8]:
     return np.frombuffer(correct.encode("ascii"), dtype=np.uint8).astype(np.int8) - np.int8(ord("0"))
 
 
 def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]) -> Comparison:
-    """``teacher`` − ``baseline``: per seed the mean over items of the difference, each skill counting the same.
+    """``teacher`` − ``baseline``: per seed the difference of their scores on the same items.
 
     Seeds that one of them lacks are left out, and so are seeds where the *baseline* failed: scoring those as untaught
     would flatter everyone else. A teacher's own failures stay in.
@@ -288,16 +366,17 @@ def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]
     """
     ours, theirs = scored.get(teacher, {}), scored.get(baseline, {})
     seeds = tuple(seed for seed in sorted(ours) if seed in theirs and not theirs[seed].failed)
-    differences, won, lost, items = [], 0, 0, 0
+    differences: list[Figure] = []
+    won = lost = items = 0
     for seed in seeds:
         a, b = ours[seed].test, theirs[seed].test
         if a is None or b is None:  # the type allows it, scored rows do not
             raise ValueError(f"a run of {teacher} or {baseline}, seed {seed}, has no test exam; score it first")
-        difference = _bits(a.correct) - _bits(b.correct)
-        differences.append(float(difference @ _item_weights(a.n)))
-        won += int((difference > 0).sum())
-        lost += int((difference < 0).sum())
-        items += len(difference)
+        differences.append(difference(score(a), score(b)))
+        ahead = _bits(a.correct) - _bits(b.correct)
+        won += int((ahead > 0).sum())
+        lost += int((ahead < 0).sum())
+        items += len(ahead)
     return Comparison(
         teacher=teacher,
         baseline=baseline,
@@ -306,13 +385,21 @@ def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]
         won=won,
         lost=lost,
         items=items,
+        p=paired_t([d.value for d in differences]).p,
         notes=_notes(ours, theirs, differences, baseline),
-        **paired_t(differences)._asdict(),
+        **{name: _over_seeds(name, differences) for name in ("gain", "sd", "low", "high", "visible")},
     )
 
 
+def _over_seeds(name: str, differences: Sequence[Figure]) -> Figure | None:
+    """A field of ``paired_t`` as a figure; ``None`` where there are too few seeds for it."""
+    if getattr(paired_t([d.value for d in differences]), name) is None:
+        return None
+    return derive(lambda values: getattr(paired_t(values.tolist()), name), differences)
+
+
 def _notes(
-    ours: Mapping[int, Row], theirs: Mapping[int, Row], differences: Sequence[float], baseline: str
+    ours: Mapping[int, Row], theirs: Mapping[int, Row], differences: Sequence[Figure], baseline: str
 ) -> tuple[str, ...]:
     notes, n = [], len(differences)
     broken = [seed for seed, row in theirs.items() if row.failed]
@@ -322,6 +409,6 @@ def _notes(
         notes.append(f"paired on the {n} seeds that both have")
     if n < 2:
         notes.append("fewer than two common seeds: no interval")
-    elif np.ptp(differences) < SAME:
+    elif np.ptp([d.value for d in differences]) < SAME:
         notes.append("every seed gave the same difference: p by sign flips")
     return tuple(notes)

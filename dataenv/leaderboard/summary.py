@@ -10,7 +10,9 @@ import numpy as np
 
 from dataenv.leaderboard import statistics as st
 from dataenv.leaderboard.rows import Row, Spent, read
-from dataenv.leaderboard.statistics import BASELINE, STATIC, UNTAUGHT, Comparison, Share, Standing, Summary, Verdict
+from dataenv.leaderboard.shares import Counted, Figure, Share, derive, mean
+from dataenv.leaderboard.statistics import BASELINE, STATIC, UNTAUGHT, Comparison, Standing, Summary, Verdict
+from dataenv.leaderboard.text import percent, signed
 
 
 def summarise(rows: Iterable[Row | Mapping[str, Any]]) -> Summary:
@@ -24,7 +26,8 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]]) -> Summary:
     standings = [_standing(name, board, scored, purse) for name in scored]
     compared = _compare_all(standings, scored)
     teachers = sorted(
-        (s for s in compared if s.role == "teacher"), key=lambda s: (s.score is None, -(s.score or 0), s.teacher)
+        (s for s in compared if s.role == "teacher"),
+        key=lambda s: (s.score is None, -s.score.value if s.score else 0, s.teacher),
     )
     references = sorted((s for s in compared if s.role == "reference"), key=lambda s: s.teacher)
     pairs = [(BASELINE, UNTAUGHT), (STATIC, BASELINE)]
@@ -44,10 +47,11 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]]) -> Summary:
         teachers=tuple(teachers),
         references=tuple(references),
         sensitivity=sensitivity,
-        visible=(min(visible), max(visible)) if visible else None,
+        visible=(derive(np.min, visible), derive(np.max, visible)) if visible else None,
         reading=tuple(_reading(teachers, visible)),
         seen=tuple(_seen(sensitivity, scored)),
         warnings=tuple(_warnings(board, compared)),
+        sources=tuple(_sources(board, compared)),
     )
 
 
@@ -63,12 +67,13 @@ def common_purse(board: Sequence[Row]) -> int:
 
 def _pooled(rows: Sequence[Row]) -> tuple[Share, ...]:
     """Test counts by skill over runs; empty where there are none."""
-    exams = [row.test for row in rows if row.test is not None]
-    if not exams:
-        return ()
-    right = np.sum([exam.by_skill for exam in exams], axis=0)
-    asked = np.sum([exam.n for exam in exams], axis=0)
-    return tuple(Share(k=int(k), n=int(n)) for k, n in zip(right, asked, strict=True))
+    exams = [st.tested(row.test) for row in rows if row.test is not None]
+    return tuple(_sum(shares) for shares in zip(*exams, strict=True))
+
+
+def _sum(shares: Sequence[Share]) -> Share:
+    """Counts of one split added up."""
+    return Share(k=sum(s.k for s in shares), n=sum(s.n for s in shares), split=shares[0].split)
 
 
 def _mean_budget(rows: Sequence[Row]) -> dict[str, float]:
@@ -78,26 +83,28 @@ def _mean_budget(rows: Sequence[Row]) -> dict[str, float]:
 def _standing(name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int, Row]], purse: int) -> Standing:
     ran = [row for row in board if row.teacher == name]
     rows = [row for _, row in sorted(scored[name].items())]
+    unscored = tuple(row.seed for row in ran if row.seed not in scored[name])
     by_seed = tuple(st.score(row.test) for row in rows if row.test is not None)
-    by_skill = _pooled(rows)
-    worst = min(zip(ran[0].skills, by_skill, strict=True), key=lambda pair: pair[1].value) if by_skill else None
+    whole = [] if unscored else rows  # a mean over the runs that went well is not this teacher's
+    by_skill = _pooled(whole)
     return Standing(
         teacher=name,
         role=ran[0].role,
         level=ran[0].level,
         seeds=tuple(row.seed for row in ran),
         failed=tuple(row.seed for row in ran if row.failed),
-        unscored=tuple(row.seed for row in ran if row.seed not in scored[name]),
+        unscored=unscored,
         ended=dict(sorted(Counter(row.ended for row in ran).items())),
-        score=float(np.mean(by_seed)) if by_seed else None,
+        score=mean(by_seed) if whole else None,
         by_seed=by_seed,
-        iqm=st.interquartile_mean(by_seed) if by_seed else None,
-        test=Share(k=sum(s.k for s in by_skill), n=sum(s.n for s in by_skill)) if by_skill else None,
+        iqm=st.interquartile_mean(by_seed) if whole else None,
+        test=_sum(by_skill) if by_skill else None,
         by_skill=by_skill,
-        worst=worst,
-        transfer=_transfer(rows),
-        auc=float(np.mean([st.area_under_curve(row.steps, purse) for row in rows])) if rows else None,
-        forgetting=float(np.mean([st.forgetting(row.steps, row.selected) for row in rows])) if rows else None,
+        worst=min(zip(ran[0].skills, by_skill, strict=True), key=lambda pair: pair[1].value) if by_skill else None,
+        transfer=_transfer(whole),
+        auc=mean([st.area_under_curve(row.steps, purse) for row in whole]) if whole else None,
+        target=st.to_target(ran, {row.seed: row for row in board if row.teacher == BASELINE}),
+        forgetting=mean([st.forgetting(row.steps, row.selected) for row in whole]) if whole else None,
         budget=_mean_budget(ran),
         grader_errors=sum(row.test.grader_errors for row in rows if row.test is not None),
     )
@@ -108,7 +115,7 @@ def _transfer(rows: Sequence[Row]) -> Share | None:
     exams = [row.transfer for row in rows if row.transfer is not None and row.transfer.n]
     if not exams or len(exams) < len(rows):
         return None
-    return Share(k=sum(exam.correct.count("1") for exam in exams), n=sum(exam.n for exam in exams))
+    return _sum([Share(k=exam.correct.count("1"), n=exam.n, split="transfer") for exam in exams])
 
 
 def _compare_all(standings: Sequence[Standing], scored: Mapping[str, Mapping[int, Row]]) -> list[Standing]:
@@ -136,25 +143,20 @@ def _verdict(standing: Standing, comparison: Comparison | None) -> Verdict:
         return "not compared"
     if comparison.p_holm is None or comparison.gain is None or comparison.p_holm >= st.ALPHA:
         return "cannot tell"
-    return "better" if comparison.gain > 0 else "worse"
+    return "better" if comparison.gain.value > 0 else "worse"
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
-
-
-def points(value: float) -> str:
-    """A share as signed percentage points, with a real minus sign."""
-    return f"{100 * value:+.1f}".replace("-", "−")
 
 
 def interval(comparison: Comparison) -> str:
     """``+3.1 points (95 % interval +1.0 to +5.2)``, or what there is of it."""
     if comparison.gain is None:
         return "not measured (no common seeds)"
-    gain = f"{points(comparison.gain)} points"
+    gain = f"{signed(comparison.gain)} points"
     if comparison.low is None or comparison.high is None:
         return f"{gain} (one seed, no interval)"
-    reach = f"{points(comparison.low)} to {points(comparison.high)}"
+    reach = f"{signed(comparison.low)} to {signed(comparison.high)}"
     return f"{gain} (95 % interval {reach}, {len(comparison.seeds)} seeds)"
 
 
@@ -166,7 +168,7 @@ def _names(standings: Sequence[Standing]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-def _reading(teachers: Sequence[Standing], visible: Sequence[float]) -> list[str]:
+def _reading(teachers: Sequence[Standing], visible: Sequence[Figure]) -> list[str]:
     if not any(s.teacher == BASELINE for s in teachers):
         return [f"No runs of {BASELINE} are here, so nothing can be said of any teacher's gain."]
     groups = {verdict: [s for s in teachers if s.verdict == verdict] for verdict in VERDICTS}
@@ -184,7 +186,7 @@ def _reading(teachers: Sequence[Standing], visible: Sequence[float]) -> list[str
         parts.append(f"{_names(groups['not compared'])} could not be compared")
     sentences = [f"Over {seeds} {'seed' if seeds == 1 else 'seeds'}, {'; '.join(parts)}."] if parts else []
     if visible:
-        low, middle, high = (f"{100 * value:.1f}" for value in (min(visible), float(np.median(visible)), max(visible)))
+        low, middle, high = (percent(derive(of, visible)) for of in (np.min, np.median, np.max))
         spread = "" if low == high else f" (median over teachers; {low} to {high})"
         sentences.append(f"The smallest gain that could have been seen is {middle} points{spread}.")
     return sentences
@@ -193,7 +195,7 @@ def _reading(teachers: Sequence[Standing], visible: Sequence[float]) -> list[str
 def _seen(sensitivity: Sequence[Comparison], scored: Mapping[str, Any]) -> list[str]:
     said = []
     for c in sensitivity:
-        blind = c.low is None or c.low <= 0
+        blind = c.low is None or c.low.value <= 0
         said.append(
             f"Sensitivity: {c.teacher} − {c.baseline} is {interval(c)}"
             + (", not clearly above zero, so a tie between teachers says little about the teachers." if blind else ".")
@@ -213,6 +215,8 @@ def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
             which = ", ".join(map(str, s.failed))
             how = "scored as the untaught student" if not s.unscored else "without an untaught exam to score it by"
             said.append(f"{s.teacher} failed on {len(s.failed)} of {len(s.seeds)} seeds ({which}): counted, {how}.")
+        if s.transfer is None and any(row.transfer and row.transfer.n for row in board if row.teacher == s.teacher):
+            said.append(f"{s.teacher} has no transfer exam for some of its seeds, so its transfer is not shown.")
         if s.grader_errors:
             said.append(f"The grader failed on {s.grader_errors} test answers of {s.teacher}; they count as not right.")
     if len({s.seeds for s in standings if s.role == "teacher"}) > 1:
@@ -222,3 +226,27 @@ def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
     if len({row.commit for row in board}) > 1:
         said.append("Runs of several commits stand together here.")
     return said
+
+
+def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
+    """Which split each number of the table was counted on, as the numbers themselves say, and its items a student."""
+    exams = {"test": [sum(row.test.n) for row in board if row.test is not None],
+             "selection": [sum(row.steps[0].selection.n) for row in board if row.steps],
+             "transfer": [row.transfer.n for row in board if row.transfer is not None]}  # fmt: skip
+    named: dict[str, list[Counted | None]] = {
+        "test %": [s.score for s in standings],
+        "gain": [s.comparison.gain for s in standings if s.comparison],
+        "worst skill": [s.worst[1] for s in standings if s.worst],
+        "AUC": [s.auc for s in standings],
+        "forgotten": [s.forgetting for s in standings],
+        "to target": [s.target.runs[0].target for s in standings if s.target],
+        "transfer %": [s.transfer for s in standings],
+    }
+    by_split: dict[str, list[str]] = {}
+    for name, counted in named.items():
+        for split in sorted({figure.split for figure in counted if figure is not None}):
+            by_split.setdefault(split, []).append(name)
+    return [
+        f"Counted on the {split} split ({max(exams[split]):,} items a student): {', '.join(names)}."
+        for split, names in by_split.items()
+    ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Mapping
 
-from dataenv.leaderboard.statistics import Share
+from dataenv.leaderboard.shares import Counted, Share, number
 
 MINUS, NONE = "−", "–"
 SHORT: Mapping[str, str] = {"\n": "⟨LF⟩", "\r": "⟨CR⟩", "\t": "⟨TAB⟩", "\x1b": "⟨ESC⟩"}
@@ -24,14 +25,36 @@ def visible(text: str, limit: int | None = None) -> str:
     return shown if cut is text else f"{shown} … ({len(text):,} characters)"
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """A share as a percentage without its sign: ``57.3``."""
-    return NONE if value is None else f"{100 * value:.{digits}f}"
+def percent(counted: Counted | None, digits: int = 1) -> str:
+    """A share or figure as a percentage without its sign: ``57.3``.
+
+    Raises:
+        TypeError: If it is a bare number: an accuracy that does not say what it was counted on is not shown.
+    """
+    return NONE if counted is None else f"{100 * number(counted):.{digits}f}"
 
 
-def signed(value: float | None) -> str:
-    """A share as signed percentage points: ``+3.1``, ``−0.4``."""
-    return NONE if value is None else f"{100 * value:+.1f}".replace("-", MINUS)
+def signed(counted: Counted | None) -> str:
+    """A share or figure as signed percentage points: ``+3.1``, ``−0.4``.
+
+    Raises:
+        TypeError: If it is a bare number.
+    """
+    return NONE if counted is None else f"{100 * number(counted):+.1f}".replace("-", MINUS)
+
+
+def portion(value: float, digits: int = 0) -> str:
+    """A part of a lesson, a purse or a progress bar as a percentage. Accuracies go through ``percent``."""
+    return f"{100 * value:.{digits}f}"
+
+
+def origin(counted: Counted | None) -> str:
+    """Where a number comes from: ``2,115 of 3,200, test split``, ``from 19,200 answers, selection split``."""
+    if counted is None:
+        return "not measured"
+    number(counted)  # refuses what has no origin
+    count = f"{counted.k:,} of {counted.n:,}" if isinstance(counted, Share) else f"from {counted.n:,} answers"
+    return f"{count}, {counted.split} split"
 
 
 def counts(share: Share | None) -> str:
@@ -40,7 +63,9 @@ def counts(share: Share | None) -> str:
 
 
 def tokens(value: float) -> str:
-    """Student tokens in at most five signs: ``840``, ``13.2k``, ``1.20M``."""
+    """Student tokens in at most five signs: ``840``, ``13.2k``, ``1.20M``; ``∞`` where they never sufficed."""
+    if math.isinf(value):
+        return "∞"
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:.{2 if value < 10 * size else 1 if value < 100 * size else 0}f}{unit}"

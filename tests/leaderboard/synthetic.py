@@ -82,6 +82,7 @@ def make_row(
             "offered": 2048 if step else 0,
             "kept": kept,
             "rejected": rejected,
+            "lesson": f"{teacher}-{seed}-lesson-{step}" if kept else None,
         }
         rows.append(record)
         share = mixtures(teacher, accuracy, rng)

@@ -160,6 +160,7 @@ def test_small_boards_are_boards(rows: list[dict], tmp_path: Path) -> None:
     html, _ = page_of(rows, tmp_path)
     write_csv(rows, tmp_path / "table.csv")
     write_json(summarise(rows), tmp_path / "summary.json")
+    assert Summary.model_validate_json((tmp_path / "summary.json").read_bytes()) == summarise(rows)
     assert rows[0]["teacher"] in printed(rows, 120)
     assert "nan" not in re.sub(r"<[^>]*>", " ", html).lower().split()
     assert not re.search(r'"[^"]*\bnan\b[^"]*"', html)
@@ -187,6 +188,60 @@ def test_csv_runs_no_formula_and_keeps_numbers(hostile_board: list[dict], tmp_pa
     assert [r["rank"] for r in records if r["role"] == "reference"] == [""] * 4
 
 
+COLUMNS = [
+    "rank",
+    "teacher",
+    "role",
+    "level",
+    "seeds",
+    "failed",
+    "score",
+    "test_k",
+    "test_n",
+    "score_iqm",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "pairs",
+    "items_won",
+    "items_lost",
+    "p",
+    "p_holm",
+    "smallest_visible_gain",
+    "verdict",
+    "auc",
+    "worst_skill",
+    "worst_skill_k",
+    "worst_skill_n",
+    "transfer_k",
+    "transfer_n",
+    "forgetting",
+    "tokens_total",
+    "tokens_spent",
+    "tokens_training",
+    "tokens_probes",
+    "tokens_prior",
+    "examples",
+]
+"""As they were in 0.1.0; new ones come after them."""
+
+
+def test_csv_says_where_its_numbers_come_from(board: list[dict], tmp_path: Path) -> None:
+    write_csv(board, tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        records = {r["teacher"]: r for r in csv.DictReader(file)}
+    first = records["stratified"]
+    assert list(first)[: len(COLUMNS)] == COLUMNS
+    assert {first[f"{name}_split"] for name in ("score", "auc", "forgetting", "target")} == {"test", "selection"}
+    assert (first["score_answers"], first["score_split"], first["gain_split"]) == (first["test_n"], "test", "")
+    assert records["random"]["gain_answers"] == str(2 * int(first["test_n"]))
+    assert (first["target_reached"], first["target_seeds"]) == ("6", "6")
+    never = records["failure"]
+    assert (never["target_reached"], float(never["tokens_to_target_median"])) == ("0", float("inf"))
+    assert float(first["target"]) >= float(first["auc"])
+    assert records["frontier"]["target_seeds"] == "6"  # one of them failed
+
+
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "＝1"])
 def test_cells_that_start_like_formulas_are_quoted(cell: str) -> None:
     assert str(csv_safe(cell)).startswith("'")
@@ -197,10 +252,16 @@ def test_cells_that_do_not_stay_as_they_are() -> None:
     assert csv_safe("\t=1\r") == "⟨TAB⟩=1⟨CR⟩"
 
 
-def test_json_is_the_summary(board: list[dict], tmp_path: Path) -> None:
-    write_json(summarise(board), tmp_path / "s.json")
+@pytest.mark.parametrize("seeds", [1, 2, 3, 6])
+@pytest.mark.parametrize("hostile", [False, True])
+def test_json_is_the_summary(seeds: int, hostile: bool, tmp_path: Path) -> None:
+    summary = summarise(make_board(seeds, hostile=hostile))
+    write_json(summary, tmp_path / "s.json")
     text = (tmp_path / "s.json").read_text(encoding="utf-8")
-    assert Summary.model_validate_json(text) == summarise(board)
+    again = Summary.model_validate_json(text)
+    assert again == summary
+    write_json(again, tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_text(encoding="utf-8") == text
     assert json.loads(text)["sensitivity"][0]["teacher"] == "stratified"
 
 
