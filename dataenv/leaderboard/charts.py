@@ -174,7 +174,7 @@ def mixture_strip(skills: Sequence[str], shares: Floats, most: float, runs: Sequ
     parts = []
     for j, skill in enumerate(skills):
         name = visible(skill)
-        short = name if len(name) <= 16 else name[:15] + "…"
+        short = name if len(name) <= 14 else name[:13] + "…"
         parts.append(text(left - 5, j * cell + 10, short, "tick", "end"))
         for i, row in enumerate(shares):
             missing = bool(np.isnan(row[j]))
