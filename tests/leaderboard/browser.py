@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from dataenv.leaderboard.report import write_page
 from tests.leaderboard.synthetic import make_row
 
 FLAGS = (
@@ -97,6 +98,42 @@ def view(driver: Any, width: int = 1280, scheme: str = "light", media: str = "")
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
 
+PROBES = Path(__file__).with_name("probes.js").read_text(encoding="utf-8")
+
+
+class Browser(NamedTuple):
+    """A browser, and a server beside it that nobody has a reason to ask for anything."""
+
+    driver: Any
+    address: str
+    asked: list[str]
+    folder: Path
+
+    def open(self, page: str) -> None:
+        """Open a page as a reader does, from a file."""
+        path = self.folder / "page.html"
+        path.write_text(page, encoding="utf-8")
+        self.asked.clear()
+        self.driver.get(path.as_uri())
+
+    def aimed(self, text: str, mark: str) -> str:
+        """A text whose ``URL`` is the server's; what it asks for is known by the mark."""
+        return text.replace("URL", f"{self.address}/{mark}")
+
+    def asked_by(self, mark: str) -> list[str]:
+        """What texts of this mark asked for."""
+        return [path.removeprefix(f"/{mark}/").rstrip("?") for path in self.asked if path.startswith(f"/{mark}/")]
+
+    def probe(self, code: str, *arguments: Any) -> Any:
+        """Run code with the functions of ``probes.js`` and return what it returns."""
+        return self.driver.execute_script(PROBES + code, *arguments)
+
+    def board(self, rows: list[dict[str, Any]]) -> None:
+        """Open the page of these rows."""
+        write_page(rows, self.folder / "board.html")
+        self.open((self.folder / "board.html").read_text(encoding="utf-8"))
+
+
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 CLOSED = ("role", "ended", "correct")
@@ -128,5 +165,5 @@ def _plant(row: dict[str, Any], text: str) -> dict[str, Any]:
     planted = plant(copy.deepcopy(row))
     known = {"stratified", "nothing"}  # names the board knows; what they are called is not a stranger's choice
     name = row["teacher"] if row["teacher"] in known else f"{row['teacher']} {text[:NAME]}"
-    short = {field: text[:NAME] for field in ("board", "level", "setting_digest")}
+    short = dict.fromkeys(("board", "level", "setting_digest"), text[:NAME])
     return planted | short | {"teacher": name, "skills": [f"{i} {text[:NAME]}" for i in range(len(row["skills"]))]}

@@ -54,7 +54,7 @@ function layout() {
   return wrong;
 }
 
-// The first column of every table that scrolls stays in sight, and what passes under it does not show through.
+// How many cells there are, and which are wrong: the first column of every table that scrolls stays in sight, and what passes under it does not show through.
 function sticky() {
   const wrong = [];
   let seen = 0;
@@ -77,7 +77,7 @@ function sticky() {
 }
 
 // Any CSS colour as red, green, blue and alpha, 0 to 255, by asking a canvas.
-const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+const canvas = document.createElementNS("http://www.w3.org/1999/xhtml", "canvas").getContext("2d", { willReadFrequently: true });
 const known = new Map();
 function channels(colour) {
   if (!known.has(colour)) {
@@ -110,10 +110,10 @@ function ratio(a, b) {
   return (high + 0.05) / (low + 0.05);
 }
 
-// Every text that is shown, and the labels that styles add, against the colour behind it: at least 4.5.
+// How many texts there are, and which are wrong: every text that is shown, and the labels that styles add, against the colour behind it: at least 4.5.
 function contrast() {
   const wrong = [];
-  let least = Infinity, seen = 0;
+  let seen = 0;
   for (const element of document.querySelectorAll("body *")) {
     if (!shown(element)) continue;
     let opacity = 1;
@@ -129,11 +129,10 @@ function contrast() {
       const colour = channels(element.closest("svg") ? style.fill : style.color);
       const found = ratio(over(colour, behind, (opacity * colour[3]) / 255), behind);
       seen += 1;
-      least = Math.min(least, found);
       if (found < 4.5) wrong.push(`${found.toFixed(2)}: ${named(element)}`);
     }
   }
-  return [seen, least, wrong];
+  return [seen, wrong];
 }
 
 // Headings in order, names for what has no text, targets for links, and a keyboard's way to everything that scrolls.
@@ -162,5 +161,21 @@ function structure() {
     if (!cell.textContent.trim() && !cell.querySelector("[aria-label]")) wrong.push("a column has no heading");
   }
   if (!document.documentElement.lang || !document.title.trim()) wrong.push("the page has no language or no title");
+  return wrong;
+}
+
+// Of a picture on its own: all text lies within it, and stands out from the cell that it is written on.
+function picture() {
+  const wrong = [], box = document.documentElement.getBoundingClientRect();
+  for (const text of document.querySelectorAll("text")) {
+    const at = text.getBoundingClientRect();
+    const inside = at.left >= box.left && at.right <= box.right && at.top >= box.top && at.bottom <= box.bottom;
+    if (!inside) wrong.push(`outside the picture: ${named(text)}`);
+    const cell = text.previousElementSibling;
+    if (cell?.tagName !== "rect") continue;
+    const behind = over(channels(getComputedStyle(cell).fill), [255, 255, 255]);
+    const found = ratio(channels(getComputedStyle(text).fill).slice(0, 3), behind);
+    if (found < 4.5) wrong.push(`${found.toFixed(2)}: ${named(text)}`);
+  }
   return wrong;
 }

@@ -1,21 +1,20 @@
-"""The page in a browser: what others wrote does nothing in it, and it can be read at any width, in light and dark."""
+"""The page in a browser: what others wrote can be read in it, and does nothing."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from dataenv.leaderboard.page import LONGEST
-from dataenv.leaderboard.report import write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.text import visible
-from tests.leaderboard.browser import CLOSED, NAME, chromium, counting_server, planted_rows, view
+from tests.leaderboard.browser import CLOSED, NAME, Browser, find, planted_rows
 from tests.leaderboard.synthetic import HOSTILE
 
 SCRIPT, REQUEST, MARKUP = "a script ran", "something was asked for", "the elements are others"
@@ -88,58 +87,24 @@ TEXTS = (
 )
 
 
-PROBES = Path(__file__).with_name("probes.js").read_text(encoding="utf-8")
-
-
-class Browser(NamedTuple):
-    """A browser, and a server beside it that nobody has a reason to ask for anything."""
-
-    driver: Any
-    address: str
-    asked: list[str]
-    folder: Path
-
-    def open(self, page: str) -> None:
-        """Open a page as a reader does, from a file."""
-        path = self.folder / "page.html"
-        path.write_text(page, encoding="utf-8")
-        self.asked.clear()
-        self.driver.get(path.as_uri())
-
-    def aimed(self, text: str, mark: str) -> str:
-        """A text whose ``URL`` is the server's; what it asks for is known by the mark."""
-        return text.replace("URL", f"{self.address}/{mark}")
-
-    def asked_by(self, mark: str) -> list[str]:
-        """What texts of this mark asked for."""
-        return [path.removeprefix(f"/{mark}/") for path in self.asked if path.startswith(f"/{mark}/")]
-
-    def probe(self, code: str) -> Any:
-        """Run code with the functions of ``probes.js`` and return what it returns."""
-        return self.driver.execute_script(PROBES + code)
-
-    def board(self, rows: list[dict[str, Any]]) -> None:
-        """Open the page of these rows."""
-        write_page(rows, self.folder / "board.html")
-        self.open((self.folder / "board.html").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    folder = tmp_path_factory.mktemp("browser")
-    with chromium(folder / "profile") as driver, counting_server() as (address, asked):
-        yield Browser(driver, address, asked, folder)
-
-
 # --- nothing in it acts ----------------------------------------------------------------------------------------------
 
 ELEMENTS = "return [...document.querySelectorAll('*')].map(e => [e.tagName, ...e.getAttributeNames()].join(' ')).join()"
-CLICK = "for (const e of document.querySelectorAll('a, button, summary')) e.dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))"
+CLICK = """
+const click = () => new MouseEvent('click', { bubbles: true, cancelable: true });
+for (const each of document.querySelectorAll('a, button, summary')) each.dispatchEvent(click());
+"""
 LOADED = "return [window.hit || 0, document.title, performance.getEntriesByType('resource').map(e => e.name)]"
 
 
-def events(browser: Browser, elements: str) -> set[str]:
-    """What happened on the page that was just opened, after everything that can be clicked was clicked."""
+def events(browser: Browser, elements: str, mark: str) -> set[str]:
+    """What happened on the page that was just opened, after everything that can be clicked was clicked.
+
+    Args:
+        browser: What it is open in.
+        elements: What ``ELEMENTS`` gives where the text is a word.
+        mark: Of the requests that this page, and no page before it, would make.
+    """
     from selenium.common.exceptions import NoAlertPresentException, WebDriverException
 
     driver, found = browser.driver, set()
@@ -157,7 +122,7 @@ def events(browser: Browser, elements: str) -> set[str]:
         return found | {REQUEST}  # the page went away under our hands
     if hit or now == "owned":
         found.add(SCRIPT)
-    if loaded or browser.asked or not driver.current_url.split("#")[0].endswith("/page.html"):
+    if loaded or browser.asked_by(mark) or not driver.current_url.split("#")[0].endswith("/page.html"):
         found.add(REQUEST)
     return found
 
@@ -188,7 +153,7 @@ def test_an_attack_works_on_a_careless_page_and_not_on_ours(
     browser.open(careless(browser.aimed(attack, "careless")))
     found, deadline = set[str](), time.monotonic() + 10
     while effect not in found and time.monotonic() < deadline:
-        found |= events(browser, harmless[1])
+        found |= events(browser, harmless[1], "careless")
     assert effect in found
     check_inert(browser, browser.aimed(attack, "ours"), harmless[0])
 
@@ -202,7 +167,7 @@ def check_inert(browser: Browser, text: str, elements: str) -> None:
     """With this text in every field: the elements of the page stay, nothing happens, and the text can be read."""
     browser.driver.get_log("browser")
     browser.board(planted_rows(text))
-    assert events(browser, elements) == set()
+    assert events(browser, elements, "ours") == set()
     assert browser.driver.get_log("browser") == []
     scrubbed = text.encode("utf-8", "replace").decode()
     assert " ".join(browser.driver.title.split()) == " ".join(f"dataenv · board {visible(scrubbed[:NAME])}".split())
@@ -233,97 +198,50 @@ def test_every_field_that_takes_text_was_planted() -> None:
 
 # What each does, once it stands in the page: it tells `hits`, or asks the server for its name.
 INJECTED = {
-    "script": "const s = document.createElement('script'); s.textContent = `hits.push('script')`; document.body.append(s)",
-    "handler": "const b = document.createElement('b'); b.setAttribute('onclick', `hits.push('handler')`); b.click()",
-    "address": "const a = document.createElement('a'); a.href = `javascript:hits.push('address')`; document.body.append(a); a.click()",
+    "script": "const s = add('script'); s.textContent = `hits.push('script')`; document.body.append(s)",
+    "handler": "const b = add('b'); b.setAttribute('onclick', `hits.push('handler')`); b.click()",
+    "address": "const a = add('a'); a.href = `javascript:hits.push('address')`; a.click()",
     "text": "setTimeout(`hits.push('text')`)",
-    "source": "const s = document.createElement('script'); s.src = 'URL/source'; document.body.append(s)",
-    "image": "new Image().src = 'URL/image'",
+    "source": "add('script').src = 'URL/source'",
+    "image": "add('img').src = 'URL/image'",
     "fetch": "fetch('URL/fetch', { mode: 'no-cors' }).catch(() => {})",
     "beacon": "navigator.sendBeacon('URL/beacon')",
-    "sheet": "document.head.insertAdjacentHTML('beforeend', '<link rel=stylesheet href=URL/sheet>')",
-    "import": "document.head.insertAdjacentHTML('beforeend', '<style>@import \"URL/import\"</style>')",
+    "sheet": "Object.assign(add('link'), { rel: 'stylesheet', href: 'URL/sheet' })",
+    "import": "add('style').textContent = '@import \"URL/import\"'",
     "background": "document.body.style.background = 'url(URL/background)'",
-    "font": "document.fonts.add(new FontFace('f', 'url(URL/font)')); document.fonts.load('9px f').catch(() => {})",
-    "frame": "document.body.insertAdjacentHTML('beforeend', '<iframe src=URL/frame></iframe>')",
-    "object": "document.body.insertAdjacentHTML('beforeend', '<object data=URL/object></object>')",
-    "video": "document.body.insertAdjacentHTML('beforeend', '<video src=URL/video></video>')",
-    "form": "document.body.insertAdjacentHTML('beforeend', '<iframe name=f></iframe><form target=f action=URL/form>'); document.forms[0].submit()",
-}  # fmt: skip
+    "font": "const f = new FontFace('f', 'url(URL/font)'); document.fonts.add(f); f.load().catch(() => {})",
+    "frame": "add('iframe').src = 'URL/frame'",
+    "object": "add('object').data = 'URL/object'",
+    "video": "add('video').src = 'URL/video'",
+    "form": "add('iframe').name = 'f'; Object.assign(add('form'), { target: 'f', action: 'URL/form' }).submit()",
+}
+ADD = "const add = (tag) => document.body.appendChild(document.createElement(tag));"
 
 
 def test_the_policy_refuses_what_got_in_all_the_same(browser: Browser, board: list[dict[str, Any]]) -> None:
-    def inject() -> set[str]:
+    def inject(mark: str, wait: float) -> set[str]:
         browser.driver.execute_script("window.hits = []")
         for code in INJECTED.values():
-            browser.driver.execute_script(browser.aimed(code, "in"))
-        deadline = time.monotonic() + wait
-        while len(found := set(browser.driver.execute_script("return hits")) | set(browser.asked_by("in"))) < len(
-            INJECTED
-        ):
-            if time.monotonic() > deadline:
-                break
+            browser.driver.execute_script(ADD + browser.aimed(code, mark))
+        found, deadline = set[str](), time.monotonic() + wait
+        while found != set(INJECTED) and time.monotonic() < deadline:
+            found |= {*browser.driver.execute_script("return hits"), *browser.asked_by(mark)}
             time.sleep(0.02)
         return found
 
-    wait = 10.0
     browser.open(careless("word"))
-    assert inject() == set(INJECTED)
-    wait = 0.5
+    assert inject("careless", 10) == set(INJECTED)
     browser.board(board)
     browser.driver.get_log("browser")
-    assert inject() == set()
+    assert inject("ours", 0.5) == set()
     said = [entry["message"] for entry in browser.driver.get_log("browser")]
     assert len(said) >= len(INJECTED)
-    assert [message for message in said if "Content Security Policy" not in message] == []
+    assert [message for message in said if not re.search("Content Security Policy|'default-src'", message)] == []
 
 
-# --- it can be read --------------------------------------------------------------------------------------------------
-
-SIZES = (1280, 768, 390)
-
-
-@pytest.fixture(scope="module")
-def pages(board: list[dict[str, Any]], hostile_board: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    return {
-        "usual": board,
-        "hostile": hostile_board,
-        "names": planted_rows("a name of some length " * 7),
-        "word": planted_rows("m" * NAME),
-    }
-
-
-@pytest.mark.parametrize("page", ["usual", "hostile", "names", "word"])
-@pytest.mark.parametrize("width", SIZES)
-def test_nothing_is_cut_off_or_squeezed(
-    browser: Browser, pages: dict[str, list[dict[str, Any]]], page: str, width: int
-) -> None:
-    view(browser.driver, width)
-    browser.board(pages[page])
-    browser.probe("document.querySelectorAll('details').forEach((e) => { e.open = true })")
-    assert browser.probe("return layout()") == []
-    seen, wrong = browser.probe("return sticky()")
-    assert wrong == []
-    assert seen > 20 or width == SIZES[0]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize(("page", "width"), [("usual", 1280), ("hostile", 390)])
-def test_every_text_stands_out(
-    browser: Browser, pages: dict[str, list[dict[str, Any]]], page: str, width: int, scheme: str
-) -> None:
-    view(browser.driver, width, scheme)
-    browser.board(pages[page])
-    browser.probe("document.querySelectorAll('details').forEach((e) => { e.open = true })")
-    seen, least, wrong = browser.probe("return contrast()")
-    assert wrong == []
-    assert seen > 1000
-    assert least < 21
-    dark = browser.probe("return luminance(background(document.body))") < 0.1
-    assert dark == (scheme == "dark")
-
-
-def test_the_page_is_in_order(browser: Browser, board: list[dict[str, Any]]) -> None:
-    view(browser.driver)
-    browser.board(board)
-    assert browser.probe("return structure()") == []
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)])
+def test_where_there_is_no_browser_it_is_said(monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="chromium is missing: install a browser .* apt-get install chromium"):
+        find()
