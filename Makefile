@@ -1,4 +1,5 @@
 # `make leaderboard` and `make test` need python3 (3.11 or newer) and make, nothing else. All else goes into .venv.
+# The tests of the page also want a browser (Debian: chromium, chromium-driver); without one they are skipped, and say so.
 #
 #   PYTHON=python3.12                  the interpreter that makes .venv
 #   TORCH_INDEX=https://…/whl/cpu      another index to take torch from (see README: CPU or CUDA)

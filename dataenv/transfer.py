@@ -17,11 +17,13 @@ from markupsafe import escape
 from dataenv.budget import Budget
 from dataenv.environment import TeachingEnv
 from dataenv.leaderboard.statistics import holm, paired_t
+from dataenv.leaderboard.text import visible
 from dataenv.runner import Runner, side_by_side
 from dataenv.setting import Setting
 from tasks.records import Record
 
-CELL, LEFT, TOP = 46, 110, 110
+CELL, LEFT, TOP, RIGHT, NOTE = 46, 110, 110, 70, 400
+"""Sizes of the picture: a cell, what labels need at the left, above and at the right, and what the note needs."""
 
 
 class Gain(Record):
@@ -158,25 +160,28 @@ def summary(matrix: Matrix) -> str:
 def picture(matrix: Matrix) -> str:
     """The matrix as an SVG: blue gains, orange losses, the mean in points, a ring where the interval is clear of 0."""
     k = len(matrix.skills)
-    width, height = LEFT + k * CELL + 10, TOP + k * CELL + 40
+    width, height = max(LEFT + k * CELL + RIGHT, NOTE), TOP + k * CELL + 48
+    names = [visible(skill) for skill in matrix.skills]
+    notes = (
+        f"points gained on a column by {matrix.updates} updates on a row",
+        f"{len(matrix.seeds)} seeds; ring: 95 % interval clear of 0",
+    )
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" ',
-        'font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" ',
+        f'aria-label="Transfer between {k} skills: {notes[0]}" font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
     ]
-    for j, skill in enumerate(matrix.skills):
-        x, y = LEFT + j * CELL + CELL / 2, TOP - 8
-        parts.append(f'<text x="{x}" y="{y}" transform="rotate(-45 {x} {y})">{escape(skill)}</text>')
+    for j, name in enumerate(names):
+        x, y, short = LEFT + j * CELL + CELL / 2, TOP - 8, name if len(name) <= 14 else name[:13] + "…"
+        parts.append(f'<text x="{x}" y="{y}" transform="rotate(-45 {x} {y})">{escape(short)}</text>')
         parts.append(
-            f'<text x="{LEFT - 8}" y="{TOP + j * CELL + CELL / 2 + 4}" text-anchor="end">{escape(skill)}</text>'
+            f'<text x="{LEFT - 8}" y="{TOP + j * CELL + CELL / 2 + 4}" text-anchor="end">{escape(short)}</text>'
         )
     for i, row in enumerate(matrix.gains):
         for j, gain in enumerate(row):
-            parts.append(_cell(LEFT + j * CELL, TOP + i * CELL, gain, f"{matrix.skills[i]} on {matrix.skills[j]}"))
-    note = f"points gained on a column by {matrix.updates} updates on a row; {len(matrix.seeds)} seeds; "
-    note += "ring: 95 % interval clear of 0"
-    parts.append(f'<text x="10" y="{height - 14}">{note}</text></svg>')
-    return "\n".join(parts) + "\n"
+            parts.append(_cell(LEFT + j * CELL, TOP + i * CELL, gain, f"{names[i]} on {names[j]}"))
+    parts += [f'<text x="10" y="{height - 28 + 16 * i}">{note}</text>' for i, note in enumerate(notes)]
+    return "\n".join((*parts, "</svg>")) + "\n"
 
 
 def _cell(x: float, y: float, gain: Gain, title: str) -> str:
@@ -184,11 +189,11 @@ def _cell(x: float, y: float, gain: Gain, title: str) -> str:
     colour = "37,99,180" if gain.mean > 0 else "200,98,20"
     clear = gain.low > 0 or gain.high < 0
     ring = ' stroke="#222" stroke-width="1.5"' if clear else ' stroke="#ddd"'
-    text, points = "#fff" if strength > 0.6 else "#222", f"{100 * gain.mean:+.0f}"
-    hover = f"{title}: {gain.shown}"
+    ink = "#fff" if strength > 0.87 and gain.mean > 0 else "#000"  # a contrast of 4.5 on every shade
+    hover, points = f"{title}: {gain.shown}", f"{100 * gain.mean:+.0f}"
     return (
         f'<rect x="{x + 2}" y="{y + 2}" width="{CELL - 4}" height="{CELL - 4}" '
         f'fill="rgba({colour},{strength:.2f})"{ring}>'
         f"<title>{escape(hover)}</title></rect>"
-        f'<text x="{x + CELL / 2}" y="{y + CELL / 2 + 4}" text-anchor="middle" fill="{text}">{points}</text>'
+        f'<text x="{x + CELL / 2}" y="{y + CELL / 2 + 4}" text-anchor="middle" fill="{ink}">{points}</text>'
     )

@@ -181,13 +181,12 @@ def mixture_strip(skills: Sequence[str], shares: Floats, most: float, runs: Sequ
     wide = min(24.0, 150.0 / max(len(shares), 1))
     parts = []
     for j, skill in enumerate(skills):
-        short = skill if len(skill) <= 16 else skill[:15] + "…"
+        name = visible(skill)
+        short = name if len(name) <= 14 else name[:13] + "…"
         parts.append(text(left - 5, j * cell + 10, short, "tick", "end"))
         for i, row in enumerate(shares):
             missing = bool(np.isnan(row[j]))
-            said = f"step {i + 1}, {visible(skill)}: " + (
-                "nothing kept" if missing else f"{portion(float(row[j]), 1)} %"
-            )
+            said = f"step {i + 1}, {name}: " + ("nothing kept" if missing else f"{portion(float(row[j]), 1)} %")
             shade = 0.0 if missing else min(1.0, float(row[j]) / most)
             css, style = ("cell none" if missing else "cell"), f"--v:{shade:.2f}"
             parts.append(rect(left + i * wide, j * cell, wide - 1, cell - 1, css, f"{said} (of {runs[i]} runs)", style))

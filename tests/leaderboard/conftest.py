@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.leaderboard.browser import Browser, chromium, counting_server
 from tests.leaderboard.synthetic import HOSTILE, make_board
 
 
@@ -24,3 +26,10 @@ def hostile_board() -> list[dict[str, Any]]:
         if row["ended"] == "failed":
             row["error"] = HOSTILE[0] + HOSTILE[2]
     return rows
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    folder = tmp_path_factory.mktemp("browser")
+    with chromium(folder / "profile") as driver, counting_server() as (address, asked):
+        yield Browser(driver, address, asked, folder)

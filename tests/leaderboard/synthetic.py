@@ -129,3 +129,27 @@ def make_board(seeds: int = 6, *, hostile: bool = False) -> list[dict[str, Any]]
         broken |= {"test": None, "transfer": None, "selected": 0}
         rows = [row for row in rows if (row["teacher"], row["seed"]) != ("frontier", 2)] + [broken]
     return rows
+
+
+def make_large_board(teachers: int = 20, seeds: int = 6, skills: int = 16) -> list[dict[str, Any]]:
+    """As many teachers as anybody will compare; the skills beyond twelve have the figures of the first ones."""
+    pick = [i % len(SKILLS) for i in range(skills)]
+
+    def widened(row: dict[str, Any]) -> dict[str, Any]:
+        def each(values: list[Any]) -> list[Any]:
+            return [values[i] for i in pick]
+
+        for step in row["steps"]:
+            for exam in (step["selection"], step["feedback"]):
+                exam |= {name: each(values) for name, values in exam.items()}
+            total = step["mixture"] and sum(each(step["mixture"]))
+            step |= {"loss": each(step["loss"]), "mixture": total and [x / total for x in each(step["mixture"])]}
+        test = row["test"]
+        items = each([test["correct"][i * TEST_N : (i + 1) * TEST_N] for i in range(len(SKILLS))])
+        row["test"] = test | {"correct": "".join(items), "n": each(test["n"]), "by_skill": each(test["by_skill"])}
+        return row | {"skills": [SKILLS[i] + "-again" * (at >= len(SKILLS)) for at, i in enumerate(pick)]}
+
+    names = ["stratified", "stat-sel", "failure", *(f"teacher-{i}" for i in range(teachers - 3))]
+    rows = [make_row(name, seed) for name in names for seed in range(seeds)]
+    rows += [make_row("nothing", seed, role="reference", steps=0, ended="stopped") for seed in range(seeds)]
+    return [widened(row) for row in rows]
