@@ -22,7 +22,7 @@ from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
 from dataenv.jobs import Job, Outcome, Training, from_initial, student_of
 from dataenv.leaks import LeakLog, Leaks, Where
-from dataenv.levels import Plan, make_level
+from dataenv.levels import make_level
 from dataenv.render import ansi
 from dataenv.runner import Runner
 from dataenv.screen import REASONS, Screened, screen
@@ -42,7 +42,7 @@ Step = tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Pending:
-    """A step that began: what ``end`` needs besides the outcome. ``ended`` is why the episode ends with it, where known."""
+    """A step that began: what ``end`` needs besides the outcome. ``ended``: why the episode ends with it, if known."""
 
     taken: dict[str, int]
     screened: Screened = NOTHING

@@ -18,8 +18,8 @@ REASONS = ("form", "length", "alphabet", "duplicate", "leak", "wrong", "size", "
 """Why an example is rejected, in the order in which the screen asks:
 
 form: not a record of two non-empty texts; length, alphabet: the student cannot read it; duplicate: twice in one lesson;
-leak: asks or spells out what a sealed problem asks; wrong: the task's judge says so (only under ``verify``); size: beyond
-the longest lesson allowed; budget: beyond the cap on examples.
+leak: asks or spells out what a sealed problem asks; wrong: the task's judge says so (only under ``verify``); size:
+beyond the longest lesson allowed; budget: beyond the cap on examples.
 """
 
 
