@@ -17,7 +17,7 @@ PINS := pyproject.toml constraints.txt
 # One thread per process: it is what makes runs comparable bit for bit, and faster than more for students this small.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: leaderboard smoke test test-slow check bench install dev clean help
+.PHONY: leaderboard smoke test test-slow check bench leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (5 to 15 minutes), write runs/quick/leaderboard.html"
@@ -26,6 +26,7 @@ help:
 	@echo "make test-slow     the slow tests"
 	@echo "make check         lint, import direction and types, without tests"
 	@echo "make bench         install TRL beside it and print the side-by-side figures"
+	@echo "make leaks         plant copies of sealed problems and print which disguises are caught (docs/leaks.md)"
 	@echo "make install, dev  set up $(VENV) to use dataenv, or to work on it"
 	@echo "make clean         remove $(VENV) and caches; runs/ and stores are kept"
 
@@ -51,6 +52,9 @@ check: dev
 bench: $(VENV)/.bench
 	@$(BIN)/python tests/bench/bench_step.py
 	@$(BIN)/python tests/bench/bench_board.py
+
+leaks: install
+	@$(BIN)/python tests/bench/leak_catch_rates.py
 
 install: $(VENV)/.core
 dev: $(VENV)/.dev

@@ -151,7 +151,7 @@ class _Letters:
 
     def find(self, text: str) -> Problem | None:
         start, lengths, prompts = self._start, self._lengths, self._prompts
-        for i in range(len(text) - start + 1):
+        for i in range(len(text) - start + 1 if prompts else 0):
             for n in lengths.get(text[i : i + start], ()):
                 if (problem := prompts.get(text[i : i + n])) is not None:
                     return problem
