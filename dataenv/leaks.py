@@ -118,8 +118,9 @@ class Guard:
         self._identity = task.identity
         self._identities = {task.identity(p.prompt): p for p in problems}
         self._words = _Words(problems) if task.natural else None
-        # Words find to the letter too, but for texts of so few words that their ends matter.
-        self._letters = _Letters([p for p in problems if not task.natural or len(words(p.prompt)) < WORDS + 2])
+        # Eight words in a row are found to the letter too, wherever the first and the last of ten are cut.
+        by_letter = range(FEWEST, WORDS + 2)
+        self._letters = _Letters([p for p in problems if not task.natural or len(words(p.prompt)) in by_letter])
 
     def find(self, example: Example) -> Hit | None:
         """The first hit of an example, or ``None``."""
@@ -177,7 +178,7 @@ class _Words:
                 if short or shared[run] <= COMMON:
                     self._runs.setdefault(run, (problem, "contained" if short else "8-gram"))
                     lengths.setdefault(" ".join(run.split(" ", FEWEST)[:FEWEST]), set()).add(run.count(" ") + 1)
-        self._whole.pop("", None)  # a prompt without a word is searched to the letter
+        self._whole.pop("", None)  # a prompt without a word has its identity alone
         self._lengths = {start: tuple(sorted(found)) for start, found in lengths.items()}
 
     def find(self, example: Example) -> Hit | None:
