@@ -287,6 +287,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
         """Become a branch: spend another episode's purse from the next reset on, and report leaks there."""
         self._origin = origin._origin or origin
 
+    def leave(self) -> None:
+        """Be a branch no more, but an episode with a purse of its own that has spent what the shared one has."""
+        self._origin, self._purse = None, Purse(self._purse.total, **self._purse.uses)
+
     @property
     def leaks(self) -> Leaks:
         """What leaked sealed problems since the reset, for the board's owner; no teacher is given it.

@@ -145,9 +145,10 @@ def fork(env: Env, share_purse: bool = False) -> TeachingEnv:
     branch = TeachingEnv(
         origin.level.name, runner=origin.runner, setting=origin.setting, render_mode=origin.render_mode
     )
-    if share_purse or origin.is_branch:
-        branch.join(origin)
+    branch.join(origin)  # before the reset, which would else check that the snapshot has paid for its student
     branch.reset(seed=snapshot.seed, options={"snapshot": snapshot})
+    if not share_purse and not origin.is_branch:
+        branch.leave()
     return branch
 
 
