@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dataenv
-from dataenv import registry
 from dataenv.budget import Payment, Purse
 from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, DataenvError
@@ -21,24 +19,9 @@ from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from dataenv.store import Store
 from tasks.records import Example, stream
+from tests.toys import TOYS
 
-TOYS: dict[str, Any] = {
-    "task": "reverse",
-    "student": "parrot",
-    "warm_start": {"examples": 0},
-    "recipe": {"updates": 3, "batch": 4, "replay": 0.25},
-    "lesson_size": 8,
-    "items": {"feedback": 2, "selection": 2, "test": 2, "transfer": 2},
-    "decoding": {"max_tokens": 7},
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def toys() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
-        patch.setitem(registry.STUDENTS, "parrot", "tests.toys:Parrot")
-        yield
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 def make(tokens: int = 2000, store: Store | None = None, level: str = "open-ended", **changes: Any) -> TeachingEnv:

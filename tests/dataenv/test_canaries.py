@@ -24,24 +24,12 @@ from dataenv.store import Store
 from tasks.base import Unsupported
 from tasks.records import Example, Problem
 from tests.canaries import HIDDEN, Canaried, canaries, canary, sightings, texts
-from tests.toys import Reverse
+from tests.toys import TOYS, Reverse
 
 ARGUMENTS: dict[str, dict[str, Any]] = {"static": {"weights": {"short": 1.0, "long": 2.0}}}
-FIELDS: dict[str, Any] = {
-    "task": "canaried",
-    "student": "parrot",
-    "warm_start": {"examples": 0},
-    "recipe": {"updates": 2, "batch": 4, "replay": 0.25},
-    "lesson_size": 6,
-    "budget": {"student_tokens": 5_000},
-    "items": {"feedback": 4, "selection": 4, "test": 4, "transfer": 4},
-}
+FIELDS = TOYS | {"task": "canaried", "budget": {"student_tokens": 5_000}}
 
-
-@pytest.fixture(autouse=True)
-def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.TASKS, "canaried", "tests.canaries:Canaried")
-    monkeypatch.setitem(registry.STUDENTS, "parrot", "tests.toys:Parrot")
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 class Spy:

@@ -20,7 +20,7 @@ from dataenv.store import Store
 from tasks.arithmetic import Arithmetic
 from tasks.records import Example
 from tests.bench.leak_catch_rates import ARITHMETIC, DISGUISES, SHORT, Prose, caught, docstrings, manual, short_texts
-from tests.toys import Parrot, Reverse
+from tests.toys import TOYS, Parrot, Reverse
 
 PASSAGES = [p for p in manual() if len(words(p)) >= 24][:40]
 ESCAPES = {  # the rows of docs/leaks.md that say so; all other disguises are caught, each time
@@ -34,12 +34,6 @@ ESCAPES = {  # the rows of docs/leaks.md that say so; all other disguises are ca
 @pytest.fixture(scope="module")
 def prose() -> Prose:
     return Prose([*PASSAGES, *short_texts()[:40]])
-
-
-@pytest.fixture
-def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
-    monkeypatch.setitem(registry.STUDENTS, "parrot", "tests.toys:Parrot")
 
 
 def how(task: Any, prompt: str, response: str = "Yes.") -> tuple[str, str] | None:
@@ -85,6 +79,14 @@ def test_an_example_is_searched_as_one_text(prose: Prose) -> None:
     text = PASSAGES[0]
     for at in range(1, len(text)):
         assert how(prose, text[:at], text[at:]) is not None, (text[:at], text[at:])
+
+
+def test_a_cut_through_a_word_hides_nothing_inside_longer_texts() -> None:
+    """Neither half of a copy holds eight words in a row; put together where it was cut, they do."""
+    text = " ".join(words(PASSAGES[0])[:12])
+    task, around = Prose([text]), docstrings()[0]
+    for at in range(1, len(text)):
+        assert how(task, f"{around} {text[:at]}", f"{text[at:]} {around}") == ("8-gram", "test/0"), text[:at]
 
 
 def test_what_is_made_from_templates_is_not_searched_by_words() -> None:
@@ -188,8 +190,8 @@ def test_leaks_are_counted_as_before() -> None:
 
 
 def toy_env(**fields: Any) -> TeachingEnv:
-    asked = {"task": "reverse", "student": "parrot", "warm_start": {"examples": 0}, "lesson_size": 60} | fields
-    env = TeachingEnv("open-ended", runner=Runner(Store()), setting=make_setting(asked))
+    setting = make_setting(TOYS | {"budget": {"student_tokens": 10**6}} | fields)
+    env = TeachingEnv("open-ended", runner=Runner(Store()), setting=setting)
     env.reset(seed=0)
     return env
 

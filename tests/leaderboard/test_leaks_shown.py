@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from dataenv import registry
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.board import Cell, Watch
 from dataenv.leaderboard.config import Board
@@ -20,15 +18,7 @@ from dataenv.store import Store
 from tasks.records import Example
 from tests.leaderboard.synthetic import HOSTILE, make_board
 from tests.leaderboard.test_report import Reader
-
-TOYS: dict[str, Any] = {
-    "task": "reverse",
-    "student": "parrot",
-    "warm_start": {"examples": 0},
-    "lesson_size": 8,
-    "recipe": {"updates": 3, "batch": 4},
-    "budget": {"student_tokens": 3_000},
-}
+from tests.toys import TOYS
 
 
 def leak(i: int, text: str) -> dict[str, Any]:
@@ -77,14 +67,8 @@ class Careless:
         return [*self.context.generate("short", 6), *copied]
 
 
-@pytest.fixture
-def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
-    monkeypatch.setitem(registry.STUDENTS, "parrot", "tests.toys:Parrot")
-
-
 def test_a_run_that_overdrew_is_spent_and_scored_and_its_leaks_are_in_the_row(toys: None) -> None:
-    setting = make_setting(TOYS)
+    setting = make_setting(TOYS | {"budget": {"student_tokens": 3_000}})
     row = played(setting, Careless)
     assert (row.ended, row.error) == ("spent", None)
     assert row.test is not None
