@@ -18,7 +18,7 @@ PINS := pyproject.toml constraints.txt
 # One thread per process: it is what makes runs comparable bit for bit, and faster than more for students this small.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: leaderboard smoke test test-slow check bench statistics install dev clean help
+.PHONY: leaderboard smoke test test-slow faults check bench statistics leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (5 to 15 minutes), write runs/quick/leaderboard.html"
@@ -28,6 +28,8 @@ help:
 	@echo "make check         lint, import direction and types, without tests"
 	@echo "make bench         install TRL beside it and print the side-by-side figures"
 	@echo "make statistics    simulate boards whose truth is known: false positives, power (two minutes)"
+	@echo "make leaks         plant copies of sealed problems and print which disguises are caught (docs/leaks.md)"
+	@echo "make faults        kill, hang, damage and cut off what can be, and write docs/faults.md"
 	@echo "make install, dev  set up $(VENV) to use dataenv, or to work on it"
 	@echo "make clean         remove $(VENV) and caches; runs/ and stores are kept"
 
@@ -56,6 +58,12 @@ bench: $(VENV)/.bench
 
 statistics: install
 	@$(BIN)/python tests/bench/prove_statistics.py
+
+leaks: install
+	@$(BIN)/python tests/bench/leak_catch_rates.py
+
+faults: dev
+	@DATAENV_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -m fault
 
 install: $(VENV)/.core
 dev: $(VENV)/.dev

@@ -6,9 +6,12 @@ The unit is the *student token*: one token going forward costs 1, forward and ba
 from __future__ import annotations
 
 import math
+import operator
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
+from weakref import WeakSet
 
 from pydantic import Field
 
@@ -31,8 +34,19 @@ class Budget(Record):
     examples: Annotated[int, Field(ge=0)] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Payment:
+    """What was paid: the only thing that ``Purse.refund`` gives money back for, and once."""
+
+    price: int
+    use: str
+
+
 class Purse:
-    """The money of one episode; branches of the episode share it.
+    """The money of one episode; branches of the episode share it. Safe to use from many threads.
+
+    ``spent + remaining == total`` and ``0 <= spent <= total`` hold whatever is asked; ``spent`` falls only when a
+    payment is given back, and then by exactly its price.
 
     Args:
         total: Student tokens.
@@ -41,40 +55,105 @@ class Purse:
     """
 
     def __init__(self, total: int, training: int = 0, probes: int = 0) -> None:
-        self.total = total
-        self.uses: dict[str, int] = {"training": training, "probes": probes}
+        self._total = total
+        self._uses: dict[str, int] = {"training": training, "probes": probes}
+        self._payments: WeakSet[Payment] = WeakSet()  # those that somebody still holds
         self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def total(self) -> int:
+        """Student tokens at the start."""
+        return self._total
+
+    @property
+    def uses(self) -> dict[str, int]:
+        """Student tokens spent so far, by use; a copy."""
+        return dict(self._uses)
 
     @property
     def spent(self) -> int:
         """Student tokens spent so far."""
-        return sum(self.uses.values())
+        return sum(self._uses.values())
 
     @property
     def remaining(self) -> int:
         """Student tokens left; never negative."""
-        return self.total - self.spent
+        return self._total - self.spent
 
-    def pay(self, price: int, use: str) -> None:
+    def pay(self, price: int, use: str) -> Payment:
         """Take ``price`` out of the purse for ``use`` (``training`` or ``probes``).
 
         Raises:
             BudgetSpent: If it does not hold that much; then nothing is taken.
-            ValueError: If the price is negative.
+            ValueError: If the price is no whole number, or negative.
         """
-        if price < 0:
-            raise ValueError(f"price is {price}; a price is never negative")
+        price = _whole(price)
         with self._lock:
+            self._must_be_open()
             if price > self.remaining:
                 raise BudgetSpent(
                     f"the purse holds {self.remaining} student tokens and {price} were asked; stop or ask less"
                 )
-            self.uses[use] += price
+            return self._take(price, use)
 
-    def refund(self, price: int, use: str) -> None:
-        """Put back what ``pay`` took for something that did not happen."""
+    def buy(self, price: int, most: int, use: str) -> tuple[int, Payment]:
+        """As many things of one price as the purse pays for: how many, and their payment.
+
+        Args:
+            price: Of each; at least 1.
+            most: No more than these.
+            use: ``training`` or ``probes``.
+
+        Raises:
+            BudgetSpent: If the purse was closed.
+            ValueError: If the price is no whole number, or below 1: what costs nothing could be had for ever.
+        """
+        price = _whole(price)
+        if price < 1:
+            raise ValueError("price is 0; whatever is bought by number costs at least 1")
         with self._lock:
-            self.uses[use] -= price
+            self._must_be_open()
+            count = min(most, self.remaining // price)
+            return count, self._take(count * price, use)
+
+    def refund(self, payment: Payment) -> None:
+        """Put back what was paid for something that did not happen.
+
+        Raises:
+            ValueError: If this purse did not take the payment, or has given it back already.
+        """
+        with self._lock:
+            if payment not in self._payments:
+                raise ValueError("payment is none that this purse still holds; a payment is given back once")
+            self._payments.discard(payment)
+            self._uses[payment.use] -= payment.price
+
+    def close(self) -> None:
+        """Pay nothing any more, whatever is left: the episode is over."""
+        with self._lock:
+            self._closed = True
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise BudgetSpent("the episode of this purse is over; fork the one that is taught now")
+
+    def _take(self, price: int, use: str) -> Payment:
+        self._uses[use] += price
+        payment = Payment(price, use)
+        self._payments.add(payment)
+        return payment
+
+
+def _whole(price: int) -> int:
+    """The price, if it is one: NaN, which is neither more nor less than anything, would open the purse for ever."""
+    try:
+        exact = operator.index(price)
+    except TypeError:
+        raise ValueError(f"price is {price!r}; give a whole number of student tokens") from None
+    if exact < 0:
+        raise ValueError(f"price is {exact}; a price is never negative")
+    return exact
 
 
 def price_per_update(recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int]) -> int:
@@ -89,8 +168,3 @@ def price_per_update(recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int
     share = recipe.replay if earlier else 0.0
     blended = (1 - share) * mean + (share * sum(earlier) / len(earlier) if earlier else 0.0)
     return FORWARD_BACKWARD * math.ceil(recipe.batch * blended - 1e-9)
-
-
-def affordable_updates(recipe: Recipe, price: int, remaining: int) -> int:
-    """How many of the recipe's updates the purse pays for."""
-    return min(recipe.updates, remaining // price)

@@ -1,10 +1,14 @@
-"""Engines turn a mixture over skills into examples: the task's generator, or its fixed pool."""
+"""Engines turn a mixture over skills into examples: the task's generator, or its fixed pool; and what is replayed."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.setting import Setting
+from dataenv.snapshot import Snapshot
 from tasks.base import Task
 from tasks.records import Example, stream
 
@@ -17,6 +21,21 @@ def split_counts(mixture: npt.NDArray[np.float64], total: int, rng: np.random.Ge
     order = np.lexsort((rng.random(len(rest)), -np.round(rest, 9)))
     counts[order[: total - int(counts.sum())]] += 1
     return [int(c) for c in counts]
+
+
+def make_lesson(
+    setting: Setting, mixture: npt.NDArray[np.float64], snapshot: Snapshot
+) -> tuple[list[Example], dict[str, int]]:
+    """The examples of a mixture, from the Setting's engine, and how far the pool has been walked.
+
+    Raises:
+        tasks.base.Unsupported: If the task has no such engine.
+    """
+    task, rng = setting.built_task, stream(snapshot.seed, "engine", snapshot.step)
+    counts = split_counts(mixture, setting.lesson_size, rng)
+    if setting.engine == "pool":
+        return from_pool(task, counts, rng, snapshot.seed, snapshot.taken)
+    return procedural(task, counts, rng), snapshot.taken
 
 
 def procedural(task: Task, counts: list[int], rng: np.random.Generator) -> list[Example]:
@@ -61,3 +80,19 @@ def from_pool(
         made.extend(rows[order[j % len(rows)]] for j in range(start, start + n))
         after[skill] = start + n
     return [made[i] for i in rng.permutation(len(made))], after
+
+
+def replayed(
+    prior: Sequence[Example], taught: Sequence[Example], wanted: int, rng: np.random.Generator
+) -> tuple[Example, ...]:
+    """The earlier examples that training draws on, with repetition: equally many of each source that has any.
+
+    Args:
+        prior: What the student knew before anyone taught it.
+        taught: The lessons before this one.
+        wanted: How many.
+        rng: Where every draw comes from.
+    """
+    sources = [source for source in (prior, taught) if source]
+    shares = split_counts(np.ones(len(sources)), wanted, rng) if sources else []
+    return tuple(s[i] for s, n in zip(sources, shares, strict=True) for i in rng.integers(len(s), size=n))

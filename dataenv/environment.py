@@ -15,18 +15,19 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
-from dataenv.budget import Purse, affordable_updates, price_per_update
-from dataenv.engines import from_pool, procedural, split_counts
+from dataenv.budget import Payment, Purse, price_per_update
+from dataenv.engines import make_lesson, replayed
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
 from dataenv.jobs import Job, Outcome, Training, from_initial, student_of
-from dataenv.levels import Plan, make_level
+from dataenv.leaks import LeakLog, Leaks, Where
+from dataenv.levels import make_level
 from dataenv.render import ansi
 from dataenv.runner import Runner
 from dataenv.screen import REASONS, Screened, screen
 from dataenv.setting import Setting, make_setting
-from dataenv.snapshot import Snapshot, StepRecord, Tally
+from dataenv.snapshot import Ended, Snapshot, StepRecord, Tally, lessons_of
 from dataenv.store import open_store
 from students.base import initial_key
 from tasks.records import Example, stream
@@ -34,20 +35,26 @@ from tasks.records import Example, stream
 MOST_SEEDS = 1 << 63
 LARGEST = 2
 """An open-ended lesson may hold this many times ``lesson_size``."""
+NOTHING = Screened()
 Observation = dict[str, Any]
 Step = tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A step that began: what ``end`` needs besides the outcome."""
+    """A step that began: what ``end`` needs besides the outcome. ``ended``: why the episode ends with it, if known."""
 
-    plan: Plan
-    screened: Screened
     taken: dict[str, int]
+    screened: Screened = NOTHING
     updates: int = 0
-    price: int = 0
+    payment: Payment | None = None
     job: Job | None = None
+    ended: Ended = ""
+
+    @property
+    def price(self) -> int:
+        """Student tokens paid."""
+        return self.payment.price if self.payment else 0
 
 
 class TeachingEnv(gym.Env[Observation, Any]):
@@ -93,7 +100,9 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
         self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
-        self._shared: Purse | None = None
+        self._origin: TeachingEnv | None = None
+        self._purse = Purse(self.setting.budget.student_tokens)
+        self._leaks = LeakLog()
         self.history: list[StepRecord] = []
         self._snapshot: Snapshot | None = None
         self._pending: Pending | None = None
@@ -142,11 +151,14 @@ class TeachingEnv(gym.Env[Observation, Any]):
             raise ActionError(f"seed is {seed}; give one from 0 to {MOST_SEEDS - 1}")
         super().reset(seed=seed)
         given = (options or {}).get("snapshot")
-        snap = self._fresh(seed) if given is None else self._check(Snapshot.read(given))
-        lessons = [self.runner.store.lesson(name) for name in snap.lessons]
-        purse = self._shared or Purse(self.setting.budget.student_tokens, snap.training, snap.probes)
+        snap = self._fresh(seed) if given is None else Snapshot.read(given)
+        lessons = lessons_of(snap, self.setting, self.level.name, self.runner.store, self.is_branch)
+        total = self.setting.budget.student_tokens
+        purse = self._origin.purse if self._origin else Purse(total, snap.training, snap.probes)
+        if self._origin is None:
+            self._purse.close()  # what branches of the episode before have left is not for this one
         self._snapshot, self._lessons, self._purse = snap, lessons, purse
-        self._pending, self.history = None, []
+        self._pending, self._leaks, self.history = None, LeakLog(), []
         exams = (exam_of(self.setting, "feedback"), exam_of(self.setting, "selection"))
         if snap.state == snap.base:
             training = self.setting.warm_training(snap.student_seed)
@@ -169,16 +181,15 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def begin(self, action: Any) -> Job | None:
         """The first half of ``step``: read, make, screen, charge. ``None`` where nothing is to be trained."""
-        snap = self._need()
-        if snap.ended:
-            raise DataenvError(f"the episode has ended ({snap.ended}); call reset() before the next step")
-        if self._pending is not None:
-            raise DataenvError("a step has begun and not ended; call end(outcome) before the next begin(action)")
+        snap = self._ready()
         plan = self.level.read(action)
         if plan.stop:
-            self._pending = Pending(plan, Screened(0, (), {}, {}), snap.taken)
+            self._pending = Pending(snap.taken, ended="stopped")
             return None
-        offered, taken = self._make(plan)
+        offered: Any = plan.offered
+        taken = snap.taken
+        if plan.mixture is not None:
+            offered, taken = make_lesson(self.setting, plan.mixture, snap)
         cap = self.setting.budget.examples
         screened = screen(
             offered,
@@ -188,10 +199,16 @@ class TeachingEnv(gym.Env[Observation, Any]):
             largest=LARGEST * self.setting.lesson_size,
             allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
         )
-        training, updates, price = self._charge(screened)
+        self._report(screened, "lesson")
+        training, updates, payment = self._charge(screened)
         job = None if training is None else self._job(training)
-        self._pending = Pending(plan, screened, taken, updates, price, job)
+        self._pending = Pending(taken, screened, updates, payment, job)
         return job
+
+    def exhaust(self) -> Step:
+        """End the episode as spent: somebody asked for more than the purse holds. Nothing is charged or trained."""
+        self._pending = Pending(self._ready().taken, ended="spent")
+        return self.end(None)
 
     def end(self, outcome: Outcome | None) -> Step:
         """The second half of ``step``: reward and observe. Nothing changes unless all of it succeeds.
@@ -213,8 +230,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             name = self.runner.store.put_lesson(pending.screened.kept)
             update |= {"state": outcome.key, "lessons": (*snap.lessons, name)}
         mastered = now.selection.score >= self.setting.mastery
-        spent = not pending.plan.stop and self._spent(pending, lessons)
-        ended = "stopped" if pending.plan.stop else "mastered" if mastered else "spent" if spent else ""
+        ended = pending.ended or ("mastered" if mastered else "spent" if self._spent(pending, lessons) else "")
         self._snapshot = snap.model_copy(update=update | {"ended": ended})
         self._now, self._lessons, self._pending = now, lessons, None
         reward = now.selection.score - before.selection.score
@@ -223,9 +239,9 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def abort(self) -> None:
         """Give up a step that has begun: its price goes back into the purse, and nothing else had changed."""
-        if self._pending is not None:
-            self._purse.refund(self._pending.price, self._use)
-            self._pending = None
+        pending, self._pending = self._pending, None
+        if pending is not None and pending.payment is not None:
+            self._purse.refund(pending.payment)
 
     def snapshot(self) -> Snapshot:
         """This moment, as a small JSON record; ``reset(options={"snapshot": …})`` restores it in any instance.
@@ -265,11 +281,23 @@ class TeachingEnv(gym.Env[Observation, Any]):
     @property
     def is_branch(self) -> bool:
         """Whether it spends another episode's purse."""
-        return self._shared is not None
+        return self._origin is not None
 
-    def adopt(self, purse: Purse) -> None:
-        """Become a branch: spend another episode's purse from now on, across resets too."""
-        self._purse = self._shared = purse
+    def join(self, origin: TeachingEnv) -> None:
+        """Become a branch: spend another episode's purse from the next reset on, and report leaks there."""
+        self._origin = origin._origin or origin
+
+    def leave(self) -> None:
+        """Be a branch no more, but an episode with a purse of its own that has spent what the shared one has."""
+        self._origin, self._purse = None, Purse(self._purse.total, **self._purse.uses)
+
+    @property
+    def leaks(self) -> Leaks:
+        """What leaked sealed problems since the reset, for the board's owner; no teacher is given it.
+
+        What leaks in a branch is listed where the branch came from.
+        """
+        return self._leaks.listed
 
     @property
     def _use(self) -> str:
@@ -282,8 +310,23 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return job.model_copy(update={"initial": seed}) if job.parent == initial_key(self.student, seed) else job
 
     def refusals(self, examples: Sequence[Example]) -> dict[str, int]:
-        """What the screen would reject, by reason."""
-        return screen(examples, self.task, self.student, verify=False, largest=len(examples), allowed=None).rejected
+        """What the screen would reject, by reason; a probe asks. Whether an answer is right plays no part in that."""
+        screened = screen(examples, self.task, self.student, verify=False, largest=len(examples), allowed=None)
+        self._report(screened, "probe")
+        return screened.rejected
+
+    def _report(self, screened: Screened, where: Where) -> None:
+        owner = self._origin or self
+        owner._leaks.note(screened.leaks, owner._need().step + 1, "branch" if self.is_branch else where)
+
+    def _ready(self) -> Snapshot:
+        """The moment from which a step may begin."""
+        snap = self._need()
+        if snap.ended:
+            raise DataenvError(f"the episode has ended ({snap.ended}); call reset() before the next step")
+        if self._pending is not None:
+            raise DataenvError("a step has begun and not ended; call end(outcome) before the next begin(action)")
+        return snap
 
     def _need(self) -> Snapshot:
         if self._snapshot is None:
@@ -303,34 +346,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
             student_seed = seed
         return Snapshot(setting=self.setting.digest, level=self.level.name, seed=seed, student_seed=student_seed)
 
-    def _check(self, snapshot: Snapshot) -> Snapshot:
-        if snapshot.setting != self.setting.digest:
-            raise SnapshotError(
-                "snapshot.setting differs from this environment's; make the environment with equal arguments"
-            )
-        if snapshot.level != self.level.name:
-            raise SnapshotError(
-                f"snapshot.level is {snapshot.level!r} and this one's is {self.level.name!r}; make one of that level"
-            )
-        if snapshot.training + snapshot.probes > self.setting.budget.student_tokens:
-            raise SnapshotError(
-                "snapshot.training + snapshot.probes is more than the purse; give env.snapshot() as it was"
-            )
-        return snapshot
-
-    def _make(self, plan: Plan) -> tuple[Any, dict[str, int]]:
-        """What is offered to the screen, and how far the pool has been walked."""
-        snap = self._need()
-        if plan.mixture is None:
-            return plan.offered, snap.taken
-        rng = stream(snap.seed, "engine", snap.step)
-        counts = split_counts(plan.mixture, self.setting.lesson_size, rng)
-        if self.setting.engine == "pool":
-            return from_pool(self.task, counts, rng, snap.seed, snap.taken)
-        return procedural(self.task, counts, rng), snap.taken
-
-    def _charge(self, screened: Screened) -> tuple[Training | None, int, int]:
-        """Take the lesson's price out of the purse: (what is trained, updates, price).
+    def _charge(self, screened: Screened) -> tuple[Training | None, int, Payment]:
+        """Take the lesson's price out of the purse: (what is trained, updates, payment).
 
         The purse buys as many of the recipe's updates as it can. A lesson of which nothing was kept costs what a
         lesson of ordinary length would, and is not trained.
@@ -342,13 +359,12 @@ class TeachingEnv(gym.Env[Observation, Any]):
         earlier = self._earlier() if lesson else ()
         tokens = [self.student.tokens(e) for e in lesson] or [max(1, round(self.nominal_tokens))]
         each = price_per_update(recipe, tokens, [self.student.tokens(e) for e in earlier])
-        updates = affordable_updates(recipe, each, self._purse.remaining)
-        self._purse.pay(updates * each, self._use)
+        updates, payment = self._purse.buy(each, recipe.updates, self._use)
         if not screened.kept or updates == 0:
-            return None, 0, updates * each
+            return None, 0, payment
         recipe = recipe.model_copy(update={"updates": updates})
         seed = int(stream(snap.seed, "training", snap.step).integers(2**31))
-        return Training(lesson=lesson, earlier=earlier, recipe=recipe, seed=seed), updates, updates * each
+        return Training(lesson=lesson, earlier=earlier, recipe=recipe, seed=seed), updates, payment
 
     def _earlier(self) -> tuple[Example, ...]:
         """The examples that replay will draw: half from earlier lessons, half from what the student knew at first."""
@@ -357,13 +373,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
         if not wanted:
             return ()
         prior = self.setting.warm_training(snap.student_seed)
-        sources = [prior.lesson] if prior else []
-        taught = tuple(e for lesson in self._lessons for e in lesson)
-        if taught and recipe.data == "lesson":
-            sources.append(taught)
-        rng = stream(snap.seed, "earlier", snap.step)
-        shares = split_counts(np.ones(len(sources)), wanted, rng) if sources else []
-        return tuple(s[i] for s, n in zip(sources, shares, strict=True) for i in rng.integers(len(s), size=n))
+        taught = [e for lesson in self._lessons for e in lesson] if recipe.data == "lesson" else []
+        return replayed(prior.lesson if prior else (), taught, wanted, stream(snap.seed, "earlier", snap.step))
 
     def _job(self, training: Training) -> Job:
         snap, spec = self._need(), self.setting.student_spec
@@ -394,7 +405,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return [first[skill] for skill in self.task.skills]
 
     def _record(self, reward: float, pending: Pending | None) -> None:
-        snap, screened = self._need(), pending.screened if pending else Screened(0, (), {}, {})
+        snap, screened = self._need(), pending.screened if pending else NOTHING
         counts = self._count(screened.kept) if pending and pending.updates else []
         named = sum(counts)
         self.history.append(
@@ -418,7 +429,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def _info(self, pending: Pending | None) -> dict[str, Any]:
         """Flat figures, the same keys at every step, so that vector environments can stack them."""
-        screened = pending.screened if pending else Screened(0, (), {}, {})
+        screened = pending.screened if pending else NOTHING
         rejected = {f"rejected/{reason}": screened.rejected.get(reason, 0) for reason in REASONS}
         judged = {f"judged/{v}": screened.judged.get(v, 0) for v in ("right", "wrong", "unknown")}
         return {
@@ -431,7 +442,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             **judged,
             "updates": pending.updates if pending else 0,
             "price": pending.price if pending else 0,
-            "spent": self._purse.spent,
-            "remaining": self._purse.remaining,
+            "spent": (spent := self._purse.spent),  # read once, for branches may be spending in other threads
+            "remaining": self._purse.total - spent,
             "grader_errors": self._standing.feedback.grader_errors + self._standing.selection.grader_errors,
         }

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from dataenv.budget import FORWARD, Purse, price_per_update
 from dataenv.environment import TeachingEnv
-from dataenv.errors import SettingError
+from dataenv.errors import BudgetSpent, SettingError
 from dataenv.jobs import Exam, Job
 from dataenv.levels.base import cut
 from dataenv.screen import as_example
@@ -114,7 +114,8 @@ class Context:
 
         Args:
             examples: Prompt and gold response of each; they pass the same screen as a lesson.
-            kind: ``loss`` in nats per token; ``accuracy`` 0 or 1, the decoded answer being the response.
+            kind: ``loss`` in nats per token, for the tokens of prompt and response; ``accuracy`` 0 or 1, the decoded
+                answer being the response, for those of the prompt and ``decoding.max_tokens``.
 
         Raises:
             BudgetSpent: If the purse cannot pay; nothing was charged.
@@ -144,9 +145,10 @@ def fork(env: Env, share_purse: bool = False) -> TeachingEnv:
     branch = TeachingEnv(
         origin.level.name, runner=origin.runner, setting=origin.setting, render_mode=origin.render_mode
     )
+    branch.join(origin)  # before the reset, which would else check that the snapshot has paid for its student
     branch.reset(seed=snapshot.seed, options={"snapshot": snapshot})
-    if share_purse or origin.is_branch:
-        branch.adopt(origin.purse)
+    if not share_purse and not origin.is_branch:
+        branch.leave()
     return branch
 
 
@@ -173,17 +175,28 @@ def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> npt
     if not examples:
         return np.zeros(0)
     # Paid before the screen is asked: a refusal for nothing would make the screen an oracle for what is sealed.
-    env.purse.pay(FORWARD * sum(env.student.tokens(e) for e in examples), "probes")
+    env.purse.pay(FORWARD * sum(_asked(env, e, kind) for e in examples), "probes")
     refusals = env.refusals(examples)
     if refusals:
         raise SettingError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
     prompts, golds = tuple(e.prompt for e in examples), tuple(e.response for e in examples)
-    exam = Exam(name="probe", prompts=prompts, golds=golds, decoding=env.setting.decoding)
+    if kind == "loss":  # an exam always answers; answers that nobody asked for are kept to one token
+        short = env.setting.decoding.model_copy(update={"max_tokens": 1})
+        exam = Exam(name="probe", prompts=prompts, golds=golds, decoding=short)
+    else:
+        exam = Exam(name="probe", prompts=prompts, decoding=env.setting.decoding)
     job = Job(student=env.setting.student_spec, parent=env.state, exams=(exam,))
     answers = env.runner.run(env.anchor(job)).answers["probe"]
     if kind == "loss":
         return np.asarray(answers.losses, np.float64)
     return np.array([r == g for r, g in zip(answers.responses, golds, strict=True)], np.float64)
+
+
+def _asked(env: TeachingEnv, example: Example, kind: ProbeKind) -> int:
+    """The tokens of one question to the student: those it reads, and the most it may write."""
+    if kind == "loss":
+        return env.student.tokens(example)
+    return env.student.tokens(example.model_copy(update={"response": ""})) + env.setting.decoding.max_tokens
 
 
 @dataclass(frozen=True)
@@ -209,26 +222,57 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
         teacher: An object with ``act(observation, info)`` (and, if it likes, ``begin(context)`` and
             ``learn(transition)``), or a plain function of the observation.
         seed: Of the episode: the untaught student, the data, every order, and the teacher's own generator.
-        on_step: Called with each step's record.
+        on_step: Called with each step's record, before the teacher is told of the step.
+
+    Raises:
+        SettingError: If the teacher cannot begin, or its ``prior_compute`` is no number of student tokens.
+
+    A teacher that asks for more than the purse holds, and does not catch the BudgetSpent that it gets, has spent its
+    budget: the episode ends there as ``spent``, and what its student has learnt counts.
     """
     inner = unwrap(env)
     observation, info = env.reset(seed=seed)
     begin, act, learn = _parts(teacher)
+    tell = on_step or (lambda record: None)
+    prior_compute(teacher)  # one that cannot be written down is refused before anything is spent
+    total, over = 0.0, False
     try:
-        begin(Context(inner))
+        tell(inner.history[-1])
+        _begin(teacher, begin, Context(inner))
+        while not over:
+            action = act(observation, info)
+            after, reward, terminated, truncated, info = env.step(action)
+            total, over = total + float(reward), terminated or truncated
+            tell(inner.history[-1])
+            learn(Transition(observation, action, float(reward), after, terminated, truncated, info))
+            observation = after
+    except BudgetSpent:  # the teacher asked for more than there is, and did not catch what it was told
+        if not over:
+            inner.exhaust()
+            tell(inner.history[-1])
+    return Episode(tuple(inner.history), total, inner.snapshot())
+
+
+def prior_compute(teacher: Any) -> int:
+    """Student tokens that a teacher says it used before ``reset``; 0 where it says nothing.
+
+    Raises:
+        SettingError: If that is no whole number, or negative.
+    """
+    said = getattr(teacher, "prior_compute", 0)
+    if isinstance(said, bool) or not isinstance(said, int | np.integer) or said < 0:
+        raise SettingError(
+            f"prior_compute of teacher {type(teacher).__name__} is {said!r}; give a whole number of student tokens, "
+            "0 or more"
+        )
+    return int(said)
+
+
+def _begin(teacher: Any, begin: Callable[[Context], Any], context: Context) -> None:
+    try:
+        begin(context)
     except ValueError as error:
         raise SettingError(f"teacher {type(teacher).__name__} cannot begin: {error}") from error
-    if on_step:
-        on_step(inner.history[-1])
-    total, over = 0.0, False
-    while not over:
-        action = act(observation, info)
-        after, reward, terminated, truncated, info = env.step(action)
-        learn(Transition(observation, action, float(reward), after, terminated, truncated, info))
-        observation, total, over = after, total + float(reward), terminated or truncated
-        if on_step:
-            on_step(inner.history[-1])
-    return Episode(tuple(inner.history), total, inner.snapshot())
 
 
 def _parts(teacher: Any) -> tuple[Callable[[Context], Any], Callable[[Any, Any], Any], Callable[[Transition], Any]]:

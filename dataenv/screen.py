@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
+from dataenv.leaks import Hit, guard_of
 from students.base import Student
 from tasks.base import Task
 from tasks.records import Example
@@ -17,8 +18,8 @@ REASONS = ("form", "length", "alphabet", "duplicate", "leak", "wrong", "size", "
 """Why an example is rejected, in the order in which the screen asks:
 
 form: not a record of two non-empty texts; length, alphabet: the student cannot read it; duplicate: twice in one lesson;
-leak: asks what a sealed problem asks; wrong: the task's judge says so (only under ``verify``); size: beyond the longest
-lesson allowed; budget: beyond the cap on examples.
+leak: asks or spells out what a sealed problem asks; wrong: the task's judge says so (only under ``verify``); size:
+beyond the longest lesson allowed; budget: beyond the cap on examples.
 """
 
 
@@ -26,13 +27,15 @@ lesson allowed; budget: beyond the cap on examples.
 class Screened:
     """What came through, and the counts: ``offered == len(kept) + sum(rejected.values())``.
 
-    ``judged`` counts the kept examples by the judge's verdict: right, wrong, unknown.
+    ``judged`` counts the kept examples by the judge's verdict: right, wrong, unknown. ``leaks`` are for the board's
+    owner and not for a teacher, who could ask them what is sealed.
     """
 
-    offered: int
-    kept: tuple[Example, ...]
-    rejected: dict[str, int]
-    judged: dict[str, int]
+    offered: int = 0
+    kept: tuple[Example, ...] = ()
+    rejected: dict[str, int] = field(default_factory=dict)
+    judged: dict[str, int] = field(default_factory=dict)
+    leaks: tuple[Hit, ...] = ()
 
 
 def screen(
@@ -48,17 +51,27 @@ def screen(
         largest: Longest lesson.
         allowed: How many more examples the budget allows; ``None`` for no cap.
     """
+    guard = guard_of(task)
     kept: list[Example] = []
     rejected: Counter[str] = Counter()
     judged: Counter[str] = Counter()
+    leaks: list[Hit] = []
     seen: set[tuple[str, str]] = set()
     offers = 0
     for offer in offered:
         offers += 1
         example = as_example(offer)
-        reason = "form" if example is None else _reason(example, task, student, seen)
-        if example is None or reason is not None:
-            rejected[reason or "form"] += 1
+        if example is None:
+            rejected["form"] += 1
+            continue
+        reason = student.refuse(example) or ("duplicate" if (example.prompt, example.response) in seen else None)
+        if reason is not None:
+            rejected[reason] += 1
+            continue
+        hit = guard.find(example)
+        if hit is not None:
+            leaks.append(hit)
+            rejected["leak"] += 1
             continue
         verdict = task.judge(example)
         if verify and verdict is False:
@@ -69,39 +82,42 @@ def screen(
             rejected["budget"] += 1
         else:
             seen.add((example.prompt, example.response))
-            judged[{True: "right", False: "wrong", None: "unknown"}[verdict]] += 1
+            judged[_VERDICTS[verdict]] += 1
             kept.append(example)
-    return Screened(offers, tuple(kept), dict(sorted(rejected.items())), dict(sorted(judged.items())))
+    return Screened(offers, tuple(kept), dict(sorted(rejected.items())), dict(sorted(judged.items())), tuple(leaks))
+
+
+_VERDICTS = {True: "right", False: "wrong", None: "unknown"}
 
 
 def as_example(offer: Any) -> Example | None:
-    """An Example from an Example or a mapping with ``prompt`` and ``response``; ``None`` where it is neither."""
-    if isinstance(offer, Mapping):
+    """An Example from an Example or a mapping with ``prompt`` and ``response``; ``None`` where it is neither.
+
+    It is always a plain Example of plain texts, so that what is screened is what is trained: a subclass could show the
+    screen one text and the student another.
+    """
+    if type(offer) is not Example:
+        if isinstance(offer, Example):
+            offer = {name: getattr(offer, name) for name in Example.model_fields}
+        if not isinstance(offer, Mapping):
+            return None
         try:
             offer = Example.model_validate(dict(offer))
         except (ValidationError, TypeError):
             return None
-    if not isinstance(offer, Example) or not _is_text(offer.prompt) or not _is_text(offer.response):
+    if not _is_text(offer.prompt) or not _is_text(offer.response):
         return None
     return offer if all(map(_is_text, offer.skills)) and _is_text(offer.origin or "-") else None
 
 
 def _is_text(value: Any) -> bool:
     """Whether it is a text that is not empty and that UTF-8 can hold (half a surrogate pair it cannot)."""
-    if not isinstance(value, str) or not value:
+    if type(value) is not str or not value:
         return False
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _reason(example: Example, task: Task, student: Student, seen: set[tuple[str, str]]) -> str | None:
-    refused = student.refuse(example)
-    if refused is not None:
-        return refused
-    if (example.prompt, example.response) in seen:
-        return "duplicate"
-    leaked = task.identity(example.prompt) in task.sealed or task.spells_sealed(example.prompt + example.response)
-    return "leak" if leaked else None

@@ -7,9 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from dataenv.budget import price_per_update
 from dataenv.errors import SnapshotError
 from dataenv.exams import Result
-from tasks.records import Record
+from dataenv.jobs import Job, Training, student_of
+from dataenv.setting import Setting
+from dataenv.store import Store
+from tasks.records import Example, Record
 
 Whole = Annotated[int, Field(ge=0)]
 Ended = Literal["", "stopped", "mastered", "spent"]
@@ -64,6 +68,64 @@ class Snapshot(Record):
             raise SnapshotError(
                 f"options['snapshot'] is no snapshot; give env.snapshot() or its JSON ({error})"
             ) from None
+
+
+def lessons_of(
+    snapshot: Snapshot, setting: Setting, level: str, store: Store, branch: bool
+) -> list[tuple[Example, ...]]:
+    """The lessons of an episode that goes on from a snapshot, if it may.
+
+    Args:
+        snapshot: As it was given.
+        setting: Of the environment.
+        level: Name of the environment's level.
+        store: Holds the lessons, and knows how the student came about.
+        branch: Whether it spends another episode's purse; what its own snapshot says that it spent plays no part then.
+
+    Raises:
+        SnapshotError: If it does not fit, or claims to have spent or taught less than its student was trained on.
+        StoreError: If its lessons are not in this store.
+    """
+    if snapshot.setting != setting.digest:
+        raise SnapshotError(
+            "snapshot.setting differs from this environment's; make the environment with equal arguments"
+        )
+    if snapshot.level != level:
+        raise SnapshotError(f"snapshot.level is {snapshot.level!r} and this one's is {level!r}; make one of that level")
+    if snapshot.training + snapshot.probes > setting.budget.student_tokens:
+        raise SnapshotError("snapshot.training + snapshot.probes is more than the purse; give env.snapshot() as it was")
+    lessons = [store.lesson(name) for name in snapshot.lessons]
+    if not branch:
+        _check_paid(snapshot, setting, sum(map(len, lessons)), _lineage(snapshot, store))
+    return lessons
+
+
+def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, trained: list[Training]) -> None:
+    """What the student was trained on is the least that was spent and taught."""
+    tokens = student_of(setting.student_spec).tokens
+    paid = sum(
+        t.recipe.updates * price_per_update(t.recipe, [tokens(e) for e in t.lesson], [tokens(e) for e in t.earlier])
+        for t in trained
+    )
+    if snapshot.training + snapshot.probes < paid:
+        raise SnapshotError(
+            f"snapshot.training + snapshot.probes is less than the {paid} student tokens that its student was trained "
+            "with; give env.snapshot() as it was"
+        )
+    sizes = [len(t.lesson) for t in trained]
+    if taught < (max(sizes, default=0) if setting.recipe.data == "all" else sum(sizes)):
+        raise SnapshotError("snapshot.lessons leaves out what its student was taught; give env.snapshot() as it was")
+
+
+def _lineage(snapshot: Snapshot, store: Store) -> list[Training]:
+    """The trainings between the untaught student and the present one, as far as the store knows them; newest first."""
+    found, key = [], snapshot.state
+    while key != snapshot.base and (row := store.get("states", key)) is not None:
+        job = Job.model_validate(row["job"])
+        if job.train is not None:
+            found.append(job.train)
+        key = job.parent
+    return found
 
 
 class Tally(Record):

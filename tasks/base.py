@@ -21,11 +21,20 @@ class Task(ABC):
 
     A subclass sets ``name``, ``version`` and ``skills`` and implements ``split``, ``grade`` and ``identity``; the other
     methods are abilities that it may add. All of it is deterministic: whatever is random takes a generator.
+
+    Attributes:
+        name: On the board.
+        version: Raised whenever a split changes.
+        skills: In the order of every array.
+        natural: Whether problems are natural text: written, not generated from templates. Then whatever shares eight
+            words in a row with a sealed prompt is taken for a copy of it (``dataenv.leaks``). Problems made from
+            templates share as much with everything that their generator makes, so they leave this at ``False``.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     skills: tuple[str, ...]
+    natural: ClassVar[bool] = False
 
     @abstractmethod
     def split(self, name: Split) -> Sequence[Problem]:
@@ -83,16 +92,6 @@ class Task(ABC):
     def sealed(self) -> frozenset[str]:
         """The identities of all problems in all splits; nothing with such an identity may be taught."""
         return frozenset(self.identity(p.prompt) for name in SPLITS for p in self.split(name))
-
-    def spells_sealed(self, text: str) -> bool:
-        """Whether a sealed prompt stands in a text to the letter, wherever its prompt is said to end."""
-        lengths, prompts = self._sealed_prompts
-        return any(text[i : i + n] in prompts for n in lengths for i in range(len(text) - n + 1))
-
-    @cached_property
-    def _sealed_prompts(self) -> tuple[tuple[int, ...], frozenset[str]]:
-        prompts = frozenset(p.prompt for name in SPLITS for p in self.split(name))
-        return tuple(sorted({len(prompt) for prompt in prompts})), prompts
 
     @cached_property
     def fingerprint(self) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 from tests.fault_table import observed, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
@@ -17,3 +19,15 @@ os.environ.pop("DATAENV_STORE", None)  # no test may lean on what is on this mac
 # The same examples at every run, and no deadline, for the machine may be busy.
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
+
+
+@pytest.fixture(scope="module")
+def toys() -> Iterator[None]:
+    """The names of tests/toys.py and tests/canaries.py, registered."""
+    from dataenv import registry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
+        patch.setitem(registry.TASKS, "canaried", "tests.canaries:Canaried")
+        patch.setitem(registry.STUDENTS, "parrot", "tests.toys:Parrot")
+        yield

@@ -16,6 +16,16 @@ from tasks.records import Example, Grade, Problem, Split, stream
 
 BUCKETS: dict[str, set[int]] = {"feedback": {0}, "selection": {1}, "test": {2}, "transfer": {3}}
 TAUGHT = set(range(4, 16))
+TOYS: dict[str, Any] = {
+    "task": "reverse",
+    "student": "parrot",
+    "warm_start": {"examples": 0},
+    "recipe": {"updates": 3, "batch": 4, "replay": 0.25},
+    "lesson_size": 8,
+    "items": {"feedback": 4, "selection": 4, "test": 4, "transfer": 4},
+    "decoding": {"max_tokens": 7},
+}
+"""A Setting of the two, for tests that use the fixture ``toys``; a step takes milliseconds."""
 
 
 class Reverse(Task):

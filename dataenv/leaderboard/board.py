@@ -17,8 +17,8 @@ from typing import Any
 from dataenv import registry
 from dataenv.budget import price_per_update
 from dataenv.environment import TeachingEnv
-from dataenv.episode import Episode, run
-from dataenv.errors import ActionError, BudgetSpent, JobFailed
+from dataenv.episode import Episode, prior_compute, run
+from dataenv.errors import ActionError, JobFailed
 from dataenv.exams import Standing, exam_of, grade
 from dataenv.jobs import Answers, Job, student_of
 from dataenv.leaderboard.config import Board
@@ -198,7 +198,7 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
     teacher = cell.make()
     try:
         episode = _play(cell, env, teacher, watch)
-    except (JobFailed, BudgetSpent, ActionError) as error:
+    except (JobFailed, ActionError) as error:
         rest: dict[str, Any] = {"ended": "failed", "error": str(error), "selected": 0, "test": None}
     else:
         rest = _outcome(cell.setting, env, episode)
@@ -224,9 +224,10 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
                 "spent": purse.spent,
                 **purse.uses,
                 "examples": sum(step.kept for step in steps if step.lesson),
-                "prior": getattr(teacher, "prior_compute", 0),
+                "prior": prior_compute(teacher),
             },
             "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in steps],
+            "leaks": env.leaks.model_dump(mode="json"),
             **source,
             **rest,
         }

@@ -58,7 +58,7 @@ def render(board: Sequence[Row], summary: Summary) -> str:
         mixtures=_mixtures(board, everyone),
         budgets=_budgets(board, everyone),
         by_seed=_by_seed(board, everyone),
-        reading=[_to_read(_first_run(board, s.teacher)) for s in everyone],
+        reading=[_to_read(_first_run(board, s.teacher)) | _leaked(board, s.teacher) for s in everyone],
         made=_made(board),
     )
 
@@ -211,6 +211,17 @@ def _to_read(row: Row) -> dict[str, Any]:
     ]  # fmt: skip
     mistakes = [(m.step, shown(m.skill), shown(m.prompt), shown(m.response), shown(m.answer)) for m in row.mistakes]
     return {"row": row, "lessons": lessons, "mistakes": mistakes, "error": shown(row.error or "")}
+
+
+def _leaked(board: Sequence[Row], teacher: str) -> dict[str, Any]:
+    """Examples of any run that leaked sealed problems: how many, and those that the rows list."""
+    runs = [row for row in board if row.teacher == teacher]
+    hits = [
+        (row.seed, x.step, x.where, visible(x.problem), x.how, visible(x.prompt, LONGEST), visible(x.response, LONGEST))
+        for row in runs
+        for x in row.leaks.first
+    ]
+    return {"leaks": hits, "leaked": sum(row.leaks.count for row in runs)}
 
 
 def _made(board: Sequence[Row]) -> dict[str, Any]:

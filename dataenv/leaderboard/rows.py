@@ -173,6 +173,31 @@ class Mistake(RowPart):
     answer: Text
 
 
+class Leaked(RowPart):
+    """An example that leaks a sealed problem; it was offered and not trained. See ``dataenv.leaks.Leak``."""
+
+    step: Count
+    where: Text
+    problem: Text
+    split: Text
+    how: Text
+    prompt: Text
+    response: Text
+
+
+class Leaks(RowPart):
+    """How many examples leaked in a run, probes and branches included, and the first few of them to read."""
+
+    count: Count = 0
+    first: tuple[Leaked, ...] = ()
+
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        if len(self.first) > self.count:
+            raise ValueError(f"leaks.first lists {len(self.first)}, but leaks.count is {self.count}")
+        return self
+
+
 class Row(RowPart):
     """One run. ``selected`` indexes ``steps``; ``test`` is ``None`` only where the run failed.
 
@@ -205,6 +230,7 @@ class Row(RowPart):
     transfer: TransferExam | None = None
     lessons: tuple[Lesson, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    leaks: Leaks = Leaks()
 
     @property
     def failed(self) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +106,7 @@ def _row(text: str) -> Digits:
     return np.array([[int(c) for c in text]], dtype=np.int64)
 
 
+@lru_cache(maxsize=256)  # the screen asks for a prompt's identity and then for its answer
 def read(prompt: str) -> Question | None:
     """Read a prompt, whatever its spaces and filler; ``None`` where it is no question of this grammar.
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataenv import registry
-from dataenv.budget import Purse, affordable_updates, price_per_update
+from dataenv.budget import Purse, price_per_update
 from dataenv.engines import split_counts
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.setting import make_setting
@@ -58,8 +58,8 @@ def test_the_price_of_an_update_is_three_times_its_mean_tokens() -> None:
     recipe = Recipe(batch=10)
     assert price_per_update(recipe, [20, 10], []) == 3 * 10 * 15
     assert price_per_update(recipe.model_copy(update={"replay": 0.5}), [20], [10]) == 3 * 10 * 15
-    assert affordable_updates(recipe, 100, 3199) == 31
-    assert affordable_updates(recipe, 100, 10**9) == recipe.updates
+    assert Purse(3199).buy(100, recipe.updates, "training")[0] == 31
+    assert Purse(10**9).buy(100, recipe.updates, "training")[0] == recipe.updates
 
 
 @given(text=st.text(max_size=30))
