@@ -238,9 +238,12 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", self._info(pending)
 
     def abort(self) -> None:
-        """Give up a step that has begun: its price goes back into the purse, and nothing else had changed."""
+        """Give up a step that has begun: its price goes back into the purse, and nothing else had changed.
+
+        On a branch it stays paid: there it is a teacher who asked, and has learnt what the screen made of the lesson.
+        """
         pending, self._pending = self._pending, None
-        if pending is not None and pending.payment is not None:
+        if pending is not None and pending.payment is not None and not self.is_branch:
             self._purse.refund(pending.payment)
 
     def snapshot(self) -> Snapshot:

@@ -50,9 +50,12 @@ def episodes(runner: Any, n: int, steps: int) -> None:
 
     from dataenv.environment import TeachingEnv
     from dataenv.runner import side_by_side
+    from dataenv.setting import make_setting
+
+    setting = make_setting(FREE)  # one for all, as on a board: it keeps what an untaught student is made from
 
     def play(i: int) -> None:
-        env = TeachingEnv("skill-list", runner=runner, **FREE)
+        env = TeachingEnv("skill-list", runner=runner, setting=setting)
         env.reset(seed=i % SEEDS)
         for step in range(steps):
             env.step(np.random.default_rng((i, step)).random(len(env.task.skills)).astype(np.float32))
