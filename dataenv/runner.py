@@ -65,6 +65,11 @@ class Runner:
             known[exam.name] = Answers.model_validate(self.store.put("exams", exam.key(key), record))
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
 
+    @property
+    def busy(self) -> int:
+        """How many jobs are with the executor now; one that runs them in this process does not tell."""
+        return len(self._flying)
+
     def stop(self) -> None:
         """Refuse every further job, and drop those that wait for a worker."""
         self._stopping.set()
