@@ -30,6 +30,7 @@ from dataenv.cli.common import (
     open_executor,
     print_json,
 )
+from dataenv.errors import SettingError
 
 if TYPE_CHECKING:
     from dataenv.leaderboard.rows import Row
@@ -140,3 +141,88 @@ def report(folder: BoardFolder, as_json: Json = False, quiet: Quiet = False) -> 
         said.print(absent, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not quiet:
         said.print(f"page: {folder / 'leaderboard.html'}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def validate(
+    board: BoardName = "quick",
+    out: Out = Path("runs"),
+    store: Store = None,
+    executor: Executor = None,
+    workers: Workers = 0,
+    ray_address: RayAddress = None,
+    num_cpus: NumCpus = 1.0,
+    num_gpus: NumGpus = 0.0,
+    threads: Threads = 1,
+    deadline: Deadline = 1800.0,
+    as_json: Json = False,
+) -> None:
+    """Check a board without training: everything that would fail later, one sentence each; exit code 2 if any."""
+    from dataenv.leaderboard.validate import examine, usable
+
+    spec = executor_spec(executor, workers, ray_address, num_cpus, num_gpus, threads, deadline)
+    where = store or str(out / ".store")
+    found = [*examine(board), *usable(where, lambda: open_executor(where, spec))]
+    if as_json:
+        print_json({"board": board, "sound": not found, "findings": found})
+    else:
+        for sentence in found or ["sound"]:
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    if found:
+        raise typer.Exit(2)
+
+
+@app.command()
+def compare(
+    folder: BoardFolder,
+    teacher: Annotated[str | None, typer.Argument(help="A teacher of the board.")] = None,
+    baseline: Annotated[
+        str | None, typer.Argument(help="Another one. [default: stratified]", show_default=False)
+    ] = None,
+    other: Annotated[
+        Path | None, typer.Option("--with", help="Another board's folder: the same teachers there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two teachers of a board, paired by seed and item; or, with another board, the same teachers on both."""
+    from dataenv.leaderboard.folder import read_rows
+    from dataenv.leaderboard.paired import compare_boards, compare_teachers, sentences, table
+    from dataenv.leaderboard.statistics import BASELINE
+
+    rows = read_rows(folder)
+    if other is not None:
+        names = (str(folder), str(other))
+        pairs = compare_boards(rows, read_rows(other), [name for name in (teacher, baseline) if name], names)
+    elif teacher is None:
+        raise SettingError("no teacher is named; give one of the board, or another board's folder by --with")
+    else:
+        pairs = [compare_teachers(rows, teacher, baseline or BASELINE)]
+    if as_json:
+        return print_json([pair.model_dump(mode="json") for pair in pairs])
+    for pair in pairs:
+        for sentence in sentences(pair):
+            console.print(sentence, markup=False, highlight=False)
+        console.print(table(pair), "")
+    return None
+
+
+@app.command()
+def rescore(
+    folder: BoardFolder,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder that is not there. [default: beside the board's]", show_default=False)
+    ] = None,
+    store: Store = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Grade a board's stored answers again, after the checker or a statistic has changed. Trains nothing."""
+    from dataenv.leaderboard.rescore import free_folder
+    from dataenv.leaderboard.rescore import rescore as grade_again
+
+    where = out or free_folder(folder)
+    done = grade_again(folder, existing_store(store or str(folder.parent / ".store")), where)
+    _show(done.rows, where, as_json, quiet)
+    said = errors if as_json else console
+    line = f"graded again, 0 training runs; {done.otherwise} of {len(done.rows)} runs would now select another state"
+    said.print(f"{line}; page: {where / 'leaderboard.html'}", markup=False, highlight=False, soft_wrap=True)

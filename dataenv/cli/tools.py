@@ -115,7 +115,7 @@ def transfer_matrix(
     finally:
         runner.executor.close()
     out.mkdir(parents=True, exist_ok=True)
-    (out / "transfer.json").write_text(matrix.model_dumpjson_object(indent=1) + "\n", encoding="utf-8")
+    (out / "transfer.json").write_text(matrix.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (out / "transfer.svg").write_text(picture(matrix), encoding="utf-8")
     console.print(summary(matrix), markup=False, highlight=False)
     console.print(f"picture: {out / 'transfer.svg'}", highlight=False)

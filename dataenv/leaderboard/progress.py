@@ -117,8 +117,9 @@ class Terminal:
         rank = {group: self._rank(group) for group in self._outline.runs}
         first = sorted(rank, key=lambda group: rank[group])[:room]
         table = Table.grid(padding=(0, 2))
-        for justify in ("left", "right", "left"):
-            table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for group in self._outline.runs:
             if group in first:
