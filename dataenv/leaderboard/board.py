@@ -59,11 +59,13 @@ class Watch:
 
     Attributes:
         begin: Called once, with what the board is about to do.
+        start: Called with a run that is about to begin; its untaught student may still have to be made.
         step: Called with the run and the record of each step; the first is that of the untaught student.
         done: Called with a run that has ended, and whether it failed.
     """
 
     begin: Callable[[Outline], None] = field(default=lambda outline: None)
+    start: Callable[[Cell], None] = field(default=lambda cell: None)
     step: Callable[[Cell, StepRecord], None] = field(default=lambda cell, record: None)
     done: Callable[[Cell, bool], None] = field(default=lambda cell, failed: None)
 
@@ -85,7 +87,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None,
     watch = watch or Watch()
     prepare(board, folder, replace)
     cells, search = known_cells(board), search_cells(board)
-    watch.begin(_outline(board, [*cells, *search], runner))
+    watch.begin(_outline(board, [*search, *cells], runner))
     scores = side_by_side(runner, search, lambda cell: _selection(cell, runner, watch))
     if search:
         cells += static_cells(board, board.mixtures.weights[_best_mixture(board, search, scores)])
@@ -122,6 +124,7 @@ def warm_tokens(setting: Setting) -> int:
 
 def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
     failed = True
+    watch.start(cell)
     try:
         episode = run(env, teacher, cell.seed, lambda record: watch.step(cell, record))
         failed = False

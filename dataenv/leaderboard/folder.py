@@ -203,7 +203,11 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    paths = [*before, *(path for path in after if path not in before)]
+    def inside(path: str) -> bool:
+        """Whether an empty mapping on one side is told by its entries on the other."""
+        return any(other.startswith(f"{path}.") for other in (*before, *after))
+
+    paths = [path for path in dict.fromkeys((*before, *after)) if not inside(path)]
     pairs = [(path, before.get(path, ABSENT), after.get(path, ABSENT)) for path in paths]
     return [f"{path}: {_shown(old)} → {_shown(new)}" for path, old, new in pairs if old != new]
 

@@ -35,7 +35,7 @@ class Terminal:
         self._outline = Outline({}, 0, 0, 0, 1, lambda: 0)
         self._began, self._spent_by_done = 0.0, 0
         self._awake: set[int] = set()
-        self._flying: dict[tuple[str, str, int], tuple[Cell, StepRecord]] = {}
+        self._flying: dict[tuple[str, str, int], tuple[Cell, StepRecord | None]] = {}
         self._done: dict[str, int] = {}
         self._failed: dict[str, int] = {}
         self._bar = Progress(
@@ -53,7 +53,7 @@ class Terminal:
         if not self._quiet and self._console.is_terminal:
             self._live = Live(self, console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
-        return Watch(self._begin, self._step, self._finish)
+        return Watch(self._begin, self._start, self._step, self._finish)
 
     def __exit__(self, *_: Any) -> None:
         """Stop, and leave the terminal as it was."""
@@ -69,6 +69,10 @@ class Terminal:
     def _begin(self, outline: Outline) -> None:
         with self._lock:
             self._outline, self._began = outline, time.monotonic()
+
+    def _start(self, cell: Cell) -> None:
+        with self._lock:
+            self._flying[cell.group, cell.label, cell.seed] = (cell, None)
 
     def _step(self, cell: Cell, record: StepRecord) -> None:
         with self._lock:
@@ -92,7 +96,7 @@ class Terminal:
 
     def _spent(self) -> int:
         """Student tokens behind us, those of warm starts included: they take time, though no purse pays them."""
-        under_way = sum(record.spent for _, record in self._flying.values())
+        under_way = sum(record.spent for _, record in self._flying.values() if record)
         return self._spent_by_done + under_way + self._outline.warm * len(self._awake)
 
     def _whole(self) -> int:
@@ -108,6 +112,8 @@ class Terminal:
 
     def _heading(self) -> Text:
         outline, failed = self._outline, sum(self._failed.values())
+        if not outline.runs:
+            return Text("reading the board")
         runs = f"{sum(self._done.values())} of {sum(outline.runs.values())} runs"
         workers = f", {outline.busy()} of {outline.width} workers busy" if outline.width > 1 else ""
         return Text.assemble(runs, workers, (f", {failed} failed" if failed else "", "bold red"))
@@ -138,7 +144,7 @@ class Terminal:
     def _running(self, group: str) -> str:
         """``seed 3 step 2 143/320``, for every run under way."""
         return ", ".join(
-            (f"{cell.label} " if group == SEARCH else "") + f"seed {cell.seed} step {record.step} {_counts(record)}"
+            f"{cell.label} " * (group == SEARCH) + f"seed {cell.seed} " + (_at(record) if record else "starting")
             for cell, record in self._flying.values()
             if cell.group == group
         )
@@ -146,6 +152,10 @@ class Terminal:
 
 def _name(cell: Cell) -> str:
     return f"{SEARCH}: {cell.label} seed {cell.seed}" if cell.group == SEARCH else f"{cell.label} seed {cell.seed}"
+
+
+def _at(record: StepRecord) -> str:
+    return f"step {record.step} {_counts(record)}"
 
 
 def _counts(record: StepRecord) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dataenv import registry
+from dataenv.leaderboard.board import play
+from dataenv.leaderboard.config import Board
+from dataenv.runner import Runner
+from dataenv.store import Store
 from tests.leaderboard.synthetic import HOSTILE, make_board
+from tests.toys import TOY_BOARD
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +31,23 @@ def hostile_board() -> list[dict[str, Any]]:
         if row["ended"] == "failed":
             row["error"] = HOSTILE[0] + HOSTILE[2]
     return rows
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names that ``tests.toys.TOY_BOARD`` uses."""
+    monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
+    monkeypatch.setitem(registry.STUDENTS, "apprentice", "tests.toys:Apprentice")
+
+
+@pytest.fixture
+def toy_store() -> Store:
+    """The store of ``toy_folder``."""
+    return Store(None)
+
+
+@pytest.fixture
+def toy_folder(toys: None, toy_store: Store, tmp_path: Path) -> Path:
+    """The folder of a toy board that was played."""
+    play(Board.model_validate(TOY_BOARD), Runner(toy_store), tmp_path / "toy")
+    return tmp_path / "toy"
