@@ -142,3 +142,15 @@ TOY_BOARD: dict[str, Any] = {
     },
 }
 """A board that is played in a moment, once ``reverse`` and ``apprentice`` are registered."""
+
+
+def write_toml(path: Path, board: dict[str, Any]) -> str:
+    """A board as the file that a user would have written; returns its path."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, dict):
+            return "{ " + ", ".join(f'"{k}" = {text(v)}' for k, v in value.items()) + " }"
+        return "[" + ", ".join(map(text, value)) + "]" if isinstance(value, list) else json.dumps(value)
+
+    path.write_text("\n".join(f"{key} = {text(value)}" for key, value in board.items()))
+    return str(path)

@@ -220,8 +220,10 @@ def rescore(
     from dataenv.leaderboard.rescore import free_folder
     from dataenv.leaderboard.rescore import rescore as grade_again
 
-    where = out or free_folder(folder)
-    done = grade_again(folder, existing_store(store or str(folder.parent / ".store")), where)
+    where, kept = out or free_folder(folder), store or str(folder.parent / ".store")
+    if not (Path(kept) / "store.sqlite").exists():
+        raise SettingError(f"store {kept} is not there; give the --store that the board was played with")
+    done = grade_again(folder, existing_store(kept), where)
     _show(done.rows, where, as_json, quiet)
     said = errors if as_json else console
     line = f"graded again, 0 training runs; {done.otherwise} of {len(done.rows)} runs would now select another state"

@@ -19,7 +19,7 @@ from dataenv.executors import Executor
 from dataenv.jobs import student_of
 from dataenv.leaderboard.cells import Cell, all_cells, fixed
 from dataenv.leaderboard.config import Board, read, unknown_skills
-from dataenv.leaderboard.known import NotKnown, reader
+from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.measure import sample
 from dataenv.levels import make_level
 from dataenv.setting import Setting, faults
@@ -202,10 +202,10 @@ def _beginnings(board: Board) -> Iterator[str]:
         field = {"teacher": "teachers", "reference": "references", "search": "mixtures.weights"}[cell.role]
         try:
             getattr(cell.make(), "begin", lambda context: None)(Context(env))
-        except NotKnown:
-            continue
         except (ValueError, Unsupported) as error:
             yield f"{field}.{cell.label} cannot begin: {error}"
+        except DataenvError:
+            continue  # it asked for the student, and there is none here
 
 
 def usable(where: str, open_executor: Callable[[], Executor]) -> list[str]:
