@@ -10,25 +10,18 @@ import typer
 from dataenv.cli.common import (
     BoardFolder,
     BoardName,
-    Deadline,
-    Executor,
     Json,
-    NumCpus,
-    NumGpus,
     Out,
     Quiet,
-    RayAddress,
     Store,
-    Threads,
-    Workers,
     app,
     console,
     errors,
-    executor_spec,
     existing_store,
     make_runner,
     open_executor,
     print_json,
+    takes_executor,
 )
 from dataenv.errors import SettingError
 
@@ -37,17 +30,12 @@ if TYPE_CHECKING:
 
 
 @app.command()
+@takes_executor
 def leaderboard(
+    spec: dict[str, Any],
     board: BoardName = "quick",
     out: Out = Path("runs"),
     store: Store = None,
-    executor: Executor = None,
-    workers: Workers = 0,
-    ray_address: RayAddress = None,
-    num_cpus: NumCpus = 1.0,
-    num_gpus: NumGpus = 0.0,
-    threads: Threads = 1,
-    deadline: Deadline = 1800.0,
     replace: Annotated[
         bool, typer.Option("--replace", help="Move rows of another configuration aside (rows.1) and go on.")
     ] = False,
@@ -60,7 +48,6 @@ def leaderboard(
     from dataenv.leaderboard.config import load
     from dataenv.leaderboard.progress import Terminal
 
-    spec = executor_spec(executor, workers, ray_address, num_cpus, num_gpus, threads, deadline)
     if dry_run:
         return _plan(board, out, store, spec, as_json)
     config = load(board)
@@ -78,21 +65,15 @@ def leaderboard(
 
 
 @app.command()
+@takes_executor
 def plan(
+    spec: dict[str, Any],
     board: BoardName = "quick",
     out: Out = Path("runs"),
     store: Store = None,
-    executor: Executor = None,
-    workers: Workers = 0,
-    ray_address: RayAddress = None,
-    num_cpus: NumCpus = 1.0,
-    num_gpus: NumGpus = 0.0,
-    threads: Threads = 1,
-    deadline: Deadline = 1800.0,
     as_json: Json = False,
 ) -> None:
     """What a board will take: training runs, student tokens, time from a measured step, disk. Nothing is written."""
-    spec = executor_spec(executor, workers, ray_address, num_cpus, num_gpus, threads, deadline)
     _plan(board, out, store, spec, as_json)
 
 
@@ -144,23 +125,17 @@ def report(folder: BoardFolder, as_json: Json = False, quiet: Quiet = False) -> 
 
 
 @app.command()
+@takes_executor
 def validate(
+    spec: dict[str, Any],
     board: BoardName = "quick",
     out: Out = Path("runs"),
     store: Store = None,
-    executor: Executor = None,
-    workers: Workers = 0,
-    ray_address: RayAddress = None,
-    num_cpus: NumCpus = 1.0,
-    num_gpus: NumGpus = 0.0,
-    threads: Threads = 1,
-    deadline: Deadline = 1800.0,
     as_json: Json = False,
 ) -> None:
     """Check a board without training: everything that would fail later, one sentence each; exit code 2 if any."""
     from dataenv.leaderboard.validate import examine, usable
 
-    spec = executor_spec(executor, workers, ray_address, num_cpus, num_gpus, threads, deadline)
     where = store or str(out / ".store")
     found = [*examine(board), *usable(where, lambda: open_executor(where, spec))]
     if as_json:

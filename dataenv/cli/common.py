@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +15,7 @@ from rich.console import Console
 from dataenv.errors import SettingError
 
 if TYPE_CHECKING:
-    from dataenv.executors import Executor as JobExecutor
+    from dataenv.executors import Executor
     from dataenv.runner import Runner
     from dataenv.store import Store as Opened
 
@@ -30,7 +33,7 @@ Out = Annotated[Path, typer.Option(help="Folder for results; a folder of the boa
 BoardName = Annotated[str, typer.Argument(help="A built-in board (quick, smoke) or the path of a .toml file.")]
 BoardFolder = Annotated[Path, typer.Argument(help="The folder of a board that was played, such as runs/quick.")]
 
-Executor = Annotated[
+ExecutorKind = Annotated[
     str | None, typer.Option(help="inline (this process), processes, or ray. [default: processes]", show_default=False)
 ]
 Workers = Annotated[
@@ -44,24 +47,47 @@ Deadline = Annotated[float, typer.Option(min=0, help="Seconds after which a job 
 
 
 def executor_spec(
-    kind: str | None, workers: int, address: str | None, cpus: float, gpus: float, threads: int, deadline: float
+    executor: ExecutorKind = None,
+    workers: Workers = 0,
+    ray_address: RayAddress = None,
+    num_cpus: NumCpus = 1.0,
+    num_gpus: NumGpus = 0.0,
+    threads: Threads = 1,
+    deadline: Deadline = 1800.0,
 ) -> dict[str, Any]:
     """The executor that the options ask for, as the fields of ``dataenv.executors.ExecutorSpec``."""
-    if address and kind not in (None, "ray"):
-        raise SettingError(f"--ray-address goes with --executor ray, and --executor is {kind!r}; leave one of them out")
-    if kind is None:
-        kind = "ray" if address else "inline" if workers == 1 else "processes"
-    if kind not in ("inline", "processes", "ray"):
-        raise SettingError(f"--executor is {kind!r}; give inline, processes or ray")
+    if ray_address and executor not in (None, "ray"):
+        raise SettingError(
+            f"--ray-address goes with --executor ray, and --executor is {executor!r}; leave one of them out"
+        )
+    if executor not in (None, "inline", "processes", "ray"):
+        raise SettingError(f"--executor is {executor!r}; give inline, processes or ray")
     return {
-        "kind": kind,
+        "kind": executor or ("ray" if ray_address else "inline" if workers == 1 else "processes"),
         "workers": workers,
-        "address": address,
-        "num_cpus": cpus,
-        "num_gpus": gpus,
+        "address": ray_address,
+        "num_cpus": num_cpus,
+        "num_gpus": num_gpus,
         "threads": threads,
         "deadline": deadline,
     }
+
+
+def takes_executor(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of ``executor_spec``; it is handed what they ask for as ``spec``."""
+    options = inspect.signature(executor_spec, eval_str=True).parameters
+    own = inspect.signature(command, eval_str=True)
+    parameters = [parameter for name, parameter in own.parameters.items() if name != "spec"]
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        spec = executor_spec(**{name: given.pop(name) for name in options})
+        command(spec=spec, **given)
+
+    every = [*parameters, *options.values()]
+    with_options.__signature__ = own.replace(parameters=every)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
+    return with_options
 
 
 def make_runner(store: str, spec: dict[str, Any]) -> Runner:
@@ -72,7 +98,7 @@ def make_runner(store: str, spec: dict[str, Any]) -> Runner:
     return Runner(open_store(store), open_executor(store, spec))
 
 
-def open_executor(store: str, spec: dict[str, Any]) -> JobExecutor:
+def open_executor(store: str, spec: dict[str, Any]) -> Executor:
     """The executor of a spec; with the store off it is this process, for nothing on disk could be shared."""
     from dataenv.executors import make_executor
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,20 +11,13 @@ from rich.table import Table
 from dataenv import registry
 from dataenv.cli.common import (
     DEFAULT_STORE,
-    Deadline,
-    Executor,
-    NumCpus,
-    NumGpus,
     Quiet,
-    RayAddress,
     Store,
-    Threads,
-    Workers,
     app,
     console,
-    executor_spec,
     json_object,
     make_runner,
+    takes_executor,
 )
 
 
@@ -83,7 +76,9 @@ def doctor(store: Store = None) -> None:
 
 
 @app.command("transfer-matrix")
+@takes_executor
 def transfer_matrix(
+    spec: dict[str, Any],
     task: Annotated[str, typer.Option(help="A registered task.")] = "arithmetic",
     student: Annotated[str, typer.Option(help="A registered student.")] = "pocket",
     seeds: Annotated[int, typer.Option(min=2, help="Untaught students, one a seed.")] = 6,
@@ -93,13 +88,6 @@ def transfer_matrix(
     ),
     setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
     store: Store = None,
-    executor: Executor = None,
-    workers: Workers = 0,
-    ray_address: RayAddress = None,
-    num_cpus: NumCpus = 1.0,
-    num_gpus: NumGpus = 0.0,
-    threads: Threads = 1,
-    deadline: Deadline = 1800.0,
     quiet: Quiet = False,
 ) -> None:
     """What training on one skill does to every other: gains with intervals, and a picture."""
@@ -107,7 +95,6 @@ def transfer_matrix(
     from dataenv.transfer import measure, picture, summary
 
     fields = {"task": task, "student": student} | json_object("--setting", setting)
-    spec = executor_spec(executor, workers, ray_address, num_cpus, num_gpus, threads, deadline)
     runner = make_runner(store or DEFAULT_STORE, spec)
     try:
         say = (lambda line: None) if quiet else (lambda line: console.print(line, markup=False, highlight=False))
