@@ -20,7 +20,7 @@ from dataenv.jobs import student_of
 from dataenv.runner import Runner
 from dataenv.setting import Setting
 from dataenv.store import Store
-from students.base import Data, TrainingDiverged
+from students.base import Data, Student, TrainingDiverged
 from tasks.base import Unsupported
 from tasks.records import Example, Record, canonical_json, stream
 
@@ -41,6 +41,7 @@ class Measured(Record):
         example: Bytes that the store keeps of one taught example.
         updates: Updates that were timed, ``TIMES`` times.
         answers: Answers that were timed, ``TIMES`` times.
+        share: Share of one core that this process got meanwhile: well below 1 where others kept the machine busy.
     """
 
     start: float
@@ -52,6 +53,7 @@ class Measured(Record):
     example: float
     updates: int
     answers: int
+    share: float
 
 
 def measure(setting: Setting) -> Measured:
@@ -63,39 +65,54 @@ def measure(setting: Setting) -> Measured:
         SettingError: If the student cannot be trained on what the task generates, or diverges on it at once.
     """
     start, student = _timed(lambda: student_of(setting.student_spec))
-    more, weights = _timed(lambda: student.initial(0))
-    lesson = [e for e in sample(setting, None, UPDATES * setting.recipe.batch) if student.refuse(e) is None]
+    more, fresh = _timed(lambda: student.initial(0))
+    began, used = time.perf_counter(), time.process_time()
+    weights, token, updates = _training(setting, student, fresh)
+    answer, loss, answers = _exam(setting, student, weights)
+    lesson, example = _lesson(setting)
+    return Measured(
+        start=start + more,
+        token=token,
+        answer=answer,
+        loss=loss,
+        lesson=lesson,
+        blob=len(weights),
+        example=example,
+        updates=updates,
+        answers=answers,
+        share=(time.process_time() - used) / (time.perf_counter() - began),
+    )
+
+
+def _training(setting: Setting, student: Student, weights: bytes) -> tuple[bytes, float, int]:
+    """A student that was taught a little, seconds a student token, and the updates that were timed."""
+    lesson = tuple(e for e in sample(setting, None, UPDATES * setting.recipe.batch) if student.refuse(e) is None)
     if not lesson:
         raise SettingError(f"student {setting.student!r} can read no example of task {setting.task!r}; give another")
     recipe = setting.recipe.model_copy(update={"updates": min(UPDATES, setting.recipe.updates), "replay": 0.0})
     few = recipe.model_copy(update={"updates": min(WARM_UP, recipe.updates)})
     try:
-        weights, _ = student.fit(weights, Data(tuple(lesson)), few, 0)
-        trained = [_timed(lambda: student.fit(weights, Data(tuple(lesson)), recipe, 0)) for _ in range(TIMES)]
+        weights, _ = student.fit(weights, Data(lesson), few, 0)
+        timed = [_timed(lambda: student.fit(weights, Data(lesson), recipe, 0)) for _ in range(TIMES)]
     except TrainingDiverged as error:
         raise SettingError(f"setting.recipe does not train: {error}") from error
-    weights, report = trained[0][1]
+    after, report = timed[0][1]
+    seconds = statistics.median(seconds for seconds, _ in timed)
+    return after, seconds / (FORWARD_BACKWARD * report.tokens), recipe.updates
 
+
+def _exam(setting: Setting, student: Student, weights: bytes) -> tuple[float, float, int]:
+    """Seconds an answer, seconds a loss, and how many of each were timed: problems spread over the feedback exam."""
     exam = exam_of(setting, "feedback")
-    exam_size = min(SLICE, len(exam.prompts))
-    some = np.linspace(0, len(exam.prompts) - 1, exam_size).astype(int)
+    assert exam.golds is not None, "the feedback exam measures losses"
+    n = min(SLICE, len(exam.prompts))
+    some = np.linspace(0, len(exam.prompts) - 1, n).astype(int)
     prompts = [exam.prompts[i] for i in some]
-    golds = [Example(prompt=exam.prompts[i], response=(exam.golds or ())[i]) for i in some]
+    golds = [Example(prompt=exam.prompts[i], response=exam.golds[i]) for i in some]
     student.answer(weights, prompts[:1], exam.decoding, 0)
     answered = [_timed(lambda: student.answer(weights, prompts, exam.decoding, 0))[0] for _ in range(TIMES)]
     lost = [_timed(lambda: student.losses(weights, golds))[0] for _ in range(TIMES)]
-    driver, kept = _lesson(setting)
-    return Measured(
-        start=start + more,
-        token=statistics.median(seconds for seconds, _ in trained) / (FORWARD_BACKWARD * report.tokens),
-        answer=statistics.median(answered) / exam_size,
-        loss=statistics.median(lost) / exam_size,
-        lesson=driver,
-        blob=len(weights),
-        example=kept,
-        updates=recipe.updates,
-        answers=exam_size,
-    )
+    return statistics.median(answered) / n, statistics.median(lost) / n, n
 
 
 def _lesson(setting: Setting) -> tuple[float, float]:

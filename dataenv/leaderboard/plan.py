@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 
 WARM = "warm starts"
 SAMPLE = 512
+IDLE = 0.9
+"""Share of a core below which a measurement is said to have been disturbed."""
 ROW, ANSWER = 12_000, 10
 """Bytes, about: a row file without its lessons' texts, and one stored answer."""
 ASSUMES = (
     "every run spends its whole purse on lessons (no mastery, failures or probes), adaptive teachers as if they taught "
-    "every skill equally, nothing else keeps the machine busy"
+    "every skill equally, the machine as busy with other work as while it was measured"
 )
 
 
@@ -389,6 +391,7 @@ def sentences(plan: Plan) -> list[str]:
     """Time, disk, what they come from and what they take for granted."""
     m, workers = plan.measured, f"{plan.width} jobs at once" if plan.width > 1 else "one job at once"
     minutes = max(0, round(plan.seconds))
+    busy = [f"This machine is busy: the measurement got {100 * m.share:.0f} % of a core."] if m.share < IDLE else []
     return [
         f"Time left: about {minutes // 60}:{minutes % 60:02d} (minutes:seconds), {workers}. "
         f"{plan.known:,} of {plan.trainings:,} training runs are in the store, {plan.rows} of "
@@ -397,6 +400,7 @@ def sentences(plan: Plan) -> list[str]:
         f"Measured here, one thread: {1e6 * m.token:.2f} µs a student token ({m.updates} updates), "
         f"{1e3 * m.answer:.2f} ms an answer and {1e3 * m.loss:.2f} ms a loss ({m.answers} problems), {m.lesson:.2f} s "
         f"of the driver a lesson, {m.start:.1f} s to start, {_bytes(m.blob)} a student; medians of three.",
+        *busy,
         f"Assumes: {plan.assumes}.",
     ]
 

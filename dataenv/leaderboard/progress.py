@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
@@ -17,6 +17,8 @@ from dataenv.leaderboard.cells import SEARCH, Cell
 from dataenv.snapshot import StepRecord
 
 EARLY = 0.02
+LONGEST_NAME = 24
+JUSTIFY: tuple[Literal["left", "right"], ...] = ("left", "right", "left")
 AROUND = 4
 """Lines of a terminal that are not the teachers': heading, bar, what was left out, and the one the cursor is on."""
 
@@ -122,19 +124,23 @@ class Terminal:
         """A line a teacher. Where there are too many: those under way, then those to come, then those done."""
         rank = {group: self._rank(group) for group in self._outline.runs}
         first = sorted(rank, key=lambda group: rank[group])[:room]
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, justify="right")
-        table.add_column(no_wrap=True)
+        lines = [self._line(group) for group in rank if group in first]
+        table = Table.grid(padding=(0, 2), expand=True)
+        for column, justify in enumerate(JUSTIFY):  # a width of their own, or the last column would squeeze them
+            width = max((len(line[column]) for line in lines), default=0)
+            table.add_column(no_wrap=True, justify=justify, min_width=min(width, LONGEST_NAME))
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        for group in self._outline.runs:
-            if group in first:
-                done, of, failed = self._done.get(group, 0), self._outline.runs[group], self._failed.get(group, 0)
-                style = "dim" if done == of else ""
-                failures = Text(f"{failed} failed" if failed else "", "bold red")
-                table.add_row(Text(group, style), Text(f"{done}/{of}", style), failures, Text(self._running(group)))
+        for line in lines:
+            table.add_row(*line)
         left_out = len(rank) - len(first)
         return Group(table, Text(f"and {left_out} more", "dim")) if left_out else Group(table)
+
+    def _line(self, group: str) -> tuple[Text, Text, Text, Text]:
+        """Name, runs done, failures, and what is under way."""
+        done, of, failed = self._done.get(group, 0), self._outline.runs[group], self._failed.get(group, 0)
+        style = "dim" if done == of else ""
+        failures = Text(f"{failed} failed" if failed else "", "bold red")
+        return Text(group, style), Text(f"{done}/{of}", style), failures, Text(self._running(group))
 
     def _rank(self, group: str) -> int:
         if any(key[0] == group for key in self._flying):

@@ -58,6 +58,8 @@ def test_the_screen_is_readable(
     watch.start(cells["failure", 0])
     watch.start(cells["failure", 1])
     watch.step(cells["failure", 1], record(3))
+    for name in ("hardest", "known-first", "carries"):  # more than a line of 80 holds
+        watch.step(cells[name, 100], record(1))
     lines = screen(terminal, width, height)
     assert len(lines) < height
     assert max(map(len, lines)) <= width
@@ -67,7 +69,9 @@ def test_the_screen_is_readable(
     assert "6/6" in line["random"]
     assert "1 failed" in line["random"]
     assert "seed 0 starting, seed 1 step 3 143/320" in line["failure"]
+    assert line["mixture"].startswith("mixture search")
     assert "1/20" in line["mixture"]
+    assert ("…" in line["mixture"]) == (width == 80)
     assert "left" in lines[-1]
     assert "%" in lines[-1]
 
