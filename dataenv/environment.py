@@ -33,8 +33,7 @@ from students.base import initial_key
 from tasks.records import Example, stream
 
 MOST_SEEDS = 1 << 63
-LARGEST = 2
-"""An open-ended lesson may hold this many times ``lesson_size``."""
+LARGEST = 2  # an open-ended lesson may hold this many times lesson_size
 NOTHING = Screened()
 Observation = dict[str, Any]
 Step = tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]
@@ -238,9 +237,9 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", self._info(pending)
 
     def abort(self) -> None:
-        """Give up a step that has begun: its price goes back into the purse, and nothing else had changed.
+        """Give up a step that has begun: nothing had changed but the purse, which gets the price back.
 
-        On a branch it stays paid: there it is a teacher who asked, and has learnt what the screen made of the lesson.
+        On a branch it stays paid: a teacher asked, and has learnt what the screen made of its lesson.
         """
         pending, self._pending = self._pending, None
         if pending is not None and pending.payment is not None and not self.is_branch:

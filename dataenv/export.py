@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from dataenv.errors import SettingError
 from dataenv.jobs import student_of
-from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.folder import read_row
 from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from students.base import initial_key
@@ -30,14 +28,7 @@ def export_run(row_path: Path, folder: Path, runner: Runner) -> int:
         SettingError: If the row cannot be read.
         StoreError: If the store does not know the run.
     """
-    try:
-        row = Row.model_validate_json(row_path.read_bytes())
-    except OSError as error:
-        raise SettingError(
-            f"run {row_path} cannot be read ({error}); give a row such as runs/quick/rows/…json"
-        ) from None
-    except ValidationError as error:
-        raise SettingError(f"run {row_path} is no row of a board ({error.error_count()} fields are wrong)") from None
+    row = read_row(row_path)
     if row.failed:
         raise SettingError(f"run {row_path} failed ({row.error}); there is nothing to export")
     setting = make_setting(row.setting, f"setting of {row_path}")

@@ -52,7 +52,7 @@ class Runner:
 
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
         self.store, self.executor = store, executor or Inline()
-        self.trained = 0
+        self.trained, self._busy = 0, 0
         self._turns: dict[str, _Turn] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
@@ -85,6 +85,11 @@ class Runner:
             record = fresh.answers[exam.name].model_dump(mode="json")
             known[exam.name] = Answers.model_validate(self.store.put("exams", exam.key(key), record))
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
+
+    @property
+    def busy(self) -> int:
+        """How many jobs are with the executor now."""
+        return self._busy
 
     @contextmanager
     def _turn(self, key: str) -> Iterator[None]:
@@ -141,7 +146,7 @@ class Runner:
                 raise DataenvError("the runner was stopped; run the same command again to go on")
             ready = job if job.initial is not None else job.model_copy(update={"blob": self._present(job.parent)})
             try:
-                outcome = self.executor.submit(ready, key, self.store.blobs).result()
+                outcome = self._submit(ready, key)
                 with self._lock:
                     self.trained += job.train is not None
                 return outcome
@@ -163,6 +168,15 @@ class Runner:
             lost[why] += 1
             if lost[why] >= ATTEMPTS[why]:
                 raise JobFailed(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
+
+    def _submit(self, job: Job, key: str) -> Outcome:
+        with self._lock:
+            self._busy += 1
+        try:
+            return self.executor.submit(job, key, self.store.blobs).result()
+        finally:
+            with self._lock:
+                self._busy -= 1
 
     def _mend(self, blob: str, state: str, before: int) -> None:
         """After a worker found weights missing or damaged: drop them if they are, so that they are rebuilt."""

@@ -138,6 +138,11 @@ def make_setting(fields: Mapping[str, Any], where: str = "Setting") -> Setting:
 
 def explain(error: ValidationError, model: type[Record]) -> str:
     """A validation error as one sentence: the fields, what is wrong, the nearest name for one that does not exist."""
+    return "; ".join(faults(error, model))
+
+
+def faults(error: ValidationError, model: type[Record]) -> list[str]:
+    """The same, one part a field."""
     parts = []
     for item in error.errors(include_url=False, include_context=False):
         path = ".".join(map(str, item["loc"]))
@@ -152,7 +157,7 @@ def explain(error: ValidationError, model: type[Record]) -> str:
         else:
             got = repr(item["input"])
             parts.append(f"{path} is {got[:60]}; {item['msg'][0].lower()}{item['msg'][1:]}")
-    return "; ".join(parts)
+    return parts
 
 
 def _fields(model: type[Record]) -> list[str]:

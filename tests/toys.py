@@ -106,3 +106,61 @@ class Parrot(Student):
 
     def export(self, weights: bytes, folder: Path) -> None:
         raise NotImplementedError("a parrot has no from_pretrained")
+
+
+class Apprentice(Parrot):
+    """Writes a word backwards but for the last letter, and that one too for more and more words as it is taught."""
+
+    name = "apprentice"
+
+    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+        lengths = [len(prompt) for prompt in json.loads(weights)]
+        return [
+            prompt[-2::-1] if zlib.crc32(prompt.encode()) % 40 < lengths.count(len(prompt)) else prompt[-2:0:-1] + "?"
+            for prompt in prompts
+        ]
+
+
+class Lenient(Reverse):
+    """The same problems with a checker that forgives the last letter: what ``rescore`` is for."""
+
+    def grade(self, problem: Problem, response: str) -> Grade:
+        return Grade(correct=response.strip()[:-1] == problem.answer[:-1])
+
+
+class Renewed(Reverse):
+    """A later version."""
+
+    version = "2"
+
+
+TOY_BOARD: dict[str, Any] = {
+    "name": "toy",
+    "seeds": [0, 1],
+    "teachers": ["stratified", {"name": "failure", "args": {"alpha": 2.0}}],
+    "references": ["nothing", "static-best"],
+    "mixtures": {"seeds": [7], "weights": {"plain": {}, "long-alone": {"short": 0}}},
+    "setting": {
+        "task": "reverse",
+        "student": "apprentice",
+        "warm_start": {"examples": 0},
+        "recipe": {"updates": 4, "batch": 4},
+        "lesson_size": 16,
+        "items": {"feedback": 5, "selection": 5, "test": 5, "transfer": 10},
+        "decoding": {"max_tokens": 8},
+        "budget": {"student_tokens": 1200},
+    },
+}
+"""A board that is played in a moment, once ``reverse`` and ``apprentice`` are registered."""
+
+
+def write_toml(path: Path, board: dict[str, Any]) -> str:
+    """A board as the file that a user would have written; returns its path."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, dict):
+            return "{ " + ", ".join(f'"{k}" = {text(v)}' for k, v in value.items()) + " }"
+        return "[" + ", ".join(map(text, value)) + "]" if isinstance(value, list) else json.dumps(value)
+
+    path.write_text("\n".join(f"{key} = {text(value)}" for key, value in board.items()))
+    return str(path)

@@ -9,109 +9,111 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from dataenv import registry
 from dataenv.budget import price_per_update
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, prior_compute, run
 from dataenv.errors import ActionError, JobFailed
 from dataenv.exams import Standing, exam_of, grade
-from dataenv.jobs import Answers, Job, student_of
+from dataenv.jobs import Job, Outcome, student_of
+from dataenv.leaderboard.cells import Cell, by_group, known_cells, search_cells, static_cells
 from dataenv.leaderboard.config import Board
-from dataenv.leaderboard.references import FormatOnly, Joint, Nothing
+from dataenv.leaderboard.folder import prepare, write_row
 from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.statistics import STATIC
 from dataenv.runner import Runner, side_by_side
 from dataenv.setting import Setting
-from dataenv.snapshot import StepRecord
+from dataenv.snapshot import StepRecord, Tally
 
 SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
 PACKAGES = ("tasks", "students", "dataenv", "teachers")
 VERSIONS = ("dataenv", "torch", "transformers", "gymnasium", "numpy")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One run of a board: who teaches, with which arguments, at which level, on which seed, within what.
+class Outline(NamedTuple):
+    """What a board is about to do.
 
-    ``registered`` is the name that the teacher is registered by, empty for what the board computes itself.
+    Attributes:
+        runs: How many runs each line has: a teacher, a reference, the search for the best mixture.
+        tokens: Student tokens that the runs may spend.
+        warm: Student tokens, about, that one warm start takes; no purse pays it, but time passes.
+        seeds: How many seeds there are, and so warm starts.
+        width: How many jobs run at once.
+        busy: Tells how many do.
     """
 
-    label: str
-    registered: str
-    role: str
-    make: Callable[[], Any]
-    args: dict[str, Any]
-    level: str
-    seed: int
-    setting: Setting
+    runs: dict[str, int]
+    tokens: int
+    warm: int
+    seeds: int
+    width: int
+    busy: Callable[[], int]
 
 
 @dataclass
 class Watch:
-    """Who is told of progress. The defaults tell nobody.
+    """Who is told of progress, from any thread. The defaults tell nobody.
 
     Attributes:
-        begin: Called once with the student tokens that the runs may spend, those of one warm start, and the number
-            of seeds.
-        step: Called with label, seed and record after each step, from any thread.
-        done: Called with label, seed and the student tokens the cell was given, when a run has ended.
+        begin: Called once, with what the board is about to do.
+        start: Called with a run that is about to begin; its untaught student may still have to be made.
+        step: Called with the run and the record of each step; the first is that of the untaught student.
+        done: Called with a run that has ended, and whether it failed.
     """
 
-    begin: Callable[[int, int, int], None] = field(default=lambda tokens, warm, seeds: None)
-    step: Callable[[str, int, StepRecord], None] = field(default=lambda label, seed, record: None)
-    done: Callable[[str, int, int], None] = field(default=lambda label, seed, tokens: None)
+    begin: Callable[[Outline], None] = field(default=lambda outline: None)
+    start: Callable[[Cell], None] = field(default=lambda cell: None)
+    step: Callable[[Cell, StepRecord], None] = field(default=lambda cell, record: None)
+    done: Callable[[Cell, bool], None] = field(default=lambda cell, failed: None)
 
 
-def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None) -> list[Row]:
-    """Play a board and write one row a run under ``folder/rows``.
+def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None, replace: bool = False) -> list[Row]:
+    """Play a board and write one row a run under ``folder/rows``, each as soon as its run has ended.
 
     Args:
         board: What is compared.
         runner: Store and executor.
         folder: Of this board's results; made if need be.
         watch: Told of progress.
+        replace: See ``folder.prepare``.
 
     Raises:
-        DataenvError: If a setting, a name or the store is at fault. A run whose training diverged is a row, no error.
+        DataenvError: If a setting, a name, the folder or the store is at fault. A run whose training diverged is a
+            row, no error.
     """
     watch = watch or Watch()
-    (folder / "rows").mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is said before, not after
-    cells = [cell for entry in board.teachers for cell in _teacher_cells(board, entry.shown, entry.name, entry.args)]
-    cells += [cell for name in board.references if name != "static-best" for cell in _reference_cells(board, name)]
-    search = _search_cells(board) if "static-best" in board.references else []
-    purses = [c.setting.budget.student_tokens for c in (*cells, *search)]
-    extra = len(board.seeds) * board.setting.budget.student_tokens if search else 0
-    watch.begin(sum(purses) + extra, _warm_tokens(board.setting), len({c.seed for c in (*cells, *search)}))
+    prepare(board, folder, replace)
+    cells, search = known_cells(board), search_cells(board)
+    watch.begin(_outline(board, [*search, *cells], runner))
     scores = side_by_side(runner, search, lambda cell: _selection(cell, runner, watch))
     if search:
-        best = _best_mixture(board, search, scores)
-        cells += _teacher_cells(board, "static-best", "static", _fixed(board.mixtures.weights[best]), "reference")
-    source = _source()
-    rows = side_by_side(runner, cells, lambda cell: _row(board, cell, runner, watch, source))
-    for row in rows:
-        (folder / "rows" / f"{row.teacher}--{row.seed}.json").write_text(row.model_dump_json() + "\n", encoding="utf-8")
-    return rows
+        cells += static_cells(board, board.mixtures.weights[_best_mixture(board, search, scores)])
+    source = this_code()
+
+    def one(cell: Cell) -> Row:
+        row = _row(board, cell, runner, watch, source)
+        write_row(row, folder)
+        return row
+
+    return side_by_side(runner, cells, one)
 
 
-def _teacher_cells(board: Board, label: str, name: str, args: dict[str, Any], role: str = "teacher") -> list[Cell]:
-    return _cells(label, name, args, role, board.seeds, board.setting)
+def _outline(board: Board, cells: Sequence[Cell], runner: Runner) -> Outline:
+    runs = {group: len(members) for group, members in by_group(cells).items()}
+    tokens = sum(cell.setting.budget.student_tokens for cell in cells)
+    if STATIC in board.references:
+        runs[STATIC] = len(board.seeds)
+        tokens += len(board.seeds) * board.setting.budget.student_tokens
+    seeds = len({cell.seed for cell in cells})
+    width = runner.executor.width
+    return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))
 
 
-def _cells(
-    label: str, name: str, args: dict[str, Any], role: str, seeds: Sequence[int], setting: Setting
-) -> list[Cell]:
-    """A registered teacher on every one of some seeds."""
-    make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
-    level = getattr(make(), "level", "skill-list")
-    return [Cell(label, name, role, make, args, level, seed, setting) for seed in seeds]
-
-
-def _warm_tokens(setting: Setting) -> int:
-    """About what making one untaught student takes, in student tokens; no purse pays it, but time passes."""
+def warm_tokens(setting: Setting) -> int:
+    """About what making one untaught student takes, in student tokens."""
     training = setting.warm_training(0)
     if training is None:
         return 0
@@ -120,41 +122,15 @@ def _warm_tokens(setting: Setting) -> int:
     return training.recipe.updates * price_per_update(training.recipe, tokens, ())
 
 
-def _search_cells(board: Board) -> list[Cell]:
-    """Every mixture on every seed on which the best is chosen. None looks at feedback, so little of it is asked."""
-    setting = board.setting.changed(items=board.setting.items.model_copy(update={"feedback": 1}))
-    return [
-        cell
-        for name, weights in board.mixtures.weights.items()
-        for cell in _cells(name, "static", _fixed(weights), "reference", board.mixtures.seeds, setting)
-    ]
-
-
-def _fixed(weights: dict[str, float]) -> dict[str, Any]:
-    """Arguments of ``static`` for a mixture: a skill that it does not name weighs 1."""
-    return {"weights": weights, "other": 1.0}
-
-
-def _reference_cells(board: Board, name: str) -> list[Cell]:
-    kind: type[Any] = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
-    setting = _joint_setting(board.setting, 4 if name == "joint-x4" else 1) if kind is Joint else board.setting
-    return [Cell(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
-
-
-def _joint_setting(setting: Setting, times: int) -> Setting:
-    """One lesson of the whole pool, for all that the purse (or ``times`` the purse) pays."""
-    tokens = times * setting.budget.student_tokens
-    recipe = setting.recipe.model_copy(update={"updates": max(1, tokens // (3 * setting.recipe.batch)), "replay": 0.0})
-    budget = setting.budget.model_copy(update={"student_tokens": tokens, "examples": None})
-    size = len(setting.built_task.pool())
-    return setting.changed(recipe=recipe, budget=budget, lesson_size=size)
-
-
 def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
+    failed = True
+    watch.start(cell)
     try:
-        return run(env, teacher, cell.seed, lambda record: watch.step(cell.label, cell.seed, record))
+        episode = run(env, teacher, cell.seed, lambda record: watch.step(cell, record))
+        failed = False
+        return episode
     finally:
-        watch.done(cell.label, cell.seed, cell.setting.budget.student_tokens)
+        watch.done(cell, failed)
 
 
 def _selection(cell: Cell, runner: Runner, watch: Watch) -> float:
@@ -163,9 +139,11 @@ def _selection(cell: Cell, runner: Runner, watch: Watch) -> float:
     try:
         episode = _play(cell, env, cell.make(), watch)
     except JobFailed:  # what diverges is no best mixture; the untaught student is what it is worth
-        return _score(env.history[0])
+        if not env.history:  # there is not even that
+            raise
+        return score_of(env.history[0].selection)
     _forget(env, episode, keep=())
-    return max(_score(step) for step in episode.steps)
+    return max(score_of(step.selection) for step in episode.steps)
 
 
 def _best_mixture(board: Board, search: list[Cell], scores: list[float]) -> str:
@@ -175,10 +153,15 @@ def _best_mixture(board: Board, search: list[Cell], scores: list[float]) -> str:
     return max(totals, key=lambda name: totals[name])
 
 
-def _score(step: StepRecord) -> float:
-    """Mean over skills of the selection accuracy."""
-    asked = [k / n for k, n in zip(step.selection.correct, step.selection.n, strict=True) if n]
+def score_of(tally: Tally) -> float:
+    """Mean over skills of an exam's accuracy, in [0, 1]: what a state is selected by."""
+    asked = [k / n for k, n in zip(tally.correct, tally.n, strict=True) if n]
     return sum(asked) / len(asked)
+
+
+def best_step(tallies: Sequence[Tally]) -> int:
+    """The step whose selection score is the best; the earliest among equals."""
+    return max(range(len(tallies)), key=lambda i: (score_of(tallies[i]), -i))
 
 
 def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
@@ -237,14 +220,37 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
 def _outcome(setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, Any]:
     """What only a run that ended has: the selected state and its exams, lessons and mistakes to read."""
     steps = episode.steps
-    selected = max(range(len(steps)), key=lambda i: (_score(steps[i]), -i))
-    answers = _exam(env, steps[selected].state)
-    test = grade(setting, "test", answers["test"])
-    transfer = grade(setting, "transfer", answers["transfer"])
-    _forget(env, episode, keep=(steps[selected].state,))
+    selected = best_step([step.selection for step in steps])
+    state = steps[selected].state
+    exams = graded_exams(setting, env.runner.run(env.anchor(closing_job(setting, state))))
+    _forget(env, episode, keep=(state,))
+    standing = Standing.of(setting, env.runner.run(env.anchor(standing_job(setting, state))))
     return {
         "ended": steps[-1].ended,
         "selected": selected,
+        **exams,
+        "lessons": _lessons(env, steps),
+        "mistakes": mistakes_of(standing, selected),
+    }
+
+
+def closing_job(setting: Setting, state: str) -> Job:
+    """The test and transfer exams of one state: opened once a run."""
+    exams = (exam_of(setting, "test"), exam_of(setting, "transfer"))
+    return Job(student=setting.student_spec, parent=state, exams=exams)
+
+
+def standing_job(setting: Setting, state: str) -> Job:
+    """The feedback and selection exams of one state."""
+    exams = (exam_of(setting, "feedback"), exam_of(setting, "selection"))
+    return Job(student=setting.student_spec, parent=state, exams=exams)
+
+
+def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
+    """The fields ``test`` and ``transfer`` of a row."""
+    test = grade(setting, "test", outcome.answers["test"])
+    transfer = grade(setting, "transfer", outcome.answers["transfer"])
+    return {
         "test": {
             "correct": "".join("01"[flag] for flag in test.flags),
             "n": test.n.tolist(),
@@ -252,16 +258,7 @@ def _outcome(setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, 
             "grader_errors": test.grader_errors,
         },
         "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
-        "lessons": _lessons(env, steps),
-        "mistakes": _mistakes(env, steps[selected]),
     }
-
-
-def _exam(env: TeachingEnv, state: str) -> dict[str, Answers]:
-    """Open the test and transfer exams for one state: once a run."""
-    exams = (exam_of(env.setting, "test"), exam_of(env.setting, "transfer"))
-    job = env.anchor(Job(student=env.setting.student_spec, parent=state, exams=exams))
-    return env.runner.run(job).answers
 
 
 def _lessons(env: TeachingEnv, steps: tuple[StepRecord, ...]) -> list[dict[str, Any]]:
@@ -274,20 +271,17 @@ def _lessons(env: TeachingEnv, steps: tuple[StepRecord, ...]) -> list[dict[str, 
     return out
 
 
-def _mistakes(env: TeachingEnv, step: StepRecord) -> list[dict[str, Any]]:
-    """Feedback mistakes of the selected state, the first of every skill before the second of any."""
-    exams = (exam_of(env.setting, "feedback"), exam_of(env.setting, "selection"))
-    job = env.anchor(Job(student=env.setting.student_spec, parent=step.state, exams=exams))
-    standing = Standing.of(env.setting, env.runner.run(job))
+def mistakes_of(standing: Standing, step: int) -> list[dict[str, Any]]:
+    """Feedback mistakes of a state to read, the first of every skill before the second of any."""
     rank: dict[str, int] = {}
     keyed: list[tuple[int, int, dict[str, str]]] = []
     for error in standing.errors:
         rank[error["skill"]] = rank.get(error["skill"], 0) + 1
         keyed.append((rank[error["skill"]], len(keyed), error))
-    return [{"step": step.step, **error} for _, _, error in sorted(keyed, key=lambda x: x[:2])[:SHOWN_MISTAKES]]
+    return [{"step": step, **error} for _, _, error in sorted(keyed, key=lambda x: x[:2])[:SHOWN_MISTAKES]]
 
 
-def _source() -> dict[str, Any]:
+def this_code() -> dict[str, Any]:
     """Which code this is: commit, whether it was changed since, and the versions of what it stands on."""
     here = Path(__file__).resolve().parent
 

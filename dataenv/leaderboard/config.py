@@ -113,25 +113,44 @@ def load(which: str) -> Board:
     Raises:
         SettingError: If there is none, it is no TOML, or a field is wrong: every such field by name.
     """
+    path, fields = read(which)
+    try:
+        board = Board.model_validate(fields)
+    except ValidationError as error:
+        raise SettingError(f"board file {path}: {explain(error, Board)}") from None
+    for entry in board.teachers:
+        registry.build("teacher", entry.name, entry.args)
+    unknown = unknown_skills(board)
+    if unknown:
+        raise SettingError(f"board file {path}: {'; '.join(unknown)}")
+    return board
+
+
+def read(which: str) -> tuple[Path, dict[str, Any]]:
+    """The file of a board and the fields in it, as they stand there.
+
+    Raises:
+        SettingError: If there is none, or it is no TOML.
+    """
     shipped = built_in()
     path = shipped.get(which, Path(which))
     if which not in shipped and path.suffix != ".toml":
         raise SettingError(f"board {which!r} is unknown; give {', '.join(shipped)} or the path of a .toml file")
     try:
-        board = Board.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"board file {path} cannot be read ({error}); give the path of a .toml file") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"board file {path} is no TOML: {error}") from None
-    except ValidationError as error:
-        raise SettingError(f"board file {path}: {explain(error, Board)}") from None
-    for entry in board.teachers:
-        registry.build("teacher", entry.name, entry.args)
-    skills = board.setting.built_task.skills
+
+
+def unknown_skills(board: Board) -> list[str]:
+    """Skills of mixtures that the task does not have, one part each."""
+    skills, parts = board.setting.built_task.skills, []
     for name, weights in board.mixtures.weights.items():
         for skill in weights:
             if skill not in skills:
                 near = difflib.get_close_matches(skill, skills, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"the task has {', '.join(skills)}"
-                raise SettingError(f"board file {path}: mixtures.weights.{name}.{skill} is no skill; {hint}")
-    return board
+                parts.append(f"mixtures.weights.{name}.{skill} is no skill; {hint}")
+    return parts

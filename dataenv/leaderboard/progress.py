@@ -1,21 +1,26 @@
-"""Progress of a board on a terminal: teacher, seed, step, score, and the time left."""
+"""Progress of a board on a terminal: by teacher the runs done and under way, workers busy, and the time left."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import Any, Literal
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from dataenv.leaderboard.board import Watch
+from dataenv.leaderboard.board import Outline, Watch
+from dataenv.leaderboard.cells import SEARCH, Cell
 from dataenv.snapshot import StepRecord
 
-SHOWN = 8
 EARLY = 0.02
+LONGEST_NAME = 24
+JUSTIFY: tuple[Literal["left", "right"], ...] = ("left", "right", "left")
+AROUND = 4
+"""Lines of a terminal that are not the teachers': heading, bar, what was left out, and the one the cursor is on."""
 
 
 class Terminal:
@@ -28,13 +33,14 @@ class Terminal:
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
         self._console, self._quiet = console, quiet
-        self._lock = threading.Lock()
-        self._began, self._total, self._done = 0.0, 0, 0
-        self._warm, self._seeds = 0, 0
+        self._lock = threading.RLock()
+        self._outline = Outline({}, 0, 0, 0, 1, lambda: 0)
+        self._began, self._spent_by_done = 0.0, 0
         self._awake: set[int] = set()
-        self._flying: dict[tuple[str, int], StepRecord] = {}
+        self._flying: dict[tuple[str, str, int], tuple[Cell, StepRecord | None]] = {}
+        self._done: dict[str, int] = {}
+        self._failed: dict[str, int] = {}
         self._bar = Progress(
-            TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
@@ -47,64 +53,117 @@ class Terminal:
     def __enter__(self) -> Watch:
         """Start; returns what the board tells its progress to."""
         if not self._quiet and self._console.is_terminal:
-            self._live = Live(self._view(), console=self._console, refresh_per_second=4, transient=True)
+            self._live = Live(self, console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
-        return Watch(self._begin, self._step, self._finish)
+        return Watch(self._begin, self._start, self._step, self._finish)
 
     def __exit__(self, *_: Any) -> None:
         """Stop, and leave the terminal as it was."""
         if self._live is not None:
             self._live.stop()
 
-    def _begin(self, tokens: int, warm: int, seeds: int) -> None:
-        self._began, self._total, self._warm, self._seeds = time.monotonic(), tokens, warm, seeds
-
-    def _step(self, label: str, seed: int, record: StepRecord) -> None:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """What ``rich`` calls to draw it: as many lines as the terminal has room for, those under way first."""
         with self._lock:
-            self._flying[label, seed] = record
-            self._awake.add(seed)
-            self._show()
-        if not self._quiet and self._live is None:
-            self._console.print(
-                f"{label} seed {seed} step {record.step}: {_score(record)}; left {self._left()}", markup=False
-            )
+            self._bar.update(self._task, completed=self._spent(), total=max(self._whole(), 1), left=self._left())
+            yield Group(self._heading(), self._table(max(3, options.size.height - AROUND)), self._bar)
 
-    def _finish(self, label: str, seed: int, tokens: int) -> None:
+    def _begin(self, outline: Outline) -> None:
         with self._lock:
-            self._flying.pop((label, seed), None)
-            self._done += tokens
-            self._show()
+            self._outline, self._began = outline, time.monotonic()
 
-    def _show(self) -> None:
-        self._bar.update(self._task, completed=self._spent(), total=max(self._whole(), 1), left=self._left())
-        if self._live is not None:
-            self._live.update(self._view())
+    def _start(self, cell: Cell) -> None:
+        with self._lock:
+            self._flying[cell.group, cell.label, cell.seed] = (cell, None)
+
+    def _step(self, cell: Cell, record: StepRecord) -> None:
+        with self._lock:
+            self._flying[cell.group, cell.label, cell.seed] = (cell, record)
+            self._awake.add(cell.seed)
+            if not self._quiet and self._live is None:
+                self._say(f"{_name(cell)} step {record.step}: selection {_counts(record)}; left {self._left()}")
+
+    def _finish(self, cell: Cell, failed: bool) -> None:
+        with self._lock:
+            self._flying.pop((cell.group, cell.label, cell.seed), None)
+            self._spent_by_done += cell.setting.budget.student_tokens
+            self._done[cell.group] = self._done.get(cell.group, 0) + 1
+            self._failed[cell.group] = self._failed.get(cell.group, 0) + failed
+            if not self._quiet and self._live is None:
+                runs, end = sum(self._outline.runs.values()), "failed" if failed else "done"
+                self._say(f"{_name(cell)} {end}: {sum(self._done.values())} of {runs} runs")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _spent(self) -> int:
         """Student tokens behind us, those of warm starts included: they take time, though no purse pays them."""
-        return self._done + sum(record.spent for record in self._flying.values()) + self._warm * len(self._awake)
+        under_way = sum(record.spent for _, record in self._flying.values() if record)
+        return self._spent_by_done + under_way + self._outline.warm * len(self._awake)
 
     def _whole(self) -> int:
-        return self._total + self._warm * max(self._seeds, len(self._awake))
+        return self._outline.tokens + self._outline.warm * max(self._outline.seeds, len(self._awake))
 
     def _left(self) -> str:
         """Time left, from the share of the student tokens that is spent; unknown until there is something to go by."""
         spent = self._spent()
-        if spent < EARLY * self._whole():
+        if spent < max(1, EARLY * self._whole()):
             return "?"
-        seconds = (time.monotonic() - self._began) * (self._whole() - spent) / spent
-        return f"{max(0, round(seconds)) // 60}:{max(0, round(seconds)) % 60:02d}"
+        seconds = max(0, round((time.monotonic() - self._began) * (self._whole() - spent) / spent))
+        return f"{seconds // 60}:{seconds % 60:02d}"
 
-    def _view(self) -> Table:
-        rows = Table.grid(padding=(0, 2))
-        for (label, seed), record in list(self._flying.items())[-SHOWN:]:
-            rows.add_row(label, f"seed {seed}", f"step {record.step}", _score(record))
-        whole = Table.grid()
-        whole.add_row(rows)
-        whole.add_row(self._bar)
-        return whole
+    def _heading(self) -> Text:
+        outline, failed = self._outline, sum(self._failed.values())
+        if not outline.runs:
+            return Text("reading the board")
+        runs = f"{sum(self._done.values())} of {sum(outline.runs.values())} runs"
+        workers = f", {outline.busy()} of {outline.width} workers busy" if outline.width > 1 else ""
+        return Text.assemble(runs, workers, (f", {failed} failed" if failed else "", "bold red"))
+
+    def _table(self, room: int) -> Group:
+        """A line a teacher. Where there are too many: those under way, then those to come, then those done."""
+        rank = {group: self._rank(group) for group in self._outline.runs}
+        first = sorted(rank, key=lambda group: rank[group])[:room]
+        lines = [self._line(group) for group in rank if group in first]
+        table = Table.grid(padding=(0, 2), expand=True)
+        for column, justify in enumerate(JUSTIFY):  # a width of their own, or the last column would squeeze them
+            width = max((len(line[column]) for line in lines), default=0)
+            table.add_column(no_wrap=True, justify=justify, min_width=min(width, LONGEST_NAME))
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for line in lines:
+            table.add_row(*line)
+        left_out = len(rank) - len(first)
+        return Group(table, Text(f"and {left_out} more", "dim")) if left_out else Group(table)
+
+    def _line(self, group: str) -> tuple[Text, Text, Text, Text]:
+        """Name, runs done, failures, and what is under way."""
+        done, of, failed = self._done.get(group, 0), self._outline.runs[group], self._failed.get(group, 0)
+        style = "dim" if done == of else ""
+        failures = Text(f"{failed} failed" if failed else "", "bold red")
+        return Text(group, style), Text(f"{done}/{of}", style), failures, Text(self._running(group))
+
+    def _rank(self, group: str) -> int:
+        if any(key[0] == group for key in self._flying):
+            return 0
+        return 2 if self._done.get(group, 0) == self._outline.runs[group] else 1
+
+    def _running(self, group: str) -> str:
+        """``seed 3 step 2 143/320``, for every run under way."""
+        return ", ".join(
+            f"{cell.label} " * (group == SEARCH) + f"seed {cell.seed} " + (_at(record) if record else "starting")
+            for cell, record in self._flying.values()
+            if cell.group == group
+        )
 
 
-def _score(record: StepRecord) -> str:
-    right, n = sum(record.selection.correct), sum(record.selection.n)
-    return f"selection {right}/{n} = {right / max(n, 1):.1%}"
+def _name(cell: Cell) -> str:
+    return f"{SEARCH}: {cell.label} seed {cell.seed}" if cell.group == SEARCH else f"{cell.label} seed {cell.seed}"
+
+
+def _at(record: StepRecord) -> str:
+    return f"step {record.step} {_counts(record)}"
+
+
+def _counts(record: StepRecord) -> str:
+    """Right answers of the selection exam: k/n."""
+    return f"{sum(record.selection.correct)}/{sum(record.selection.n)}"

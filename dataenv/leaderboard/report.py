@@ -6,15 +6,13 @@ texts come from outside and are data; each writer makes them inert in its own wa
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.shares import Figure, Share, mean, number
 from dataenv.leaderboard.statistics import Standing, Summary
@@ -199,12 +197,12 @@ def write_csv(rows: Rows, path: str | os.PathLike[str]) -> None:
     writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: csv_safe(value) for name, value in one.items()} for one in records)
-    _write(path, text.getvalue())
+    write_whole(path, text.getvalue())
 
 
 def write_json(summary: Summary, path: str | os.PathLike[str]) -> None:
     """The whole summary as one line of canonical JSON (sorted keys, no NaN)."""
-    _write(path, canonical_json(summary.model_dump(mode="json")) + "\n")
+    write_whole(path, canonical_json(summary.model_dump(mode="json")) + "\n")
 
 
 def write_page(rows: Rows, path: str | os.PathLike[str]) -> None:
@@ -212,20 +210,4 @@ def write_page(rows: Rows, path: str | os.PathLike[str]) -> None:
     from dataenv.leaderboard.page import render
 
     board = read(rows)
-    _write(path, render(board, summarise(board)))
-
-
-def _write(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file whole or not at all: beside it first, then renamed over it."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(beside).unlink()
-        raise
+    write_whole(path, render(board, summarise(board)))

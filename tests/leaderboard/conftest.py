@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dataenv import registry
+from dataenv.leaderboard.board import play
+from dataenv.leaderboard.config import Board
+from dataenv.runner import Runner
+from dataenv.store import Store
 from tests.leaderboard.browser import Browser, chromium, counting_server
 from tests.leaderboard.synthetic import HOSTILE, make_board
+from tests.toys import TOY_BOARD
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +40,23 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("browser")
     with chromium(folder / "profile") as driver, counting_server() as (address, asked):
         yield Browser(driver, address, asked, folder)
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names that ``tests.toys.TOY_BOARD`` uses."""
+    monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
+    monkeypatch.setitem(registry.STUDENTS, "apprentice", "tests.toys:Apprentice")
+
+
+@pytest.fixture
+def toy_store() -> Store:
+    """The store of ``toy_folder``."""
+    return Store(None)
+
+
+@pytest.fixture
+def toy_folder(toys: None, toy_store: Store, tmp_path: Path) -> Path:
+    """The folder of a toy board that was played."""
+    play(Board.model_validate(TOY_BOARD), Runner(toy_store), tmp_path / "toy")
+    return tmp_path / "toy"

@@ -1,0 +1,205 @@
+"""Commands of a board: ``leaderboard | plan | validate | compare | rescore | report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataenv.cli.common import (
+    BoardFolder,
+    BoardName,
+    Json,
+    Out,
+    Quiet,
+    Store,
+    app,
+    console,
+    errors,
+    existing_store,
+    make_runner,
+    open_executor,
+    print_json,
+    takes_executor,
+)
+from dataenv.errors import SettingError
+
+if TYPE_CHECKING:
+    from dataenv.leaderboard.rows import Row
+
+
+@app.command()
+@takes_executor
+def leaderboard(
+    spec: dict[str, Any],
+    board: BoardName = "quick",
+    out: Out = Path("runs"),
+    store: Store = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Move rows of another configuration aside (rows.1) and go on.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan, and write nothing.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare teachers: every teacher on every seed, a table, a page, and one JSON row a run."""
+    from dataenv.leaderboard.board import play
+    from dataenv.leaderboard.config import load
+    from dataenv.leaderboard.progress import Terminal
+
+    if dry_run:
+        return _plan(board, out, store, spec, as_json)
+    config = load(board)
+    folder = out / config.name
+    runner = make_runner(store or str(out / ".store"), spec)
+    try:
+        with Terminal(errors if as_json else console, quiet) as watch:
+            rows = play(config, runner, folder, watch, replace)
+    finally:
+        runner.executor.close()
+    _show(rows, folder, as_json)
+    said = errors if as_json else console
+    said.print(f"{runner.trained} training runs computed; page: {folder / 'leaderboard.html'}", highlight=False)
+    return None
+
+
+@app.command()
+@takes_executor
+def plan(
+    spec: dict[str, Any],
+    board: BoardName = "quick",
+    out: Out = Path("runs"),
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """What a board will take: training runs, student tokens, time from a measured step, disk. Nothing is written."""
+    _plan(board, out, store, spec, as_json)
+
+
+def _plan(board: str, out: Path, store: str | None, spec: dict[str, Any], as_json: bool) -> None:
+    from dataenv.leaderboard.config import load
+    from dataenv.leaderboard.plan import make_plan, sentences, table
+
+    config = load(board)
+    where = store or str(out / ".store")
+    executor = open_executor(where, spec)
+    try:
+        made = make_plan(config, existing_store(where), out / config.name, executor.width, spec["kind"] != "ray")
+    finally:
+        executor.close()
+    if as_json:
+        return print_json(made.model_dump(mode="json"))
+    console.print(table(made))
+    for sentence in sentences(made):
+        console.print(sentence, markup=False, highlight=False)
+    return None
+
+
+def _show(rows: list[Row], folder: Path, as_json: bool, quiet: bool = False) -> None:
+    """Write the CSV and the page of rows, and print the table or the summary."""
+    from dataenv.leaderboard.report import terminal_table, write_csv, write_page
+    from dataenv.leaderboard.summary import summarise
+
+    write_csv(rows, folder / "leaderboard.csv")
+    write_page(rows, folder / "leaderboard.html")
+    if as_json:
+        print_json(summarise(rows).model_dump(mode="json"))
+    elif not quiet:
+        console.print(terminal_table(rows))
+
+
+@app.command()
+def report(folder: BoardFolder, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Build table, CSV and page again from the rows of a board, a half-played one too."""
+    from dataenv.leaderboard.folder import missing, read_rows
+
+    rows = read_rows(folder)
+    _show(rows, folder, as_json, quiet)
+    said = errors if as_json else console
+    absent = missing(folder, rows)
+    if absent:
+        said.print(absent, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if not quiet:
+        said.print(f"page: {folder / 'leaderboard.html'}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+@takes_executor
+def validate(
+    spec: dict[str, Any],
+    board: BoardName = "quick",
+    out: Out = Path("runs"),
+    store: Store = None,
+    as_json: Json = False,
+) -> None:
+    """Check a board without training: everything that would fail later, one sentence each; exit code 2 if any."""
+    from dataenv.leaderboard.validate import examine, usable
+
+    where = store or str(out / ".store")
+    found = [*examine(board), *usable(where, lambda: open_executor(where, spec))]
+    if as_json:
+        print_json({"board": board, "sound": not found, "findings": found})
+    else:
+        for sentence in found or ["sound"]:
+            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    if found:
+        raise typer.Exit(2)
+
+
+@app.command()
+def compare(
+    folder: BoardFolder,
+    teacher: Annotated[str | None, typer.Argument(help="A teacher of the board.")] = None,
+    baseline: Annotated[
+        str | None, typer.Argument(help="Another one. [default: stratified]", show_default=False)
+    ] = None,
+    other: Annotated[
+        Path | None, typer.Option("--with", help="Another board's folder: the same teachers there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two teachers of a board, paired by seed and item; or, with another board, the same teachers on both."""
+    from dataenv.leaderboard.folder import read_rows
+    from dataenv.leaderboard.paired import compare_boards, compare_teachers, sentences, table
+    from dataenv.leaderboard.statistics import BASELINE
+
+    rows = read_rows(folder)
+    if other is not None:
+        names = (str(folder), str(other))
+        pairs = compare_boards(rows, read_rows(other), [name for name in (teacher, baseline) if name], names)
+    elif teacher is None:
+        raise SettingError("no teacher is named; give one of the board, or another board's folder by --with")
+    else:
+        pairs = [compare_teachers(rows, teacher, baseline or BASELINE)]
+    if as_json:
+        return print_json([pair.model_dump(mode="json") for pair in pairs])
+    for pair in pairs:
+        for sentence in sentences(pair):
+            console.print(sentence, markup=False, highlight=False)
+        console.print(table(pair), "")
+    return None
+
+
+@app.command()
+def rescore(
+    folder: BoardFolder,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder that is not there. [default: beside the board's]", show_default=False)
+    ] = None,
+    store: Store = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Grade a board's stored answers again, after the checker or a statistic has changed. Trains nothing."""
+    from dataenv.leaderboard.rescore import free_folder
+    from dataenv.leaderboard.rescore import rescore as grade_again
+
+    where, kept = out or free_folder(folder), store or str(folder.parent / ".store")
+    if not (Path(kept) / "store.sqlite").exists():
+        raise SettingError(f"store {kept} is not there; give the --store that the board was played with")
+    done = grade_again(folder, existing_store(kept), where)
+    _show(done.rows, where, as_json, quiet)
+    said = errors if as_json else console
+    line = f"graded again, 0 training runs; {done.otherwise} of {len(done.rows)} runs would now select another state"
+    said.print(f"{line}; page: {where / 'leaderboard.html'}", markup=False, highlight=False, soft_wrap=True)

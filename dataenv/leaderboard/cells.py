@@ -1,0 +1,149 @@
+"""The runs of a board: who teaches, with which arguments, on which seed, within what; and when two runs are one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from dataenv import registry
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.references import FormatOnly, Joint, Nothing
+from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.statistics import STATIC
+from dataenv.setting import Setting
+from tasks.records import digest
+
+SEARCH = "mixture search"
+"""What the runs are called, all together, by which the best static mixture is chosen; they leave no rows."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a board.
+
+    ``registered`` is the name that the teacher is registered by, empty for what the board computes itself. Runs of the
+    role ``search`` are those that choose among mixtures: ``label`` is then the mixture's name.
+    """
+
+    label: str
+    registered: str
+    role: Literal["teacher", "reference", "search"]
+    make: Callable[[], Any]
+    args: dict[str, Any]
+    level: str
+    seed: int
+    setting: Setting
+
+    @property
+    def group(self) -> str:
+        """The line of a plan or of a progress display that the run is counted in."""
+        return SEARCH if self.role == "search" else self.label
+
+
+def known_cells(board: Board) -> list[Cell]:
+    """The runs that are known beforehand: all but those of the best static mixture, which is searched for first."""
+    cells = [
+        cell
+        for entry in board.teachers
+        for cell in _registered(entry.shown, entry.name, entry.args, "teacher", board.seeds, board.setting)
+    ]
+    return cells + [cell for name in board.references if name != STATIC for cell in _reference_cells(board, name)]
+
+
+def search_cells(board: Board) -> list[Cell]:
+    """Every mixture on every seed on which the best is chosen. None looks at feedback, so little of it is asked."""
+    if STATIC not in board.references:
+        return []
+    setting = board.setting.changed(items=board.setting.items.model_copy(update={"feedback": 1}))
+    return [
+        cell
+        for name, weights in board.mixtures.weights.items()
+        for cell in _registered(name, "static", fixed(weights), "search", board.mixtures.seeds, setting)
+    ]
+
+
+def static_cells(board: Board, weights: dict[str, float]) -> list[Cell]:
+    """The runs of a mixture that was found to be the best, on the board's own seeds."""
+    return _registered(STATIC, "static", fixed(weights), "reference", board.seeds, board.setting)
+
+
+def fixed(weights: dict[str, float]) -> dict[str, Any]:
+    """Arguments of ``static`` for a mixture: a skill that it does not name weighs 1."""
+    return {"weights": weights, "other": 1.0}
+
+
+def expected(board: Board) -> list[tuple[str, int]]:
+    """Label and seed of every row that a finished board has."""
+    labels = [*(entry.shown for entry in board.teachers), *board.references]
+    return [(label, seed) for label in labels for seed in board.seeds]
+
+
+def all_cells(board: Board) -> list[Cell]:
+    """All runs of a board, those of the search included; the uniform mixture stands for the best one."""
+    static = static_cells(board, {}) if STATIC in board.references else []
+    return [*known_cells(board), *static, *search_cells(board)]
+
+
+def cell_identity(cell: Cell, board: Board, hashes: Mapping[str, str]) -> str:
+    """What tells a run from all others, whatever a board calls it: all that decides what it comes to.
+
+    Args:
+        cell: The run.
+        board: The board that it is a run of.
+        hashes: Fingerprints of ``task`` and ``student``.
+    """
+    who, args = cell.registered or cell.label, cell.args
+    if (cell.label, cell.role) == (STATIC, "reference"):
+        who, args = STATIC, board.mixtures.model_dump(mode="json")
+    return _identity(who, args, cell.level, cell.seed, cell.setting.digest, hashes)
+
+
+def row_identity(row: Row, board: Board) -> str:
+    """The identity of the run that left a row; ``board`` is the one that it was played as part of."""
+    who, args = row.registered or row.teacher, row.teacher_args
+    if (row.teacher, row.role) == (STATIC, "reference"):  # which mixture it was follows from those it was chosen among
+        who, args = STATIC, board.mixtures.model_dump(mode="json")
+    return _identity(who, args, row.level, row.seed, row.setting_digest, row.hashes)
+
+
+def _identity(who: str, args: Mapping[str, Any], level: str, seed: int, setting: str, hashes: Mapping[str, str]) -> str:
+    return digest([who, dict(args), level, seed, setting, hashes.get("task"), hashes.get("student")])
+
+
+def by_group(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+    """Runs by their line in a plan or display, in order."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.group, []).append(cell)
+    return groups
+
+
+def _registered(
+    label: str,
+    name: str,
+    args: dict[str, Any],
+    role: Literal["teacher", "reference", "search"],
+    seeds: Sequence[int],
+    setting: Setting,
+) -> list[Cell]:
+    """A registered teacher on every one of some seeds."""
+    make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
+    level = getattr(make(), "level", "skill-list")
+    return [Cell(label, name, role, make, args, level, seed, setting) for seed in seeds]
+
+
+def _reference_cells(board: Board, name: str) -> list[Cell]:
+    kind: type[Any] = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
+    setting = _joint_setting(board.setting, 4 if name == "joint-x4" else 1) if kind is Joint else board.setting
+    return [Cell(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
+
+
+def _joint_setting(setting: Setting, times: int) -> Setting:
+    """One lesson of the whole pool, for all that the purse (or ``times`` the purse) pays."""
+    tokens = times * setting.budget.student_tokens
+    recipe = setting.recipe.model_copy(update={"updates": max(1, tokens // (3 * setting.recipe.batch)), "replay": 0.0})
+    budget = setting.budget.model_copy(update={"student_tokens": tokens, "examples": None})
+    size = len(setting.built_task.pool())
+    return setting.changed(recipe=recipe, budget=budget, lesson_size=size)

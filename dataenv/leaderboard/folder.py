@@ -1,0 +1,295 @@
+"""The folder of a board: ``board.json`` (what is played in it), ``rows/`` (one file a run), table and page.
+
+``board.json`` is written before anything is computed and holds no clock, host or path. A folder keeps to one
+configuration: with another one nothing is computed, unless the rows that do not belong to it are to be moved aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from dataenv.errors import SettingError
+from dataenv.jobs import student_of
+from dataenv.leaderboard.cells import Cell, all_cells, cell_identity, expected, row_identity
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.files import write_whole
+from dataenv.leaderboard.rows import Row, read
+from dataenv.leaderboard.statistics import STATIC
+from dataenv.setting import explain
+from students.base import code_digest
+from tasks.records import Record, canonical_json
+
+MANIFEST, ROWS = "board.json", "rows"
+SHOWN_CHANGES, SHOWN_VALUE = 12, 60
+ABSENT = object()
+
+
+class Manifest(Record):
+    """What was played in a folder.
+
+    Attributes:
+        board: The resolved board, defaults included.
+        task: ``version`` and ``fingerprint``.
+        student: ``fingerprint``, and what it is made of: ``code``, ``base``, ``numerics``.
+        rescored: Where the rows were graded again and not played: the ``commit`` that graded them.
+    """
+
+    schema_version: Literal[1] = 1
+    board: Board
+    task: dict[str, str]
+    student: dict[str, Any]
+    rescored: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, board: Board) -> Manifest:
+        """The manifest of a board as this installation would play it."""
+        task, student = board.setting.built_task, student_of(board.setting.student_spec)
+        return cls(
+            board=board,
+            task={"version": task.version, "fingerprint": task.fingerprint},
+            student={
+                "fingerprint": student.fingerprint,
+                "code": code_digest(type(student)),
+                "base": student.base,
+                "numerics": student.numerics,
+            },
+        )
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Fingerprints of task and student, as a row holds them."""
+        return {"task": self.task["fingerprint"], "student": self.student["fingerprint"]}
+
+
+def prepare(board: Board, folder: Path, replace: bool = False) -> None:
+    """Make a folder ready for a board, and write its manifest.
+
+    Args:
+        board: What is about to be played.
+        folder: Made if need be.
+        replace: Whether rows that do not belong to the board are moved aside, into ``rows.1`` (or the next number).
+
+    Raises:
+        SettingError: If the folder holds runs of another configuration and ``replace`` is not given: which fields
+            differ, and how many runs would be computed anew. Nothing is changed then.
+    """
+    (folder / ROWS).mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is said before, not after
+    new, old = Manifest.of(board), read_manifest(folder)
+    changes = [] if old is None else differences(old, new)
+    strangers = _strangers(folder, old, new) if old is None or changes else []
+    if (changes or strangers) and not replace:
+        raise SettingError(_refusal(folder, old, new, changes, strangers))
+    if strangers:
+        _move_aside(folder, strangers)
+    write_whole(folder / MANIFEST, canonical_json(new.model_dump(mode="json", exclude_none=True)) + "\n")
+
+
+def write_row(row: Row, folder: Path) -> None:
+    """Write the row of a run that ended, whole or not at all."""
+    write_whole(folder / ROWS / f"{row.teacher}--{row.seed}.json", row.model_dump_json() + "\n")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """What was played in a folder; ``None`` where nothing was, or by a release that did not write it down.
+
+    Raises:
+        SettingError: If it is there and cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read ({error}); mend it, or give another folder") from None
+    except ValidationError as error:
+        raise SettingError(f"{path} is no manifest of a board ({explain(error, Manifest)}); move it away") from None
+
+
+def read_row(path: Path) -> Row:
+    """One row.
+
+    Raises:
+        SettingError: If it cannot be read, or is none.
+    """
+    try:
+        return Row.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SettingError(f"run {path} cannot be read ({error}); give a row such as runs/quick/rows/…json") from None
+    except ValidationError as error:
+        raise SettingError(f"run {path} is no row of a board ({error.error_count()} fields are wrong)") from None
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """All rows of a folder, in one order.
+
+    Raises:
+        SettingError: If there are none, one cannot be read, or they cannot stand on one board.
+    """
+    paths = sorted((folder / ROWS).glob("*.json"))
+    if not paths:
+        raise SettingError(f"folder {folder} holds no rows; give the folder of a board, such as runs/quick")
+    try:
+        return read(read_row(path) for path in paths)
+    except SettingError:
+        raise
+    except ValueError as error:
+        raise SettingError(f"folder {folder}: {error}") from None
+
+
+def missing(folder: Path, rows: Sequence[Row]) -> str:
+    """Which runs of a board have not ended, as one sentence; empty where none is missing."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return f"{folder / MANIFEST} is not there, so what is missing cannot be said."
+    played = {(row.teacher, row.seed) for row in rows}
+    wanted = expected(manifest.board)
+    owed: dict[str, list[str]] = {}
+    for label, seed in wanted:
+        if (label, seed) not in played:
+            owed.setdefault(label, []).append(str(seed))
+    if not owed:
+        return ""
+    which = "; ".join(f"{label} seed {', '.join(seeds)}" for label, seeds in owed.items())
+    return f"{len(wanted) - sum(map(len, owed.values()))} of {len(wanted)} runs have ended; missing: {which}."
+
+
+def differences(old: Manifest, new: Manifest) -> list[str]:
+    """What differs between two manifests, a line each: ``setting.recipe.rate: 0.003 → 0.01``."""
+    before, after = _flat(_plain(old.board)), _flat(_plain(new.board))
+    lines = _compared(before, after)
+    if old.rescored != new.rescored:
+        lines.append("the rows were graded again, not played")
+    a, b = old.board.setting, new.board.setting
+    if (a.task, a.task_args) == (b.task, b.task_args):
+        if old.task["version"] != new.task["version"]:
+            lines.append(f"task version changed: {old.task['version']} → {new.task['version']}")
+        elif old.task != new.task:
+            lines.append(f"task problems changed, though its version ({new.task['version']}) did not")
+    if a.student == b.student:
+        if old.student["code"] != new.student["code"]:
+            lines.append("student code changed")
+        parts = ("base", "numerics")
+        before, after = (_flat({"student": {part: m.student[part] for part in parts}}) for m in (old, new))
+        lines += _compared(before, after)
+    return lines
+
+
+def settings_compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two settings, a line each."""
+    return _compared(_flat({"setting": old}), _flat({"setting": new}))
+
+
+def _plain(board: Board) -> dict[str, Any]:
+    """A board as plain values, teachers by what they are called: their order decides nothing."""
+    plain = board.model_dump(mode="json")
+    plain["teachers"] = {entry.shown: entry.model_dump(mode="json", exclude={"label"}) for entry in board.teachers}
+    return plain | {"references": sorted(board.references)}
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Leaves by dotted path."""
+    if not isinstance(value, Mapping) or not value:
+        return {path: value}
+    return {
+        inner: leaf
+        for name, part in value.items()
+        for inner, leaf in _flat(part, f"{path}.{name}" if path else str(name)).items()
+    }
+
+
+def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    def inside(path: str) -> bool:
+        """Whether an empty mapping on one side is told by its entries on the other."""
+        return any(other.startswith(f"{path}.") for other in (*before, *after))
+
+    paths = [path for path in dict.fromkeys((*before, *after)) if not inside(path)]
+    pairs = [(path, before.get(path, ABSENT), after.get(path, ABSENT)) for path in paths]
+    return [f"{path}: {_shown(old)} → {_shown(new)}" for path, old, new in pairs if old != new]
+
+
+def _shown(value: Any) -> str:
+    text = "(absent)" if value is ABSENT else canonical_json(value)
+    return text if len(text) <= SHOWN_VALUE else text[: SHOWN_VALUE - 1] + "…"
+
+
+def _strangers(folder: Path, old: Manifest | None, new: Manifest) -> list[Path]:
+    """The rows of a folder that are no runs of the new board."""
+    wanted = {(name, cell.label) for name, cell in _runs(new) if cell.role != "search"}
+    found = _identified(folder, (old or new).board)
+    return [path for path, name in found.items() if name not in wanted]
+
+
+def _identified(folder: Path, board: Board) -> dict[Path, tuple[str, str]]:
+    """Identity and label of every row file; what is no row is nobody's."""
+    found = {}
+    for path in sorted((folder / ROWS).glob("*.json")):
+        try:
+            row = read_row(path)
+        except SettingError:
+            found[path] = ("", "")
+            continue
+        found[path] = (row_identity(row, board), row.teacher)
+    return found
+
+
+def anew(folder: Path, old: Manifest | None, new: Manifest) -> tuple[int, int]:
+    """How many runs of the new board have not been played in a folder, and how many it has.
+
+    A run of the search for the best mixture counts as played where it was part of the old board, whose search is over.
+    """
+    rows = {name for name, _ in _identified(folder, (old or new).board).values()}
+    played = set(rows)
+    if old is not None and any(cell.label == STATIC and name in rows for name, cell in _runs(old)):
+        played |= {name for name, cell in _runs(old) if cell.role == "search"}
+    runs = _runs(new)
+    return sum(name not in played for name, _ in runs), len(runs)
+
+
+def _runs(manifest: Manifest) -> list[tuple[str, Cell]]:
+    """Every run of a board with its identity."""
+    board = manifest.board
+    return [(cell_identity(cell, board, manifest.hashes), cell) for cell in all_cells(board)]
+
+
+def _refusal(folder: Path, old: Manifest | None, new: Manifest, changes: list[str], strangers: list[Path]) -> str:
+    lines = [f"{folder} was played with another configuration:"]
+    lines += [f"  {change}" for change in changes[:SHOWN_CHANGES]]
+    if len(changes) > SHOWN_CHANGES:
+        lines.append(f"  and {len(changes) - SHOWN_CHANGES} more")
+    if not changes:
+        lines[0] = f"{folder} holds rows of another configuration, by a release that did not write it down:"
+        lines.append(f"  {', '.join(path.stem for path in strangers[:3])}" + " …" * (len(strangers) > 3))
+    fresh, runs = anew(folder, old, new)
+    aside = (
+        f"and {len(strangers)} rows there belong to none of them; --replace moves those to {_aside(folder)}"
+        if strangers
+        else "and every row there belongs to one of them; --replace goes on with the new configuration"
+    )
+    lines.append(f"{fresh} of {runs} runs would be computed anew, {aside}, another name or --out leaves them alone")
+    return "\n".join(lines)
+
+
+def _aside(folder: Path) -> Path:
+    """The first numbered folder that is not there."""
+    number = 1
+    while (folder / f"{ROWS}.{number}").exists():
+        number += 1
+    return folder / f"{ROWS}.{number}"
+
+
+def _move_aside(folder: Path, strangers: list[Path]) -> None:
+    """Move rows, what was exported beside them, and a copy of the manifest that they were played by."""
+    aside = _aside(folder)
+    aside.mkdir()
+    if (folder / MANIFEST).exists():
+        write_whole(aside / MANIFEST, (folder / MANIFEST).read_text(encoding="utf-8"))
+    for path in strangers:
+        path.rename(aside / path.name)
+        exported = path.with_suffix("")
+        if exported.is_dir():
+            exported.rename(aside / exported.name)

@@ -1,0 +1,152 @@
+"""What this machine takes for the pieces that a board is made of, measured on the board's own student and data."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import zlib
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dataenv.budget import FORWARD_BACKWARD
+from dataenv.engines import from_pool, procedural, split_counts
+from dataenv.environment import TeachingEnv
+from dataenv.errors import SettingError
+from dataenv.exams import exam_of
+from dataenv.jobs import student_of
+from dataenv.runner import Runner
+from dataenv.setting import Setting
+from dataenv.store import Store
+from students.base import Data, Student, TrainingDiverged
+from tasks.base import Unsupported
+from tasks.records import Example, Record, canonical_json, stream
+
+T = TypeVar("T")
+WARM_UP, UPDATES, SLICE, TIMES = 2, 16, 400, 3
+
+
+class Measured(Record):
+    """Seconds and bytes on this machine, one torch thread.
+
+    Attributes:
+        start: Seconds until the student is loaded, imports included.
+        token: Seconds to train for one student token.
+        answer: Seconds to answer one problem of an exam.
+        loss: Seconds to measure the loss on one gold answer.
+        lesson: Seconds that the driver takes to make, screen, name and send one lesson.
+        blob: Bytes of a trained student.
+        example: Bytes that the store keeps of one taught example.
+        updates: Updates that were timed, ``TIMES`` times.
+        answers: Answers that were timed, ``TIMES`` times.
+        share: Share of one core that this process got meanwhile: well below 1 where others kept the machine busy.
+    """
+
+    start: float
+    token: float
+    answer: float
+    loss: float
+    lesson: float
+    blob: int
+    example: float
+    updates: int
+    answers: int
+    share: float
+
+
+def measure(setting: Setting) -> Measured:
+    """Train a few updates of the real student on a real lesson, and let it answer a slice of the exam.
+
+    Medians of three, after a warm-up that is not timed. Nothing is stored.
+
+    Raises:
+        SettingError: If the student cannot be trained on what the task generates, or diverges on it at once.
+    """
+    start, student = _timed(lambda: student_of(setting.student_spec))
+    more, fresh = _timed(lambda: student.initial(0))
+    began, used = time.perf_counter(), time.process_time()
+    weights, token, updates = _training(setting, student, fresh)
+    answer, loss, answers = _exam(setting, student, weights)
+    lesson, example = _lesson(setting)
+    return Measured(
+        start=start + more,
+        token=token,
+        answer=answer,
+        loss=loss,
+        lesson=lesson,
+        blob=len(weights),
+        example=example,
+        updates=updates,
+        answers=answers,
+        share=(time.process_time() - used) / (time.perf_counter() - began),
+    )
+
+
+def _training(setting: Setting, student: Student, weights: bytes) -> tuple[bytes, float, int]:
+    """A student that was taught a little, seconds a student token, and the updates that were timed."""
+    lesson = tuple(e for e in sample(setting, None, UPDATES * setting.recipe.batch) if student.refuse(e) is None)
+    if not lesson:
+        raise SettingError(f"student {setting.student!r} can read no example of task {setting.task!r}; give another")
+    recipe = setting.recipe.model_copy(update={"updates": min(UPDATES, setting.recipe.updates), "replay": 0.0})
+    few = recipe.model_copy(update={"updates": min(WARM_UP, recipe.updates)})
+    try:
+        weights, _ = student.fit(weights, Data(lesson), few, 0)
+        timed = [_timed(lambda: student.fit(weights, Data(lesson), recipe, 0)) for _ in range(TIMES)]
+    except TrainingDiverged as error:
+        raise SettingError(f"setting.recipe does not train: {error}") from error
+    after, report = timed[0][1]
+    seconds = statistics.median(seconds for seconds, _ in timed)
+    return after, seconds / (FORWARD_BACKWARD * report.tokens), recipe.updates
+
+
+def _exam(setting: Setting, student: Student, weights: bytes) -> tuple[float, float, int]:
+    """Seconds an answer, seconds a loss, and how many of each were timed: problems spread over the feedback exam."""
+    exam = exam_of(setting, "feedback")
+    assert exam.golds is not None, "the feedback exam measures losses"
+    n = min(SLICE, len(exam.prompts))
+    some = np.linspace(0, len(exam.prompts) - 1, n).astype(int)
+    prompts = [exam.prompts[i] for i in some]
+    golds = [Example(prompt=exam.prompts[i], response=exam.golds[i]) for i in some]
+    student.answer(weights, prompts[:1], exam.decoding, 0)
+    answered = [_timed(lambda: student.answer(weights, prompts, exam.decoding, 0))[0] for _ in range(TIMES)]
+    lost = [_timed(lambda: student.losses(weights, golds))[0] for _ in range(TIMES)]
+    return statistics.median(answered) / n, statistics.median(lost) / n, n
+
+
+def _lesson(setting: Setting) -> tuple[float, float]:
+    """Seconds of the driver for one lesson, and bytes that the store keeps of one of its examples."""
+    env = TeachingEnv("open-ended", runner=Runner(Store(None)), setting=setting)
+    env.begin_reset(seed=0)  # prepares the episode; the job that would make the untaught student is left alone
+    seconds = []
+    for i in range(TIMES):
+
+        def begin(step: int = i) -> str:
+            job = env.begin(sample(setting, None, setting.lesson_size, step))
+            return "" if job is None else job.key() + job.model_dump_json()
+
+        seconds.append(_timed(begin)[0])
+        env.abort()
+    made = sample(setting, None, setting.lesson_size)
+    kept = len(zlib.compress(canonical_json([e.model_dump(mode="json") for e in made]).encode(), 1))
+    return statistics.median(seconds), kept / max(1, len(made))
+
+
+def sample(setting: Setting, mixture: npt.NDArray[np.float64] | None, n: int, step: int = 0) -> list[Example]:
+    """``n`` examples as the Setting's engine makes them, of every skill equally or in a mixture ``(k,)``.
+
+    A task that has neither generator nor pool gives its feedback problems: what teachers bring will be like them.
+    """
+    task, rng = setting.built_task, stream(0, "plan", step)
+    counts = split_counts(np.ones(len(task.skills)) if mixture is None else mixture, n, rng)
+    try:
+        return from_pool(task, counts, rng, 0, {})[0] if setting.engine == "pool" else procedural(task, counts, rng)
+    except Unsupported:
+        return [Example(prompt=p.prompt, response=p.answer) for p in setting.exam_items("feedback")]
+
+
+def _timed(act: Callable[[], T]) -> tuple[float, T]:
+    began = time.perf_counter()
+    result = act()
+    return time.perf_counter() - began, result

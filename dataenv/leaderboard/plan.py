@@ -1,0 +1,412 @@
+"""``plan``: what a board will take before it is played: training runs, student tokens, time, disk; and what is known.
+
+Tokens and runs follow from the purse and the price of a lesson; seconds from pieces that were measured on this machine.
+What no one can know beforehand (mastery, failures, a teacher that probes) is left out, and ``ASSUMES`` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dataenv.budget import price_per_update
+from dataenv.environment import TeachingEnv
+from dataenv.episode import run
+from dataenv.errors import DataenvError
+from dataenv.exams import exam_of
+from dataenv.executors import cores
+from dataenv.jobs import from_initial, student_of
+from dataenv.leaderboard.board import warm_tokens
+from dataenv.leaderboard.cells import SEARCH, Cell, all_cells, by_group, cell_identity, row_identity
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.folder import ROWS, Manifest, read_manifest, read_rows
+from dataenv.leaderboard.known import reader
+from dataenv.leaderboard.measure import Measured, measure, sample
+from dataenv.leaderboard.references import Joint, Nothing
+from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.statistics import STATIC
+from dataenv.setting import Setting
+from dataenv.store import Store
+from tasks.records import Example, Record
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+WARM = "warm starts"
+SAMPLE = 512
+IDLE = 0.9
+"""Share of a core below which a measurement is said to have been disturbed."""
+ROW, ANSWER = 12_000, 10
+"""Bytes, about: a row file without its lessons' texts, and one stored answer."""
+ASSUMES = (
+    "every run spends its whole purse on lessons (no mastery, failures or probes), adaptive teachers as if they taught "
+    "every skill equally, the machine as busy with other work as while it was measured"
+)
+
+
+class Line(Record):
+    """One line of a plan: a teacher, a reference, the search for the best mixture, or the warm starts.
+
+    Attributes:
+        name: What it is called.
+        runs: Episodes; 0 for warm starts.
+        trainings: Training runs, ``known`` of them in the store already.
+        exams: Jobs that only answer.
+        tokens: Student tokens spent on training.
+        answers: Problems answered.
+        losses: Gold answers on which the loss is measured.
+        rows: Runs of which there is a row already.
+        seconds: Work that is left, of workers and of the driver together.
+        longest: The longest chain of jobs in it that is left, in seconds.
+        driver: Of ``seconds`` those of the driver.
+    """
+
+    name: str
+    runs: int
+    trainings: int
+    known: int
+    exams: int
+    tokens: int
+    answers: int
+    losses: int
+    rows: int
+    seconds: float
+    longest: float
+    driver: float
+
+
+class Plan(Record):
+    """What a board will take.
+
+    Attributes:
+        board: Its name.
+        lines: By teacher, reference, search, warm starts.
+        runs: Episodes in all; ``rows`` of them have a row.
+        jobs: Training runs and jobs that only answer.
+        trainings: Training runs in all; ``known`` of them are in the store.
+        tokens: Student tokens spent on training in all, warm starts included.
+        seconds: Estimated time to the end from here.
+        width: Jobs at once.
+        kept: Bytes that will be kept: weights (a warm start a seed, the selected state a run), records, rows.
+        peak: Bytes at the most while it runs.
+        measured: What the time and the weights come from.
+        assumes: What the figures take for granted.
+    """
+
+    board: str
+    lines: tuple[Line, ...]
+    runs: int
+    rows: int
+    jobs: int
+    trainings: int
+    known: int
+    tokens: int
+    seconds: float
+    width: int
+    kept: int
+    peak: int
+    measured: Measured
+    assumes: str = ASSUMES
+
+
+class Forecast(Record):
+    """One run as it is expected to go: the updates of each lesson, tokens spent; or as it went, where that is known."""
+
+    updates: tuple[int, ...]
+    tokens: int
+    known: int = 0
+    row: bool = False
+
+
+def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool = True) -> Plan:
+    """Plan a board. Nothing is written and nothing of the board is trained.
+
+    Args:
+        board: The board.
+        store: Of which is asked what it knows.
+        folder: Where rows may be already.
+        width: Jobs at once.
+        local: Whether the workers share this machine's cores with the driver.
+    """
+    measured = measure(board.setting)
+    oracle, every = _Oracle(board, store, folder), all_cells(board)
+    forecasts = {id(cell): oracle.forecast(cell) for cell in every}
+    search = [cell for cell in every if cell.role == "search"]
+    rest = [cell for cell in every if cell.role != "search"]
+    phases = [_phase(board, part, forecasts, oracle, measured) for part in (search, rest) if part]
+    seconds = sum(_elapsed(phase, width, local) for phase in phases)
+    if any(line.known < line.trainings for phase in phases for line in phase):
+        seconds += measured.start if width == 1 else 2 * measured.start  # the driver's, then the workers' all at once
+    lines = _in_order(line for phase in phases for line in phase)
+    kept, peak = _disk(every, forecasts, lines, measured, width)
+    return Plan(
+        board=board.name,
+        lines=tuple(lines),
+        runs=sum(line.runs for line in lines),
+        rows=sum(line.rows for line in lines),
+        jobs=sum(line.trainings + line.exams for line in lines),
+        trainings=sum(line.trainings for line in lines),
+        known=sum(line.known for line in lines),
+        tokens=sum(line.tokens for line in lines),
+        seconds=seconds,
+        width=width,
+        kept=kept,
+        peak=peak,
+        measured=measured,
+    )
+
+
+# --- one run ---------------------------------------------------------------------------------------------------------
+
+
+class _Oracle:
+    """What a store and the rows of a folder say of the runs of a board."""
+
+    def __init__(self, board: Board, store: Store, folder: Path) -> None:
+        self.board, self.store = board, store
+        self.hashes = Manifest.of(board).hashes
+        self.rows = self._rows(folder)
+        self._warm: dict[int, bool] = {}
+        self._prices: dict[tuple[str, str], tuple[tuple[int, ...], int]] = {}
+
+    def _rows(self, folder: Path) -> dict[str, Row]:
+        if not any((folder / ROWS).glob("*.json")):
+            return {}
+        manifest = read_manifest(folder)
+        return {row_identity(row, manifest.board if manifest else self.board): row for row in read_rows(folder)}
+
+    def has(self, state: str) -> bool:
+        """Whether a trained state is known."""
+        return self.store.reuse and self.store.get("states", state) is not None
+
+    def warm(self, seed: int) -> bool:
+        """Whether the untaught student of a seed is known."""
+        if seed not in self._warm:
+            setting = self.board.setting
+            job = from_initial(setting.student_spec, seed, setting.warm_training(seed))
+            self._warm[seed] = job.train is None or self.has(job.key())
+        return self._warm[seed]
+
+    def forecast(self, cell: Cell) -> Forecast:
+        """A run as it went, where it is known to the end, and as it is expected to go elsewhere."""
+        row = self.rows.get(cell_identity(cell, self.board, self.hashes))
+        if row is not None and all(self.has(step.state) for step in row.steps if step.lesson):
+            updates = tuple(cell.setting.recipe.updates for step in row.steps if step.lesson)
+            return Forecast(updates=updates, tokens=row.budget.training, known=len(updates), row=True)
+        updates, price = self._expected(cell)
+        known, ended = (0, False) if cell.label == STATIC or not self.warm(cell.seed) else self._replay(cell)
+        if ended:
+            updates = updates[:known]
+        return Forecast(updates=updates, tokens=sum(updates) * price, known=min(known, len(updates)))
+
+    def _replay(self, cell: Cell) -> tuple[int, bool]:
+        """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
+        env = TeachingEnv(cell.level, runner=reader(self.store), setting=cell.setting)
+        try:
+            run(env, cell.make(), cell.seed)
+        except DataenvError:
+            return sum(step.lesson is not None for step in env.history), False
+        return sum(step.lesson is not None for step in env.history), True
+
+    def _expected(self, cell: Cell) -> tuple[tuple[int, ...], int]:
+        """Updates of each lesson that the purse pays, and the price of one update."""
+        own = cell.label if cell.registered in ("", "static") else ""
+        if (own, cell.setting.digest) not in self._prices:
+            self._prices[own, cell.setting.digest] = _expected(cell)
+        return self._prices[own, cell.setting.digest]
+
+
+def _expected(cell: Cell) -> tuple[tuple[int, ...], int]:
+    setting, recipe = cell.setting, cell.setting.recipe
+    if isinstance(cell.make(), Nothing):
+        return (), 0
+    student = student_of(setting.student_spec)
+    fresh = [student.tokens(example) for example in _taught(cell)]
+    prior = setting.warm_training(cell.seed) if recipe.replay else None
+    earlier = [student.tokens(example) for example in prior.lesson[:SAMPLE]] if prior else []
+    price = price_per_update(recipe, fresh, earlier)
+    remaining, examples = setting.budget.student_tokens, setting.budget.examples
+    lessons: list[int] = []
+    while (updates := min(recipe.updates, remaining // price)) > 0:
+        if examples is not None and len(lessons) * setting.lesson_size >= examples:
+            break
+        lessons.append(updates)
+        remaining -= updates * price
+    return tuple(lessons), price
+
+
+def _taught(cell: Cell) -> Sequence[Example]:
+    """Examples like those that a run will teach: the pool, a fixed mixture, or every skill equally."""
+    if isinstance(cell.make(), Joint):
+        return cell.setting.built_task.pool()
+    mixture = None
+    if cell.registered == "static":
+        weights, other = cell.args["weights"], cell.args.get("other", 0.0)
+        mixture = np.array([weights.get(skill, other) for skill in cell.setting.built_task.skills], np.float64)
+    return sample(cell.setting, mixture, min(SAMPLE, cell.setting.lesson_size))
+
+
+# --- lines, time, disk -----------------------------------------------------------------------------------------------
+
+
+def _phase(
+    board: Board, cells: Sequence[Cell], forecasts: dict[int, Forecast], oracle: _Oracle, measured: Measured
+) -> list[Line]:
+    """The lines of what goes on side by side: warm starts of its seeds, then its runs by teacher."""
+    lines = [_warm_line(board.setting, cells, oracle, measured)]
+    for name, members in by_group(cells).items():
+        lines.append(_line(name, members, [forecasts[id(cell)] for cell in members], board.setting, measured))
+    return lines
+
+
+def _warm_line(setting: Setting, cells: Sequence[Cell], oracle: _Oracle, measured: Measured) -> Line:
+    """Untaught students, one a seed, and their first exam, which all runs of the seed share."""
+    seeds = sorted({cell.seed for cell in cells})
+    trained, tokens = setting.warm_training(seeds[0]) is not None, warm_tokens(setting)
+    owed = sum(not oracle.warm(seed) for seed in seeds)
+    answers, losses = _standing(cells[0].setting)
+    each = tokens * measured.token + answers * measured.answer + losses * measured.loss
+    return Line(
+        name=WARM,
+        runs=0,
+        rows=0,
+        trainings=len(seeds) if trained else 0,
+        known=len(seeds) - owed if trained else 0,
+        exams=0 if trained else len(seeds),
+        tokens=len(seeds) * tokens,
+        answers=len(seeds) * answers,
+        losses=len(seeds) * losses,
+        seconds=owed * each,
+        longest=each if owed else 0.0,
+        driver=0.0,
+    )
+
+
+def _standing(setting: Setting) -> tuple[int, int]:
+    """Answers, and losses, of the exams that are held after every lesson."""
+    feedback, selection = (len(exam_of(setting, split).prompts) for split in ("feedback", "selection"))
+    return feedback + selection, feedback
+
+
+def _line(
+    name: str, cells: Sequence[Cell], forecasts: Sequence[Forecast], setting: Setting, measured: Measured
+) -> Line:
+    answers, losses = _standing(cells[0].setting)
+    closing = 0 if cells[0].role == "search" else sum(len(exam_of(setting, s).prompts) for s in ("test", "transfer"))
+    longer = cells[0].setting.lesson_size / setting.lesson_size
+    chains, driver = [], 0.0
+    for forecast in forecasts:
+        lessons = len(forecast.updates)
+        left = (lessons - forecast.known) / lessons if lessons else 0.0
+        work = left * (
+            forecast.tokens * measured.token + lessons * (answers * measured.answer + losses * measured.loss)
+        )
+        work += 0.0 if forecast.row else closing * measured.answer
+        making = lessons * measured.lesson * longer
+        chains.append(work + making)
+        driver += making
+    lessons = sum(len(forecast.updates) for forecast in forecasts)
+    return Line(
+        name=name,
+        runs=len(cells),
+        rows=sum(forecast.row for forecast in forecasts),
+        trainings=lessons,
+        known=sum(forecast.known for forecast in forecasts),
+        exams=len(cells) if closing else 0,
+        tokens=sum(forecast.tokens for forecast in forecasts),
+        answers=lessons * answers + len(cells) * closing,
+        losses=lessons * losses,
+        seconds=sum(chains),
+        longest=max(chains),
+        driver=driver,
+    )
+
+
+def _elapsed(phase: Sequence[Line], width: int, local: bool) -> float:
+    """Seconds of one phase: its work over the workers, but no less than its longest chain or the driver's own part.
+
+    Workers on this machine share its cores with the driver; one worker takes turns with it.
+    """
+    whole, driver = sum(line.seconds for line in phase), sum(line.driver for line in phase)
+    if width == 1:
+        return whole
+    chain = phase[0].longest + max((line.longest for line in phase[1:]), default=0.0)
+    return max((whole - driver) / width, chain, driver, whole / cores() if local else 0.0)
+
+
+def _in_order(lines: Iterable[Line]) -> list[Line]:
+    """The warm starts of both phases as one line, first; the search next."""
+    lines = list(lines)
+    warm = [line for line in lines if line.name == WARM]
+    summed = {
+        field: sum(getattr(line, field) for line in warm) for field in Line.model_fields if field not in ("name",)
+    }
+    return [Line(name=WARM, **summed), *(line for line in lines if line.name != WARM)]
+
+
+def _disk(
+    cells: Sequence[Cell], forecasts: dict[int, Forecast], lines: Sequence[Line], measured: Measured, width: int
+) -> tuple[int, int]:
+    """Bytes kept at the end, and at the most.
+
+    Kept are the weights of the untaught students and of the selected state of every run that taught; under way, every
+    state of the runs that are being played. What a lesson leaves in the store's rows is kept twice, in its derivation
+    and as a lesson.
+    """
+    taught = [cell for cell in cells if forecasts[id(cell)].updates]
+    weights = lines[0].trainings + sum(cell.role != "search" for cell in taught)
+    examples = lines[0].trainings * cells[0].setting.warm_start.examples
+    examples += 2 * sum(len(forecasts[id(cell)].updates) * cell.setting.lesson_size for cell in taught)
+    records = examples * measured.example + ANSWER * sum(line.answers for line in lines)
+    rows = ROW * sum(line.runs for line in lines if line.name != SEARCH)
+    kept = weights * measured.blob + records + rows
+    at_once = min(width + (width > 1), len(cells))
+    most = max((len(forecast.updates) for forecast in forecasts.values()), default=0)
+    return round(kept), round(kept + at_once * most * measured.blob)
+
+
+# --- shown -----------------------------------------------------------------------------------------------------------
+
+
+def table(plan: Plan) -> Table:
+    """The plan as a ``rich`` table."""
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column("")
+    for name in ("runs", "training runs", "known", "other jobs", "student tokens"):
+        shown.add_column(name, justify="right")
+    for line in plan.lines:
+        runs = (str(line.runs) if line.runs else "", f"{line.trainings:,}", f"{line.known:,}", f"{line.exams:,}")
+        shown.add_row(line.name, *runs, f"{line.tokens:,}")
+    total = (str(plan.runs), f"{plan.trainings:,}", f"{plan.known:,}", f"{plan.jobs - plan.trainings:,}")
+    shown.add_row("in all", *total, f"{plan.tokens:,}", style="bold")
+    return shown
+
+
+def sentences(plan: Plan) -> list[str]:
+    """Time, disk, what they come from and what they take for granted."""
+    m, workers = plan.measured, f"{plan.width} jobs at once" if plan.width > 1 else "one job at once"
+    minutes = max(0, round(plan.seconds))
+    busy = [f"This machine is busy: the measurement got {100 * m.share:.0f} % of a core."] if m.share < IDLE else []
+    return [
+        f"Time left: about {minutes // 60}:{minutes % 60:02d} (minutes:seconds), {workers}. "
+        f"{plan.known:,} of {plan.trainings:,} training runs are in the store, {plan.rows} of "
+        f"{sum(line.runs for line in plan.lines if line.name != SEARCH)} rows in the folder.",
+        f"Disk: {_bytes(plan.kept)} kept at the end, {_bytes(plan.peak)} at the most.",
+        f"Measured here, one thread: {1e6 * m.token:.2f} µs a student token ({m.updates} updates), "
+        f"{1e3 * m.answer:.2f} ms an answer and {1e3 * m.loss:.2f} ms a loss ({m.answers} problems), {m.lesson:.2f} s "
+        f"of the driver a lesson, {m.start:.1f} s to start, {_bytes(m.blob)} a student; medians of three.",
+        *busy,
+        f"Assumes: {plan.assumes}.",
+    ]
+
+
+def _bytes(n: float) -> str:
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if n >= size:
+            return f"{n / size:.1f} {unit}"
+    return f"{n:.0f} bytes"

@@ -1,0 +1,229 @@
+"""``validate``: everything of a board that would fail later, found without training; one sentence each."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dataenv import registry
+from dataenv.budget import price_per_update
+from dataenv.environment import TeachingEnv
+from dataenv.episode import Context
+from dataenv.errors import DataenvError, SettingError
+from dataenv.executors import Executor
+from dataenv.jobs import student_of
+from dataenv.leaderboard.cells import Cell, all_cells, fixed
+from dataenv.leaderboard.config import Board, read, unknown_skills
+from dataenv.leaderboard.known import reader
+from dataenv.leaderboard.measure import sample
+from dataenv.levels import make_level
+from dataenv.setting import Setting, faults
+from dataenv.store import Store, open_store
+from students.base import Student
+from tasks.base import Task, Unsupported
+from tasks.records import SPLITS, Example, Problem, stream
+
+SAMPLED = 25
+"""Problems a split, and examples a source, that are looked at."""
+
+
+def examine(which: str) -> list[str]:
+    """What is wrong with a board, a sentence each; empty where it is sound.
+
+    Args:
+        which: A built-in board or the path of a TOML file.
+
+    Raises:
+        SettingError: If there is no such board, or it is no TOML.
+    """
+    path, fields = read(which)
+    try:
+        board = Board.model_validate(fields)
+    except ValidationError as error:
+        return [f"{path}: {fault}" for fault in faults(error, Board)]
+    setting, found = board.setting, []
+    for field, build in (
+        ("setting.task", lambda: setting.built_task),
+        ("setting.student", lambda: student_of(setting.student_spec)),
+    ):
+        found += _refused(field, build)
+    found += _teachers(board)
+    if any(fault.startswith("setting.") for fault in found):
+        return found  # the rest asks the task and the student
+    found += unknown_skills(board)
+    found += [fault for check in (_exams, _gold, _data, _fits, _purse) for fault in check(setting)]
+    return found or list(_beginnings(board))
+
+
+def _refused(field: str, act: Callable[[], Any]) -> list[str]:
+    """What a user can mend of something that could not be made."""
+    try:
+        act()
+    except (DataenvError, Unsupported) as error:
+        return [f"{field}: {error}"]
+    return []
+
+
+def _teachers(board: Board) -> list[str]:
+    """Teachers and mixtures are built, and their levels exist."""
+    found = []
+    for entry in board.teachers:
+        found += _refused(f"teachers.{entry.shown}", lambda e=entry: _level(e.name, e.args))  # type: ignore[misc]
+    for name, weights in board.mixtures.weights.items():
+        found += _refused(f"mixtures.weights.{name}", lambda w=weights: _level("static", fixed(w)))  # type: ignore[misc]
+    return found
+
+
+def _level(name: str, args: dict[str, Any]) -> None:
+    teacher = registry.build("teacher", name, args)
+    make_level(getattr(teacher, "level", "skill-list"), ("a",), 1)
+
+
+def _exams(setting: Setting) -> Iterator[str]:
+    """No exam asks for more problems than there are."""
+    for split in SPLITS:
+        wanted, problems = getattr(setting.items, split), setting.built_task.split(split)
+        if split == "transfer":
+            if wanted > len(problems):
+                yield f"setting.items.transfer asks {wanted} problems and the split has {len(problems)}; ask for those"
+            continue
+        there = Counter(problem.skills[0] for problem in problems)
+        skill = min(setting.built_task.skills, key=lambda name: there[name])
+        if wanted > there[skill]:
+            yield (
+                f"setting.items.{split} asks {wanted} problems of each skill and {skill!r} has {there[skill]}; "
+                "ask for at most so many"
+            )
+
+
+def _gold(setting: Setting) -> Iterator[str]:
+    """The checker accepts its own answers, and the student has room to write them."""
+    student, room = student_of(setting.student_spec), setting.decoding.max_tokens
+    for split in SPLITS:
+        some = _spread(setting.exam_items(split))
+        for problem in some:
+            amiss = _ungraded(setting.built_task, problem)
+            if amiss:
+                yield f"setting.task: the checker {amiss} on the gold answer of {problem.id!r}; mend the task"
+                break
+        longest = max((_length(student, problem) for problem in some), default=0)
+        if longest > room:
+            yield (
+                f"setting.decoding.max_tokens is {room} and a gold answer of {split} has {longest} tokens; "
+                f"give at least {longest}"
+            )
+
+
+def _ungraded(task: Task, problem: Problem) -> str:
+    """What the checker does wrong with a gold answer; empty where it accepts it."""
+    try:
+        grade = task.grade(problem, problem.answer)
+    except Exception as error:  # the task's own code, which must not raise: said, not hidden
+        return f"raises {type(error).__name__}"
+    return f"fails ({grade.error})" if grade.error is not None else "" if grade.correct else "says wrong"
+
+
+def _length(student: Student, problem: Problem) -> int:
+    """Tokens of a gold answer."""
+    whole, asked = (Example(prompt=problem.prompt, response=text) for text in (problem.answer, ""))
+    return student.tokens(whole) - student.tokens(asked)
+
+
+def _spread(items: Sequence[Any]) -> list[Any]:
+    """Some of them, from the first to the last."""
+    return list(items[:: max(1, len(items) // SAMPLED)])
+
+
+def _data(setting: Setting) -> Iterator[str]:
+    """The engine has what it draws from."""
+    task = setting.built_task
+    yield from _refused("setting.engine", task.pool if setting.engine == "pool" else lambda: _generate(task))
+
+
+def _generate(task: Task) -> None:
+    task.generate(task.skills[0], 1, stream(0, "validate"))
+
+
+def _fits(setting: Setting) -> Iterator[str]:
+    """Problems, lessons and the warm start can be read by the student."""
+    student = student_of(setting.student_spec)
+    warm = setting.warm_training(0)
+    sources: dict[str, Sequence[Example]] = {
+        "setting.warm_start": warm.lesson if warm else (),
+        "setting.engine": sample(setting, None, SAMPLED * len(setting.built_task.skills)),
+    }
+    for split in SPLITS:
+        asked = _spread(setting.exam_items(split))
+        sources[f"setting.items.{split}"] = [Example(prompt=p.prompt, response=p.answer) for p in asked]
+    for field, examples in sources.items():
+        for example in _spread(examples):
+            refused = student.refuse(example)
+            if refused is not None:
+                yield (
+                    f"{field}: student {setting.student!r} cannot read {example.prompt[:40]!r} ({refused}); "
+                    "give setting.student_args that fit, or another student"
+                )
+                break
+
+
+def _purse(setting: Setting) -> Iterator[str]:
+    """The purse, and the cap on examples, pay at least one whole lesson."""
+    student, recipe, budget = student_of(setting.student_spec), setting.recipe, setting.budget
+    tokens = [student.tokens(example) for example in sample(setting, None, min(512, setting.lesson_size))]
+    price = recipe.updates * price_per_update(recipe, tokens, tokens)
+    if budget.student_tokens < price:
+        yield (
+            f"setting.budget.student_tokens is {budget.student_tokens} and a lesson of {recipe.updates} updates costs "
+            f"about {price}; give at least that"
+        )
+    if budget.examples is not None and budget.examples < setting.lesson_size:
+        yield (
+            f"setting.budget.examples is {budget.examples} and a lesson holds {setting.lesson_size}; give at least that"
+        )
+
+
+def _beginnings(board: Board) -> Iterator[str]:
+    """Every teacher and reference begins an episode; one that probes at once is let be, for that takes a student."""
+    made: dict[str, Cell] = {}
+    try:
+        made = {f"{cell.role}/{cell.label}": cell for cell in all_cells(board)}
+    except Unsupported as error:
+        yield f"references: {error}"
+    if "format-only" in board.references:
+        yield from _refused("references.format-only", lambda: _generate(board.setting.built_task))
+    for cell in made.values():
+        env = TeachingEnv(cell.level, runner=reader(Store(None)), setting=cell.setting)
+        env.begin_reset(seed=cell.seed)
+        field = {"teacher": "teachers", "reference": "references", "search": "mixtures.weights"}[cell.role]
+        try:
+            getattr(cell.make(), "begin", lambda context: None)(Context(env))
+        except (ValueError, Unsupported) as error:
+            yield f"{field}.{cell.label} cannot begin: {error}"
+        except DataenvError:
+            continue  # it asked for the student, and there is none here
+
+
+def usable(where: str, open_executor: Callable[[], Executor]) -> list[str]:
+    """Whether the store can be written and the executor be had, a sentence for each that is not; nothing stays behind.
+
+    Args:
+        where: Folder of the store, or ``off``.
+        open_executor: Makes the executor.
+    """
+    found = [] if where == "off" else _refused("store", lambda: _writable(Path(where).resolve()))
+    return found + _refused("executor", lambda: open_executor().close())
+
+
+def _writable(store: Path) -> None:
+    if (store / "store.sqlite").exists():
+        open_store(store)
+    try:
+        with tempfile.TemporaryFile(dir=next(folder for folder in (store, *store.parents) if folder.exists())) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise SettingError(f"{store} cannot be written ({error.strerror}); give another --store") from None

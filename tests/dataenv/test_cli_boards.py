@@ -1,0 +1,191 @@
+"""The commands of a board, in this process and on a toy: what they print, where, and how they end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from dataenv import registry
+from dataenv.cli import main
+from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.statistics import Summary
+from tests.toys import TOY_BOARD, write_toml
+
+
+class Done(NamedTuple):
+    code: object
+    out: str
+    err: str
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+    """Runs a command in a folder where ``toy.toml`` is."""
+    monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
+    monkeypatch.setitem(registry.STUDENTS, "apprentice", "tests.toys:Apprentice")
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.chdir(tmp_path)
+    write_toml(tmp_path / "toy.toml", TOY_BOARD)
+
+    def run(*words: str) -> Done:
+        monkeypatch.setattr("sys.argv", ["dataenv", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+def play(cli: Cli, *words: str) -> Done:
+    return cli("leaderboard", "toy.toml", "--workers", "1", *words)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_plan_and_dry_run_write_nothing(cli: Cli, tmp_path: Path) -> None:
+    before = files(tmp_path)
+    planned = cli("plan", "toy.toml", "--workers", "1")
+    assert planned.code == 0
+    assert "in all" in planned.out
+    assert "Assumes: " in planned.out
+    dry = play(cli, "--dry-run", "--json")
+    assert dry.code == 0
+    plan = json.loads(dry.out)
+    assert (plan["runs"], plan["trainings"], plan["known"]) == (10, 24, 0)
+    assert files(tmp_path) == before
+    play(cli, "--quiet")
+    assert json.loads(cli("plan", "toy.toml", "--workers", "1", "--json").out)["known"] == 24
+
+
+def test_json_is_the_summary_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
+    done = play(cli, "--json")
+    assert done.code == 0
+    summary = Summary.model_validate_json(done.out)
+    assert {s.teacher for s in summary.teachers} == {"stratified", "failure"}
+    assert len(done.out.splitlines()) == 1
+    assert "stratified seed 0 step 0" in done.err
+    assert "training runs computed" in done.err
+    again = play(cli, "--json", "--quiet")
+    assert again.out == done.out
+    assert again.err.startswith("0 training runs computed")
+
+
+def test_report_builds_the_same_files_again(cli: Cli, tmp_path: Path) -> None:
+    play(cli, "--quiet")
+    folder = tmp_path / "runs" / "toy"
+    before = files(folder)
+    for name in ("leaderboard.csv", "leaderboard.html"):
+        (folder / name).unlink()
+    done = cli("report", "runs/toy")
+    assert done.code == 0
+    assert "Sensitivity" in done.out
+    assert files(folder) == before
+    assert cli("report", "runs/toy", "--quiet") == Done(0, "", "")
+    (folder / "rows" / "failure--1.json").unlink()
+    half = cli("report", "runs/toy", "--quiet")
+    assert half.out == "7 of 8 runs have ended; missing: failure seed 1.\n"
+
+
+def test_another_configuration(cli: Cli, tmp_path: Path) -> None:
+    play(cli, "--quiet")
+    before = files(tmp_path / "runs" / "toy")
+    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"seeds": [0, 2]})
+    refused = play(cli)
+    assert refused.code == 2
+    assert "seeds: [0,1] → [0,2]" in refused.err
+    assert "--replace" in refused.err
+    assert "Traceback" not in refused.err
+    assert files(tmp_path / "runs" / "toy") == before
+    assert play(cli, "--replace", "--quiet").code == 0
+    kept = tmp_path / "runs" / "toy" / "rows"
+    assert {Row.model_validate_json(path.read_bytes()).seed for path in kept.glob("*.json")} == {0, 2}
+    assert (tmp_path / "runs/toy/rows.1/failure--1.json").read_bytes() == before["rows/failure--1.json"]
+
+
+def test_validate(cli: Cli, tmp_path: Path) -> None:
+    assert cli("validate", "toy.toml") == Done(0, "sound\n", "")
+    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", "ghost"]})
+    amiss = cli("validate", "toy.toml")
+    assert amiss.code == 2
+    assert amiss.out.startswith("teachers.ghost: ")
+    told = json.loads(cli("validate", "toy.toml", "--json").out)
+    assert told["sound"] is False
+    assert len(told["findings"]) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_compare(cli: Cli, tmp_path: Path) -> None:
+    play(cli, "--quiet")
+    done = cli("compare", "runs/toy", "failure")
+    assert done.code == 0
+    assert "failure − stratified" in done.out
+    assert "not corrected" in done.out
+    [pair] = json.loads(cli("compare", "runs/toy", "failure", "nothing", "--json").out)
+    assert pair["comparison"]["baseline"] == "nothing"
+    assert len(pair["by_skill"]) == 2
+    play(cli, "--quiet", "--out", "other")
+    pairs = json.loads(cli("compare", "runs/toy", "--with", "other/toy", "--json").out)
+    assert len(pairs) == 4
+    assert all(p["comparison"]["gain"] == 0 for p in pairs)
+
+
+def test_rescore(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(cli, "--quiet")
+    before = files(tmp_path / "runs" / "toy")
+    monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Lenient")
+    done = cli("rescore", "runs/toy", "--quiet")
+    assert done.code == 0
+    assert "graded again, 0 training runs; 6 of 8 runs would now select another state" in done.out
+    assert files(tmp_path / "runs" / "toy") == before
+    assert (tmp_path / "runs/toy.rescored/leaderboard.html").exists()
+    summary = Summary.model_validate_json(cli("rescore", "runs/toy", "--json", "--out", "third").out)
+    assert all(s.score == 1.0 for s in summary.teachers)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["report", "nowhere"], "holds no rows"),
+        (["compare", "nowhere", "failure"], "holds no rows"),
+        (["compare", "runs/toy"], "no teacher is named"),
+        (["compare", "runs/toy", "ghost"], "teacher 'ghost' is not on board 'toy'"),
+        (["rescore", "runs/toy", "--store", "elsewhere"], "store elsewhere is not there"),
+        (["rescore", "runs/toy", "--out", "runs/toy"], "is not empty"),
+        (["plan", "quik"], "board 'quik' is unknown"),
+        (["validate", "quik"], "board 'quik' is unknown"),
+        (["plan", "toy.toml", "--executor", "threads"], "--executor is 'threads'"),
+        (["leaderboard", "toy.toml", "--ray-address", "x:1", "--executor", "inline"], "--ray-address goes with"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence(cli: Cli, words: list[str], sentence: str) -> None:
+    if words[1] == "runs/toy":
+        play(cli, "--quiet")
+    done = cli(*words)
+    assert done.code == 2
+    assert sentence in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert done.out == ""
+
+
+def test_the_executor_that_the_options_ask_for() -> None:
+    from dataenv.cli.common import executor_spec
+
+    def spec(kind: str | None = None, workers: int = 0, address: str | None = None) -> dict[str, Any]:
+        return executor_spec(kind, workers, address, 0.5, 0.25, 2, 60.0)
+
+    assert spec() == {
+        "kind": "processes", "workers": 0, "address": None,
+        "num_cpus": 0.5, "num_gpus": 0.25, "threads": 2, "deadline": 60.0,
+    }  # fmt: skip
+    assert spec(workers=1)["kind"] == "inline"
+    assert spec("processes", 1)["kind"] == "processes"
+    assert spec(address="host:1")["kind"] == "ray"

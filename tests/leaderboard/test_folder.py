@@ -1,0 +1,193 @@
+"""The folder of a board: rows as runs end, one configuration a folder, nothing lost where it changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataenv import registry
+from dataenv.errors import SettingError
+from dataenv.leaderboard import board as boards
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.folder import MANIFEST, Manifest, differences, missing, read_manifest, read_rows
+from dataenv.leaderboard.report import write_csv, write_page
+from dataenv.runner import Runner
+from dataenv.store import Store
+from tests.toys import TOY_BOARD, Apprentice
+
+
+def board(**changes: Any) -> Board:
+    return Board.model_validate(TOY_BOARD | changes)
+
+
+def setting(**changes: Any) -> dict[str, Any]:
+    return TOY_BOARD["setting"] | changes
+
+
+def again(folder: Path, new: Board, store: Store, replace: bool = False) -> Runner:
+    runner = Runner(store)
+    boards.play(new, runner, folder, replace=replace)
+    return runner
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_manifest_says_what_is_played_without_clock_host_or_path(toy_folder: Path) -> None:
+    text = (toy_folder / MANIFEST).read_text()
+    manifest = read_manifest(toy_folder)
+    assert manifest == Manifest.of(board())
+    assert manifest.hashes == read_rows(toy_folder)[0].hashes
+    assert manifest.board.setting.mastery == 0.99  # a default, resolved
+    assert str(toy_folder.parent) not in text
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
+def test_the_same_configuration_resumes_silently(toy_folder: Path, toy_store: Store) -> None:
+    before = content(toy_folder)
+    assert again(toy_folder, board(), toy_store).trained == 0
+    assert content(toy_folder) == before
+    turned = board(teachers=TOY_BOARD["teachers"][::-1])
+    assert again(toy_folder, turned, toy_store).trained == 0  # the order in which teachers are listed decides nothing
+
+
+def test_another_configuration_is_refused_before_anything_is_computed(toy_folder: Path, toy_store: Store) -> None:
+    before, states = content(toy_folder), toy_store.count("states")
+    changed = board(setting=setting(recipe={"updates": 4, "batch": 4, "rate": 0.01}), seeds=[0, 1, 2])
+    with pytest.raises(SettingError) as caught:
+        again(toy_folder, changed, toy_store)
+    said = str(caught.value)
+    assert "setting.recipe.rate: 0.003 → 0.01" in said
+    assert "seeds: [0,1] → [0,1,2]" in said
+    assert "14 of 14 runs would be computed anew, and 8 rows there belong to none of them" in said
+    assert "rows.1" in said
+    assert len(said.splitlines()) == 4
+    assert content(toy_folder) == before
+    assert toy_store.count("states") == states
+
+
+@pytest.mark.parametrize(
+    ("changes", "anew", "runs", "strangers"),
+    [
+        ({"seeds": [0, 1, 2]}, 4, 14, 0),  # stratified, failure, nothing, static-best on seed 2; the search stands
+        ({"seeds": [1]}, 0, 6, 4),
+        ({"teachers": ["stratified"]}, 0, 8, 2),
+        ({"teachers": ["stratified", {"name": "failure", "args": {"alpha": 3.0}}]}, 2, 10, 2),
+        ({"mixtures": {"seeds": [8], "weights": TOY_BOARD["mixtures"]["weights"]}}, 4, 10, 2),
+        ({"mixtures": {"seeds": [7], "weights": {"plain": {}}}}, 2, 9, 2),
+        ({"references": ["nothing"]}, 0, 6, 2),
+    ],
+)
+def test_what_would_be_computed_anew_is_counted(
+    toy_folder: Path, toy_store: Store, changes: dict[str, Any], anew: int, runs: int, strangers: int
+) -> None:
+    with pytest.raises(SettingError, match=f"{anew} of {runs} runs would be computed anew") as caught:
+        again(toy_folder, board(**changes), toy_store)
+    kept = "every row there belongs to one of them" in str(caught.value)
+    assert kept == (strangers == 0)
+    assert kept or f"and {strangers} rows there belong to none" in str(caught.value)
+
+
+def test_a_teacher_under_another_name_is_the_same_run_but_not_the_same_row(toy_folder: Path, toy_store: Store) -> None:
+    entry = {"name": "failure", "args": {"alpha": 2.0}, "label": "fail"}
+    with pytest.raises(SettingError, match="0 of 10 runs would be computed anew, and 2 rows there belong to none"):
+        again(toy_folder, board(teachers=["stratified", entry]), toy_store)
+
+
+def test_replace_moves_aside_what_does_not_belong_and_deletes_nothing(toy_folder: Path, toy_store: Store) -> None:
+    before = content(toy_folder)
+    (toy_folder / "rows" / "failure--0").mkdir()
+    (toy_folder / "rows" / "failure--0" / "data.jsonl").write_text("exported\n")
+    for alpha, name in ((3.0, "rows.1"), (4.0, "rows.2")):
+        teachers = ["stratified", {"name": "failure", "args": {"alpha": alpha}}]
+        again(toy_folder, board(teachers=teachers), toy_store, replace=True)
+        moved = {path.name for path in (toy_folder / name).iterdir()}
+        assert {"failure--0.json", "failure--1.json", MANIFEST} <= moved
+    first = toy_folder / "rows.1"
+    assert (first / "failure--0.json").read_bytes() == before["rows/failure--0.json"]
+    assert (first / MANIFEST).read_bytes() == before[MANIFEST]
+    assert (first / "failure--0" / "data.jsonl").read_text() == "exported\n"
+    assert (toy_folder / "rows/stratified--0.json").read_bytes() == before["rows/stratified--0.json"]
+    assert {row.teacher_args.get("alpha") for row in read_rows(toy_folder) if row.teacher == "failure"} == {4.0}
+    write_page(read_rows(toy_folder), toy_folder / "leaderboard.html")
+
+
+def test_a_changed_student_or_task_is_named(
+    toy_folder: Path, toy_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = read_manifest(toy_folder)
+    assert old is not None
+    code = old.model_copy(update={"student": old.student | {"code": "0" * 64, "numerics": {"threads": 2}}})
+    assert differences(code, old) == ["student code changed", "student.numerics.threads: 2 → (absent)"]
+    version = old.model_copy(update={"task": {"version": "0", "fingerprint": "x"}})
+    assert differences(version, old) == ["task version changed: 0 → 1"]
+    problems = old.model_copy(update={"task": old.task | {"fingerprint": "x"}})
+    assert differences(problems, old) == ["task problems changed, though its version (1) did not"]
+
+    monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Renewed")
+    with pytest.raises(SettingError, match="task version changed: 1 → 2") as caught:
+        again(toy_folder, board(), toy_store)
+    assert "10 of 10 runs would be computed anew" in str(caught.value)
+
+
+def test_rows_without_a_manifest_go_on_where_they_belong(toy_folder: Path, toy_store: Store) -> None:
+    before = content(toy_folder)
+    (toy_folder / MANIFEST).unlink()
+    again(toy_folder, board(), toy_store)
+    assert content(toy_folder) == before
+    (toy_folder / MANIFEST).unlink()
+    with pytest.raises(SettingError, match="by a release that did not write it down"):
+        again(toy_folder, board(seeds=[0]), toy_store)
+
+
+def test_a_row_is_there_as_soon_as_its_run_has_ended(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sound, told = Store(None), Apprentice.fit, []
+
+    def breaks(self: Apprentice, *args: Any) -> Any:
+        if len(told) >= 5:
+            raise KeyboardInterrupt
+        return sound(self, *args)
+
+    monkeypatch.setattr(Apprentice, "fit", breaks)
+    watch = boards.Watch(done=lambda cell, failed: told.append(cell.group))
+    with pytest.raises(KeyboardInterrupt):
+        boards.play(board(), Runner(store), tmp_path / "toy", watch)
+    rows = read_rows(tmp_path / "toy")
+    assert [(row.teacher, row.seed) for row in rows] == [("failure", 0), ("stratified", 0), ("stratified", 1)]
+    said = missing(tmp_path / "toy", rows)
+    assert said == "3 of 8 runs have ended; missing: failure seed 1; nothing seed 0, 1; static-best seed 0, 1."
+    write_page(rows, tmp_path / "toy" / "leaderboard.html")  # a half-played board can be shown
+    write_csv(rows, tmp_path / "toy" / "leaderboard.csv")
+    monkeypatch.setattr(Apprentice, "fit", sound)
+    again(tmp_path / "toy", board(), store)
+    assert missing(tmp_path / "toy", read_rows(tmp_path / "toy")) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("rows/stratified--0.json", "{", "is no row of a board"),
+        ("rows/x--0.json", "", "is no row of a board"),
+        (MANIFEST, "{}", "is no manifest of a board"),
+    ],
+)
+def test_a_damaged_file_is_one_sentence(toy_folder: Path, name: str, text: str, words: str) -> None:
+    (toy_folder / name).write_text(text)
+    with pytest.raises(SettingError, match=words) as caught:
+        missing(toy_folder, read_rows(toy_folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_that_cannot_stand_together_are_one_sentence(toy_folder: Path) -> None:
+    path = toy_folder / "rows" / "stratified--0.json"
+    (toy_folder / "rows" / "again--0.json").write_bytes(path.read_bytes())
+    with pytest.raises(SettingError, match="rows hold teacher 'stratified', seed 0 twice"):
+        read_rows(toy_folder)
+    with pytest.raises(SettingError, match="holds no rows"):
+        read_rows(toy_folder.parent)

@@ -1,0 +1,152 @@
+"""``validate``: what would fail later is said before, a sentence a finding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataenv import registry
+from dataenv.errors import SettingError
+from dataenv.executors import make_executor
+from dataenv.leaderboard.config import built_in
+from dataenv.leaderboard.validate import examine, usable
+from dataenv.store import Store
+from tasks.base import Unsupported
+from tasks.records import Example, Grade
+from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml
+
+
+def found(folder: Path, **changes: Any) -> list[str]:
+    return examine(write_toml(folder / "b.toml", TOY_BOARD | changes))
+
+
+def setting(**changes: Any) -> dict[str, Any]:
+    return {"setting": TOY_BOARD["setting"] | changes}
+
+
+def test_a_sound_board(toys: None, tmp_path: Path) -> None:
+    assert found(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", sorted(built_in()))
+def test_shipped_boards_are_sound(name: str) -> None:
+    assert examine(name) == []
+
+
+def test_every_wrong_field_is_a_finding_of_its_own(toys: None, tmp_path: Path) -> None:
+    said = found(tmp_path, sedes=[0], name="../x", **setting(lesson_size=0))
+    assert len(said) == 3
+    assert all(word in " ".join(said) for word in ("lesson_size is 0", "sedes is no field", "name is '../x'"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"teachers": ["stratified", "ghost", {"name": "failure", "args": {"alfa": 1}}]}, ["'ghost' is not", "alfa"]),
+        ({"mixtures": {"weights": {"a": {"shrot": 1}, "b": {"lnog": 1}}}}, ["a.shrot", "b.lnog is no skill"]),
+        ({"mixtures": {"weights": {"a": {"short": -1}}}}, ["mixtures.weights.a: ", "weights.short is -1"]),
+        (
+            {"teachers": ["stratified", {"name": "static", "args": {"weights": {"shrot": 1.0}}}]},
+            ["teachers.static cannot begin: weights names skill 'shrot'"],
+        ),
+        (setting(task="revers"), ["setting.task: task 'revers' is not registered"]),
+        (setting(student="aprentice"), ["setting.student: student 'aprentice' is not", "did you mean 'apprentice'"]),
+        (
+            setting(items={"feedback": 11, "selection": 10, "test": 12, "transfer": 21}),
+            [
+                "items.feedback asks 11 problems of each skill and 'short' has 10",
+                "items.test asks 12",
+                "transfer asks 21",
+            ],
+        ),
+        (setting(decoding={"max_tokens": 4}), ["max_tokens is 4 and a gold answer of feedback has 5 tokens"]),
+        (setting(budget={"student_tokens": 100}), ["student_tokens is 100 and a lesson of 4 updates costs about"]),
+        (setting(budget={"student_tokens": 5000, "examples": 3}), ["examples is 3 and a lesson holds 16"]),
+        (setting(lesson_size=0), ["setting.lesson_size is 0"]),
+    ],
+)
+def test_a_finding_names_the_field(toys: None, tmp_path: Path, changes: dict[str, Any], words: list[str]) -> None:
+    said = found(tmp_path, **changes)
+    assert said
+    for word in words:
+        assert any(word in sentence for sentence in said), said
+    assert all("\n" not in sentence for sentence in said)
+
+
+def test_a_checker_that_refuses_its_own_answers(toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reverse, "grade", lambda self, problem, response: Grade(correct=problem.split != "test"))
+    assert "the checker says wrong on the gold answer of 'test/" in found(tmp_path)[0]
+    monkeypatch.setattr(Reverse, "grade", lambda self, problem, response: 1 / 0)
+    assert len(said := found(tmp_path)) == 4
+    assert "the checker raises ZeroDivisionError" in said[0]
+
+
+def test_problems_that_the_student_cannot_read(toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Apprentice, example: Example) -> str | None:
+        return "length" if len(example.prompt) > 5 else None
+
+    monkeypatch.setattr(Apprentice, "refuse", refuse)
+    said = found(tmp_path)
+    assert any(sentence.startswith("setting.engine: student 'apprentice' cannot read") for sentence in said)
+    assert any(sentence.startswith("setting.items.test: student 'apprentice' cannot read") for sentence in said)
+
+
+def test_an_engine_or_reference_that_the_task_has_no_data_for(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(self: Reverse, *args: Any) -> Any:
+        raise Unsupported("task 'reverse' has no such thing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reverse, "pool", missing)
+        assert found(tmp_path, **setting(engine="pool"))[0].startswith("setting.engine: ")
+        assert found(tmp_path, references=["nothing", "joint"])[0].startswith("references: ")
+    monkeypatch.setattr(Reverse, "generate", missing)
+    assert found(tmp_path)[0].startswith("setting.engine: ")
+
+
+def test_nothing_is_trained_and_nothing_is_answered(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in ("fit", "answer", "losses", "initial"):
+        monkeypatch.setattr(Apprentice, method, lambda *_: pytest.fail("validate computed something"))
+    assert found(tmp_path, references=["nothing", "format-only", "joint", "joint-x4", "static-best"]) == []
+
+
+class Curious:
+    """Probes as soon as it begins, for which there must be a student."""
+
+    level = "skill-list"
+
+    def begin(self, context: Any) -> None:
+        context.probe(context.generate("short", 1))
+
+    def act(self, observation: Any, info: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_a_teacher_that_probes_at_once_is_let_be(toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.toys.Curious", Curious, raising=False)
+    monkeypatch.setitem(registry.TEACHERS, "curious", "tests.toys:Curious")
+    assert found(tmp_path, teachers=["stratified", "curious"]) == []
+
+
+def test_store_and_executor(tmp_path: Path) -> None:
+    inline = lambda: make_executor("inline")  # noqa: E731
+    assert usable(str(tmp_path / "a" / "b"), inline) == []
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").write_text("x")
+    assert usable(str(tmp_path / "file" / "store"), inline)[0].startswith("store: ")
+    Store(tmp_path / "old")._rows.execute("PRAGMA user_version=99")
+    assert "schema 99" in usable(str(tmp_path / "old"), inline)[0]
+    assert usable("off", lambda: make_executor("threads"))[0].startswith("executor: executor is 'threads'")
+
+
+def test_a_file_that_is_no_board(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="board 'quik' is unknown"):
+        examine("quik")
+    (tmp_path / "b.toml").write_text("name =")
+    with pytest.raises(SettingError, match="is no TOML"):
+        examine(str(tmp_path / "b.toml"))
