@@ -30,4 +30,5 @@ def toys() -> Iterator[None]:
         patch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
         patch.setitem(registry.TASKS, "canaried", "tests.canaries:Canaried")
         patch.setitem(registry.STUDENTS, "parrot", "tests.toys:Parrot")
+        patch.setitem(registry.STUDENTS, "apprentice", "tests.toys:Apprentice")
         yield

@@ -135,7 +135,7 @@ def test_compare(cli: Cli, tmp_path: Path) -> None:
     play(cli, "--quiet", "--out", "other")
     pairs = json.loads(cli("compare", "runs/toy", "--with", "other/toy", "--json").out)
     assert len(pairs) == 4
-    assert all(p["comparison"]["gain"] == 0 for p in pairs)
+    assert all(p["comparison"]["gain"]["value"] == 0 for p in pairs)
 
 
 def test_rescore(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_rescore(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert files(tmp_path / "runs" / "toy") == before
     assert (tmp_path / "runs/toy.rescored/leaderboard.html").exists()
     summary = Summary.model_validate_json(cli("rescore", "runs/toy", "--json", "--out", "third").out)
-    assert all(s.score == 1.0 for s in summary.teachers)
+    assert all(s.score is not None and s.score.value == 1.0 for s in summary.teachers)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from dataenv import registry
 from dataenv.leaderboard.board import play
 from dataenv.leaderboard.config import Board
 from dataenv.runner import Runner
@@ -40,13 +39,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("browser")
     with chromium(folder / "profile") as driver, counting_server() as (address, asked):
         yield Browser(driver, address, asked, folder)
-
-
-@pytest.fixture
-def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names that ``tests.toys.TOY_BOARD`` uses."""
-    monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
-    monkeypatch.setitem(registry.STUDENTS, "apprentice", "tests.toys:Apprentice")
 
 
 @pytest.fixture

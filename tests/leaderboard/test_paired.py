@@ -11,6 +11,7 @@ from rich.console import Console
 from dataenv.errors import SettingError
 from dataenv.leaderboard.paired import compare_boards, compare_teachers, sentences, table
 from dataenv.leaderboard.rows import Row, read
+from dataenv.leaderboard.shares import number
 from dataenv.leaderboard.statistics import compare, scored_rows
 from tests.leaderboard.synthetic import make_row
 
@@ -59,7 +60,7 @@ def test_the_same_teachers_on_two_boards(rows: list[Row]) -> None:
     one = compare_boards(rows, other(), ("failure",), ("a", "b"))
     assert one == pairs[:1]
     same = compare_boards(rows, rows, ("failure",), ("a", "b"))[0]
-    assert (same.comparison.gain, same.comparison.won, same.comparison.lost) == (0.0, 0, 0)
+    assert (number(same.comparison.gain), same.comparison.won, same.comparison.lost) == (0.0, 0, 0)
 
 
 @pytest.mark.parametrize(
