@@ -6,6 +6,7 @@ the blobs it was given. Jobs are never nested, and a job says everything that it
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from dataenv import registry
@@ -29,9 +30,9 @@ class Training(Record):
     recipe: Recipe
     seed: int
 
-    @property
+    @cached_property
     def data(self) -> Data:
-        """The same, as the student takes it."""
+        """The same, as the student takes it; kept, for it knows its digest."""
         return Data(self.lesson, self.earlier)
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from dataenv import lineage
 from dataenv.blobs import BlobCorrupt
 from dataenv.errors import DataenvError, JobFailed, StoreError
 from dataenv.executors import Executor, Inline, WorkerLost
@@ -194,7 +195,7 @@ class Runner:
     def _commit(self, job: Job, fresh: Outcome) -> Any:
         """Write the row of a new state, its derivation with it: that is what it is rebuilt from."""
         assert fresh.trained is not None
-        derivation = job.model_dump(mode="json", exclude={"exams", "blob"})
+        derivation = lineage.write(job, self.store)
         row = {"blob": fresh.blob, "trained": fresh.trained.model_dump(mode="json"), "job": derivation}
         return self.store.put("states", fresh.key, row)
 
@@ -209,6 +210,17 @@ class Runner:
             self._rebuild(key)
         return str(row["blob"])
 
+    def _origin(self, key: str, row: Any) -> Job:
+        """The job that made a state. Where its lessons are lost or damaged, the row goes too, to be made anew."""
+        try:
+            return lineage.read(row, self.store)
+        except StoreError as error:
+            self.store.forget("states", key)
+            raise StoreError(
+                f"state {key[:12]} has lost its weights and its lessons ({error}); it is forgotten: run the same "
+                "command again, and it is made anew"
+            ) from error
+
     def _rebuild(self, key: str) -> None:
         """Train a state again from its lineage; equal bytes are demanded, for others may hold its answers."""
         row = self.store.get("states", key)
@@ -216,7 +228,7 @@ class Runner:
         with self._turn(key):
             if self.store.blobs.has(row["blob"]):  # somebody else has rebuilt it
                 return
-            made = self._compute(Job.model_validate(row["job"]), key)
+            made = self._compute(self._origin(key, row), key)
         if made.blob != row["blob"]:
             raise StoreError(
                 f"state {key[:12]} was rebuilt with other weights than it had: this machine does not repeat its own "

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from dataenv import lineage
 from dataenv.budget import price_per_update
 from dataenv.errors import SnapshotError
 from dataenv.exams import Result
-from dataenv.jobs import Job, Training, student_of
+from dataenv.jobs import Training, student_of
 from dataenv.setting import Setting
 from dataenv.store import Store
 from tasks.records import Example, Record
@@ -121,7 +122,7 @@ def _lineage(snapshot: Snapshot, store: Store) -> list[Training]:
     """The trainings between the untaught student and the present one, as far as the store knows them; newest first."""
     found, key = [], snapshot.state
     while key != snapshot.base and (row := store.get("states", key)) is not None:
-        job = Job.model_validate(row["job"])
+        job = lineage.read(row, store)
         if job.train is not None:
             found.append(job.train)
         key = job.parent

@@ -22,7 +22,7 @@ from dataenv.blobs import Blobs, DiskBlobs, MemoryBlobs
 from dataenv.errors import StoreError
 from tasks.records import Example, canonical_json, digest_examples
 
-SCHEMA = 1
+SCHEMA = 2
 ROWS = "store.sqlite"
 _TABLES = ("states", "exams", "lessons")
 log = logging.getLogger(__name__)
@@ -87,9 +87,20 @@ class Store:
             body, sha = row
             if hashlib.sha256(body).hexdigest() != sha:
                 log.warning("store %s: row %s of %s is damaged; it is dropped and computed anew", self.path, key, table)
-                self._guard(lambda: self._rows.execute(f"DELETE FROM {table} WHERE key=?", (key,)))
+                self.forget(table, key)
                 return None
             return json.loads(zlib.decompress(body))
+
+    def forget(self, table: str, key: str) -> None:
+        """Drop a row; what it held is computed anew when it is asked for."""
+        with self._lock:
+            self._guard(lambda: self._rows.execute(f"DELETE FROM {table} WHERE key=?", (key,)))
+
+    def has(self, table: str, key: str) -> bool:
+        """Whether a key has a row (which is checked when it is read)."""
+        with self._lock:
+            asked = f"SELECT 1 FROM {table} WHERE key=?"
+            return self._guard(lambda: self._rows.execute(asked, (key,)).fetchone()) is not None
 
     def put(self, table: str, key: str, record: Any) -> Any:
         """Commit a record; returns the committed one, which is an earlier one where there was one."""
@@ -104,7 +115,8 @@ class Store:
         """Keep a lesson; returns its digest."""
         examples = tuple(examples)
         name = digest_examples(examples)
-        self.put("lessons", name, [[e.prompt, e.response, list(e.skills), e.kind, e.origin] for e in examples])
+        if not self.has("lessons", name):
+            self.put("lessons", name, [[e.prompt, e.response, list(e.skills), e.kind, e.origin] for e in examples])
         return name
 
     def lesson(self, name: str) -> tuple[Example, ...]:

@@ -300,7 +300,7 @@ def test_base_and_all_retrain_from_the_untaught_student() -> None:
     env.step(uniform(env))
     row = env.runner.store.get("states", env.state)
     assert row["job"]["parent"] == base
-    assert len(row["job"]["train"]["lesson"]) == 2 * TINY["lesson_size"]
+    assert len(env.runner.store.lesson(row["job"]["train"]["lesson"])) == 2 * TINY["lesson_size"]
 
 
 def test_render_shows_every_skill(env: TeachingEnv) -> None:

@@ -283,3 +283,29 @@ def test_processes_need_a_store_on_disk() -> None:
     env = TeachingEnv("skill-list", store="off", executor="processes:2", **TINY)
     with pytest.raises(SettingError, match="store on disk"):
         env.reset(seed=0)
+
+
+def test_a_lost_lesson_costs_one_run_and_no_more(tmp_path: Path) -> None:
+    """Weights gone and the lesson they came from damaged: said, forgotten, and made anew the next time."""
+    env = taught(tmp_path)
+    first = env.history[1]
+    blob_file(env, first.state).unlink()
+    blob_file(env, env.state).unlink()
+    env.runner.store.close()
+    rows = sqlite3.connect(tmp_path / "store.sqlite")
+    rows.execute("UPDATE lessons SET body = X'00' WHERE key = ?", (first.lesson,))
+    rows.commit()
+    rows.close()
+    with pytest.raises(StoreError, match="run the same command again"):
+        Runner(Store(tmp_path)).weights(env.state)
+    again = taught(tmp_path)
+    assert again.history == env.history
+    assert again.runner.trained == 1
+    assert Runner(Store(tmp_path)).weights(env.state)
+
+
+def test_rows_of_states_are_small(tmp_path: Path) -> None:
+    """They are looked up all the time, and an untaught student may come from twenty thousand examples."""
+    env = taught(tmp_path)
+    for record in env.history:
+        assert len(str(env.runner.store.get("states", record.state))) < 2000
