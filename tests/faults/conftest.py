@@ -42,12 +42,14 @@ class Faults:
         lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
         return [(int(pid), name) for kind, pid, name in lines if kind == what]
 
-    def processes(self) -> list[int]:
-        """Processes other than this one that were started for these faults."""
+    def processes(self, jobs: bool = False) -> list[int]:
+        """Processes other than this one that were started for these faults; of Ray's, those that run a job if asked."""
         mark, found = f"DATAENV_FAULTS={self.folder}".encode(), []
         for place in Path("/proc").glob("[0-9]*"):
             try:
                 state = (place / "stat").read_text().rpartition(")")[2].split()[0]
+                if jobs and not (place / "cmdline").read_bytes().startswith(b"ray::dataenv-job"):
+                    continue
                 if state != "Z" and mark in (place / "environ").read_bytes().split(b"\0"):
                     found.append(int(place.name))
             except (FileNotFoundError, PermissionError, ProcessLookupError):
