@@ -73,10 +73,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         StoreError: If the store cannot be used.
     """
 
-    metadata = {
-        "render_modes": ["ansi"],
-        "render_fps": 1,
-    }
+    metadata = {"render_modes": ["ansi"], "render_fps": 1}
 
     def __init__(
         self,
@@ -137,9 +134,12 @@ class TeachingEnv(gym.Env[Observation, Any]):
             ActionError: If it is no action of the level; nothing was charged and nothing changed.
             JobFailed: If training diverged; the environment stays as it was before the step.
         """
-        job = self.begin(action)
+        with self.runner.desk:
+            job = self.begin(action)
         try:
-            return self.end(None if job is None else self.runner.run(job))
+            outcome = None if job is None else self.runner.run(job)
+            with self.runner.desk:
+                return self.end(outcome)
         except BaseException:
             self.abort()
             raise

@@ -59,6 +59,7 @@ def test_off_is_off_from_the_environment_too(monkeypatch: pytest.MonkeyPatch, tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault("six processes that open a new store at once", "all of them can")
 def test_many_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
     opens = "import sys; from pathlib import Path; from dataenv.store import Store; Store(Path(sys.argv[1]))"
     running = [subprocess.Popen([sys.executable, "-c", opens, str(tmp_path / "new")]) for _ in range(6)]
@@ -73,6 +74,9 @@ def test_off_computes_everything_anew() -> None:
     assert runner.trained == 2
 
 
+@pytest.mark.fault(
+    "a bit flipped, or bytes cut off or gone, of the weights of an episode", "noticed; equal weights rebuilt"
+)
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
 def test_damaged_weights_are_noticed_and_rebuilt_from_their_lineage(tmp_path: Path, damage: str) -> None:
     env = taught(tmp_path)
@@ -91,6 +95,7 @@ def test_damaged_weights_are_noticed_and_rebuilt_from_their_lineage(tmp_path: Pa
     assert runner.trained == 3
 
 
+@pytest.mark.fault("a damaged row of the database", "dropped with a warning, computed anew, the same history")
 def test_a_damaged_row_is_dropped_and_computed_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     env = taught(tmp_path)
     env.runner.store.close()
@@ -168,6 +173,7 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
         subprocess.run(["umount", str(small)], check=True)
 
 
+@pytest.mark.fault("a disk that takes no more", "one sentence, and no half file left behind")
 def test_a_file_size_limit_is_one_sentence(tmp_path: Path) -> None:
     """A disk that refuses to write more, without root: the process may not write files over 64 KiB."""
     blobs = DiskBlobs(tmp_path)
@@ -208,6 +214,7 @@ for step in range(6):
 """
 
 
+@pytest.mark.fault("SIGKILL of an environment between two steps", "what was committed is not trained again")
 def test_kill_nine_loses_nothing_that_was_committed(tmp_path: Path) -> None:
     environ = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
@@ -285,6 +292,9 @@ def test_processes_need_a_store_on_disk() -> None:
         env.reset(seed=0)
 
 
+@pytest.mark.fault(
+    "weights gone and the lesson they came from damaged", "said in one sentence; made anew the next time"
+)
 def test_a_lost_lesson_costs_one_run_and_no_more(tmp_path: Path) -> None:
     """Weights gone and the lesson they came from damaged: said, forgotten, and made anew the next time."""
     env = taught(tmp_path)

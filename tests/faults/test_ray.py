@@ -28,6 +28,9 @@ def cluster(faults: Faults) -> Iterator[Cluster]:
     made.close()
 
 
+@pytest.mark.fault(
+    "more processors or GPUs a job than any Ray node has", "refused at once; Ray itself would wait for ever"
+)
 def test_ray_gives_what_this_process_gives(faults: Faults, tmp_path: Path) -> None:
     """Warm workers too: two on this machine, and no third process ever trains."""
     import ray

@@ -55,6 +55,9 @@ def test_the_same_configuration_resumes_silently(toy_folder: Path, toy_store: St
     assert again(toy_folder, turned, toy_store).trained == 0  # the order in which teachers are listed decides nothing
 
 
+@pytest.mark.fault(
+    "a board of the same name with another configuration", "refused before anything is computed, with what differs"
+)
 def test_another_configuration_is_refused_before_anything_is_computed(toy_folder: Path, toy_store: Store) -> None:
     before, states = content(toy_folder), toy_store.count("states")
     changed = board(setting=setting(recipe={"updates": 4, "batch": 4, "rate": 0.01}), seeds=[0, 1, 2])
