@@ -55,6 +55,7 @@ check: dev
 bench: $(VENV)/.bench
 	@$(BIN)/python tests/bench/bench_step.py
 	@$(BIN)/python tests/bench/bench_board.py
+	@$(BIN)/python tests/bench/bench_executors.py
 
 statistics: install
 	@$(BIN)/python tests/bench/prove_statistics.py
@@ -63,7 +64,7 @@ leaks: install
 	@$(BIN)/python tests/bench/leak_catch_rates.py
 
 faults: dev
-	@DATAENV_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -m fault
+	@DATAENV_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m fault
 
 install: $(VENV)/.core
 dev: $(VENV)/.dev
