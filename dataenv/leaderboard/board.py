@@ -181,10 +181,9 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
     teacher = cell.make()
     try:
         episode = _play(cell, env, teacher, watch)
-    except (JobFailed, ActionError) as error:
-        rest: dict[str, Any] = {"ended": "failed", "error": str(error), "selected": 0, "test": None}
-    else:
         rest = _outcome(cell.setting, env, episode)
+    except (JobFailed, ActionError) as error:
+        rest = {"ended": "failed", "error": str(error), "selected": 0, "test": None}
     steps = tuple(env.history)
     purse = env.purse
     return Row.model_validate(
