@@ -200,6 +200,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         )
         self._report(screened, "lesson")
         training, updates, payment = self._charge(screened)
+        screened = screened if payment.price else NOTHING  # what is not paid for is not told: the screen is no oracle
         job = None if training is None else self._job(training)
         self._pending = Pending(taken, screened, updates, payment, job)
         return job
@@ -341,11 +342,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._now
 
     def _fresh(self, seed: int | None) -> Snapshot:
-        if seed is None:
+        student_seed = seed
+        if seed is None or student_seed is None:
             student_seed = int(self.np_random.integers(self.setting.warm_starts))
             seed = int(self.np_random.integers(2**31))
-        else:
-            student_seed = seed
         return Snapshot(setting=self.setting.digest, level=self.level.name, seed=seed, student_seed=student_seed)
 
     def _charge(self, screened: Screened) -> tuple[Training | None, int, Payment]:

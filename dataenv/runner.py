@@ -6,11 +6,12 @@ rebuilt from its lineage; rows are written here, in the driver, after the worker
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from students.base import Trained, TrainingDiverged
 log = logging.getLogger(__name__)
 ATTEMPTS = {"killed": 3, "memory": 2, "deadline": 2, "corrupt": 3}
 """How often a job is tried, by what became of it. Whatever else befalls it would befall it again."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EIO}
 ADVICE = {
     "killed": "its worker was lost each time; see the warnings above, and whether the machine has the memory",
     "memory": "it ran out of memory each time; lower recipe.batch, run fewer workers, or give jobs more",
@@ -166,11 +168,13 @@ class Runner:
             except TrainingDiverged as error:
                 raise JobFailed(f"training diverged: {error}") from error
             except OSError as error:
+                if error.errno not in FULL:
+                    raise
                 raise StoreError(
                     f"store {self.store.path or 'in memory'} cannot be written ({error}); free space"
                 ) from error
             lost[why] += 1
-            if lost[why] >= ATTEMPTS[why]:
+            if lost[why] >= ATTEMPTS[why] and not self._stopping.is_set():
                 raise JobFailed(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
 
     def _submit(self, job: Job, key: str) -> Outcome:
@@ -247,8 +251,9 @@ def side_by_side(runner: Runner, items: Sequence[T], act: Callable[[T], R]) -> l
     if runner.executor.width == 1:
         return [act(item) for item in items]
     with ThreadPoolExecutor(runner.executor.width + 1) as threads:  # one more, so that no worker waits for the driver
-        futures = [threads.submit(act, item) for item in items]
+        futures: list[Future[R]] = []
         try:
+            futures.extend(threads.submit(act, item) for item in items)
             for future in as_completed(futures):
                 future.result()
         except BaseException:  # Ctrl-C too: threads under way end at their next job

@@ -45,7 +45,7 @@ def lost_after(began: float, deadline: float, memory: bool, said: str) -> Worker
         said: What is known; its first line is kept.
     """
     why: Why = "memory" if memory else "deadline" if time.monotonic() - began >= deadline else "killed"
-    return WorkerLost(why, said.strip().splitlines()[0][:200])
+    return WorkerLost(why, (said.strip() or why).splitlines()[0][:200])
 
 
 class Executor(Protocol):

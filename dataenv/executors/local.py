@@ -13,8 +13,8 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from dataenv.blobs import Blobs
-from dataenv.executors.base import Line, lost_after, on_disk
-from dataenv.executors.worker import Limits, hand_over, work
+from dataenv.executors.base import Line, WorkerLost, lost_after, on_disk
+from dataenv.executors.worker import Limits, hand_over, words_of, work
 from dataenv.jobs import Job, Outcome, execute
 
 GRACE = 30.0
@@ -55,23 +55,22 @@ class Processes:
         self._limits = limits or Limits()
         self._line = Line(width)
         self._pools: dict[int, ProcessPoolExecutor] = {}
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), False
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""
-        root = str(on_disk(blobs, "processes").root)
-        words = (job.model_dump_json(), key, root, self._limits.model_dump_json())
+        words = words_of(job, key, on_disk(blobs, "processes").root, self._limits)
         return self._line.submit(lambda place: self._start(place, job, words))
 
-    def _start(self, place: int, job: Job, words: tuple[str, str, str, str]) -> Future[Outcome]:
+    def _start(self, place: int, job: Job, words: tuple[str, ...]) -> Future[Outcome]:
         promised: Future[Outcome] = Future()
         began = time.monotonic()
         try:
             raw = self._pool(place).submit(work, *words)
         except BrokenProcessPool:  # killed since its last job
-            self._discard(place)
+            self._forget(place)
             raw = self._pool(place).submit(work, *words)
-        late = threading.Timer(self._limits.deadline + GRACE, self._kill, (place,))
+        late = threading.Timer(self._limits.deadline + GRACE, self._kill_late, (place, raw))
         late.daemon = True
         late.start()
         raw.add_done_callback(lambda done: late.cancel())
@@ -80,7 +79,7 @@ class Processes:
 
     def _hand_over(self, promised: Future[Outcome], place: int, job: Job, began: float, done: Future[Any]) -> None:
         if not done.cancelled() and isinstance(done.exception(), BrokenProcessPool):
-            self._discard(place)
+            self._forget(place)
             said = "a worker process ended (killed, out of memory, or past its deadline)"
             promised.set_exception(lost_after(began, self._limits.deadline, False, said))
             return
@@ -88,31 +87,44 @@ class Processes:
 
     def _pool(self, place: int) -> ProcessPoolExecutor:
         with self._lock:
+            if self._closed:
+                raise WorkerLost("killed", "the executor was closed")
             if place not in self._pools:
                 spawn = multiprocessing.get_context("spawn")
                 self._pools[place] = ProcessPoolExecutor(1, spawn, _start_worker)
             return self._pools[place]
 
-    def _discard(self, place: int) -> None:
+    def _forget(self, place: int) -> None:
+        """Leave a broken pool alone: it shuts itself down, and from its own thread it must not be told to."""
         with self._lock:
-            pool = self._pools.pop(place, None)
-        if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._pools.pop(place, None)
 
-    def close(self) -> None:
-        """See Executor. What runs is not waited for: a long job would hold up whoever pressed Ctrl-C."""
-        self._line.clear()
-        for place in list(self._pools):
+    def _kill_late(self, place: int, raw: Future[Any]) -> None:
+        if not raw.done():  # or a later job in the same place would be hit
             self._kill(place)
-            self._discard(place)
 
     def _kill(self, place: int) -> None:
         """End the worker of a place; its job is then lost like that of any worker that was killed."""
         pool = self._pools.get(place)
-        for process in (
-            list((pool._processes or {}).values()) if pool is not None else ()
-        ):  # kill_workers in Python 3.14
-            process.kill()
+        if pool is not None:
+            _end(pool)
+
+    def close(self) -> None:
+        """See Executor. What runs is not waited for: a long job would hold up whoever pressed Ctrl-C."""
+        with self._lock:
+            self._closed, pools, self._pools = True, self._pools, {}
+        self._line.clear()
+        for pool in pools.values():
+            processes = dict(pool._processes or {})
+            pool.shutdown(wait=False, cancel_futures=True)  # waits for a submit that is under way, and its new process
+            for process in (processes | dict(pool._processes or {})).values():
+                process.kill()
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Kill the processes of a pool (``kill_workers`` from Python 3.14 on)."""
+    for process in list((pool._processes or {}).values()):
+        process.kill()
 
 
 def _start_worker() -> None:

@@ -6,7 +6,9 @@ retries nothing (its own retries of a task that never fits are endless); the run
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import os
 import socket
 import threading
@@ -20,7 +22,7 @@ from typing import Any
 from dataenv.blobs import Blobs
 from dataenv.errors import SettingError
 from dataenv.executors.base import ExecutorSpec, Line, WorkerLost, cores, lost_after, on_disk
-from dataenv.executors.worker import Limits, hand_over, work
+from dataenv.executors.worker import Limits, hand_over, words_of, work
 from dataenv.jobs import Job, Outcome
 
 CALLS = 1000
@@ -49,7 +51,7 @@ class RayTasks:
             self._shut()
             raise
         share = spec.num_gpus if 0 < spec.num_gpus < 1 else 1.0
-        self._limits = Limits(threads=spec.threads, deadline=spec.deadline, gpu_share=share).model_dump_json()
+        self._limits = Limits(threads=spec.threads, deadline=spec.deadline, gpu_share=share)
         self._task = _task(spec)
         self._line = Line(self.width)
         self._flying: dict[Future[Outcome], tuple[Any, float]] = {}
@@ -59,13 +61,17 @@ class RayTasks:
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""
-        words = (job.model_dump_json(), key, str(on_disk(blobs, "ray").root.resolve()), self._limits)
+        words = words_of(job, key, on_disk(blobs, "ray").root.resolve(), self._limits)
         return self._line.submit(lambda place: self._start(job, words))
 
-    def _start(self, job: Job, words: tuple[str, str, str, str]) -> Future[Outcome]:
+    def _start(self, job: Job, words: tuple[str, ...]) -> Future[Outcome]:
         promised: Future[Outcome] = Future()
+        if self._closed.is_set():
+            raise WorkerLost("killed", "the executor was closed")
         reference = self._task.remote(*words)
         with self._lock:
+            if self._closed.is_set():  # meanwhile: nobody would answer
+                raise WorkerLost("killed", "the executor was closed")
             self._flying[promised] = (reference, time.monotonic())
         reference.future().add_done_callback(partial(self._hand_over, promised, job))
         return promised
@@ -94,21 +100,23 @@ class RayTasks:
                 for promised, _ in late:
                     del self._flying[promised]
             for promised, reference in late:
-                ray.cancel(reference, force=True)
                 promised.set_exception(WorkerLost("deadline", f"no answer from Ray in {longest:.0f} seconds"))
+                with contextlib.suppress(Exception):  # the promise is kept; whether Ray can end it is Ray's affair
+                    ray.cancel(reference, force=True)
 
     def close(self) -> None:
         """See Executor."""
         import ray
 
-        self._closed.set()
-        self._line.clear()
         with self._lock:
+            self._closed.set()
             flying, self._flying = dict(self._flying), {}
+        self._line.clear()
         for promised, (reference, _) in flying.items():
-            if ray.is_initialized():
-                ray.cancel(reference, force=True)
             promised.set_exception(WorkerLost("killed", "the executor was closed"))
+            with contextlib.suppress(Exception):  # Ray may be gone, and the job with it
+                if ray.is_initialized():
+                    ray.cancel(reference, force=True)
         self._shut()
 
     def _shut(self) -> None:
@@ -142,6 +150,7 @@ def _is_lost(error: BaseException | None) -> bool:
 def _connect(spec: ExecutorSpec) -> bool:
     """Start Ray or join a cluster; ``False`` where the program had done so itself, and then it is left running."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a job sent after the end must not start Ray anew
     if spec.address is not None:
         _reach(spec.address)
         if "RAY_AUTH_MODE" not in os.environ and _token_is_there():
@@ -156,10 +165,10 @@ def _connect(spec: ExecutorSpec) -> bool:
             ray.init(address=spec.address, log_to_driver=False, logging_level=logging.ERROR)
         else:
             room = spec.workers * spec.num_cpus if spec.workers else cores()
-            ray.init(address="local", num_cpus=max(1, round(room)), **quiet)
+            ray.init(address="local", num_cpus=max(1, math.ceil(room)), **quiet)
             _keep_private(Path.home() / ".ray" / "auth_token")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        said = str(error).strip().splitlines()[0]
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SettingError(
             f"Ray at {spec.address or 'this machine'} does not let us in ({said}); give --ray-address as host:port of "
             "the head node, and its token in RAY_AUTH_TOKEN (ray get-auth-token prints it there)"
@@ -210,6 +219,11 @@ def _room(spec: ExecutorSpec) -> int:
             )
     wanted = [(name, amount) for name, amount in asked.items() if amount]
     fit = sum(min(_times(node.get(name, 0.0), amount, name) for name, amount in wanted) for node in nodes)
+    if not fit:
+        raise SettingError(
+            f"num_cpus {spec.num_cpus:g} and num_gpus {spec.num_gpus:g} a job are on no Ray node together; ask "
+            "less, or start a node that has both"
+        )
     return min(fit, spec.workers) if spec.workers else fit
 
 

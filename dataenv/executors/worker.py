@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import pickle
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -40,12 +41,19 @@ Reply = tuple[str, str]
 """What became of a job, and the text that goes with it; exceptions of our own do not travel well."""
 
 
-def work(job: str, key: str, root: str, limits: str) -> Reply:
+def words_of(job: Job, key: str, root: Path, limits: Limits) -> tuple[str, str, str, str, str]:
+    """The arguments of ``work``."""
+    fingerprint = student_of(job.student).fingerprint
+    return job.model_dump_json(), key, fingerprint, str(root), limits.model_dump_json()
+
+
+def work(job: str, key: str, fingerprint: str, root: str, limits: str) -> Reply:
     """Run a job.
 
     Args:
         job: A ``Job`` as JSON.
         key: Its key, as the driver computed it.
+        fingerprint: Of the student, as the driver computed it.
         root: Folder of the blobs.
         limits: ``Limits`` as JSON.
 
@@ -59,8 +67,10 @@ def work(job: str, key: str, root: str, limits: str) -> Reply:
     _prepare(kept)
     with _deadline(kept.deadline, Path(root).parent / HUNG):
         read = Job.model_validate_json(job)
-        if read.key() != key:  # the name of a state covers the numerics class: a worker of another one must not fill it
-            return "differs", canonical_json(student_of(read.student).numerics)
+        student = student_of(read.student)
+        if student.fingerprint != fingerprint or read.key() != key:
+            # The names of states and answers cover code and numerics class: a worker of others must not fill them.
+            return "differs", canonical_json(student.numerics)
         try:
             return "outcome", execute(read, key, DiskBlobs(Path(root))).model_dump_json()
         except BlobCorrupt as error:
@@ -68,9 +78,9 @@ def work(job: str, key: str, root: str, limits: str) -> Reply:
         except TrainingDiverged as error:
             return "diverged", str(error)
         except Exception as error:
-            if not isinstance(error, (MemoryError, *_cuda_memory())):
-                raise
-            return "memory", str(error) or "MemoryError"
+            if _is_memory(error):
+                return "memory", str(error) or "MemoryError"
+            raise _portable(error) from None
         finally:
             _let_go()
 
@@ -143,12 +153,20 @@ def _deadline(seconds: float, log: Path) -> Iterator[None]:
             faulthandler.cancel_dump_traceback_later()
 
 
-def _cuda_memory() -> tuple[type[BaseException], ...]:
-    if "torch" not in sys.modules:
-        return ()
-    import torch
+def _is_memory(error: Exception) -> bool:
+    """Whether memory ran out: Python's, a GPU's, or the processor's as torch says it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, which may not be loaded
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
-    return (torch.OutOfMemoryError,)
+
+def _portable(error: Exception) -> Exception:
+    """The error, or one like it that reaches the driver: some come apart on the way, and a worker seems lost then."""
+    try:
+        pickle.loads(pickle.dumps(error))  # what the pool and Ray will do with it; it is ours, and just made
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _let_go() -> None:

@@ -81,8 +81,9 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None,
         replace: See ``folder.prepare``.
 
     Raises:
-        DataenvError: If a setting, a name, the folder or the store is at fault. A run whose training diverged is a
-            row, no error.
+        DataenvError: If a setting, a name, the folder or the store is at fault. A run that came to nothing
+            (training diverged, or its worker was lost too often) is a failed row, no error; it is tried again when
+            the board is played again.
     """
     watch = watch or Watch()
     prepare(board, folder, replace)

@@ -19,6 +19,8 @@ from dataenv.blobs import BlobCorrupt, DiskBlobs, MemoryBlobs
 from dataenv.environment import TeachingEnv
 from dataenv.errors import SettingError, StoreError
 from dataenv.executors import Inline, Processes, make_executor
+from dataenv.executors.worker import Limits, read_reply, words_of, work
+from dataenv.jobs import Exam, Job, Outcome
 from dataenv.runner import Runner
 from dataenv.store import Store, open_store
 from tasks.records import Example
@@ -319,3 +321,42 @@ def test_rows_of_states_are_small(tmp_path: Path) -> None:
     env = taught(tmp_path)
     for record in env.history:
         assert len(str(env.runner.store.get("states", record.state))) < 2000
+
+
+@pytest.mark.fault("a twin of a job that finishes after the other's row was committed", "nothing changes")
+def test_a_late_twin_changes_nothing(tmp_path: Path) -> None:
+    class Overheard(Inline):
+        """Keeps what a worker elsewhere would have been sent."""
+
+        def submit(self, job: Any, key: str, blobs: Any) -> Any:
+            sent.append(words_of(job, key, blobs.root, Limits()))
+            return super().submit(job, key, blobs)
+
+    sent: list[tuple[str, ...]] = []
+    env = TeachingEnv("skill-list", runner=Runner(Store(tmp_path), Overheard()), **TINY)
+    env.reset(seed=0)
+    for step in range(2):
+        env.step(np.random.default_rng(step).random(len(env.task.skills)).astype(np.float32))
+    store, key = env.runner.store, env.history[1].state
+    row, counts = store.get("states", key), [store.count(table) for table in ("states", "exams", "lessons")]
+    env.runner.evict(key)
+    kind, text = work(*sent[1])
+    assert kind == "outcome"
+    assert Outcome.model_validate_json(text).blob == row["blob"], "the same bytes, so the same name"
+    assert store.get("states", key) == row
+    assert [store.count(table) for table in ("states", "exams", "lessons")] == counts
+    again = taught(tmp_path)
+    assert again.history == env.history
+    assert again.runner.trained == 0
+
+
+def test_a_worker_of_another_kind_is_refused_exams_too(tmp_path: Path) -> None:
+    env = taught(tmp_path)
+    exam = Exam(name="x", prompts=("123+111....=",))
+    job = Job(student=env.setting.student_spec, parent=env.state, blob=env.runner._present(env.state), exams=(exam,))
+    text, key, _, root, limits = words_of(job, env.state, tmp_path / "blobs", Limits())
+    assert work(text, key, env.student.fingerprint, root, limits)[0] == "outcome"
+    assert work(text, key, "0" * 64, root, limits)[0] == "differs"
+    with pytest.raises(SettingError, match="computes otherwise"):
+        read_reply(work(text, key, "0" * 64, root, limits), job)
+    assert work(text, key, env.student.fingerprint, str(tmp_path / "no" / "blobs"), limits)[0] == "elsewhere"

@@ -106,7 +106,8 @@ def test_a_cluster_behind_a_token(
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.fault(
-    "SIGKILL of one of two Ray nodes, its worker finishing late (a twin)", "the same table, no row lost or doubled"
+    "SIGKILL of one of two Ray nodes, its worker held back and let go after its job was given to another",
+    "the same table, no row lost or doubled",
 )
 def test_a_node_is_lost_and_its_worker_finishes_late(
     faults: Faults, cluster: Cluster, tmp_path: Path, observed: Observed

@@ -97,11 +97,12 @@ def test_out_of_memory_is_tried_twice(faults: Faults, tmp_path: Path, kind: str,
             teach(tmp_path / "store", executor)
         tries = len(faults.log("memory"))
         (faults.folder / "memory-always").unlink()
+        faults.set("torch-1")  # torch says it in its own words, and is believed: tried again
         assert len(teach(tmp_path / "store", executor)) == 4
     finally:
         executor.close()
     assert tries == 2
-    assert repeated(faults) == 2
+    assert repeated(faults) == 3
     observed("2 tries, then a failed job")
 
 
@@ -114,6 +115,10 @@ def test_a_mistake_is_not_transient(faults: Faults, tmp_path: Path, kind: str, o
         with pytest.raises(ZeroDivisionError, match="own code"):
             teach(tmp_path / "store", executor)
         assert len(faults.log("begun")) == 1
+        faults.set("awkward-1")  # an error that no other process can unpack
+        with pytest.raises(RuntimeError, match="Awkward: a mistake"):
+            teach(tmp_path / "store", executor)
+        assert len(faults.log("begun")) == 2
         assert len(teach(tmp_path / "store", executor)) == 4
     finally:
         executor.close()

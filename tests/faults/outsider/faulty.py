@@ -78,8 +78,25 @@ def _eat() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
+class Awkward(Exception):
+    """One that does not survive the way to another process."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+
+
 def _bug() -> None:
     raise ZeroDivisionError("a mistake in the student's own code")
+
+
+def _awkward() -> None:
+    raise Awkward("a mistake", "in the student's own code")
+
+
+def _torch() -> None:
+    import torch
+
+    torch.empty(10**14)
 
 
 TRAPS = {
@@ -88,4 +105,6 @@ TRAPS = {
     "hang": _hang,
     "memory": _eat,
     "bug": _bug,
+    "awkward": _awkward,
+    "torch": _torch,
 }
