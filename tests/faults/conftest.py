@@ -29,6 +29,7 @@ class Faults:
             "DATAENV_FAULTS": str(folder),
             "PYTHONPATH": os.pathsep.join((str(ROOT / "tests/faults/outsider"), str(ROOT))),
             "OMP_NUM_THREADS": "1",
+            "RAY_worker_niceness": "0",  # at 15, its default, other tests on the machine would starve the workers
             "COLUMNS": "150",
         }
 

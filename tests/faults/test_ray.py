@@ -149,7 +149,7 @@ def _in_training(faults: Faults, workers: list[int]) -> int | None:
 def test_a_stopped_worker_is_given_up(faults: Faults, tmp_path: Path, observed: Observed) -> None:
     reference = teach(tmp_path / "straight", None)
     (faults.folder / "log").unlink()
-    executor = make_executor({"kind": "ray", "workers": 2, "deadline": 20.0, "patience": 5.0})
+    executor = make_executor({"kind": "ray", "workers": 2, "deadline": 45.0, "patience": 5.0})
     try:
         teach(tmp_path / "store", executor, steps=1)
         faults.set("stop-1")

@@ -134,7 +134,7 @@ def test_a_mistake_is_not_transient(faults: Faults, tmp_path: Path, kind: str, o
 def test_a_hung_job_ends_at_its_deadline(faults: Faults, tmp_path: Path, kind: str, observed: Observed) -> None:
     reference = teach(tmp_path / "straight", None)
     (faults.folder / "log").unlink()
-    executor = make_executor({"kind": kind, "workers": 1, "deadline": 20.0})
+    executor = make_executor({"kind": kind, "workers": 1, "deadline": 45.0})
     try:
         teach(tmp_path / "store", executor, steps=1)
         faults.set("hang-1")
@@ -145,7 +145,7 @@ def test_a_hung_job_ends_at_its_deadline(faults: Faults, tmp_path: Path, kind: s
         executor.close()
     assert len(faults.log("hang")) == 1
     assert repeated(faults) == 1
-    assert took < 90
+    assert took < 150
     assert "in _hang" in (tmp_path / "store" / "hung.log").read_text()
     observed("1 job repeated, history equal")
 
@@ -153,7 +153,7 @@ def test_a_hung_job_ends_at_its_deadline(faults: Faults, tmp_path: Path, kind: s
 @pytest.mark.slow
 @pytest.mark.fault("a job that hangs each time", "it fails after 2 tries, with where to look")
 def test_a_job_that_always_hangs_fails(faults: Faults, tmp_path: Path, observed: Observed) -> None:
-    executor = make_executor({"kind": "processes", "workers": 1, "deadline": 12.0})
+    executor = make_executor({"kind": "processes", "workers": 1, "deadline": 25.0})
     try:
         faults.set("hang-always")
         with pytest.raises(JobFailed, match=r"in 2 tries: it was not done by its deadline.*hung\.log"):
