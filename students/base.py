@@ -26,16 +26,22 @@ class Recipe(Record):
 
     Attributes:
         method: ``sft``: next-token loss on the responses.
-        updates: Optimiser steps; a step of the environment is a fixed number of them, never seconds.
+        updates: Optimiser steps; a step of the environment is a fixed number of them, never seconds. The most that are
+            made, where there is patience.
         batch: Examples per update.
         rate: Peak learning rate of AdamW.
-        warmup: Updates over which the rate rises linearly from zero.
+        warmup: Updates over which the rate rises linearly from zero, where the optimiser starts afresh.
         weight_decay: Of AdamW.
         clip: Largest gradient norm.
         start: ``current`` goes on from the student as it is; ``base`` from the untaught student.
         data: ``lesson`` trains on this lesson; ``all`` on every lesson so far.
         replay: Share of each batch drawn from earlier lessons and from what the student knew at first, in [0, 1).
         optimiser: ``carry`` keeps AdamW's moments from the state before; ``reset`` starts them at zero.
+        cooldown: Updates of a branch, with the rate falling to zero by a cosine, that is what exams see; the next
+            training goes on from where the branch began. With ``warmup`` it is the warm-up, stable, cool-down schedule.
+        patience: Looks at the feedback problems' loss, without a better one, after which training stops; 0 to make
+            all updates. Under ``data="all"`` it grows with the data: times all examples over those of the first lesson.
+        interval: Updates between two looks.
     """
 
     method: Literal["sft"] = "sft"
@@ -49,6 +55,9 @@ class Recipe(Record):
     data: Literal["lesson", "all"] = "lesson"
     replay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     optimiser: Literal["carry", "reset"] = "carry"
+    cooldown: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    patience: Annotated[int, Field(ge=0)] = 0
+    interval: Annotated[int, Field(ge=1)] = 16
 
 
 class Decoding(Record):
@@ -60,15 +69,19 @@ class Decoding(Record):
 
 @dataclass(frozen=True)
 class Data:
-    """What one training run sees: the lesson, and the earlier examples that replay draws from."""
+    """What one training run sees: the lesson, the earlier examples that replay draws from, and what patience watches.
+
+    ``watched`` examples are read and not trained on.
+    """
 
     lesson: tuple[Example, ...]
     earlier: tuple[Example, ...] = ()
+    watched: tuple[Example, ...] = ()
 
     @cached_property
     def digest(self) -> str:
         """Names the data, order included."""
-        return digest([digest_examples(self.lesson), digest_examples(self.earlier)])
+        return digest([digest_examples(part) for part in (self.lesson, self.earlier, self.watched)])
 
 
 @dataclass(frozen=True)
@@ -84,13 +97,15 @@ class Trained(Record):
 
     Attributes:
         loss: Mean response loss (nats per token) of the first and of the last eighth of the updates.
-        updates: Optimiser steps made.
+        updates: Optimiser steps made, a branch's apart.
         tokens: Tokens that went forward and backward, padding excluded.
+        looks: How often the watched examples were looked at.
     """
 
     loss: tuple[float, float]
     updates: int
     tokens: int
+    looks: int = 0
 
 
 class TrainingDiverged(ArithmeticError):
@@ -102,6 +117,8 @@ class Student(ABC):
 
     name: ClassVar[str]
     simulated: ClassVar[bool] = False
+    code: ClassVar[tuple[str, ...]] = ()
+    """Modules that decide what it computes, besides its own and those of what it inherits from."""
 
     def __init__(self, **args: Any) -> None:
         self.args = args
@@ -156,14 +173,14 @@ class Student(ABC):
 
 @lru_cache(maxsize=64)
 def code_digest(student: type[Student]) -> str:
-    """Names the code that trains: this module, the records', and those of the student and of what it inherits from.
+    """Names the code that trains: this module, the records', those of the student, its parents and its ``code``.
 
     Comments, docstrings and layout are left out.
 
     So a change to what is trained changes every State key by itself, and a change of wording changes none.
     """
     inherited = {c.__module__ for c in student.__mro__ if c.__module__ not in ("abc", "builtins")}
-    modules = [sys.modules[name] for name in sorted({__name__, stream.__module__} | inherited)]
+    modules = [sys.modules[name] for name in sorted({__name__, stream.__module__, *student.code} | inherited)]
     try:
         return digest([_bare(inspect.getsource(module)) for module in modules])
     except (OSError, TypeError):

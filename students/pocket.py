@@ -6,19 +6,18 @@ decoded in groups of equal length, so no attention mask is ever needed and a tok
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from students.base import Data, Decoding, Recipe, Student, Trained, TrainingDiverged
-from tasks.records import Example, stream
+from students.base import Data, Decoding, Recipe, Student, Trained
+from students.loop import IGNORE, Batch, Encoded, Optimisation
+from tasks.records import Example
 
 if TYPE_CHECKING:
     import torch
@@ -28,25 +27,6 @@ if TYPE_CHECKING:
 
 PAD, EOS, FIRST = 0, 1, 2
 ALPHABET = "".join(map(chr, range(32, 127)))
-IGNORE = -100
-ADAM_BETAS = (0.9, 0.95)
-
-
-class Encoded:
-    """Examples as token arrays ``(n, longest)``: ``ids`` padded, ``targets`` with everything but responses ignored."""
-
-    def __init__(self, examples: Sequence[Example]) -> None:
-        rows = [[*_encode(e.prompt + e.response), EOS] for e in examples]
-        self.lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        self.ids = np.full((len(rows), int(self.lengths.max(initial=1))), PAD, dtype=np.int64)
-        self.targets = np.full_like(self.ids, IGNORE)
-        for i, (row, example) in enumerate(zip(rows, examples, strict=True)):
-            self.ids[i, : len(row)] = row
-            start = len(example.prompt)
-            self.targets[i, start : len(row)] = row[start:]
-
-    def __len__(self) -> int:
-        return len(self.lengths)
 
 
 def _encode(text: str) -> list[int]:
@@ -75,6 +55,7 @@ class Pocket(Student):
     """
 
     name = "pocket"
+    code = ("students.loop",)
 
     def __init__(self, width: int = 64, layers: int = 2, heads: int = 4, context: int = 64, threads: int = 1) -> None:
         super().__init__(width=width, layers=layers, heads=heads, context=context, threads=threads)
@@ -113,7 +94,7 @@ class Pocket(Student):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = self._build()
-        return self._pack(model, {})
+        return self._pack(model, {}, {})
 
     def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
         """Train with AdamW (betas 0.9, 0.95) on the responses of ``data``; see ``Student.fit``."""
@@ -123,32 +104,23 @@ class Pocket(Student):
         if not data.lesson:
             raise ValueError("data.lesson is empty; a lesson of which nothing was kept is not trained")
         torch.set_num_threads(self.threads)
-        model, moments = self._unpack(weights)
-        optimiser = _adamw(model, recipe, {} if recipe.optimiser == "reset" else moments)
-        lesson, earlier = Encoded(data.lesson), Encoded(data.earlier)
-        losses, tokens = [], 0
+        model, moments = self._unpack(weights, trunk=True)
+
+        def loss_of(batch: Batch) -> torch.Tensor:
+            logits = model(input_ids=torch.from_numpy(batch.ids[:, :-1]), use_cache=False).logits
+            flat = torch.from_numpy(batch.targets[:, 1:]).reshape(-1)
+            return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), flat, ignore_index=IGNORE)
+
+        def look() -> float:
+            model.eval()
+            loss = float(np.mean(_losses(model, data.watched)))
+            model.train()
+            return loss
+
         model.train()
-        for update, batch in enumerate(_batches(lesson, earlier, recipe, seed)):
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.rate * min(1.0, (update + 1) / (recipe.warmup + 1))
-            ids, targets, count = batch
-            logits = model(input_ids=torch.from_numpy(ids[:, :-1]), use_cache=False).logits
-            flat = torch.from_numpy(targets[:, 1:]).reshape(-1)
-            loss = F.cross_entropy(logits.reshape(-1, logits.shape[-1]), flat, ignore_index=IGNORE)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            losses.append(loss.item())
-            tokens += count
-            if not math.isfinite(losses[-1]):
-                raise TrainingDiverged(f"the loss became {losses[-1]} at update {update + 1}; lower recipe.rate")
-        if not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):  # by the very last update
-            raise TrainingDiverged(f"weights are not finite after {len(losses)} updates; lower recipe.rate")
-        eighth = max(1, len(losses) // 8)
-        ends = (float(np.mean(losses[:eighth])), float(np.mean(losses[-eighth:])))
-        report = Trained(loss=ends, updates=len(losses), tokens=tokens)
-        return self._pack(model, _moments(model, optimiser)), report
+        optimisation = Optimisation(dict(model.named_parameters()), loss_of, recipe, moments)
+        fitted = optimisation.run(_encoded(data.lesson), _encoded(data.earlier), seed, look if data.watched else None)
+        return self._pack(model, fitted.moments, fitted.trunk), fitted.report
 
     def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
         """Decode in groups of prompts of equal length, with a key-value cache, until every answer has ended."""
@@ -174,22 +146,11 @@ class Pocket(Student):
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean response loss of each example, in nats per token."""
         import torch
-        import torch.nn.functional as F
 
-        if not examples:
-            return []
         torch.set_num_threads(self.threads)
         model, _ = self._unpack(weights)
         model.eval()
-        encoded, out = Encoded(examples), []
-        with torch.inference_mode():
-            for start in range(0, len(encoded), 512):
-                ids = torch.from_numpy(encoded.ids[start : start + 512])
-                targets = torch.from_numpy(encoded.targets[start : start + 512])[:, 1:]
-                logits = model(input_ids=ids[:, :-1], use_cache=False).logits
-                each = F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE, reduction="none")
-                out.extend((each.sum(1) / (targets != IGNORE).sum(1)).tolist())
-        return [float(x) for x in out]
+        return _losses(model, examples)
 
     def tokens(self, example: Example) -> int:
         """Characters of prompt and response, and the end token."""
@@ -236,13 +197,14 @@ class Pocket(Student):
         )
         return LlamaForCausalLM(config)
 
-    def _pack(self, model: LlamaForCausalLM, moments: Tensors) -> bytes:
+    def _pack(self, model: LlamaForCausalLM, moments: Tensors, trunk: Tensors) -> bytes:
         from safetensors.torch import save
 
-        tensors = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
-        return save(tensors | {f"adam.{k}": v.contiguous() for k, v in moments.items()})
+        parts = {"model": model.state_dict(), "adam": moments, "trunk": trunk}
+        return save({f"{part}.{k}": v.contiguous() for part, held in parts.items() for k, v in held.items()})
 
-    def _unpack(self, weights: bytes) -> tuple[LlamaForCausalLM, Tensors]:
+    def _unpack(self, weights: bytes, trunk: bool = False) -> tuple[LlamaForCausalLM, Tensors]:
+        """The model and AdamW's moments; with ``trunk`` the model to go on with, not the branch that exams see."""
         import torch
         from safetensors.torch import load
         from transformers.initialization import no_init_weights
@@ -250,66 +212,29 @@ class Pocket(Student):
         tensors = load(weights)
         with torch.random.fork_rng(devices=[]), no_init_weights():
             model = self._build()
-        model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
-        return model, {k[5:]: v for k, v in tensors.items() if k.startswith("adam.")}
+        part = "trunk." if trunk and any(k.startswith("trunk.") for k in tensors) else "model."
+        model.load_state_dict({k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)})
+        return model, {k.removeprefix("adam."): v for k, v in tensors.items() if k.startswith("adam.")}
 
 
-def _batches(
-    lesson: Encoded, earlier: Encoded, recipe: Recipe, seed: int
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]]:
-    """``recipe.updates`` batches (ids, targets, tokens), trimmed to their longest row.
-
-    The lesson is walked in shuffled epochs, so nothing repeats before everything was seen; replay is drawn with
-    replacement.
-    """
-    order_rng, replay_rng = stream(seed, "order"), stream(seed, "replay")
-    replayed = round(recipe.batch * recipe.replay) if len(earlier) else 0
-    fresh = recipe.batch - replayed
-    order: list[int] = []
-    for _ in range(recipe.updates):
-        while len(order) < fresh:
-            order.extend(order_rng.permutation(len(lesson)).tolist())
-        picked, order = order[:fresh], order[fresh:]
-        parts = [(lesson, np.array(picked, dtype=np.int64))]
-        if replayed:
-            parts.append((earlier, replay_rng.integers(len(earlier), size=replayed)))
-        width = max(int(source.lengths[rows].max()) for source, rows in parts)
-        ids = np.concatenate([_trim(source.ids[rows], width, PAD) for source, rows in parts])
-        targets = np.concatenate([_trim(source.targets[rows], width, IGNORE) for source, rows in parts])
-        yield ids, targets, sum(int(source.lengths[rows].sum()) for source, rows in parts)
+def _encoded(examples: Sequence[Example]) -> Encoded:
+    return Encoded([(_encode(e.prompt), [*_encode(e.response), EOS]) for e in examples], PAD)
 
 
-def _trim(rows: npt.NDArray[np.int64], width: int, fill: int) -> npt.NDArray[np.int64]:
-    """Rows cut or padded to ``width`` columns."""
-    if rows.shape[1] >= width:
-        return rows[:, :width]
-    return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=fill)
-
-
-def _adamw(model: LlamaForCausalLM, recipe: Recipe, moments: Tensors) -> torch.optim.AdamW:
+def _losses(model: LlamaForCausalLM, examples: Sequence[Example]) -> list[float]:
+    """Mean response loss of each example, in nats per token."""
     import torch
+    import torch.nn.functional as F
 
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=recipe.rate, betas=ADAM_BETAS, weight_decay=recipe.weight_decay, fused=True
-    )
-    if moments:
-        for name, parameter in model.named_parameters():
-            optimiser.state[parameter] = {
-                "step": moments["step"].clone(),
-                "exp_avg": moments[f"exp_avg.{name}"].clone(),
-                "exp_avg_sq": moments[f"exp_avg_sq.{name}"].clone(),
-            }
-    return optimiser
-
-
-def _moments(model: LlamaForCausalLM, optimiser: torch.optim.AdamW) -> Tensors:
-    out: Tensors = {}
-    for name, parameter in model.named_parameters():
-        state = optimiser.state[parameter]
-        out["step"] = state["step"]
-        out[f"exp_avg.{name}"] = state["exp_avg"]
-        out[f"exp_avg_sq.{name}"] = state["exp_avg_sq"]
-    return out
+    encoded, out = _encoded(examples), []
+    with torch.inference_mode():
+        for start in range(0, len(encoded), 512):
+            ids = torch.from_numpy(encoded.ids[start : start + 512])
+            targets = torch.from_numpy(encoded.targets[start : start + 512])[:, 1:]
+            logits = model(input_ids=ids[:, :-1], use_cache=False).logits
+            each = F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE, reduction="none")
+            out.extend((each.sum(1) / (targets != IGNORE).sum(1)).tolist())
+    return [float(x) for x in out]
 
 
 def _generate(

@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ import numpy.typing as npt
 import pytest
 
 from students.base import Data, Decoding, Recipe, TrainingDiverged, initial, respond, train
-from students.pocket import Encoded, Pocket, _batches
+from students.loop import _batches
+from students.pocket import Pocket, _encoded
 from tasks.records import Example, stream
 
 GOLDEN = Path(__file__).with_name("golden_pocket.json")
@@ -134,9 +136,9 @@ def test_carried_moments_are_part_of_the_weights() -> None:
 
 def drawn(recipe: Recipe, earlier: tuple[Example, ...], seed: int = 0) -> list[list[str]]:
     """The first letter of every row of every batch."""
-    lesson = Encoded(tuple(Example(prompt=f"L{i:03}", response="x") for i in range(24)))
-    batches = _batches(lesson, Encoded(earlier), recipe, seed)
-    return [["".join(chr(token + 30) for token in row[:4]) for row in ids] for ids, _, _ in batches]
+    lesson = _encoded(tuple(Example(prompt=f"L{i:03}", response="x") for i in range(24)))
+    batches = islice(_batches(lesson, _encoded(earlier), recipe, seed), recipe.updates)
+    return [["".join(chr(token + 30) for token in row[:4]) for row in batch.ids] for batch in batches]
 
 
 def test_replay_takes_its_share_of_every_batch() -> None:
@@ -156,7 +158,7 @@ def test_a_lesson_repeats_only_when_all_of_it_was_seen() -> None:
 
 def test_responses_alone_carry_loss() -> None:
     """Prompts with one response: what is learnt is the response, so the prompt's own letters cost nothing."""
-    encoded = Encoded((Example(prompt="ab>", response="ba"),))
+    encoded = _encoded((Example(prompt="ab>", response="ba"),))
     assert encoded.targets.tolist() == [[-100, -100, -100, 68, 67, 1]]
     assert encoded.ids.tolist() == [[67, 68, 32, 68, 67, 1]]
     student = Pocket(**SMALL)
