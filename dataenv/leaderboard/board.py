@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dataenv.budget import price_per_update
+from dataenv.budget import price_of
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, prior_compute, run
 from dataenv.errors import ActionError, JobFailed
@@ -120,7 +120,7 @@ def warm_tokens(setting: Setting) -> int:
         return 0
     student = student_of(setting.student_spec)
     tokens = [student.tokens(example) for example in training.lesson]
-    return training.recipe.updates * price_per_update(training.recipe, tokens, ())
+    return price_of(training.recipe, tokens, ()).most(training.recipe.updates)
 
 
 def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:

@@ -89,7 +89,9 @@ def _training(setting: Setting, student: Student, weights: bytes) -> tuple[bytes
     lesson = tuple(e for e in sample(setting, None, UPDATES * setting.recipe.batch) if student.refuse(e) is None)
     if not lesson:
         raise SettingError(f"student {setting.student!r} can read no example of task {setting.task!r}; give another")
-    recipe = setting.recipe.model_copy(update={"updates": min(UPDATES, setting.recipe.updates), "replay": 0.0})
+    recipe = setting.recipe.model_copy(
+        update={"updates": min(UPDATES, setting.recipe.updates), "replay": 0.0, "cooldown": 0}
+    )
     few = recipe.model_copy(update={"updates": min(WARM_UP, recipe.updates)})
     try:
         weights, _ = student.fit(weights, Data(lesson), few, 0)
