@@ -256,6 +256,7 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
             "n": test.n.tolist(),
             "by_skill": test.correct.tolist(),
             "grader_errors": test.grader_errors,
+            "lenient": None if test.lenient is None else "".join("01"[flag] for flag in test.lenient),
         },
         "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
     }
