@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,28 +106,31 @@ class Chat:
         return [_reply(ask, turn) for ask, turn in zip(asks, turns, strict=True)]
 
     async def _all(self, turns: Sequence[_Turn]) -> None:
-        """Send them all at once where the purse can pay for all of them, and else a few at a time, in their order.
+        """Send at once as many as the purse can pay for at their most, settle, and go on with what came back.
 
-        So what a full purse leaves out depends on what was asked and said and not on who was faster.
+        So what a purse leaves out depends on what was asked and said, in that order, and not on who was faster.
         """
-        costs = [most(self.spec, turn.request) for turn in turns]
-        size = len(turns) if self.purse.fits(sum(costs, Cost())) else self.spec.concurrency
         self._in_vain, slots, wire = [], asyncio.Semaphore(self.spec.concurrency), Wire(self.spec)
+        rest = deque(turns)
         try:
-            for start in range(0, len(turns), size):
-                await self._some(turns[start : start + size], wire, slots)
+            while rest:
+                batch: list[_Turn] = []
+                while rest and self.purse.hold(most(self.spec, rest[0].request)):
+                    batch.append(rest.popleft())
+                    batch[-1].holds = 1
+                if batch:
+                    await self._some(batch, wire, slots)
+                else:
+                    left_out = rest.popleft()
+                    left_out.without, left_out.detail = "budget", "the caps leave less than it may cost (tokens, money)"
         finally:
             await wire.close()
 
     async def _some(self, turns: Sequence[_Turn], wire: Wire, slots: asyncio.Semaphore) -> None:
-        """Set aside, ask, settle. Equal requests are sent once and paid by each."""
+        """Ask and settle. Equal requests are sent once and paid by each."""
         first: dict[str, _Turn] = {}
         for turn in turns:
-            if self.purse.hold(most(self.spec, turn.request)):
-                turn.holds = 1
-                first.setdefault(turn.request.key, turn)
-            else:
-                turn.without, turn.detail = "budget", "the caps on tokens or money leave too little for it"
+            first.setdefault(turn.request.key, turn)
         try:
             async with asyncio.TaskGroup() as group:
                 for turn in first.values():
@@ -136,8 +139,7 @@ class Chat:
             raise errors.exceptions[0] from None
         finally:
             for turn in turns:
-                if turn.holds:
-                    self._settle(turn, first[turn.request.key])
+                self._settle(turn, first[turn.request.key])
 
     def _settle(self, turn: _Turn, sent: _Turn) -> None:
         turn.attempts, turn.without, turn.detail = sent.attempts, sent.without, sent.detail
@@ -223,7 +225,7 @@ def _cost(attempt: Attempt) -> Cost:
 
 
 def _reply(ask: Ask, turn: _Turn) -> Reply:
-    """The last attempt decides; its text is parsed here, and not when it is stored, so a reply is a fact and no opinion."""
+    """The last attempt decides. Its text is parsed here and not when it is stored: what is kept is what was said."""
     spent = sum(map(_cost, turn.attempts), Cost())
     if turn.without is not None or not turn.attempts:
         reply = Reply(turn.without or "budget", detail=turn.detail)

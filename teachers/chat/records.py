@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from teachers.chat.spec import Attempt, ChatError
 from tasks.records import canonical_json
+from teachers.chat.spec import Attempt, ChatError
 
 
 class Records(Protocol):

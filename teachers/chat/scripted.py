@@ -14,7 +14,7 @@ import json
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -172,7 +172,7 @@ def tokens(text: str) -> int:
 
 
 def completion(text: str, messages: Sequence[Mapping[str, str]], limit: int) -> dict[str, Any]:
-    """A text as a chat completion, cut at ``limit`` tokens. It holds no clock and no chance: equal asks, equal bytes."""
+    """A text as a chat completion, cut at ``limit`` tokens. It holds no clock: equal asks, equal bytes."""
     cut = tokens(text) > limit
     shown = text.encode()[: 4 * limit].decode("utf-8", "ignore") if cut else text
     prompt, reply = sum(tokens(str(m.get("content", ""))) for m in messages), tokens(shown)
@@ -220,10 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"cannot start ({error}); check --script module:function and --port")
     print(f"scripted chat server at {server.base_url}, model {MODEL!r}; stop it with Ctrl-C", flush=True)
     with server:
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve_forever()
-        except KeyboardInterrupt:
-            pass
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import re
 
 from pydantic import BaseModel, ValidationError
 
+from tasks.records import stream
 from teachers.chat.prompts import cleaned, render
 from teachers.chat.spec import Ask, Message, Reply
-from tasks.records import stream
 
 _FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*?)\n?```\s*", re.DOTALL)
 LONGEST = 4000

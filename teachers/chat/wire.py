@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -139,11 +139,8 @@ class Wire:
         """A server may repeat what it was sent."""
         if self._key == NO_KEY:
             return heard
-        hide = lambda text: text.replace(self._key, "[key]")  # noqa: E731
-        return Heard(
-            heard.outcome, hide(heard.text), hide(heard.detail), hide(heard.finish), hide(heard.served),
-            heard.usage, heard.wait,
-        )  # fmt: skip
+        texts = ("text", "detail", "finish", "served")
+        return replace(heard, **{name: getattr(heard, name).replace(self._key, "[key]") for name in texts})
 
 
 async def _read(pieces: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
@@ -189,7 +186,8 @@ def _wait(headers: Any) -> float | None:
 
 
 _TOO_LONG = re.compile(
-    r"context_length_exceeded|exceed_context_size|maximum context length|context (?:size|length|window)|prompt is too long"
+    r"context_length_exceeded|exceed_context_size|maximum context length|context (?:size|length|window)|"
+    r"prompt is too long"
 )
 _NO_MODEL = re.compile(r"model_not_found|model.{0,200}(?:not found|does not exist|not loaded)")
 _NO_MONEY = re.compile(r"insufficient_quota|billing")
