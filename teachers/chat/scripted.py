@@ -219,9 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ImportError, AttributeError, ValueError, OSError, OverflowError) as error:
         parser.error(f"cannot start ({error}); check --script module:function and --port")
     print(f"scripted chat server at {server.base_url}, model {MODEL!r}; stop it with Ctrl-C", flush=True)
-    with server:
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
+    with server, suppress(KeyboardInterrupt):
+        server.serve_forever()
 
 
 if __name__ == "__main__":

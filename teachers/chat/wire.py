@@ -10,9 +10,11 @@ import asyncio
 import json
 import math
 import re
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -73,6 +75,10 @@ class Wire:
             import openai
         except ImportError as error:
             raise ChatError(f"openai cannot be imported ({error}); pip install openai") from None
+        # Reading the certificates takes longer than a local model's first word, and plain HTTP needs none: then TLS has
+        # a context that trusts nobody.
+        plain = urlsplit(self._spec.base_url).scheme == "http"
+        trust: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True
         self._client = openai.AsyncOpenAI(
             api_key=self._key,
             base_url=self._spec.base_url,
@@ -80,7 +86,10 @@ class Wire:
             timeout=self._spec.deadline,
             default_headers={"Accept-Encoding": "identity"},  # a small compressed reply may be a large one
             http_client=openai.DefaultAsyncHttpxClient(
-                follow_redirects=False, event_hooks={"response": [self._look]}, timeout=self._spec.deadline
+                follow_redirects=False,
+                event_hooks={"response": [self._look]},
+                timeout=self._spec.deadline,
+                verify=trust,
             ),
         )
         # The package takes these from the environment, and they are nothing to tell a server that is not OpenAI's.
