@@ -1,9 +1,9 @@
 """Prompts: jinja2 templates beside their teacher, into which everything from outside goes as data.
 
 What a student wrote may hold instructions. It is therefore never part of a template's text: every value that is given
-to ``render`` and is no number becomes a *block*, JSON between two marks that hold a nonce. Texts inside are cut, and
-stripped of what is invisible and of what a chat template could take for its own. The nonce occurs nowhere else in the
-prompt, so no text can close its block.
+to ``render`` and is no number becomes a *block*, JSON between two marks that hold its name and a nonce. Texts inside
+are cut, and stripped of what is invisible and of what a chat template could take for its own. No text in a block holds
+the nonce, so none can close its block.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def render(template: str, rng: np.random.Generator, *, longest: int = LONGEST, *
     plain = {name: value for name, value in data.items() if isinstance(value, bool | int | float)}
     texts = {name: as_json(value, longest) for name, value in data.items() if name not in plain}
     nonce = _nonce(rng, "\n".join([_source(template), *texts.values()]))
-    blocks = {name: f"<data {nonce}>\n{text}\n</data {nonce}>" for name, text in texts.items()}
+    blocks = {name: f"<{name} {nonce}>\n{text}\n</{name} {nonce}>" for name, text in texts.items()}
     return _template(template).render(nonce=nonce, **plain, **blocks)
 
 
