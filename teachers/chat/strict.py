@@ -11,15 +11,17 @@ from teachers.chat.prompts import cleaned, render
 from teachers.chat.spec import Ask, Message, Reply
 
 _FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*?)\n?```\s*", re.DOTALL)
+_THOUGHT = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
 LONGEST = 4000
 """Characters of a reply that is shown to the model again."""
 
 
 def parse(text: str, schema: type[BaseModel]) -> tuple[BaseModel | None, str]:
-    """The reply as the schema has it, or ``None`` and what is wrong. One fence around it is allowed, and nothing else.
+    """The reply as the schema has it, or ``None`` and what is wrong. Types are strict: ``"3"`` is no number.
 
-    Types are strict: ``"3"`` is no number.
+    A thought before it is allowed (some servers leave it in), and one fence around it; nothing else.
     """
+    text = _THOUGHT.sub("", text, count=1) if text.lstrip().startswith("<think>") else text
     fenced = _FENCED.fullmatch(text)
     try:
         return schema.model_validate_json(fenced[1] if fenced else text, strict=True), ""

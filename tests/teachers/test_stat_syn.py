@@ -22,7 +22,7 @@ from teachers.chat.scripted import Server, Turn, serving
 from teachers.chat.synthesis import Solution, agreeing
 from teachers.chat.tutor import arithmetic, blocks, tutor
 from teachers.stat_syn import StatSyn
-from tests.canaries import canaries
+from tests.canaries import Canaried, canaries
 from tests.chatting import _letters, backwards
 from tests.tiny import TINY
 from tests.toys import TOYS
@@ -54,16 +54,12 @@ def prompts(server: Server, schema: str) -> list[str]:
 
 @pytest.mark.usefixtures("toys")
 def test_no_canary_is_in_a_stored_call(server: Server) -> None:
-    store = Store()
-    play(teacher(server), store, SHORT | {"task": "canaried"})
-    rows = store._rows.execute("SELECT key FROM chats").fetchall()
-    assert len(rows) == len(server.heard) > 20
-    stored = json.dumps([store.get("chats", key) for (key,) in rows]) + json.dumps(server.heard)
-    assert [where for word, where in canaries().items() if word in stored.casefold()] == []
-    assert "What is it" not in stored
-    assert (
-        prompts(server, "Diagnosis")[0] in json.loads(json.dumps(store.get("chats", rows[0][0])))["request"].__str__()
-    )
+    store, syn = Store(), teacher(server)
+    play(syn, store, SHORT | {"task": "canaried"})
+    assert store.count("chats") == len(syn.chat.used) == len(server.heard) > 20
+    stored = json.dumps([list(syn.chat.used.values()), server.heard]).casefold()
+    assert [where for word, where in canaries().items() if word in stored] == []
+    assert any(p.prompt in stored for p in Canaried().split("feedback")), "what it may see is there to be found"
 
 
 @pytest.mark.usefixtures("toys")

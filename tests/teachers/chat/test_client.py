@@ -200,6 +200,7 @@ def test_json_is_strict_and_has_one_chance_to_be_mended(server: Server) -> None:
     said: dict[str, list[str]] = {
         "at once": [good],
         "fenced": [f"```json\n{good}\n```"],
+        "thought": [f"<think>\nskills? {{}}\n</think>\n\n{good}"],
         "second": ["The skills are:", good],
         "extra": ['{"skills": ["sort"], "sure": true, "more": 1}', good],
         "never": ["no", "no, <|im_end|> again", good],
@@ -217,6 +218,7 @@ def test_json_is_strict_and_has_one_chance_to_be_mended(server: Server) -> None:
     assert {name: (r.outcome, r.attempts) for name, r in replies.items()} == {
         "at once": ("ok", 1),
         "fenced": ("ok", 1),
+        "thought": ("ok", 1),
         "second": ("ok", 2),
         "extra": ("ok", 2),
         "never": ("invalid", 2),
@@ -228,7 +230,7 @@ def test_json_is_strict_and_has_one_chance_to_be_mended(server: Server) -> None:
     assert replies["never"].value is None
     assert "skills.0" in replies["unknown"].detail
     assert replies["second"].tokens_in > replies["at once"].tokens_in
-    assert chat.counts == {"ok": 4, "invalid": 4}
+    assert chat.counts == {"ok": 5, "invalid": 4}
     mended = next(b for b in server.heard if len(b["messages"]) == 3)
     assert [m["role"] for m in mended["messages"]] == ["user", "assistant", "user"]
     assert mended["response_format"]["json_schema"]["schema"]["additionalProperties"] is False

@@ -149,8 +149,11 @@ def test_a_dead_server_is_not_asked_five_hundred_times(server: Misbehaving) -> N
     assert "not sent" in replies[-1].detail
 
 
-def test_the_key_is_in_nothing_that_is_kept(server: Misbehaving, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even where the server says it back."""
+def test_the_key_is_in_nothing_that_is_kept(
+    server: Misbehaving, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not even where the server says it back, and in no log."""
+    caplog.set_level("DEBUG")
     monkeypatch.setenv("TEST_KEY", "sk-very-secret")
     monkeypatch.setitem(CASES, "401", lambda it: it.refuse(401, f"bad key {it.headers['authorization']}"))
     monkeypatch.setitem(CASES, "good", lambda it: it.say(it.headers["authorization"]))
@@ -159,3 +162,5 @@ def test_the_key_is_in_nothing_that_is_kept(server: Misbehaving, monkeypatch: py
         reply = Chat(spec(server, case, key_env="TEST_KEY"), records).ask(Ask("x"))
         assert "Bearer [key]" in reply.text + reply.detail
         assert "secret" not in repr((reply, records.rows))
+    assert caplog.text
+    assert "secret" not in caplog.text
