@@ -282,7 +282,13 @@ def understand(body: bytes) -> Heard:
         outcome, detail = "truncated", "the reply was cut at its longest (max_tokens)"
     elif not text.strip():
         outcome, detail = "empty", "tools were called in place of a reply" if choice.message.tool_calls else "no text"
-    return Heard(outcome, text, detail, _cut(finish), _cut(said.model or ""), _usage(said.usage))
+    return Heard(outcome, text, detail, _cut(finish), _named(said.model or ""), _usage(said.usage))
+
+
+def _named(model: str) -> str:
+    """The model's name for itself; of a file (llama.cpp says where it lies on its machine) the last part."""
+    absolute = model.startswith("/") or model[1:3] == ":\\"
+    return _cut(model.replace("\\", "/").rsplit("/", 1)[-1] if absolute else model)
 
 
 def _whole_texts(value: Any) -> Any:

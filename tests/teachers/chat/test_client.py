@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,18 +13,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pytest
 from pydantic import Field
 
 from dataenv.store import Store
 from tasks.records import Record
-from teachers.chat import Ask, Chat, ChatError, ChatPurse, ChatSpec, Message, load, make_spec
+from teachers.chat import Ask, Chat, ChatError, ChatPurse, ChatSpec, Message, Outcome, load, make_spec
 from teachers.chat.purse import Cost
 from teachers.chat.records import Memory, save
-from teachers.chat.scripted import Server, Turn, least, serving
+from teachers.chat.scripted import Server, Turn, completion, least, serving
 from teachers.chat.spec import make_request
+from teachers.chat.wire import understand
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -323,6 +325,21 @@ def test_a_key_is_asked_for_when_it_is_needed(server: Server, monkeypatch: pytes
     with pytest.raises(ChatError, match="holds more than a key") as caught:
         chat.ask(Ask("y"))
     assert "sk-1" not in str(caught.value)
+
+
+def test_every_outcome_is_explained() -> None:
+    page = (ROOT / "docs" / "chat.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, flags=re.MULTILINE)) == set(get_args(Outcome))
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"), ("/home/me/a.gguf", "a.gguf"), ("C:\\me\\a.gguf", "a.gguf"), ("", "")],
+)
+def test_no_path_is_kept(said: str, kept: str) -> None:
+    """llama.cpp names a model by the file on its machine."""
+    body = completion("x", [], 9) | {"model": said}
+    assert understand(json.dumps(body).encode()).served == kept
 
 
 def test_the_import_is_light() -> None:
