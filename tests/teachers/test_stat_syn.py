@@ -84,7 +84,7 @@ def test_a_recorded_run_is_played_again_to_the_byte_without_a_server(tmp_path: P
 
 @pytest.mark.usefixtures("toys")
 def test_a_run_with_a_real_model_is_played_again(tmp_path: Path) -> None:
-    """SmolLM2-135M behind llama.cpp's server, one step. It is a weak teacher: what it agrees on with itself is wrong."""
+    """SmolLM2-135M behind llama.cpp's server, one step. A weak teacher: what it agrees on with itself is wrong."""
     cassette = CASSETTE.with_name("smollm2.jsonl")
     store = Store()
     for key, row in load(cassette).rows.items():
