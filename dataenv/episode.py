@@ -67,6 +67,7 @@ class Context:
         rng: The teacher's own random generator.
         budget: The live purse; ``step_price`` is what a lesson of ordinary length is likely to cost.
         lesson_size: Examples that a lesson is expected to hold.
+        chats: Where the replies of language models are kept, so that the same run comes back to the same lessons.
     """
 
     def __init__(self, env: TeachingEnv) -> None:
@@ -76,6 +77,7 @@ class Context:
         self.rng = stream(seed, "teacher")
         self.budget = BudgetView(env.purse, nominal_price(env.setting))
         self.lesson_size = env.setting.lesson_size
+        self.chats = env.runner.store.table("chats")
         self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}
         self._draws = 0
 
