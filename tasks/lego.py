@@ -1,12 +1,13 @@
 """``lego``: chains of assignments, Skill-It's synthetic task (arXiv 2307.14430 §4.1, after LEGO, arXiv 2206.04301).
 
-A prompt such as ``k=1,b=-k,x=+b,a=-x,m=+a:x`` assigns bits along a chain (``-`` is *not*) and asks one variable; the
-answer is its bit. Skill ``depth-i`` asks the i-th variable of the chain, so it needs all shallower ones. As in the
+A prompt such as ``k=1,b=-k,x=+b,a=-x,m=+a:3`` assigns bits along a chain (``-`` is *not*) and asks one by its place;
+the answer is its bit. Skill ``depth-i`` asks the i-th variable of the chain, so it needs all shallower ones. As in the
 paper the data as found are out of balance, 1 : 1 : 1 : 3 : 5, with most of it on the deepest two: who samples the pool
 as it is sees little of what the deep ones rest on.
 
-Unlike the paper's, letters are single characters, and clauses stand in the order of the chain unless ``shuffle`` is
-set. It is a task for a student that can look things up: ``pocket`` was far from it after 900 updates (docs/lego.md).
+Unlike the paper's, a chain stands in its own order, names are single letters, and the variable is asked by its place in
+the chain and not by its name: ``pocket`` is not pre-trained, and had not learnt to look a letter up after 900 updates
+(docs/lego.md).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -39,20 +41,11 @@ Bits = npt.NDArray[np.int64]
 
 
 class Lego(Task):
-    """Chains of five variables; one skill a depth.
-
-    Args:
-        shuffle: Whether clauses stand in a random order, as in the paper; harder.
-    """
+    """Chains of five variables; one skill a depth."""
 
     name: ClassVar[str] = "lego"
     version: ClassVar[str] = "1"
     skills = tuple(f"depth-{i + 1}" for i in range(LENGTH))
-
-    def __init__(self, shuffle: bool = False) -> None:
-        if not isinstance(shuffle, bool):
-            raise ValueError(f"task_args.shuffle is {shuffle!r}; give true or false")
-        self.shuffle = shuffle
 
     def split(self, name: Split) -> Sequence[Problem]:
         """The problems of a split, grouped by depth; ``transfer`` holds chains of six, asked for their last."""
@@ -63,14 +56,13 @@ class Lego(Task):
         return Grade(correct=response.strip(" ") == problem.answer)
 
     def identity(self, prompt: str) -> str:
-        """The clauses in the order of the chain, whatever order they stand in, and what is asked."""
-        read = _read(prompt)
-        return prompt.strip() if read is None else ",".join(read.clauses) + ":" + read.asked
+        """The prompt itself: a chain is written in one way, names included."""
+        return prompt.strip()
 
     def judge(self, example: Example) -> bool | None:
         """Whether the bit is right; ``None`` for a prompt that is no chain."""
         read = _read(example.prompt)
-        return None if read is None else example.response.strip(" ") == str(read.values[read.asked])
+        return None if read is None else example.response.strip(" ") == str(read.bits[read.place - 1])
 
     def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
         """``n`` fresh chains that ask one depth. A depth is as difficult as it is: ``difficulty`` changes nothing.
@@ -92,7 +84,7 @@ class Lego(Task):
         """The form: chains of one variable, asked for it. What is right of a longer chain is then a coin's toss."""
         letters, bits = rng.choice(_LETTERS, n), rng.integers(2, size=n)
         return [
-            Example(prompt=f"{x}={b}:{x}", response=str(b), skills=("depth-1",), origin="prior")
+            Example(prompt=f"{x}={b}:1", response=str(b), skills=("depth-1",), origin="prior")
             for x, b in zip(letters.tolist(), bits.tolist(), strict=True)
         ]
 
@@ -121,7 +113,7 @@ class Lego(Task):
         """Problems of one depth, none of an identity that is ``taken``; theirs are added to it."""
         skill, made = f"depth-{depth + 1}", list[Problem]()
         while len(made) < count:
-            for prompt, answer in _draw(depth, length, count, rng, self.shuffle):
+            for prompt, answer in _draw(depth, length, count, rng):
                 identity = self.identity(prompt)
                 if identity in taken or len(made) == count:
                     continue
@@ -141,47 +133,37 @@ class Lego(Task):
     def _unsealed(self, depth: int, n: int, rng: np.random.Generator, origin: str) -> list[Example]:
         made: list[Example] = []
         while len(made) < n:
-            for prompt, answer in _draw(depth, LENGTH, n - len(made), rng, self.shuffle):
+            for prompt, answer in _draw(depth, LENGTH, n - len(made), rng):
                 if self.identity(prompt) not in self.sealed:
                     made.append(Example(prompt=prompt, response=answer, skills=_needs(depth), origin=origin))
         return made
 
 
+@dataclass(frozen=True)
 class _Chain:
-    """A prompt that was read: clauses in the order of the chain, each variable's bit, and the one that is asked."""
+    """A prompt that was read: the bit that each clause gives, and the place (from 1) of the one that is asked."""
 
-    def __init__(self, clauses: list[str], values: dict[str, int], asked: str) -> None:
-        self.clauses, self.values, self.asked = clauses, values, asked
+    bits: tuple[int, ...]
+    place: int
 
 
 def _read(prompt: str) -> _Chain | None:
-    """A prompt's chain, or ``None`` for what is none: another form, a variable twice, a clause without its ground."""
+    """A prompt's chain, or ``None`` for what is none: another form, a name twice, a clause without its ground."""
     body, _, asked = prompt.strip().partition(":")
-    after: dict[str, tuple[str, str, bool]] = {}
-    values: dict[str, int] = {}
-    order: list[str] = []
+    names: list[str] = []
+    bits: list[int] = []
     for clause in body.split(","):
         match = _CLAUSE.match(clause)
         if match is None:
             return None
         name, bit, sign, ground = match.groups()
-        if bit is not None:
-            if order:
-                return None
-            values[name], order = int(bit), [clause]
-        elif ground in after:
+        grounded = (bit is not None) if not names else ground == names[-1]
+        if not grounded or name in names:
             return None
-        else:
-            after[ground] = (name, clause, sign == "-")
-    name = next(iter(values), "")
-    while name in after:
-        nxt, clause, turned = after.pop(name)
-        if nxt in values:
-            return None
-        values[nxt] = values[name] ^ turned
-        order.append(clause)
-        name = nxt
-    return None if after or asked not in values else _Chain(order, values, asked)
+        bits.append(int(bit) if bit is not None else bits[-1] ^ (sign == "-"))
+        names.append(name)
+    place = int(asked) if len(asked) == 1 and asked in "123456789" else 0
+    return _Chain(tuple(bits), place) if 1 <= place <= len(bits) else None
 
 
 def _needs(depth: int) -> tuple[str, ...]:
@@ -189,14 +171,13 @@ def _needs(depth: int) -> tuple[str, ...]:
     return tuple(f"depth-{i + 1}" for i in range(depth, -1, -1))
 
 
-def _draw(depth: int, length: int, n: int, rng: np.random.Generator, shuffle: bool) -> list[tuple[str, str]]:
+def _draw(depth: int, length: int, n: int, rng: np.random.Generator) -> list[tuple[str, str]]:
     """``n`` prompts and answers."""
     names = _LETTERS[rng.random((n, len(_LETTERS))).argsort(axis=1)[:, :length]]
-    bits: Bits = rng.integers(2, size=(n, length))
-    values = np.cumsum(bits, axis=1) % 2
-    orders = rng.random((n, length)).argsort(axis=1) if shuffle else np.tile(np.arange(length), (n, 1))
+    turned: Bits = rng.integers(2, size=(n, length))
+    bits = np.cumsum(turned, axis=1) % 2
     made = []
-    for row, turned, value, order in zip(names.tolist(), bits.tolist(), values.tolist(), orders.tolist(), strict=True):
-        clauses = [f"{row[0]}={turned[0]}"] + [f"{row[i]}={'+-'[turned[i]]}{row[i - 1]}" for i in range(1, length)]
-        made.append((f"{','.join(clauses[i] for i in order)}:{row[depth]}", str(value[depth])))
+    for row, turn, bit in zip(names.tolist(), turned.tolist(), bits.tolist(), strict=True):
+        clauses = [f"{row[0]}={turn[0]}"] + [f"{row[i]}={'+-'[turn[i]]}{row[i - 1]}" for i in range(1, length)]
+        made.append((f"{','.join(clauses)}:{depth + 1}", str(bit[depth])))
     return made

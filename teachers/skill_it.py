@@ -21,12 +21,12 @@ EDGE = 0.5
 
 
 class SkillIt(Teacher):
-    """Mixtures by the skill graph A and the present losses L (paper, Algorithm 1 and equation 6):
+    """Mixtures by the skill graph A and the present losses L (paper, Algorithm 1 and equation 6).
 
     ``p_1[i] ∝ exp(eta sum_j A[i, j])`` and then ``p[i] ∝ exp(eta sum_u sum_j A[i, j] L_j(u))`` over the last ``window``
     looks u. ``A[i, j] > 0`` where learning skill i alone lowers the loss on skill j.
 
-    A graph is learnt by the paper's linear estimator (§4.3): one lesson of each skill alone, on a branch of the untaught
+    A graph is learnt by the paper's linear estimator: one lesson of each skill alone, on a branch of the untaught
     student, ``A[i, j] = max(0, loss of j before − after)``, over its largest entry. The branches draw on the same purse
     as lessons, so k lessons' worth is gone before the first. A graph that is given was learnt before (``dataenv
     transfer-matrix``); ``prior`` says what that took, and the board shows it.

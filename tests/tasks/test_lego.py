@@ -13,15 +13,9 @@ from tasks.records import Example
 
 @pytest.mark.parametrize(
     ("prompt", "bit"),
-    [
-        ("a=1:a", "1"),
-        ("a=1,b=-a:b", "0"),
-        ("b=-a,a=1:b", "0"),
-        ("k=1,b=-k,x=+b,a=-x,m=+a:x", "0"),
-        ("c=-b,b=-a,a=0:c", "0"),
-    ],
+    [("a=1:1", "1"), ("a=1,b=-a:2", "0"), ("k=1,b=-k,x=+b,a=-x,m=+a:3", "0")],
 )
-def test_chains_are_read_whatever_their_order(prompt: str, bit: str) -> None:
+def test_chains_are_followed(prompt: str, bit: str) -> None:
     task = Lego()
     assert task.judge(Example(prompt=prompt, response=bit)) is True
     assert task.judge(Example(prompt=prompt, response=str(1 - int(bit)))) is False
@@ -29,28 +23,20 @@ def test_chains_are_read_whatever_their_order(prompt: str, bit: str) -> None:
 
 @pytest.mark.parametrize(
     "prompt",
-    ["", ":", "a=1", "a=1:b", "a=2:a", "a=-a:a", "b=+a:b", "a=1,b=0:a", "a=1,b=+a,c=+a:b", "a=1,a=-a:a", "é=1:é"],
+    ["", ":", "a=1", "a=1:0", "a=1:2", "a=1:a", "a=2:1", "a=-a:1", "b=+a:1", "a=1,b=0:1", "a=1,c=+b:2"],
 )
 def test_what_is_no_chain_cannot_be_judged(prompt: str) -> None:
     assert Lego().judge(Example(prompt=prompt, response="1")) is None
 
 
-def test_the_order_of_clauses_makes_no_other_question() -> None:
+def test_generated_chains_are_right_and_ask_what_their_skill_says() -> None:
     task = Lego()
-    assert task.identity("a=1,b=-a:b") == task.identity("b=-a,a=1:b")
-    assert task.identity("a=1,b=-a:b") != task.identity("a=1,b=-a:a") != task.identity("a=1,b=+a:a")
-
-
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_generated_chains_are_right_and_ask_what_their_skill_says(shuffle: bool) -> None:
-    task = Lego(shuffle)
     for depth, skill in enumerate(task.skills):
         made = task.generate(skill, 200, np.random.default_rng(0))
         assert all(task.judge(e) for e in made)
         assert 60 < sum(e.response == "1" for e in made) < 140
         assert not {task.identity(e.prompt) for e in made} & task.sealed
-        asked = Counter(task.identity(e.prompt).rpartition(":")[0].split(",")[depth][0] == e.prompt[-1] for e in made)
-        assert asked == {True: 200}
+        assert {e.prompt[-1] for e in made} == {str(depth + 1)}
 
 
 def test_the_pool_is_out_of_balance_as_in_the_paper() -> None:
