@@ -19,7 +19,7 @@ from dataenv.errors import SettingError
 
 Kind = Literal["task", "student", "teacher"]
 
-TASKS = {"arithmetic": "tasks.arithmetic:Arithmetic"}
+TASKS = {"arithmetic": "tasks.arithmetic:Arithmetic", "lego": "tasks.lego:Lego"}
 STUDENTS = {"pocket": "students.pocket:Pocket"}
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",
@@ -31,6 +31,11 @@ TEACHERS = {
     "con-sel": "teachers.stat_sel:ConSel",
     "learning-progress": "teachers.progress:LearningProgress",
     "frontier": "teachers.frontier:Frontier",
+    "skill-it": "teachers.skill_it:SkillIt",
+    "curriculum": "teachers.curriculum:Curriculum",
+    "skill-curriculum": "teachers.curriculum:SkillCurriculum",
+    "cyclical": "teachers.curriculum:Cyclical",
+    "easy-to-hard": "teachers.curriculum:EasyToHard",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
 
