@@ -30,6 +30,10 @@ TEACHERS = {
     "con-sel": "teachers.stat_sel:ConSel",
     "learning-progress": "teachers.progress:LearningProgress",
     "frontier": "teachers.frontier:Frontier",
+    "llm2llm": "teachers.llm2llm:Llm2Llm",
+    "accel": "teachers.accel:Accel",
+    "self-improve": "teachers.self_improve:SelfImprove",
+    "influence": "teachers.influence:Influence",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
 

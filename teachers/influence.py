@@ -1,0 +1,87 @@
+"""``influence``: try one update on each of many small groups, and teach more of the kind that helped most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from teachers.base import Floats, Level, Teacher, require, require_share, with_floor
+from teachers.lessons import Allowance, Source, shuffled
+
+if TYPE_CHECKING:
+    from dataenv.episode import Context
+    from tasks.records import Example
+
+
+class Influence(Teacher):
+    """One-step influence (Montessori-Instruct, arXiv 2410.14208, section 3) as a choice among the engine's groups.
+
+    Before every lesson, groups of fresh examples are made, in rounds of one group a skill, and ``context.influence``
+    says how much one update on each lowers the loss on a reference of fresh examples, evenly over the skills. The best
+    groups are taught themselves, filled up with fresh examples of their skills, and a floor of all skills.
+
+    There, influence makes preference pairs that train a teacher model (DPO). Here there is no teacher model: it is their
+    best-of-r without DPO, the engine asked for more of the same skill in place of the model that learnt to write more
+    of the same. Single instructions are scored there; here groups, for a group of m costs one job and not m. The groups
+    are ranked, and the sign is not used: with carried moments every step moves along the old ones too, which adds about
+    the same to all.
+
+    Args:
+        group: Examples in a group; its update sees each once.
+        reference: Examples in the reference (256 in the paper).
+        keep: Share of the groups that is taught, in (0, 1]; at least one is.
+        floor: Share of a lesson dealt out evenly over the skills.
+        share: The most of the purse that goes into probing, in [0, 1], spread over the lessons. Where it does not pay
+            for one round, skills are probed in a random order as far as it reaches; where not for two groups, the
+            lesson is stratified.
+    """
+
+    name: ClassVar[str] = "influence"
+    level: ClassVar[Level] = "open-ended"
+
+    def __init__(
+        self, group: int = 16, reference: int = 128, keep: float = 0.5, floor: float = 0.2, share: float = 1 / 3
+    ) -> None:
+        for field, value in (("group", group), ("reference", reference)):
+            require(isinstance(value, int) and value >= 1, field, value, "give a whole number of at least 1")
+        require(0.0 < keep <= 1.0, "keep", keep, "give a number in (0, 1]")
+        self.group, self.reference, self.keep = group, reference, keep
+        self.floor, self.share = require_share("floor", floor), require_share("share", share)
+
+    def begin(self, context: Context) -> None:
+        """Forget the episode before."""
+        self._context, self._source, self._allowance = context, Source(context), Allowance(context, self.share)
+
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> list[Example]:
+        """Probe, and teach the best."""
+        groups = self._candidates()
+        found = None
+        if len(groups) > 1:
+            reference = self._source.stratified(self.reference)
+            found = self._allowance.spend(lambda: self._context.influence([e for _, e in groups], reference))
+        if found is None:
+            return self._source.stratified()
+        return self._lesson(groups, found)
+
+    def _candidates(self) -> list[tuple[int, list[Example]]]:
+        """As many groups as this step's allowance pays for, each with the number of its skill; a skill's turn comes
+        again when all have had theirs.
+        """
+        context = self._context
+        example = context.budget.example_price
+        reference, each = self.reference * example, (3 * self.group + self.reference) * example
+        n = int(max(0.0, self._allowance.for_this_step - reference) // each)
+        k, most = len(context.skills), context.lesson_size // self.group
+        turns = [skill for _ in range(-(-n // k)) for skill in context.rng.permutation(k).tolist()]
+        made = [(skill, self._source.draw(context.skills[skill], self.group)) for skill in turns[: min(n, most)]]
+        return [(skill, examples) for skill, examples in made if examples]
+
+    def _lesson(self, groups: list[tuple[int, list[Example]]], found: Floats) -> list[Example]:
+        """The best groups themselves, and fresh examples of their skills."""
+        context = self._context
+        best = [groups[i] for i in np.argsort(-found, kind="stable")[: max(1, round(self.keep * len(groups)))]]
+        shares = np.bincount([skill for skill, _ in best], minlength=len(context.skills)).astype(np.float64)
+        measured = [e for _, examples in best for e in examples]
+        rest = max(0, context.lesson_size - len(measured))
+        return shuffled(measured + self._source.lesson(with_floor(shares, self.floor), rest), context.rng)
