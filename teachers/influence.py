@@ -21,9 +21,8 @@ class Influence(Teacher):
     says how much one update on each lowers the loss on a reference of fresh examples, evenly over the skills. The best
     groups are taught themselves, filled up with fresh examples of their skills, and a floor of all skills.
 
-    There, influence makes preference pairs that train a teacher model (DPO). Here there is no teacher model: it is their
-    best-of-r without DPO, the engine asked for more of the same skill in place of the model that learnt to write more
-    of the same. Single instructions are scored there; here groups, for a group of m costs one job and not m. The groups
+    There, influence makes preference pairs that train a teacher model (DPO). Here there is no teacher model: this is
+    best-of-r, and the engine is asked for more of a skill where the model would have learnt to write more of it. Single instructions are scored there; here groups, for a group of m costs one job and not m. The groups
     are ranked, and the sign is not used: with carried moments every step moves along the old ones too, which adds about
     the same to all.
 
@@ -65,9 +64,7 @@ class Influence(Teacher):
         return self._lesson(groups, found)
 
     def _candidates(self) -> list[tuple[int, list[Example]]]:
-        """As many groups as this step's allowance pays for, each with the number of its skill; a skill's turn comes
-        again when all have had theirs.
-        """
+        """As many groups as this step's allowance pays for, each with the number of its skill; skills take turns."""
         context = self._context
         example = context.budget.example_price
         reference, each = self.reference * example, (3 * self.group + self.reference) * example

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from tasks.records import Example
 from teachers.base import Level, Teacher, require, require_share
 from teachers.lessons import Allowance, Source, shuffled
-from tasks.records import Example
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -31,7 +31,8 @@ class SelfImprove(Teacher):
         samples: Answers to each prompt.
         temperature: Of the sampling.
         share: The most of the purse that goes into sampling, in [0, 1].
-        gold: Share of each lesson, in [0, 1), that is the engine's own, evenly over the skills.
+        gold: Examples of the engine's own that every lesson gets besides, evenly over the skills, as a share of
+            ``lesson_size`` in [0, 1].
 
     Attributes:
         sampled: Answers of this episode.
@@ -44,9 +45,8 @@ class SelfImprove(Teacher):
     def __init__(self, samples: int = 4, temperature: float = 1.0, share: float = 1 / 3, gold: float = 0.0) -> None:
         require(isinstance(samples, int) and samples >= 1, "samples", samples, "give a whole number of at least 1")
         require(0.0 <= temperature < np.inf, "temperature", temperature, "give a finite number >= 0")
-        require(0.0 <= gold < 1.0, "gold", gold, "give a number in [0, 1)")
-        self.samples, self.temperature, self.gold = samples, temperature, gold
-        self.share = require_share("share", share)
+        self.samples, self.temperature = samples, temperature
+        self.share, self.gold = require_share("share", share), require_share("gold", gold)
 
     def begin(self, context: Context) -> None:
         """Forget what was kept in the episode before."""
@@ -60,10 +60,8 @@ class SelfImprove(Teacher):
         price = context.budget.answer_price * self.samples
         found = self._verified(min(int(self._allowance.for_this_step // price), context.lesson_size))
         self._lesson = found or self._lesson
-        if not self.gold or not (self._lesson or self._allowance.spent == 0):
-            return self._lesson
-        gold = max(1, round(self.gold / (1 - self.gold) * len(self._lesson)))
-        return shuffled([*self._lesson, *self._source.stratified(gold)], context.rng)
+        gold = self._source.stratified(round(self.gold * context.lesson_size)) if self.gold else []
+        return shuffled([*self._lesson, *gold], context.rng)
 
     def _verified(self, n: int) -> list[Example]:
         """The questions among ``n`` new ones that the student answers rightly at least once, with that answer."""
