@@ -33,7 +33,8 @@ class Accel(Teacher):
     """ACCEL (arXiv 2203.01302, Algorithm 1) over robust PLR (arXiv 2110.02439), for a task's parameters.
 
     A level is (skill, difficulty). Its score is learnability, ``p (1 - p) n / (n - 1)`` with p the accuracy on n =
-    ``items`` fresh examples (SFL, arXiv 2408.15099; the papers' value loss has no counterpart here). Before each lesson:
+    ``items`` fresh examples (SFL, arXiv 2408.15099; the papers' value loss has no counterpart here). Before each
+    lesson:
 
     1. Until a draw says *replay* (with probability ``replay``), as many new levels as the buffer has free places, but
        one at least, are drawn at random, scored and put in. Robust PLR: what a level is scored on is never taught.

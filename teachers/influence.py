@@ -22,9 +22,9 @@ class Influence(Teacher):
     groups are taught themselves, filled up with fresh examples of their skills, and a floor of all skills.
 
     There, influence makes preference pairs that train a teacher model (DPO). Here there is no teacher model: this is
-    best-of-r, and the engine is asked for more of a skill where the model would have learnt to write more of it. Single instructions are scored there; here groups, for a group of m costs one job and not m. The groups
-    are ranked, and the sign is not used: with carried moments every step moves along the old ones too, which adds about
-    the same to all.
+    best-of-r, and the engine is asked for more of a skill where the model would have learnt to write more of it. There
+    single instructions are scored, here groups, for a group of m costs one job and not m. The groups are ranked, and
+    the sign is not used: with carried moments every step moves along the old ones too, which adds much the same to all.
 
     Args:
         group: Examples in a group; its update sees each once.
