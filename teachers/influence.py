@@ -31,9 +31,8 @@ class Influence(Teacher):
         reference: Examples in the reference (256 in the paper).
         keep: Share of the groups that is taught, in (0, 1]; at least one is.
         floor: Share of a lesson dealt out evenly over the skills.
-        share: The most of the purse that goes into probing, in [0, 1], spread over the lessons. Where it does not pay
-            for one round, skills are probed in a random order as far as it reaches; where not for two groups, the
-            lesson is stratified.
+        share: The most of the purse that goes into probing, in [0, 1], spread over the lessons. Where what is left does
+            not pay for a group of every skill the lesson is stratified: to rank a few skills would starve the others.
     """
 
     name: ClassVar[str] = "influence"
@@ -56,7 +55,7 @@ class Influence(Teacher):
         """Probe, and teach the best."""
         groups = self._candidates()
         found = None
-        if len(groups) > 1:
+        if groups:
             reference = self._source.stratified(self.reference)
             found = self._allowance.spend(lambda: self._context.influence([e for _, e in groups], reference))
         if found is None:
@@ -68,16 +67,19 @@ class Influence(Teacher):
         context = self._context
         example = context.budget.example_price
         reference, each = self.reference * example, (3 * self.group + self.reference) * example
-        n = int(max(0.0, self._allowance.for_this_step - reference) // each)
-        k, most = len(context.skills), context.lesson_size // self.group
+        k = len(context.skills)
+        if self._allowance.left < reference + k * each:
+            return []
+        n = max(k, int((self._allowance.for_this_step - reference) // each))
         turns = [skill for _ in range(-(-n // k)) for skill in context.rng.permutation(k).tolist()]
-        made = [(skill, self._source.draw(context.skills[skill], self.group)) for skill in turns[: min(n, most)]]
+        made = [(skill, self._source.draw(context.skills[skill], self.group)) for skill in turns[:n]]
         return [(skill, examples) for skill, examples in made if examples]
 
     def _lesson(self, groups: list[tuple[int, list[Example]]], found: Floats) -> list[Example]:
         """The best groups themselves, and fresh examples of their skills."""
         context = self._context
-        best = [groups[i] for i in np.argsort(-found, kind="stable")[: max(1, round(self.keep * len(groups)))]]
+        most = max(1, min(round(self.keep * len(groups)), context.lesson_size // self.group))
+        best = [groups[i] for i in np.argsort(-found, kind="stable")[:most]]
         shares = np.bincount([skill for skill, _ in best], minlength=len(context.skills)).astype(np.float64)
         measured = [e for _, examples in best for e in examples]
         rest = max(0, context.lesson_size - len(measured))

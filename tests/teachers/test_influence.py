@@ -61,6 +61,14 @@ def test_probing_keeps_its_share_over_the_episode_and_ends_gracefully() -> None:
     assert taught(teacher.act({}, {})) == {"add None": 20, "chain None": 20}
 
 
+def test_a_purse_for_fewer_groups_than_skills_ranks_none() -> None:
+    context = Fake(tokens=47, effect=lambda group: float(group[0].skills[0] == "chain"))  # two groups: 8 + 2 (12 + 8)
+    assert taught(begun(context, share=1.0).act({}, {})) == {"add None": 20, "chain None": 20}
+    assert context.asked == []
+    context = Fake(tokens=48, effect=lambda group: float(group[0].skills[0] == "chain"))
+    assert taught(begun(context, share=1.0, floor=0.0).act({}, {})) == {"chain None": 40}
+
+
 def test_no_share_is_stratified() -> None:
     context = Fake()
     assert taught(begun(context, share=0.0).act({}, {})) == {"add None": 20, "chain None": 20}
