@@ -76,11 +76,13 @@ class Influence(Teacher):
         return [(skill, examples) for skill, examples in made if examples]
 
     def _lesson(self, groups: list[tuple[int, list[Example]]], found: Floats) -> list[Example]:
-        """The best groups themselves, and fresh examples of their skills."""
+        """The best groups themselves, fresh examples of their skills, and the floor."""
         context = self._context
-        most = max(1, min(round(self.keep * len(groups)), context.lesson_size // self.group))
+        even = round(self.floor * context.lesson_size)
+        room = context.lesson_size - even
+        most = min(max(1, round(self.keep * len(groups))), room // self.group)
         best = [groups[i] for i in np.argsort(-found, kind="stable")[:most]]
         shares = np.bincount([skill for skill, _ in best], minlength=len(context.skills)).astype(np.float64)
         measured = [e for _, examples in best for e in examples]
-        rest = max(0, context.lesson_size - len(measured))
-        return shuffled(measured + self._source.lesson(with_floor(shares, self.floor), rest), context.rng)
+        more = self._source.lesson(with_floor(shares, 0.0), room - len(measured))
+        return shuffled([*measured, *more, *self._source.stratified(even)], context.rng)

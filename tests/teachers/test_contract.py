@@ -15,7 +15,10 @@ from teachers.failure import Failure
 from teachers.stat_sel import StatSel
 from tests.tiny import TINY
 
-ARGUMENTS: dict[str, dict[str, Any]] = {"static": {"weights": {"max": 1.0, "chain": 2.0}}}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "static": {"weights": {"max": 1.0, "chain": 2.0}},
+    "influence": {"group": 2, "reference": 8},  # what a third of the small purse pays for
+}
 
 
 @pytest.mark.parametrize("name", sorted(registry.TEACHERS))
