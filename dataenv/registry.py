@@ -36,6 +36,10 @@ TEACHERS = {
     "skill-curriculum": "teachers.curriculum:SkillCurriculum",
     "cyclical": "teachers.curriculum:Cyclical",
     "easy-to-hard": "teachers.curriculum:EasyToHard",
+    "llm2llm": "teachers.llm2llm:Llm2Llm",
+    "accel": "teachers.accel:Accel",
+    "self-improve": "teachers.self_improve:SelfImprove",
+    "influence": "teachers.influence:Influence",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
 

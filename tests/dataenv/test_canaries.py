@@ -28,7 +28,10 @@ from tests.canaries import HIDDEN, Canaried, canaries, canary, sightings, texts
 from tests.chatting import backwards, chatting
 from tests.toys import TOYS, Reverse
 
-ARGUMENTS: dict[str, dict[str, Any]] = {"static": {"weights": {"short": 1.0, "long": 2.0}}}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "static": {"weights": {"short": 1.0, "long": 2.0}},
+    "self-improve": {"gold": 0.5},  # a parrot has no right answer to start from
+}
 FIELDS = TOYS | {"task": "canaried", "budget": {"student_tokens": 5_000}}
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -78,6 +81,12 @@ class Spy:
         for kind in ("loss", "accuracy", "logits"):
             for examples in (made, [sealed], [*made, sealed], [7], made * 2, made[:1] * 5000):
                 self.tried(lambda kind=kind, examples=examples: context.probe(examples, kind))
+        for error in (*errors, {"prompt": "no problem"}):
+            self.tried(lambda error=error: context.describe(error))
+        for examples in (made, [sealed], [*made, sealed], made[:1] * 5000):
+            self.tried(lambda examples=examples: context.sample([e.prompt for e in examples], 2))
+            self.tried(lambda examples=examples: context.influence([examples]))
+            self.tried(lambda examples=examples: context.influence([made], examples))
         self.branch(made)
 
     def branch(self, made: list[Example]) -> None:

@@ -18,7 +18,10 @@ from teachers.stat_sel import StatSel
 from tests.chatting import chatting
 from tests.tiny import TINY
 
-ARGUMENTS: dict[str, dict[str, Any]] = {"static": {"weights": {"max": 1.0, "chain": 2.0}}}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "static": {"weights": {"max": 1.0, "chain": 2.0}},
+    "influence": {"group": 2, "reference": 8},  # what a third of the small purse pays for
+}
 
 
 @pytest.fixture(scope="module")
