@@ -173,7 +173,8 @@ class Context:
 
         ``I(z) = -(L(after one optimiser step on z) - L(before))``, Montessori-Instruct (arXiv 2410.14208, section 3),
         with a group of examples as z. Its batch is the group, each example once, without replay or warm-up; optimiser
-        moments are carried as the recipe says. The price is 3 a token of each group, and 1 a token of the reference for
+        moments are carried as the recipe says. Where that cools down on a branch, the step is made on the trunk, which
+        shifts all groups alike. The price is 3 a token of each group, and 1 a token of the reference for
         each group and once for the loss before.
 
         Args:

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from dataenv.budget import FORWARD, FORWARD_BACKWARD
 from dataenv.environment import TeachingEnv
-from dataenv.errors import JobFailed, SettingError
+from dataenv.errors import SettingError
 from dataenv.exams import exam_of
-from dataenv.jobs import Answers, Exam, Job, Outcome, Training
-from dataenv.runner import side_by_side
+from dataenv.jobs import Answers, Exam, Job, Training
+from dataenv.runner import run_all
 from dataenv.screen import as_example
 from students.base import Decoding
 from tasks.records import Example, stream
@@ -113,26 +113,21 @@ def influence(
 def _after_one_step(env: TeachingEnv, groups: Sequence[Examples], exam: Exam) -> list[Answers]:
     """The exam after one full update on each group, each from the present state; their weights are not kept."""
     snap, recipe = env.snapshot(), env.setting.recipe
-    # One update that sees each example of the group once, at the recipe's full rate.
-    step = {"updates": 1, "warmup": 0, "replay": 0.0, "start": "current", "data": "lesson"}
+    # One update that sees each example once, at the recipe's full rate, and nothing besides: that is what is paid for.
+    once = {"updates": 1, "warmup": 0, "cooldown": 0, "patience": 0, "replay": 0.0}
+    step = once | {"start": "current", "data": "lesson"}
     seed = int(stream(snap.seed, "influence", snap.step).integers(2**31))
 
-    def act(group: Examples) -> Outcome | JobFailed:
+    jobs = []
+    for group in groups:
         training = Training(lesson=group, recipe=recipe.model_copy(update=step | {"batch": len(group)}), seed=seed)
-        job = env.anchor(Job(student=env.setting.student_spec, parent=snap.state, train=training, exams=(exam,)))
-        try:
-            outcome = env.runner.run(job)
-        except JobFailed as error:  # raised below: inside, it would stop the runner, and every other episode with it
-            return error
-        env.runner.evict(outcome.key)
-        return outcome
-
-    answers = []
-    for outcome in side_by_side(env.runner, groups, act):
-        if isinstance(outcome, JobFailed):
-            raise outcome
-        answers.append(outcome.answers[exam.name])
-    return answers
+        job = Job(student=env.setting.student_spec, parent=snap.state, train=training, exams=(exam,))
+        jobs.append(env.anchor(job))
+    try:
+        return [outcome.answers[exam.name] for outcome in run_all(env.runner, jobs)]
+    finally:
+        for job in jobs:
+            env.runner.evict(job.key())
 
 
 def _sit(env: TeachingEnv, *exams: Exam) -> list[Answers]:

@@ -264,6 +264,28 @@ def side_by_side(runner: Runner, items: Sequence[T], act: Callable[[T], R]) -> l
     return [future.result() for future in futures]
 
 
+def run_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome]:
+    """The outcomes of jobs, run side by side.
+
+    Raises:
+        JobFailed: If one failed, when all are done: raised among them it would stop the runner, and with it every other
+            episode of the board.
+    """
+
+    def act(job: Job) -> Outcome | JobFailed:
+        try:
+            return runner.run(job)
+        except JobFailed as error:
+            return error
+
+    done: list[Outcome] = []
+    for outcome in side_by_side(runner, jobs, act):
+        if isinstance(outcome, JobFailed):
+            raise outcome
+        done.append(outcome)
+    return done
+
+
 def _outcome(key: str, row: Any | None, answers: dict[str, Answers]) -> Outcome:
     if row is None:
         return Outcome(key=key, answers=answers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -16,6 +16,8 @@ from dataenv.jobs import Spec, Training
 from students.base import Decoding, Recipe
 from tasks.base import Task
 from tasks.records import SPLITS, Problem, Record, Split, canonical_json, digest, stream
+
+R = TypeVar("R", bound=Record)
 
 
 class WarmStart(Record):
@@ -130,10 +132,15 @@ def make_setting(fields: Mapping[str, Any], where: str = "Setting") -> Setting:
     Raises:
         SettingError: With every wrong field by name and what it should be.
     """
+    return validated(Setting, fields, where, SettingError)
+
+
+def validated(model: type[R], fields: Mapping[str, Any], where: str, refusal: type[Exception]) -> R:
+    """A record from plain values; what is wrong with them is raised as one sentence."""
     try:
-        return Setting.model_validate(dict(fields))
+        return model.model_validate(dict(fields))
     except ValidationError as error:
-        raise SettingError(f"{where}: {explain(error, Setting)}") from None
+        raise refusal(f"{where}: {explain(error, model)}") from None
 
 
 def explain(error: ValidationError, model: type[Record]) -> str:

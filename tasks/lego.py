@@ -6,8 +6,8 @@ paper the data as found are out of balance, 1 : 1 : 1 : 3 : 5, with most of it o
 as it is sees little of what the deep ones rest on.
 
 Unlike the paper's, a chain stands in its own order, names are single letters, and the variable is asked by its place in
-the chain and not by its name: ``pocket`` is not pre-trained, and had not learnt to look a letter up after 900 updates
-(docs/lego.md).
+the chain and not by its name: ``pocket`` is not pre-trained, and had not learnt to look a letter up after some hundred
+updates (docs/lego.md).
 """
 
 from __future__ import annotations

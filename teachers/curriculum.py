@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from tasks.base import Unsupported
 from teachers.base import Floats, Level, Teacher, as_action, require, require_share, with_floor
+from teachers.lessons import Allowance, Source, shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -43,24 +45,22 @@ class Curriculum(Teacher):
         self.order, self.sample, self.share = order, sample, require_share("share", share)
 
     def begin(self, context: Context) -> None:
-        """Look at the pool and put it in order."""
-        pool, rng = context.pool(), context.rng
-        priced = max(1, math.ceil(context.budget.step_price / (3 * max(1, context.lesson_size))))
-        most = int(self.share * context.budget.remaining / priced)
-        rows = rng.permutation(len(pool))[: max(1, min(self.sample, len(pool), most))]
-        examples = [pool[i] for i in rows]
-        losses = context.probe(examples, "loss")
-        order = np.argsort(losses if self.order == "easy" else -losses, kind="stable")
-        self._ordered = [examples[i] for i in order]
+        """Look at the pool, or at fresh examples where the task has none, and put it in order."""
+        allowance = Allowance(context, self.share)
+        n = min(self.sample, int(allowance.left // context.budget.example_price))
+        examples = _some(context, max(1, n))
+        losses = allowance.spend(lambda: context.probe(examples, "loss"))
+        if losses is not None:  # a purse that pays no look leaves the order as it was drawn
+            order = np.argsort(losses if self.order == "easy" else -losses, kind="stable")
+            examples = [examples[i] for i in order]
+        self._ordered, self._rng, self._size = examples, context.rng, context.lesson_size
         self._lessons, self._made = lessons_left(context), 0
-        self._rng, self._size = rng, context.lesson_size
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Sequence[Example]:
-        """A lesson out of the part of the pool that is open by now, without repetition where it is large enough."""
+        """A lesson out of the part of the pool that is open by now, without repetition."""
         self._made += 1
         open_now = self._ordered[: max(1, math.ceil(len(self._ordered) * min(1.0, self._made / self._lessons)))]
-        rows = self._rng.permutation(len(open_now))[: self._size]
-        return [open_now[i] for i in rows]
+        return shuffled(open_now, self._rng)[: self._size]
 
 
 class SkillCurriculum(Teacher):
@@ -128,7 +128,7 @@ class Cyclical(Teacher):
 class EasyToHard(Teacher):
     """Every skill equally, at a difficulty that rises from 0 to 1 over the episode.
 
-    Where a task's generator takes no difficulty, this is ``stratified``.
+    Where a task's generator takes no difficulty, or a task has only a pool, this is ``stratified``.
 
     Args:
         order: ``easy`` first, or ``hard`` first.
@@ -143,7 +143,8 @@ class EasyToHard(Teacher):
 
     def begin(self, context: Context) -> None:
         """Count the lessons that the purse pays."""
-        self._context, self._lessons, self._made = context, lessons_left(context), 0
+        self._context, self._source = context, Source(context)
+        self._lessons, self._made = lessons_left(context), 0
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Sequence[Example]:
         """Equally many fresh examples of every skill, at this lesson's difficulty."""
@@ -152,9 +153,16 @@ class EasyToHard(Teacher):
         self._made += 1
         difficulty = rise if self.order == "easy" else 1.0 - rise
         each = -(-context.lesson_size // len(context.skills))
-        made = [e for skill in context.skills for e in context.generate(skill, each, difficulty)]
-        order = context.rng.permutation(len(made))[: context.lesson_size]
-        return [made[i] for i in order]
+        made = [e for skill in context.skills for e in self._source.draw(skill, each, difficulty)]
+        return shuffled(made, context.rng)[: context.lesson_size]
+
+
+def _some(context: Context, n: int) -> list[Example]:
+    """``n`` examples of the pool, if it holds as many, in a random order; fresh ones where there is no pool."""
+    try:
+        return shuffled(context.pool(), context.rng)[:n]
+    except Unsupported:
+        return Source(context).stratified(n)
 
 
 def lessons_left(context: Context) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.runner import side_by_side
+from dataenv.runner import run_all
 from teachers.base import Floats, Teacher, as_action, require
 
 if TYPE_CHECKING:
@@ -116,8 +116,7 @@ def _learn(context: Context, before: Floats) -> Floats:
     k = len(before)
     branches = [context.fork() for _ in range(k)]
     jobs = [branch.begin(alone) for branch, alone in zip(branches, np.eye(k, dtype=np.float32), strict=True)]
-    runner = branches[0].runner
-    outcomes = iter(side_by_side(runner, [job for job in jobs if job is not None], runner.run))
+    outcomes = iter(run_all(branches[0].runner, [job for job in jobs if job is not None]))
     graph = np.eye(k)
     for i, (branch, job) in enumerate(zip(branches, jobs, strict=True)):
         after, *_ = branch.end(None if job is None else next(outcomes))

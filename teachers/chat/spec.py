@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from dataenv.errors import DataenvError
-from dataenv.setting import explain
+from dataenv.setting import validated
 from tasks.records import Record, digest
 
 Outcome = Literal[
@@ -127,10 +127,7 @@ def make_spec(fields: Mapping[str, Any], where: str = "chat") -> ChatSpec:
     Raises:
         ChatError: With every wrong field by name and what it should be.
     """
-    try:
-        return ChatSpec.model_validate(dict(fields))
-    except ValidationError as error:
-        raise ChatError(f"{where}: {explain(error, ChatSpec)}") from None
+    return validated(ChatSpec, fields, where, ChatError)
 
 
 class Message(Record):

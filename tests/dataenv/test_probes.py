@@ -103,6 +103,24 @@ def test_influence_is_what_one_update_does_to_the_loss(taught: tuple[TeachingEnv
     assert context.influence([group], reference)[0] == pytest.approx(losses[0] - losses[1], abs=1e-6)
 
 
+def test_one_update_is_all_that_is_made_whatever_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cool-down, patience, replay and warm-up would be training that nobody paid for."""
+    recipe = TINY["recipe"] | {"cooldown": 5, "patience": 1, "interval": 1, "replay": 0.5, "warmup": 3}
+    env, context = tiny(recipe=recipe)
+    made, sound = [], Runner.run
+
+    def listen(self: Runner, job: Job) -> Any:
+        outcome = sound(self, job)
+        made.append(outcome.trained)
+        return outcome
+
+    monkeypatch.setattr(Runner, "run", listen)
+    group, reference = unique(context, "max", 8), unique(context, "add", 8)
+    context.influence([group], reference)
+    trained = [report for report in made if report is not None and report.updates == 1]
+    assert [(report.tokens, report.looks) for report in trained] == [(sum(map(env.student.tokens, group)), 0)]
+
+
 def test_what_is_asked_helps_and_more_than_nonsense(taught: tuple[TeachingEnv, dataenv.Context]) -> None:
     _, context = taught
     group, reference = unique(context, "min", 16), unique(context, "min", 64)

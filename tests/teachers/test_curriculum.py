@@ -8,7 +8,9 @@ import numpy as np
 
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Context
+from tasks.base import Unsupported
 from teachers.curriculum import Curriculum, Cyclical, EasyToHard, SkillCurriculum, lessons_left
+from tests.teachers.fakes import Fake
 from tests.tiny import TINY
 
 RICH: dict[str, Any] = TINY | {"budget": {"student_tokens": 100_000}}
@@ -33,6 +35,36 @@ def test_a_curriculum_opens_the_pool_from_its_end_of_the_losses() -> None:
         lessons = [teacher.act(observation, info) for _ in range(lessons_left(context) + 2)]
         assert len({e.prompt for lesson in lessons for e in lesson}) > len(first)
     assert losses["easy"] < losses["hard"]
+
+
+def test_looking_keeps_its_share_however_small_a_lesson_is() -> None:
+    env = TeachingEnv("open-ended", **RICH | {"lesson_size": 8})
+    observation, info = env.reset(seed=0)
+    teacher = Curriculum(share=0.05)
+    teacher.begin(Context(env))
+    assert 0 < env.purse.spent <= 1.1 * 0.05 * env.purse.total
+    assert len(teacher.act(observation, info)) == 8
+
+
+def test_a_purse_that_pays_no_look_leaves_a_lesson() -> None:
+    env = TeachingEnv("open-ended", **TINY | {"budget": {"student_tokens": 5}})
+    observation, info = env.reset(seed=0)
+    teacher = Curriculum()
+    teacher.begin(Context(env))
+    assert env.purse.spent == 0
+    assert teacher.act(observation, info)
+
+
+def test_a_task_without_a_pool_has_a_curriculum_too() -> None:
+    context = Fake()
+    context.pool = unsupported  # type: ignore[method-assign]
+    teacher = Curriculum(sample=30, share=1.0)
+    teacher.begin(context)  # type: ignore[arg-type]
+    assert len(teacher.act({}, {})) == 3  # a tenth of the thirty that were looked at
+
+
+def unsupported() -> list[Any]:
+    raise Unsupported("no pool")
 
 
 def test_skills_come_by_their_loss_and_earlier_ones_are_mixed_back() -> None:
