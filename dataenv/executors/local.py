@@ -55,6 +55,7 @@ class Processes:
         self._limits = limits or Limits()
         self._line = Line(width)
         self._pools: dict[int, ProcessPoolExecutor] = {}
+        self._watchers: set[threading.Thread] = set()  # of every pool, broken ones too: each has one thread
         self._lock, self._closed = threading.Lock(), False
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
@@ -66,10 +67,10 @@ class Processes:
         promised: Future[Outcome] = Future()
         began = time.monotonic()
         try:
-            raw = self._pool(place).submit(work, *words)
+            raw = self._hand_in(place, words)
         except BrokenProcessPool:  # killed since its last job
             self._forget(place)
-            raw = self._pool(place).submit(work, *words)
+            raw = self._hand_in(place, words)
         late = threading.Timer(self._limits.deadline + GRACE, self._kill_late, (place, raw))
         late.daemon = True
         late.start()
@@ -85,14 +86,18 @@ class Processes:
             return
         hand_over(done, promised, job)
 
-    def _pool(self, place: int) -> ProcessPoolExecutor:
-        with self._lock:
+    def _hand_in(self, place: int, words: tuple[str, ...]) -> Future[Any]:
+        with self._lock:  # held until the job is in, so that `close` finds each process and thread there is
             if self._closed:
                 raise WorkerLost("killed", "the executor was closed")
             if place not in self._pools:
                 spawn = multiprocessing.get_context("spawn")
                 self._pools[place] = ProcessPoolExecutor(1, spawn, _start_worker)
-            return self._pools[place]
+            pool = self._pools[place]
+            raw = pool.submit(work, *words)
+            watcher: Any = pool._executor_manager_thread  # typeshed takes it for another class
+            self._watchers = {thread for thread in self._watchers if thread.is_alive()} | {watcher}
+            return raw
 
     def _forget(self, place: int) -> None:
         """Leave a broken pool alone: it shuts itself down, and from its own thread it must not be told to."""
@@ -115,10 +120,14 @@ class Processes:
             self._closed, pools, self._pools = True, self._pools, {}
         self._line.clear()
         for pool in pools.values():
-            processes = dict(pool._processes or {})
-            pool.shutdown(wait=False, cancel_futures=True)  # waits for a submit that is under way, and its new process
-            for process in (processes | dict(pool._processes or {})).values():
+            processes = list((pool._processes or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
                 process.kill()
+        # Python wakes these threads when it exits, through a pipe that a thread which is just ending has closed: a
+        # traceback after the last word. So they end first. A dead worker's thread does so at once.
+        for thread in self._watchers:
+            thread.join(timeout=5.0)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

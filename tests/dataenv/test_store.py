@@ -239,7 +239,7 @@ def test_processes_give_what_this_process_gives_and_outlive_a_killed_worker(tmp_
     env = TeachingEnv("skill-list", runner=Runner(Store(tmp_path / "workers"), executor), **TINY)
     try:
         env.reset(seed=0)
-        workers = list(executor._pool(0)._processes)
+        workers = list(executor._pools[0]._processes)
         threading.Timer(0.05, os.kill, (workers[0], signal.SIGKILL)).start()
         for step in range(2):
             env.step(np.random.default_rng(step).random(len(env.task.skills)).astype(np.float32))
