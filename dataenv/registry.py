@@ -19,7 +19,11 @@ from dataenv.errors import SettingError
 
 Kind = Literal["task", "student", "teacher"]
 
-TASKS = {"arithmetic": "tasks.arithmetic:Arithmetic"}
+TASKS = {
+    "arithmetic": "tasks.arithmetic:Arithmetic",
+    "jsonl": "tasks.jsonl:Jsonl",
+    "reasoning": "tasks.reasoning:Reasoning",
+}
 STUDENTS = {"pocket": "students.pocket:Pocket"}
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",
@@ -58,10 +62,20 @@ def _shared(kind: Kind, name: str, where: str | None, args: str) -> Any:
 def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
     """Make a task, student or teacher by name.
 
+    Args:
+        kind: What it is.
+        name: As registered; ``name:path`` is short for the argument ``path``, as in ``jsonl:eval.jsonl``.
+        args: Its arguments.
+
     Raises:
         SettingError: If the name is unknown (with the nearest one that exists) or the arguments do not fit.
     """
     known = names(kind)
+    if name not in known and ":" in name:
+        name, _, path = name.partition(":")
+        if "path" in (args or {}):
+            raise SettingError(f"{kind} {name!r} is given a path twice; leave out {kind}_args.path or {path!r}")
+        args = {**(args or {}), "path": path}
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."

@@ -70,7 +70,7 @@ def make_checker(
 
 def _after(marker: str, check: Check, gold: Gold, said: str) -> Grade:
     """Compare what follows the last marker; without one, only the lenient score can be earned."""
-    before, found, final = said.rpartition(marker)
+    _, found, final = said.rpartition(marker)
     grade = check(gold, final if found else said)
     return grade.model_copy(update={"correct": grade.correct and bool(found)})
 

@@ -34,7 +34,10 @@ def math_verify(question: dict[str, Any]) -> dict[str, Any]:
     answer = parse(gold, [LatexExtractionConfig()], parsing_timeout=None)
     whole = parse(_boxed(said), [LatexExtractionConfig(boxed_match_priority=0)], parsing_timeout=None)
     strict = verify(answer, whole, timeout_seconds=None)
-    return {"strict": strict, "lenient": strict or verify(answer, parse(said, parsing_timeout=None), timeout_seconds=None)}
+    return {
+        "strict": strict,
+        "lenient": strict or verify(answer, parse(said, parsing_timeout=None), timeout_seconds=None),
+    }
 
 
 def _boxed(text: str) -> str:

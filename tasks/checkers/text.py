@@ -69,10 +69,8 @@ def to_number(text: str) -> Fraction | None:
 
 def last_number(text: str) -> Fraction | None:
     """The last number in a text, or ``None``."""
-    found = None
-    for found in _NUMBER.finditer(text.translate(_SIGNS)):
-        pass
-    return None if found is None else _value(found.group())
+    found = _NUMBER.findall(text.translate(_SIGNS))
+    return _value(found[-1]) if found else None
 
 
 def _value(text: str) -> Fraction | None:
