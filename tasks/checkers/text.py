@@ -69,12 +69,16 @@ def to_number(text: str) -> Fraction | None:
 
 def last_number(text: str) -> Fraction | None:
     """The last number in a text, or ``None``."""
-    found = _NUMBER.findall(text.translate(_SIGNS))
-    return _value(found[-1]) if found else None
+    return _value(last_number_in(text))
+
+
+def last_number_in(text: str) -> str:
+    """The last number in a text, as it is written there; empty where there is none."""
+    return max(_NUMBER.findall(text.translate(_SIGNS))[-1:], default="")
 
 
 def _value(text: str) -> Fraction | None:
-    if len(text) > LONGEST:
+    if not 0 < len(text) <= LONGEST:
         return None
     above, _, below = text.replace(",", "").replace(" ", "").partition("/")
     try:

@@ -111,7 +111,7 @@ class Columns:
         worked = self._text(row, self.solution, "solution") if self.solution else said
         return Question(
             where=row.where,
-            id=str(row.fields[self.id]) if self.id else "",
+            id=self._text(row, self.id, "id") if self.id else "",
             prompt=prompt,
             gold=Gold(final, options, pattern),
             taught=self._marked(worked, final),
@@ -168,7 +168,8 @@ class Columns:
                 f"{row.where}, has no options in column {self.choices!r}; give a list of 2 to {len(LETTERS)} texts, or "
                 "texts by label"
             )
-        options = {str(label).strip(): _whole(row, self.choices, str(text).strip()) for label, text in value.items()}
+        pairs = [[_whole(row, self.choices, str(part).strip()) for part in pair] for pair in value.items()]
+        options = {label: text for label, text in pairs}
         folded = [text.casefold() for text in options.values()]
         if len(set(folded)) < len(folded) or not all(folded):
             raise ValueError(f"{row.where}, has two equal or empty options in column {self.choices!r}; mend one")
@@ -181,9 +182,8 @@ class Columns:
 
 
 def _even(value: Mapping[str, Any]) -> bool:
-    return all(isinstance(value[k], list | tuple) for k in ("text", "label")) and len(value["text"]) == len(
-        value["label"]
-    )
+    text, label = value["text"], value["label"]
+    return isinstance(text, list | tuple) and isinstance(label, list | tuple) and len(text) == len(label)
 
 
 def _whole(row: Raw, column: str, text: str) -> str:
@@ -209,8 +209,8 @@ def _label(row: Raw, value: Any, answer: str, options: Mapping[str, str]) -> str
 
 def _no_option(row: Raw, answer: str, labels: Sequence[str]) -> str:
     raise ValueError(
-        f"{row.where}, has the answer {answer[:40]!r}, which is none of its options; give {', '.join(labels)}, the text "
-        "of an option, or its place as a number from 0"
+        f"{row.where}, has the answer {answer[:40]!r}, which is none of its options; give {', '.join(labels)}, the "
+        "text of an option, or its place as a number from 0"
     )
 
 

@@ -23,8 +23,8 @@ def read_rows(source: str) -> list[Raw]:
     """The rows of a source, in its order.
 
     Args:
-        source: A ``.jsonl``, ``.json`` (a list of objects) or ``.csv`` file, or ``datasets:NAME[:CONFIG[:SPLIT]]`` where
-            NAME is one of the hub, a file, or a folder.
+        source: A ``.jsonl``, ``.json`` (a list of objects) or ``.csv`` file, or ``datasets:NAME[:CONFIG[:SPLIT]]``
+            where NAME is one of the hub, a file, or a folder.
 
     Raises:
         ValueError: In one sentence, if it is not there, cannot be read, or holds no row.
@@ -103,20 +103,18 @@ def _kind(value: Any) -> str:
 
 def _dataset(source: str) -> Iterator[Raw]:
     """The rows of a data set. Code that a data set brings along is never run: this release of ``datasets`` cannot."""
-    name, config, split = (source.removeprefix(DATASETS).split(":") + ["", ""])[:3]
+    name, config, split = [*source.removeprefix(DATASETS).split(":"), "", ""][:3]
     try:
         import datasets
     except ImportError:
         raise ValueError(f"{source} needs the package datasets; pip install 'dataenv[data]'") from None
     try:
         found = _load(datasets, name, config)
-    except (
-        Exception
-    ) as error:  # datasets raises what its file systems, parsers and HTTP clients raise: said, not hidden
+    except Exception as error:  # whatever its parsers, file systems and HTTP clients raise: said, not hidden
         said = " ".join(str(error).split())
         raise ValueError(
-            f"{source} cannot be loaded ({type(error).__name__}: {said:.200}); give a file or folder that is here, or a "
-            "name that the hub has, and be on line"
+            f"{source} cannot be loaded ({type(error).__name__}: {said:.200}); give a file or folder that is here, or "
+            "be on line and give a name that the hub has"
         ) from None
     if isinstance(found, Mapping):
         if not split and len(found) == 1:

@@ -23,12 +23,12 @@ class Jsonl(Task):
     """One's own benchmark.
 
     A question's split is a pure function of ``seed`` and what it asks (``columns.identity``): it depends neither on the
-    order of the rows nor on the other rows, so rows may be appended and no question ever moves from sealed to taught.
-    The task's version names the whole content and how it is read, so results on two versions of a file are never
-    compared. The path itself is in no name but that of the Setting, which holds its arguments as they were given.
+    order of the rows nor on the other rows, so rows may be appended and no question ever moves from sealed to
+    taught. The task's version names the whole content and how it is read, so results on two versions of a file are
+    never compared. The path itself is in no name but that of the Setting, which holds its arguments as they were given.
 
     Args:
-        path: A ``.jsonl``, ``.json`` or ``.csv`` file, or ``datasets:NAME[:CONFIG[:SPLIT]]``; see ``reading.read_rows``.
+        path: A ``.jsonl``, ``.json`` or ``.csv`` file, or ``datasets:NAME[:CONFIG[:SPLIT]]``: ``reading.read_rows``.
         prompt: The column of the question. Any column that is not given is recognised by its usual name
             (``columns.USUAL``); an empty name says that there is none.
         answer: The column of the final answer.
@@ -80,9 +80,8 @@ class Jsonl(Task):
         transfer: str = "",
         natural: bool = True,
     ) -> None:
-        given = dict(
-            prompt=prompt, answer=answer, solution=solution, skill=skill, choices=choices, pattern=pattern, id=id
-        )
+        given = {"prompt": prompt, "answer": answer, "solution": solution, "skill": skill}
+        given |= {"choices": choices, "pattern": pattern, "id": id}
         rows = read_rows(path)
         columns = recognise(rows, given, checker, marker)
         self._check = make_checker(
@@ -176,9 +175,9 @@ class Jsonl(Task):
             raise ValueError(f"{question.where}: the checker {checker!r} fails on {shown}: {grade.error}; mend the row")
         if columns.solution and grade.lenient:
             raise ValueError(
-                f"{question.where}: the solution {shown} holds the right answer in a form that the checker {checker!r} does "
-                "not accept; say by marker= what stands before the final answer (it is added where it is missing), or "
-                "give solution='' to teach the answers alone"
+                f"{question.where}: the solution {shown} holds the right answer in a form that the checker {checker!r} "
+                "does not accept; say by marker= what stands before the final answer (it is added where it is "
+                "missing), or give solution='' to teach the answers alone"
             )
         raise ValueError(
             f"{question.where}: the checker {checker!r} does not accept the row's own answer {shown}; mend it, or give "
@@ -247,8 +246,8 @@ def _distinct(columns: Columns, rows: Sequence[Raw]) -> tuple[dict[str, Question
         other = found.setdefault(question.identity, question)
         if other.gold != question.gold:
             raise ValueError(
-                f"{question.where}, asks what {other.where}, asks and has another answer ({question.gold.answer[:40]!r}, "
-                f"not {other.gold.answer[:40]!r}); drop one of the two"
+                f"{question.where}, asks what {other.where}, asks and has another answer "
+                f"({question.gold.answer[:40]!r}, not {other.gold.answer[:40]!r}); drop one of the two"
             )
         found[question.identity] = min(other, question, key=lambda q: q.digest)  # whatever the order of the rows
     return found, len(rows) - len(found)
