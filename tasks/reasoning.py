@@ -248,7 +248,7 @@ class Reasoning(Task):
 
     def _set(self, family: str, level: str) -> Any:
         """A data set, made once; its seed is 0, so that an item's index alone decides it."""
-        from reasoning_gym.factory import create_dataset
+        from reasoning_gym.factory import create_dataset  # type: ignore[import-untyped]
 
         if (family, level) not in self._sets:
             setup = FAMILIES[family]

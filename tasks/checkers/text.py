@@ -53,7 +53,7 @@ def number(answer: str, said: str, tolerance: float) -> tuple[bool, bool]:
     gold = to_number(answer)
     if gold is None:
         return False, False
-    room = Fraction(tolerance) * max(1, abs(gold))
+    room = Fraction(tolerance) * max(Fraction(1), abs(gold))
 
     def near(value: Fraction | None) -> bool:
         return value is not None and abs(value - gold) <= room

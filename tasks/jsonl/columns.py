@@ -168,8 +168,8 @@ class Columns:
                 f"{row.where}, has no options in column {self.choices!r}; give a list of 2 to {len(LETTERS)} texts, or "
                 "texts by label"
             )
-        pairs = [[_whole(row, self.choices, str(part).strip()) for part in pair] for pair in value.items()]
-        options = {label: text for label, text in pairs}
+        texts = [_whole(row, self.choices, str(part).strip()) for pair in value.items() for part in pair]
+        options: dict[str, str] = dict(zip(texts[::2], texts[1::2], strict=True))
         folded = [text.casefold() for text in options.values()]
         if len(set(folded)) < len(folded) or not all(folded):
             raise ValueError(f"{row.where}, has two equal or empty options in column {self.choices!r}; mend one")
