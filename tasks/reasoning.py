@@ -6,6 +6,7 @@ questions. Here every item has an index of its own, drawn from ``INDICES``, and 
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -248,13 +249,11 @@ class Reasoning(Task):
 
     def _set(self, family: str, level: str) -> Any:
         """A data set, made once; its seed is 0, so that an item's index alone decides it."""
-        from reasoning_gym.factory import create_dataset  # type: ignore[import-untyped]
-
         if (family, level) not in self._sets:
             setup = FAMILIES[family]
             config = dict(setup.config)
             config |= setup.beyond if level == "beyond" else {name: int(level) for name in setup.knob if level}
-            self._sets[family, level] = create_dataset(family, seed=0, size=1, **config)
+            self._sets[family, level] = _factory()(family, seed=0, size=1, **config)
         return self._sets[family, level]
 
     def _verdict(self, item: _Item, response: str) -> Grade:
@@ -263,6 +262,15 @@ class Reasoning(Task):
         if right or to_number(item.answer) is None:
             return Grade(correct=right, lenient=right or contains(item.answer, response))
         return Grade(correct=False, lenient=bool(score(last_number_in(response), item.entry) >= 1))
+
+
+def _factory() -> Any:
+    """``create_dataset`` of reasoning-gym, which draws from the generator that everybody shares while it is loaded."""
+    before = random.getstate()
+    from reasoning_gym.factory import create_dataset  # type: ignore[import-untyped]
+
+    random.setstate(before)
+    return create_dataset
 
 
 def _level(family: Family, difficulty: float | None) -> str:

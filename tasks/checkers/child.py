@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import selectors
@@ -43,8 +44,8 @@ class Child:
         if self._process is not None and self._owner == os.getpid():  # after a fork it is the parent's
             self._process.kill()
             self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
+            for pipe in filter(None, (self._process.stdin, self._process.stdout)):
+                with contextlib.suppress(OSError):  # what it had not read yet goes with it
                     pipe.close()
         self._process, self._ready, self._owner = None, set(), os.getpid()
 
