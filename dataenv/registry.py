@@ -10,6 +10,7 @@ import difflib
 import importlib
 import inspect
 import json
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -50,13 +51,23 @@ def _outside(kind: Kind) -> dict[str, str]:
 
 
 def shared(kind: Kind, name: str, args: str) -> Any:
-    """``build``, once a process for each name and arguments (as JSON text): for what keeps nothing between calls."""
-    return _shared(kind, name, names(kind).get(name), args)
+    """``build``, once a process for each name, arguments (JSON) and files they name: for what keeps nothing."""
+    return _shared(kind, name, names(kind).get(name), args, _files(name, args))
 
 
 @lru_cache(maxsize=32)
-def _shared(kind: Kind, name: str, where: str | None, args: str) -> Any:
+def _shared(kind: Kind, name: str, where: str | None, args: str, files: tuple[tuple[str, int, int], ...]) -> Any:
     return build(kind, name, json.loads(args))
+
+
+def _files(name: str, args: str) -> tuple[tuple[str, int, int], ...]:
+    """The files that arguments name, as they are now: what was made of one is made anew when it has changed."""
+    found = []
+    for value in (name.partition(":")[2], *json.loads(args).values()):
+        if isinstance(value, str) and value and os.path.exists(value):
+            stat = os.stat(value)
+            found.append((os.path.abspath(value), stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
 
 
 def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
