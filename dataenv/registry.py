@@ -10,6 +10,7 @@ import difflib
 import importlib
 import inspect
 import json
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -19,7 +20,12 @@ from dataenv.errors import SettingError
 
 Kind = Literal["task", "student", "teacher"]
 
-TASKS = {"arithmetic": "tasks.arithmetic:Arithmetic", "lego": "tasks.lego:Lego"}
+TASKS = {
+    "arithmetic": "tasks.arithmetic:Arithmetic",
+    "jsonl": "tasks.jsonl:Jsonl",
+    "lego": "tasks.lego:Lego",
+    "reasoning": "tasks.reasoning:Reasoning",
+}
 STUDENTS = {"pocket": "students.pocket:Pocket"}
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",
@@ -56,22 +62,42 @@ def _outside(kind: Kind) -> dict[str, str]:
 
 
 def shared(kind: Kind, name: str, args: str) -> Any:
-    """``build``, once a process for each name and arguments (as JSON text): for what keeps nothing between calls."""
-    return _shared(kind, name, names(kind).get(name), args)
+    """``build``, once a process for each name, arguments (JSON) and files they name: for what keeps nothing."""
+    return _shared(kind, name, names(kind).get(name), args, _files(name, args))
 
 
 @lru_cache(maxsize=32)
-def _shared(kind: Kind, name: str, where: str | None, args: str) -> Any:
+def _shared(kind: Kind, name: str, where: str | None, args: str, files: tuple[tuple[str, int, int], ...]) -> Any:
     return build(kind, name, json.loads(args))
+
+
+def _files(name: str, args: str) -> tuple[tuple[str, int, int], ...]:
+    """The files that arguments name, as they are now: what was made of one is made anew when it has changed."""
+    found = []
+    for value in (name.partition(":")[2], *json.loads(args).values()):
+        if isinstance(value, str) and value and os.path.exists(value):
+            stat = os.stat(value)
+            found.append((os.path.abspath(value), stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
 
 
 def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
     """Make a task, student or teacher by name.
 
+    Args:
+        kind: What it is.
+        name: As registered; ``name:path`` is short for the argument ``path``, as in ``jsonl:eval.jsonl``.
+        args: Its arguments.
+
     Raises:
         SettingError: If the name is unknown (with the nearest one that exists) or the arguments do not fit.
     """
     known = names(kind)
+    if name not in known and ":" in name:
+        name, _, path = name.partition(":")
+        if "path" in (args or {}):
+            raise SettingError(f"{kind} {name!r} is given a path twice; leave out {kind}_args.path or {path!r}")
+        args = {**(args or {}), "path": path}
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."

@@ -65,6 +65,19 @@ class Task(ABC):
         """
         raise Unsupported(f"task {self.name!r} has no generator; give the Setting engine='pool' or bring your own data")
 
+    def check_request(self, skill: str, n: int, difficulty: float | None) -> None:
+        """Refuse what no generator can give.
+
+        Raises:
+            ValueError: If the skill is unknown, ``n`` is negative, or difficulty is not in [0, 1].
+        """
+        if skill not in self.skills:
+            raise ValueError(f"skill {skill!r} is not one of {', '.join(self.skills)}")
+        if n < 0:
+            raise ValueError(f"n is {n}; ask for 0 or more examples")
+        if difficulty is not None and not 0 <= difficulty <= 1:
+            raise ValueError(f"difficulty is {difficulty}; give a number in [0, 1] or None")
+
     def pool(self) -> Sequence[Example]:
         """The task's fixed training examples, with their skills: public, and disjoint from the sealed splits.
 

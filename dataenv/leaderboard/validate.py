@@ -21,6 +21,7 @@ from dataenv.leaderboard.cells import Cell, all_cells, fixed
 from dataenv.leaderboard.config import Board, read, unknown_skills
 from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.measure import sample
+from dataenv.leaks import guard_of
 from dataenv.levels import make_level
 from dataenv.setting import Setting, faults
 from dataenv.store import Store, open_store
@@ -31,6 +32,8 @@ from tasks.records import SPLITS, Example, Problem, stream
 
 SAMPLED = 25
 """Problems a split, and examples a source, that are looked at."""
+SUSPECT = 0.1
+"""Share of the engine's examples beyond which rejections as leaks are no accident."""
 
 
 def examine(which: str) -> list[str]:
@@ -57,7 +60,7 @@ def examine(which: str) -> list[str]:
     if any(fault.startswith("setting.") for fault in found):
         return found  # the rest asks the task and the student
     found += unknown_skills(board)
-    found += [fault for check in (_exams, _gold, _data, _fits, _purse) for fault in check(setting)]
+    found += [fault for check in (_exams, _gold, _data, _copies, _fits, _purse) for fault in check(setting)]
     return found or list(_beginnings(board))
 
 
@@ -148,6 +151,20 @@ def _data(setting: Setting) -> Iterator[str]:
 
 def _generate(task: Task) -> None:
     task.generate(task.skills[0], 1, stream(0, "validate"))
+
+
+def _copies(setting: Setting) -> Iterator[str]:
+    """The screen does not take much of what the engine gives for copies of sealed problems."""
+    if any(_data(setting)):
+        return  # there is no such engine, which is said already
+    offered = sample(setting, None, SAMPLED * len(setting.built_task.skills))
+    guard = guard_of(setting.built_task)
+    taken = sum(guard.find(example) is not None for example in offered)
+    if taken > SUSPECT * len(offered):
+        yield (
+            f"setting.engine: the screen takes {taken} of {len(offered)} examples for copies of sealed problems; where "
+            "questions are made from templates, give setting.task_args.natural = false, and else drop the copies"
+        )
 
 
 def _fits(setting: Setting) -> Iterator[str]:

@@ -66,12 +66,7 @@ class Arithmetic(Task):
         Raises:
             ValueError: If the skill is unknown, ``n`` is negative, or difficulty is not in [0, 1].
         """
-        if skill not in self._catalogue:
-            raise ValueError(f"skill {skill!r} is not one of {', '.join(self.skills)}")
-        if n < 0:
-            raise ValueError(f"n is {n}; ask for 0 or more examples")
-        if difficulty is not None and not 0 <= difficulty <= 1:
-            raise ValueError(f"difficulty is {difficulty}; give a number in [0, 1] or None")
+        self.check_request(skill, n, difficulty)
         active = WIDTH if difficulty is None else 1 + round(2 * difficulty)
         return self._teachable(self._catalogue[skill], n, rng, active, "generator")
 

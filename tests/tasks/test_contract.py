@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from dataenv import check_task, registry
 
 
-@pytest.mark.parametrize("name", sorted(registry.TASKS))
-def test_task(name: str) -> None:
-    check_task(registry.build("task", name))
+@pytest.fixture
+def args(name: str, tmp_path: Path) -> dict[str, Any]:
+    """What a task is made with; most need nothing."""
+    if name == "jsonl":
+        rows = [
+            {"question": f"{a} + {b} =", "answer": a + b, "skill": "ab"[a % 2]} for a in range(12) for b in range(12)
+        ]
+        (tmp_path / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        return {"path": str(tmp_path / "eval.jsonl")}
+    return {"families": ["chain_sum", "gcd", "spell_backward"]} if name == "reasoning" else {}
 
 
 @pytest.mark.parametrize("name", sorted(registry.TASKS))
-def test_two_builds_are_the_same_task(name: str) -> None:
-    assert registry.build("task", name).fingerprint == registry.build("task", name).fingerprint
+def test_task(name: str, args: dict[str, Any]) -> None:
+    check_task(registry.build("task", name, args))
+
+
+@pytest.mark.parametrize("name", sorted(registry.TASKS))
+def test_two_builds_are_the_same_task(name: str, args: dict[str, Any]) -> None:
+    assert registry.build("task", name, args).fingerprint == registry.build("task", name, args).fingerprint
