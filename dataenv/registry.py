@@ -20,7 +20,7 @@ from dataenv.errors import SettingError
 Kind = Literal["task", "student", "teacher"]
 
 TASKS = {"arithmetic": "tasks.arithmetic:Arithmetic"}
-STUDENTS = {"pocket": "students.pocket:Pocket"}
+STUDENTS = {"pocket": "students.pocket:Pocket", "causal-lm": "students.causal_lm:CausalLM"}
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",
     "stratified": "teachers.stratified:Stratified",
