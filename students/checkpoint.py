@@ -168,7 +168,8 @@ class Format:
         self.template, self._system = template, system
         if template == "chat" and not self.tokenizer.chat_template:
             raise ValueError(
-                f"path {str(folder)!r} has no chat template; give template='plain' (prompt and a line break) or a chat model"
+                f"path {str(folder)!r} has no chat template; give template='plain' (prompt and a line break), or a "
+                "chat model"
             )
         if template == "plain" and system:
             raise ValueError("system is given and template 'plain' has no system; put it into the task's prompts")

@@ -82,7 +82,7 @@ def pack(model: Mapping[str, torch.Tensor], fitted: Fitted | None = None) -> byt
 
 
 def unpack(weights: bytes, trunk: bool = False) -> tuple[Tensors, Tensors]:
-    """The model's tensors and AdamW's moments; with ``trunk`` the model to go on with, not the branch that exams see."""
+    """The model's tensors and AdamW's moments; with ``trunk`` those to go on with, not the branch that exams see."""
     from safetensors.torch import load
 
     tensors = load(weights)

@@ -1,9 +1,9 @@
 """Rows of unequal length through a causal language model: what they share at the front is computed once.
 
 The rows of a batch begin alike: a chat template puts the same words before every prompt. So a batch goes in as one
-shared *prefix* and what is left of each row, which is aligned at the right end (the model's own mask and positions see to
-it that nothing else changes). Where losses count, they stand at the right end as well, and so the head, with its tens
-of thousands of words, works on a few columns alone.
+shared *prefix* and what is left of each row, which is aligned at the right end (the model's own mask and positions see
+to it that nothing else changes). Where losses count, they stand at the right end as well, and so the head, with its
+tens of thousands of words, works on a few columns alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import torch
 
-Ids = Sequence[int]
+Ids = tuple[int, ...]
 WORTH = 64
 """Tokens that a shared prefix must save to be computed apart; a second pass through the weights is not free."""
 
