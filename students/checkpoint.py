@@ -5,12 +5,12 @@ Only safetensors are loaded and no code that comes with a model is ever run.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 FETCHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 TEXTS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "tokenizer.model")
 """Files of a tokenizer that decide what its tokens are."""
-BEST_BEFORE = datetime.datetime(2024, 7, 26, tzinfo=datetime.UTC)
-"""The day of templates that print today's: what is trained must not depend on a clock."""
+SAME_DAY = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
+"""Put before a template, for some print today's date, and what is trained must not depend on a clock."""
 ANSWER = "answer"
 
 
@@ -140,6 +140,20 @@ def _sha256(file: Path) -> str:
     return name
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars from ``transformers`` while this lasts."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 class Format:
     """How a model is spoken to: the same when it is taught and when it is examined.
 
@@ -217,8 +231,7 @@ class Format:
                 [{"role": role, "content": content} for role, content in said],
                 tokenize=False,
                 add_generation_prompt=answer is None,
-                strftime_now=BEST_BEFORE.strftime,
-                date_string=BEST_BEFORE.strftime("%d %b %Y"),
+                chat_template=SAME_DAY + self.tokenizer.chat_template,
             )
         except Exception as error:  # whatever a template, which is a program, raises
             raise ValueError(

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from students.checkpoint import tensor_names
+from students.checkpoint import quiet, tensor_names
 from students.loop import unpack
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Network:
         import torch
         from transformers import AutoModelForCausalLM
 
-        with torch.random.fork_rng(devices=[]):
+        with quiet(), torch.random.fork_rng(devices=[]):
             model = AutoModelForCausalLM.from_pretrained(
                 self.folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
             )

@@ -27,6 +27,7 @@ EXAMPLES = tuple(Example(prompt=f"turn {word}>", response=word[::-1]) for word i
 PROMPTS = [e.prompt for e in EXAMPLES]
 DATA = Data(EXAMPLES, earlier=EXAMPLES[:2])
 RECIPE = Recipe(updates=8, batch=4, rate=1e-2, replay=0.25)
+KINDS = [pytest.param(kind, marks=() if kind in ("llama", "gpt2") else pytest.mark.slow) for kind in sorted(SIZES)]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -63,7 +64,7 @@ def plain_losses(model: Any, student: CausalLM) -> list[float]:
 # What goes through the model
 
 
-@pytest.mark.parametrize("kind", sorted(SIZES))
+@pytest.mark.parametrize("kind", KINDS)
 def test_shared_prefix_and_padding_change_nothing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where positions are learnt, windows slide or logits are capped."""
     student, model = student_of(save_tiny(tmp_path, kind)), plain(tmp_path)
@@ -98,7 +99,7 @@ def test_gradients_are_those_of_rows_one_by_one(tiny: Path, worth: int, monkeypa
 def test_the_prefix_is_what_all_rows_share_and_never_what_is_looked_at() -> None:
     front = tuple(range(40))
     laid = ragged.lay([(*front, 1, 2), (*front, 1, 3, 4), (*front, 1, 2, 5)], [1, 2, 1], "cpu")
-    assert laid.prefix.tolist() == [list(front + (1,))]
+    assert laid.prefix.tolist() == [[*front, 1]]
     assert laid.ids.tolist() == [[0, 2], [3, 4], [2, 5]]
     assert laid.mask[:, -2:].tolist() == [[0, 1], [1, 1], [1, 1]]
     assert laid.positions.tolist() == [[0, 41], [41, 42], [41, 42]]
@@ -106,7 +107,7 @@ def test_the_prefix_is_what_all_rows_share_and_never_what_is_looked_at() -> None
     assert ragged.lay([front], [1], "cpu").prefix.shape == (1, 0)
 
 
-@pytest.mark.parametrize("kind", sorted(SIZES))
+@pytest.mark.parametrize("kind", KINDS)
 def test_answers_are_those_of_generate(kind: str, tmp_path: Path) -> None:
     """Rows of one batch end at different times, and leave it."""
     import torch
@@ -165,12 +166,12 @@ def test_it_is_examined_in_the_words_it_was_taught_in(tiny: Path) -> None:
     said = student_of(tiny, system="be brief")._format
     assert read(said.prompt("x")) == "<s>system: be brief<e><s>user: x<e><s>assistant: "
     raw = student_of(tiny, template="plain")._format
-    assert raw.prompt("ab")[1:] == tuple(student._format.tokenizer.convert_tokens_to_ids(["a", "b"])) + (0,)
+    assert raw.prompt("ab")[1:] == (*student._format.tokenizer.convert_tokens_to_ids(["a", "b"]), 0)
 
 
 def test_a_template_does_not_read_the_clock(tmp_path: Path) -> None:
-    student = student_of(save_tiny(tmp_path, template="{{ strftime_now('%Y') }}" + TEMPLATE))
-    assert student._format.tokenizer.decode(student._format.prompt("x")).startswith("2024<s>")
+    student = student_of(save_tiny(tmp_path, template="{{ strftime_now('%d %B') }}" + TEMPLATE))
+    assert student._format.tokenizer.decode(student._format.prompt("x")).startswith("26 Jul 2024<s>")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,11 @@ def test_what_it_cannot_be_taught_is_refused(tiny: Path, example: Example, reaso
 
 @pytest.mark.parametrize(
     "args",
-    [{"adapter": "none"}, {"template": "plain"}, {"dtype": "bfloat16"}, {"targets": ["q_proj", "v_proj"]}],
+    [
+        {"adapter": "none", "template": "plain"},
+        pytest.param({"dtype": "bfloat16"}, marks=pytest.mark.slow),
+        pytest.param({"targets": ["q_proj", "v_proj"]}, marks=pytest.mark.slow),
+    ],
     ids=str,
 )
 def test_contract(tiny: Path, args: dict[str, Any]) -> None:
@@ -282,7 +287,7 @@ def test_divergence_is_raised_and_nothing_stays_behind(tiny: Path) -> None:
     weights = student.initial(0)
     before = student.losses(weights, EXAMPLES)
     broken = student.initial(0).replace(b"\x00" * 64, b"\xff" * 64)  # not a number, in what was zero
-    with pytest.raises(TrainingDiverged, match="the loss became nan at update 1; lower recipe.rate"):
+    with pytest.raises(TrainingDiverged, match=r"the loss became nan at update 1; lower recipe\.rate"):
         student.fit(broken, DATA, RECIPE, 0)
     assert student.losses(weights, EXAMPLES) == before
 

@@ -1,0 +1,157 @@
+"""``causal-lm`` on SmolLM2 beside a plain loop: the same model, adapter, examples, optimiser and updates, in one run.
+
+The plain loop is what one writes first: bfloat16 as the model's type, batches of random examples padded to the longest, the
+logits of every token, and ``generate`` in batches of equal size to the cap, with no token that ends early. It is also run
+in float32, and with the ends of answers, so that what each choice brings is seen apart.
+
+Rounds are interleaved, and ratios are of medians of processor seconds, for the machine may be shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from common import machine, table
+
+BATCH, UPDATES, CAP, RATE = 16, 2, 16, 1e-3
+ROUNDS, ITEMS = 3, 48
+
+
+def problems(n: int, purpose: str) -> list[Any]:
+    """Two-term sums and differences in words, as reasoning-gym's ``chain_sum`` puts them."""
+    from tasks.records import Example, stream
+
+    rng = stream(0, purpose)
+    out = []
+    for a, b in rng.integers(1, 100, size=(n, 2)).tolist():
+        sign = "+-"[int(rng.integers(2))]
+        prompt = f"State the final answer to the following arithmetic problem: {a} {sign} {b} ="
+        out.append(Example(prompt=prompt, response=str(a + b if sign == "+" else a - b)))
+    return out
+
+
+class Plain:
+    """The plain loop."""
+
+    def __init__(self, folder: str, dtype: str) -> None:
+        import torch
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        torch.set_num_threads(1)
+        torch.manual_seed(0)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+        config = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+        self.model = get_peft_model(model, config)
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.95), weight_decay=0.01)
+
+    def ask(self, prompt: str) -> str:
+        """The chat template around a prompt."""
+        turns = [{"role": "user", "content": prompt}]
+        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return text
+
+    def train(self, examples: list[Any]) -> None:
+        """``UPDATES`` updates on random batches, padded to the longest, with all the logits."""
+        import torch
+
+        self.model.train()
+        for i in range(UPDATES):
+            batch = examples[i * BATCH : (i + 1) * BATCH]
+            asked = [self.tokenizer(self.ask(e.prompt))["input_ids"] for e in batch]
+            said = [self.tokenizer(e.response + "<|im_end|>")["input_ids"] for e in batch]
+            longest = max(len(a) + len(s) for a, s in zip(asked, said, strict=True))
+            ids = torch.full((len(batch), longest), self.tokenizer.pad_token_id)
+            labels, mask = torch.full_like(ids, -100), torch.zeros_like(ids)
+            for k, (a, s) in enumerate(zip(asked, said, strict=True)):
+                ids[k, : len(a) + len(s)] = torch.tensor(a + s)
+                labels[k, len(a) : len(a) + len(s)] = torch.tensor(s)
+                mask[k, : len(a) + len(s)] = 1
+            self.model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+
+    def examine(self, prompts: list[str], stop: bool) -> list[str]:
+        """``generate``, to the end of every answer of a batch (``stop``) or to the cap."""
+        import torch
+
+        self.model.eval()
+        self.tokenizer.padding_side = "left"
+        said: list[str] = []
+        for start in range(0, len(prompts), BATCH):
+            asked = [self.ask(prompt) for prompt in prompts[start : start + BATCH]]
+            batch = self.tokenizer(asked, return_tensors="pt", padding=True)
+            least = {} if stop else {"min_new_tokens": CAP}
+            with torch.no_grad():
+                out = self.model.generate(**batch, max_new_tokens=CAP, do_sample=False, **least)
+            said += self.tokenizer.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        return said
+
+
+def measured(act: Callable[[], Any]) -> float:
+    """Processor seconds."""
+    begun = time.process_time()
+    act()
+    return time.process_time() - begun
+
+
+def main() -> int:
+    """Print the two tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = parser.parse_args().rounds
+
+    from students.base import Data, Decoding, Recipe
+    from students.causal_lm import CausalLM
+    from students.smollm2 import smollm2
+
+    print(machine("torch", "transformers", "peft"), flush=True)
+    student, folder = CausalLM(), str(smollm2())
+    lesson, exam = problems(BATCH * UPDATES, "lesson"), [e.prompt for e in problems(ITEMS, "exam")]
+    recipe, decoding = Recipe(updates=UPDATES, batch=BATCH, rate=RATE), Decoding(max_tokens=CAP)
+    plain = {dtype: Plain(folder, dtype) for dtype in ("bfloat16", "float32")}
+    weights = student.initial(0)
+    taught, _ = student.fit(weights, Data(tuple(lesson)), recipe.model_copy(update={"updates": 12}), 0)
+    for _ in range(6):  # everybody knows the form of an answer before the exam, for its length decides the time
+        plain["float32"].train(lesson)
+    training = {
+        f"causal-lm, {student.numerics['dtype']}": lambda: student.fit(weights, Data(tuple(lesson)), recipe, 0),
+        **{f"plain loop, {dtype}": (lambda p=loop: p.train(lesson)) for dtype, loop in plain.items()},
+    }
+    examining = {
+        f"causal-lm, {student.numerics['dtype']}": lambda: student.answer(taught, exam, decoding, 0),
+        "plain loop, bfloat16, to the cap": lambda: plain["bfloat16"].examine(exam, stop=False),
+        "plain loop, float32, to the cap": lambda: plain["float32"].examine(exam, stop=False),
+        "plain loop, float32, to the end": lambda: plain["float32"].examine(exam, stop=True),
+    }
+    tokens = sum(student.tokens(e) for e in lesson)
+    for title, n, arms in (("training, tokens", tokens, training), ("examining, answers", ITEMS, examining)):
+        times: dict[str, list[float]] = {name: [] for name in arms}
+        for i in range(rounds + 1):
+            for name, act in arms.items():
+                taken = measured(act)
+                times[name] += [taken] if i else []  # the first round is the warming up
+        ours = median(next(iter(times.values())))
+        rows = [
+            [name, f"{n / median(t):.1f}", f"{min(t):.1f}-{max(t):.1f}", f"{median(t) / ours:.2f}"]
+            for name, t in times.items()
+        ]
+        head = ["", "a processor second", "seconds, range", "times ours"]
+        table(f"{title} a processor second, median of {rounds} interleaved rounds", head, rows)
+    lengths = [student.tokens(e) for e in lesson]
+    print(
+        f"  {UPDATES} updates of {BATCH}, examples of {min(lengths)}-{max(lengths)} tokens; {ITEMS} answers, cap {CAP}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
