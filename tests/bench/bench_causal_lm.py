@@ -1,8 +1,8 @@
 """``causal-lm`` on SmolLM2 beside a plain loop: the same model, adapter, examples, optimiser and updates, in one run.
 
-The plain loop is what one writes first: bfloat16 as the model's type, batches of random examples padded to the longest, the
-logits of every token, and ``generate`` in batches of equal size to the cap, with no token that ends early. It is also run
-in float32, and with the ends of answers, so that what each choice brings is seen apart.
+The plain loop is what one writes first: bfloat16 as the model's type, batches of random examples padded to the longest,
+the logits of every token, and ``generate`` in batches of equal size to the cap, with no token that ends early. It is also
+run in float32, and with the ends of answers, so that what each choice brings is seen apart.
 
 Rounds are interleaved, and ratios are of medians of processor seconds, for the machine may be shared.
 """
@@ -18,8 +18,8 @@ from typing import Any
 
 from common import machine, table
 
-BATCH, UPDATES, CAP, RATE = 16, 2, 16, 1e-3
-ROUNDS, ITEMS = 3, 48
+BATCH, UPDATES, CAP, RATE = 16, 1, 16, 1e-3
+ROUNDS, ITEMS, BEFORE = 3, 32, 8
 
 
 def problems(n: int, purpose: str) -> list[Any]:
@@ -38,10 +38,12 @@ def problems(n: int, purpose: str) -> list[Any]:
 class Plain:
     """The plain loop."""
 
-    def __init__(self, folder: str, dtype: str) -> None:
+    def __init__(self, folder: str, dtype: str, weights: bytes) -> None:
         import torch
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from students.loop import unpack
 
         torch.set_num_threads(1)
         torch.manual_seed(0)
@@ -49,6 +51,11 @@ class Plain:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
         config = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
         self.model = get_peft_model(model, config)
+        adapter, _ = unpack(weights)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(adapter[name])
         trained = [p for p in self.model.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.95), weight_decay=0.01)
 
@@ -115,15 +122,14 @@ def main() -> int:
 
     print(machine("torch", "transformers", "peft"), flush=True)
     student, folder = CausalLM(), str(smollm2())
-    lesson, exam = problems(BATCH * UPDATES, "lesson"), [e.prompt for e in problems(ITEMS, "exam")]
+    lesson, exam = problems(BATCH * BEFORE, "lesson"), [e.prompt for e in problems(ITEMS, "exam")]
     recipe, decoding = Recipe(updates=UPDATES, batch=BATCH, rate=RATE), Decoding(max_tokens=CAP)
-    plain = {dtype: Plain(folder, dtype) for dtype in ("bfloat16", "float32")}
-    weights = student.initial(0)
-    taught, _ = student.fit(weights, Data(tuple(lesson)), recipe.model_copy(update={"updates": 12}), 0)
-    for _ in range(6):  # everybody knows the form of an answer before the exam, for its length decides the time
-        plain["float32"].train(lesson)
+    # Everybody knows the form of an answer before, for the length of answers decides the time of an exam.
+    taught, _ = student.fit(student.initial(0), Data(tuple(lesson)), recipe.model_copy(update={"updates": BEFORE}), 0)
+    plain = {dtype: Plain(folder, dtype, taught) for dtype in ("bfloat16", "float32")}
+    lesson = lesson[: BATCH * UPDATES]
     training = {
-        f"causal-lm, {student.numerics['dtype']}": lambda: student.fit(weights, Data(tuple(lesson)), recipe, 0),
+        f"causal-lm, {student.numerics['dtype']}": lambda: student.fit(taught, Data(tuple(lesson)), recipe, 0),
         **{f"plain loop, {dtype}": (lambda p=loop: p.train(lesson)) for dtype, loop in plain.items()},
     }
     examining = {
@@ -135,10 +141,9 @@ def main() -> int:
     tokens = sum(student.tokens(e) for e in lesson)
     for title, n, arms in (("training, tokens", tokens, training), ("examining, answers", ITEMS, examining)):
         times: dict[str, list[float]] = {name: [] for name in arms}
-        for i in range(rounds + 1):
+        for _ in range(rounds):
             for name, act in arms.items():
-                taken = measured(act)
-                times[name] += [taken] if i else []  # the first round is the warming up
+                times[name].append(measured(act))
         ours = median(next(iter(times.values())))
         rows = [
             [name, f"{n / median(t):.1f}", f"{min(t):.1f}-{max(t):.1f}", f"{median(t) / ours:.2f}"]
@@ -146,6 +151,7 @@ def main() -> int:
         ]
         head = ["", "a processor second", "seconds, range", "times ours"]
         table(f"{title} a processor second, median of {rounds} interleaved rounds", head, rows)
+        sys.stdout.flush()
     lengths = [student.tokens(e) for e in lesson]
     print(
         f"  {UPDATES} updates of {BATCH}, examples of {min(lengths)}-{max(lengths)} tokens; {ITEMS} answers, cap {CAP}"
