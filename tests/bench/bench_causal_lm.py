@@ -1,8 +1,8 @@
 """``causal-lm`` on SmolLM2 beside a plain loop: the same model, adapter, examples, optimiser and updates, in one run.
 
 The plain loop is what one writes first: bfloat16 as the model's type, batches of random examples padded to the longest,
-the logits of every token, and ``generate`` in batches of equal size to the cap, with no token that ends early. It is also
-run in float32, and with the ends of answers, so that what each choice brings is seen apart.
+the logits of every token, and ``generate`` in batches of equal size to the cap, with no token that ends early. It is
+also run in float32, and with the ends of answers, so that what each choice brings is seen apart.
 
 Rounds are interleaved, and ratios are of medians of processor seconds, for the machine may be shared.
 """
