@@ -140,7 +140,7 @@ class Network:
         _put(unpack(weights)[0], _trainable(whole))
         if self.lora:
             whole.peft_config["default"].base_model_name_or_path = name
-            whole.save_pretrained(folder / "adapter")
+            whole.save_pretrained(folder / "adapter", save_embedding_layers=False)  # else peft asks the hub
             whole = whole.merge_and_unload()
         whole.save_pretrained(folder)
 

