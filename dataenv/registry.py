@@ -26,7 +26,7 @@ TASKS = {
     "lego": "tasks.lego:Lego",
     "reasoning": "tasks.reasoning:Reasoning",
 }
-STUDENTS = {"pocket": "students.pocket:Pocket"}
+STUDENTS = {"causal-lm": "students.causal_lm:CausalLM", "pocket": "students.pocket:Pocket"}
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",
     "stratified": "teachers.stratified:Stratified",

@@ -7,7 +7,7 @@ from the seed that was passed in, so the loop is as pure as the student that cal
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,6 +71,25 @@ class Fitted:
     report: Trained
     moments: Tensors
     trunk: Tensors
+
+
+def pack(model: Mapping[str, torch.Tensor], fitted: Fitted | None = None) -> bytes:
+    """A State's weights: the tensors that are examined, and what training goes on with, as one safetensors blob."""
+    from safetensors.torch import save
+
+    parts = {"model": model, "adam": fitted.moments if fitted else {}, "trunk": fitted.trunk if fitted else {}}
+    return save({f"{part}.{k}": v.detach().cpu().contiguous() for part, held in parts.items() for k, v in held.items()})
+
+
+def unpack(weights: bytes, trunk: bool = False) -> tuple[Tensors, Tensors]:
+    """The model's tensors and AdamW's moments; with ``trunk`` those to go on with, not the branch that exams see."""
+    from safetensors.torch import load
+
+    tensors = load(weights)
+    part = "trunk." if trunk and any(k.startswith("trunk.") for k in tensors) else "model."
+    parts = ({k.removeprefix(p): v for k, v in tensors.items() if k.startswith(p)} for p in (part, "adam."))
+    model, moments = parts
+    return model, moments
 
 
 class Optimisation:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from students.base import Data, Decoding, Recipe, Student, Trained
-from students.loop import IGNORE, Batch, Encoded, Optimisation
+from students.loop import IGNORE, Batch, Encoded, Optimisation, pack, unpack
 from tasks.records import Example
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Pocket(Student):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = self._build()
-        return self._pack(model, {}, {})
+        return pack(model.state_dict())
 
     def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
         """Train with AdamW (betas 0.9, 0.95) on the responses of ``data``; see ``Student.fit``."""
@@ -120,7 +120,7 @@ class Pocket(Student):
         model.train()
         optimisation = Optimisation(dict(model.named_parameters()), loss_of, recipe, moments)
         fitted = optimisation.run(_encoded(data.lesson), _encoded(data.earlier), seed, look if data.watched else None)
-        return self._pack(model, fitted.moments, fitted.trunk), fitted.report
+        return pack(model.state_dict(), fitted), fitted.report
 
     def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
         """Decode in groups of prompts of equal length, with a key-value cache, until every answer has ended."""
@@ -197,24 +197,16 @@ class Pocket(Student):
         )
         return LlamaForCausalLM(config)
 
-    def _pack(self, model: LlamaForCausalLM, moments: Tensors, trunk: Tensors) -> bytes:
-        from safetensors.torch import save
-
-        parts = {"model": model.state_dict(), "adam": moments, "trunk": trunk}
-        return save({f"{part}.{k}": v.contiguous() for part, held in parts.items() for k, v in held.items()})
-
     def _unpack(self, weights: bytes, trunk: bool = False) -> tuple[LlamaForCausalLM, Tensors]:
         """The model and AdamW's moments; with ``trunk`` the model to go on with, not the branch that exams see."""
         import torch
-        from safetensors.torch import load
         from transformers.initialization import no_init_weights
 
-        tensors = load(weights)
+        tensors, moments = unpack(weights, trunk)
         with torch.random.fork_rng(devices=[]), no_init_weights():
             model = self._build()
-        part = "trunk." if trunk and any(k.startswith("trunk.") for k in tensors) else "model."
-        model.load_state_dict({k.removeprefix(part): v for k, v in tensors.items() if k.startswith(part)})
-        return model, {k.removeprefix("adam."): v for k, v in tensors.items() if k.startswith("adam.")}
+        model.load_state_dict(tensors)
+        return model, moments
 
 
 def _encoded(examples: Sequence[Example]) -> Encoded:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dataenv import check_student, registry
+from tests.tiny_lm import save_tiny
 
-SMALL: dict[str, dict[str, Any]] = {"pocket": {"width": 16, "layers": 1, "heads": 2, "context": 32}}
+SMALL: dict[str, dict[str, Any]] = {
+    "pocket": {"width": 16, "layers": 1, "heads": 2, "context": 32},
+    "causal-lm": {"path": "tiny", "context": 96, "rank": 4},
+}
 
 
 @pytest.mark.parametrize("name", sorted(registry.STUDENTS))
-def test_student(name: str) -> None:
-    check_student(registry.build("student", name, SMALL.get(name)), export=True)
+def test_student(name: str, tmp_path: Path) -> None:
+    args = dict(SMALL[name])
+    if args.get("path") == "tiny":
+        args["path"] = str(save_tiny(tmp_path / "tiny"))
+    check_student(registry.build("student", name, args), export=True)

