@@ -20,7 +20,7 @@ from dataenv.screen import as_example
 from dataenv.snapshot import Snapshot, StepRecord
 from tasks.records import Example, Problem, stream
 
-ProbeKind = Literal["loss", "accuracy"]
+ProbeKind = Literal["loss", "entropy", "accuracy"]
 Env = gym.Env[Any, Any]
 
 
@@ -114,8 +114,9 @@ class Context:
 
         Args:
             examples: Prompt and gold response of each; they pass the same screen as a lesson.
-            kind: ``loss`` in nats per token, for the tokens of prompt and response; ``accuracy`` 0 or 1, the decoded
-                answer being the response, for those of the prompt and ``decoding.max_tokens``.
+            kind: ``loss`` or ``entropy`` (of what the student would write in the response's place) in nats per token,
+                for the tokens of prompt and response; ``accuracy`` 0 or 1, the decoded answer being the response, for
+                those of the prompt and ``decoding.max_tokens``.
 
         Raises:
             BudgetSpent: If the purse cannot pay; nothing was charged.
@@ -166,8 +167,8 @@ def unwrap(env: Env) -> TeachingEnv:
 
 def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> npt.NDArray[np.float64]:
     """See ``Context.probe``. A probe is an exam: it trains nothing, and the store knows its answers."""
-    if kind not in ("loss", "accuracy"):
-        raise SettingError(f"kind is {kind!r}; give 'loss' or 'accuracy'")
+    if kind not in ("loss", "entropy", "accuracy"):
+        raise SettingError(f"kind is {kind!r}; give 'loss', 'entropy' or 'accuracy'")
     asked = [as_example(e) for e in examples]
     if None in asked:
         raise SettingError("examples hold what is no example; give Example(prompt=…, response=…) with two texts")
@@ -180,21 +181,21 @@ def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> npt
     if refusals:
         raise SettingError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
     prompts, golds = tuple(e.prompt for e in examples), tuple(e.response for e in examples)
-    if kind == "loss":  # an exam always answers; answers that nobody asked for are kept to one token
+    if kind != "accuracy":  # an exam always answers; answers that nobody asked for are kept to one token
         short = env.setting.decoding.model_copy(update={"max_tokens": 1})
-        exam = Exam(name="probe", prompts=prompts, golds=golds, decoding=short)
+        exam = Exam(name="probe", prompts=prompts, golds=golds, entropy=kind == "entropy", decoding=short)
     else:
         exam = Exam(name="probe", prompts=prompts, decoding=env.setting.decoding)
     job = Job(student=env.setting.student_spec, parent=env.state, exams=(exam,))
     answers = env.runner.run(env.anchor(job)).answers["probe"]
-    if kind == "loss":
-        return np.asarray(answers.losses, np.float64)
+    if kind != "accuracy":
+        return np.asarray(answers.losses if kind == "loss" else answers.entropies, np.float64)
     return np.array([r == g for r, g in zip(answers.responses, golds, strict=True)], np.float64)
 
 
 def _asked(env: TeachingEnv, example: Example, kind: ProbeKind) -> int:
     """The tokens of one question to the student: those it reads, and the most it may write."""
-    if kind == "loss":
+    if kind != "accuracy":
         return env.student.tokens(example)
     return env.student.tokens(example.model_copy(update={"response": ""})) + env.setting.decoding.max_tokens
 
