@@ -16,7 +16,7 @@ from weakref import WeakSet
 from pydantic import Field
 
 from dataenv.errors import BudgetSpent
-from students.base import Recipe
+from students.base import Recipe, Trained
 from tasks.records import Record
 
 FORWARD, FORWARD_BACKWARD = 1, 3
@@ -97,25 +97,26 @@ class Purse:
                 )
             return self._take(price, use)
 
-    def buy(self, price: int, most: int, use: str) -> tuple[int, Payment]:
+    def buy(self, price: int, most: int, use: str, fixed: int = 0) -> tuple[int, Payment]:
         """As many things of one price as the purse pays for: how many, and their payment.
 
         Args:
             price: Of each; at least 1.
             most: No more than these.
             use: ``training`` or ``probes``.
+            fixed: What comes on top, however many they are; nothing is bought and paid where the purse lacks it.
 
         Raises:
             BudgetSpent: If the purse was closed.
             ValueError: If the price is no whole number, or below 1: what costs nothing could be had for ever.
         """
-        price = _whole(price)
+        price, fixed = _whole(price), _whole(fixed)
         if price < 1:
             raise ValueError("price is 0; whatever is bought by number costs at least 1")
         with self._lock:
             self._must_be_open()
-            count = min(most, self.remaining // price)
-            return count, self._take(count * price, use)
+            count = max(0, min(most, (self.remaining - fixed) // price))
+            return count, self._take(count * price + fixed if count else 0, use)
 
     def refund(self, payment: Payment) -> None:
         """Put back what was paid for something that did not happen.
@@ -124,15 +125,31 @@ class Purse:
             ValueError: If this purse did not take the payment, or has given it back already.
         """
         with self._lock:
-            if payment not in self._payments:
-                raise ValueError("payment is none that this purse still holds; a payment is given back once")
-            self._payments.discard(payment)
-            self._uses[payment.use] -= payment.price
+            self._redeem(payment)
+
+    def settle(self, payment: Payment, price: int) -> Payment:
+        """Give back what was paid beyond ``price``; what has been paid is then the payment that comes back.
+
+        Raises:
+            ValueError: If this purse did not take the payment, or the price is more than was paid.
+        """
+        price = _whole(price)
+        if price > payment.price:
+            raise ValueError(f"price is {price}, and {payment.price} were paid; set more aside beforehand")
+        with self._lock:
+            self._redeem(payment)
+            return self._take(price, payment.use)
 
     def close(self) -> None:
         """Pay nothing any more, whatever is left: the episode is over."""
         with self._lock:
             self._closed = True
+
+    def _redeem(self, payment: Payment) -> None:
+        if payment not in self._payments:
+            raise ValueError("payment is none that this purse still holds; a payment is given back once")
+        self._payments.discard(payment)
+        self._uses[payment.use] -= payment.price
 
     def _must_be_open(self) -> None:
         if self._closed:
@@ -156,15 +173,47 @@ def _whole(price: int) -> int:
     return exact
 
 
-def price_per_update(recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int]) -> int:
-    """Student tokens of one update: forward and backward over a batch of mean length.
+@dataclass(frozen=True)
+class Price:
+    """What training on a lesson costs, in student tokens.
+
+    Attributes:
+        each: Of one update: forward and backward over a batch of mean length.
+        fixed: Of the branch that is cooled down.
+        look: Of one look at the watched examples; forward.
+        interval: Updates between two looks.
+    """
+
+    each: int
+    fixed: int = 0
+    look: int = 0
+    interval: int = 1
+
+    @property
+    def reserved(self) -> int:
+        """What is set aside for each update, its share of a look included."""
+        return self.each + -(-self.look // self.interval)
+
+    def most(self, updates: int) -> int:
+        """What is set aside for so many updates: no training run of as many costs more."""
+        return updates * self.reserved + self.fixed if updates else 0
+
+    def of(self, trained: Trained) -> int:
+        """What a training run cost."""
+        return trained.updates * self.each + self.fixed + trained.looks * self.look
+
+
+def price_of(recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int], watched: Sequence[int] = ()) -> Price:
+    """The price of training by a recipe.
 
     Args:
-        recipe: Gives batch and replay share.
+        recipe: Gives batch, replay share, cool-down and interval.
         fresh: Tokens of each example of the lesson; not empty.
         earlier: Tokens of each replayed example; empty where nothing is replayed.
+        watched: Tokens of each example that patience looks at.
     """
     mean = sum(fresh) / len(fresh)
     share = recipe.replay if earlier else 0.0
     blended = (1 - share) * mean + (share * sum(earlier) / len(earlier) if earlier else 0.0)
-    return FORWARD_BACKWARD * math.ceil(recipe.batch * blended - 1e-9)
+    each = FORWARD_BACKWARD * math.ceil(recipe.batch * blended - 1e-9)
+    return Price(each, recipe.cooldown * each, FORWARD * sum(watched), recipe.interval)

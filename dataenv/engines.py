@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from dataenv.setting import Setting
-from dataenv.snapshot import Snapshot
 from tasks.base import Task
 from tasks.records import Example, stream
+
+if TYPE_CHECKING:
+    from dataenv.snapshot import Snapshot
 
 
 def split_counts(mixture: npt.NDArray[np.float64], total: int, rng: np.random.Generator) -> list[int]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
 
-from dataenv.budget import Payment, Purse, price_per_update
-from dataenv.engines import make_lesson, replayed
+from dataenv.budget import Purse
+from dataenv.engines import make_lesson
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
@@ -29,8 +29,9 @@ from dataenv.screen import REASONS, Screened, screen
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot, StepRecord, Tally, lessons_of
 from dataenv.store import open_store
-from students.base import initial_key
-from tasks.records import Example, stream
+from dataenv.tuition import Tuition, charge
+from students.base import Trained, initial_key
+from tasks.records import Example
 
 MOST_SEEDS = 1 << 63
 LARGEST = 2  # an open-ended lesson may hold this many times lesson_size
@@ -45,15 +46,9 @@ class Pending:
 
     taken: dict[str, int]
     screened: Screened = NOTHING
-    updates: int = 0
-    payment: Payment | None = None
+    tuition: Tuition | None = None
     job: Job | None = None
     ended: Ended = ""
-
-    @property
-    def price(self) -> int:
-        """Student tokens paid."""
-        return self.payment.price if self.payment else 0
 
 
 class TeachingEnv(gym.Env[Observation, Any]):
@@ -199,10 +194,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
             allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
         )
         self._report(screened, "lesson")
-        training, updates, payment = self._charge(screened)
-        screened = screened if payment.price else NOTHING  # what is not paid for is not told: the screen is no oracle
-        job = None if training is None else self._job(training)
-        self._pending = Pending(taken, screened, updates, payment, job)
+        tuition = charge(self.setting, snap, self._lessons, screened.kept, self._purse, self._use)
+        paid = tuition.payment.price  # what is not paid for is not told: the screen is no oracle
+        job = self._job(tuition.training) if tuition.training else None
+        self._pending = Pending(taken, screened if paid else NOTHING, tuition, job)
         return job
 
     def exhaust(self) -> Step:
@@ -224,18 +219,20 @@ class TeachingEnv(gym.Env[Observation, Any]):
         before, now = self._standing, self._standing
         update: dict[str, Any] = {"step": snap.step + 1, "taken": pending.taken}
         lessons = self._lessons
-        if outcome is not None:
+        if outcome is not None and pending.tuition is not None:
             now = Standing.of(self.setting, outcome)
             lessons = [*lessons, pending.screened.kept]
             name = self.runner.store.put_lesson(pending.screened.kept)
             update |= {"state": outcome.key, "lessons": (*snap.lessons, name)}
+            pending = replace(pending, tuition=pending.tuition.settled(outcome.trained, self._purse))
         mastered = now.selection.score >= self.setting.mastery
         ended = pending.ended or ("mastered" if mastered else "spent" if self._spent(pending, lessons) else "")
         self._snapshot = snap.model_copy(update=update | {"ended": ended})
         self._now, self._lessons, self._pending = now, lessons, None
         reward = now.selection.score - before.selection.score
         self._record(reward, pending)
-        return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", self._info(pending)
+        info = self._info(pending, outcome.trained if outcome else None)
+        return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", info
 
     def abort(self) -> None:
         """Give up a step that has begun: nothing had changed but the purse, which gets the price back.
@@ -243,8 +240,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
         On a branch it stays paid: a teacher asked, and has learnt what the screen made of its lesson.
         """
         pending, self._pending = self._pending, None
-        if pending is not None and pending.payment is not None and not self.is_branch:
-            self._purse.refund(pending.payment)
+        if pending is not None and pending.tuition is not None and not self.is_branch:
+            self._purse.refund(pending.tuition.payment)
 
     def snapshot(self) -> Snapshot:
         """This moment, as a small JSON record; ``reset(options={"snapshot": …})`` restores it in any instance.
@@ -265,12 +262,6 @@ class TeachingEnv(gym.Env[Observation, Any]):
     def state(self) -> str:
         """The key of the student's present state."""
         return self._need().state
-
-    @property
-    def nominal_tokens(self) -> float:
-        """Mean tokens of a feedback problem with its gold answer: what one example is likely to cost."""
-        items = self.setting.exam_items("feedback")
-        return sum(self.student.tokens(Example(prompt=p.prompt, response=p.answer)) for p in items) / len(items)
 
     def render(self) -> str | None:
         """The episode so far as text, or ``None`` without a render mode."""
@@ -348,36 +339,6 @@ class TeachingEnv(gym.Env[Observation, Any]):
             seed = int(self.np_random.integers(2**31))
         return Snapshot(setting=self.setting.digest, level=self.level.name, seed=seed, student_seed=student_seed)
 
-    def _charge(self, screened: Screened) -> tuple[Training | None, int, Payment]:
-        """Take the lesson's price out of the purse: (what is trained, updates, payment).
-
-        The purse buys as many of the recipe's updates as it can. A lesson of which nothing was kept costs what a
-        lesson of ordinary length would, and is not trained.
-        """
-        recipe, snap = self.setting.recipe, self._need()
-        lesson = screened.kept
-        if recipe.data == "all":
-            lesson = tuple(e for earlier in self._lessons for e in earlier) + lesson
-        earlier = self._earlier() if lesson else ()
-        tokens = [self.student.tokens(e) for e in lesson] or [max(1, round(self.nominal_tokens))]
-        each = price_per_update(recipe, tokens, [self.student.tokens(e) for e in earlier])
-        updates, payment = self._purse.buy(each, recipe.updates, self._use)
-        if not screened.kept or updates == 0:
-            return None, 0, payment
-        recipe = recipe.model_copy(update={"updates": updates})
-        seed = int(stream(snap.seed, "training", snap.step).integers(2**31))
-        return Training(lesson=lesson, earlier=earlier, recipe=recipe, seed=seed), updates, payment
-
-    def _earlier(self) -> tuple[Example, ...]:
-        """The examples that replay will draw: half from earlier lessons, half from what the student knew at first."""
-        recipe, snap = self.setting.recipe, self._need()
-        wanted = recipe.updates * round(recipe.batch * recipe.replay)
-        if not wanted:
-            return ()
-        prior = self.setting.warm_training(snap.student_seed)
-        taught = [e for lesson in self._lessons for e in lesson] if recipe.data == "lesson" else []
-        return replayed(prior.lesson if prior else (), taught, wanted, stream(snap.seed, "earlier", snap.step))
-
     def _job(self, training: Training) -> Job:
         snap, spec = self._need(), self.setting.student_spec
         exams = (exam_of(self.setting, "feedback"), exam_of(self.setting, "selection"))
@@ -389,10 +350,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
         cap = self.setting.budget.examples
         if cap is not None and sum(map(len, lessons)) >= cap:
             return True
-        if pending.updates == 0 and pending.price == 0:
-            return True
-        each = pending.price // pending.updates if pending.updates else pending.price // self.setting.recipe.updates
-        return self._purse.remaining < max(1, each)
+        tuition = pending.tuition
+        return tuition is None or tuition.payment.price == 0 or self._purse.remaining < tuition.price.most(1)
 
     def _observe(self) -> Observation:
         counts = np.zeros(len(self.task.skills), np.int64)
@@ -408,7 +367,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def _record(self, reward: float, pending: Pending | None) -> None:
         snap, screened = self._need(), pending.screened if pending else NOTHING
-        counts = self._count(screened.kept) if pending and pending.updates else []
+        taught = pending is not None and pending.job is not None
+        counts = self._count(screened.kept) if taught else []
         named = sum(counts)
         self.history.append(
             StepRecord(
@@ -424,12 +384,12 @@ class TeachingEnv(gym.Env[Observation, Any]):
                 kept=len(screened.kept),
                 rejected=screened.rejected,
                 judged=screened.judged,
-                lesson=snap.lessons[-1] if pending and pending.updates else None,
+                lesson=snap.lessons[-1] if taught else None,
                 ended=snap.ended,
             )
         )
 
-    def _info(self, pending: Pending | None) -> dict[str, Any]:
+    def _info(self, pending: Pending | None, trained: Trained | None = None) -> dict[str, Any]:
         """Flat figures, the same keys at every step, so that vector environments can stack them."""
         screened = pending.screened if pending else NOTHING
         rejected = {f"rejected/{reason}": screened.rejected.get(reason, 0) for reason in REASONS}
@@ -442,8 +402,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
             "kept": len(screened.kept),
             **rejected,
             **judged,
-            "updates": pending.updates if pending else 0,
-            "price": pending.price if pending else 0,
+            "updates": trained.updates if trained else 0,
+            "price": pending.tuition.payment.price if pending and pending.tuition else 0,
             "spent": (spent := self._purse.spent),  # read once, for branches may be spending in other threads
             "remaining": self._purse.total - spent,
             "grader_errors": self._standing.feedback.grader_errors + self._standing.selection.grader_errors,

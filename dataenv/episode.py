@@ -11,13 +11,14 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.budget import FORWARD, Purse, price_per_update
+from dataenv.budget import FORWARD, Purse
 from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.jobs import Exam, Job
 from dataenv.levels.base import cut
 from dataenv.screen import as_example
 from dataenv.snapshot import Snapshot, StepRecord
+from dataenv.tuition import nominal_price
 from tasks.records import Example, Problem, stream
 
 ProbeKind = Literal["loss", "entropy", "accuracy"]
@@ -73,9 +74,7 @@ class Context:
         seed = env.snapshot().seed
         self.skills = env.task.skills
         self.rng = stream(seed, "teacher")
-        recipe = env.setting.recipe
-        tokens = [max(1, round(env.nominal_tokens))]
-        self.budget = BudgetView(env.purse, recipe.updates * price_per_update(recipe, tokens, tokens))
+        self.budget = BudgetView(env.purse, nominal_price(env.setting))
         self.lesson_size = env.setting.lesson_size
         self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}
         self._draws = 0

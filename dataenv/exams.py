@@ -25,12 +25,14 @@ class Result:
         correct: Right answers by primary skill, ``(skills,)``.
         n: Problems by primary skill, ``(skills,)``.
         grader_errors: Problems on which the *checker* failed; they count as not right, and are shown.
+        lenient: One a problem: right if only the form is forgiven; ``None`` where the task does not say of each.
     """
 
     flags: tuple[bool, ...]
     correct: npt.NDArray[np.int64]
     n: npt.NDArray[np.int64]
     grader_errors: int
+    lenient: tuple[bool, ...] | None = None
 
     @property
     def accuracy(self) -> npt.NDArray[np.float64]:
@@ -56,16 +58,18 @@ def grade(setting: Setting, split: Split, answers: Answers) -> Result:
     task = setting.built_task
     row = {skill: i for i, skill in enumerate(task.skills)}
     correct, n = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
-    flags, failures = [], 0
+    flags, forgiven, failures = [], [], 0
     for problem, response in zip(setting.exam_items(split), answers.responses, strict=True):
         verdict = task.grade(problem, response)
         flags.append(verdict.correct)
+        forgiven.append(verdict.lenient)
         failures += verdict.error is not None
         i = row.get(problem.skills[0])
         if i is not None:  # a transfer problem may need skills that the catalogue has no row for
             correct[i] += verdict.correct
             n[i] += 1
-    return Result(tuple(flags), correct, n, failures)
+    lenient = tuple(f for f in forgiven if f is not None)
+    return Result(tuple(flags), correct, n, failures, lenient if flags and len(lenient) == len(flags) else None)
 
 
 @dataclass(frozen=True)

@@ -23,17 +23,21 @@ class Spec(Record):
 
 
 class Training(Record):
-    """What is trained: the lesson, the sample of earlier examples that is replayed, how, and in which order."""
+    """What is trained: the lesson, the sample of earlier examples that is replayed, how, and in which order.
+
+    ``watched`` is what patience looks at.
+    """
 
     lesson: tuple[Example, ...]
     earlier: tuple[Example, ...] = ()
+    watched: tuple[Example, ...] = ()
     recipe: Recipe
     seed: int
 
     @cached_property
     def data(self) -> Data:
         """The same, as the student takes it; kept, for it knows its digest."""
-        return Data(self.lesson, self.earlier)
+        return Data(self.lesson, self.earlier, self.watched)
 
 
 class Exam(Record):

@@ -11,7 +11,7 @@ from typing import Any
 from dataenv.jobs import Job
 from dataenv.store import Store
 
-DATA = ("lesson", "earlier")
+DATA = ("lesson", "earlier", "watched")
 
 
 def write(job: Job, store: Store) -> dict[str, Any]:

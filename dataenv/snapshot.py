@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from dataenv import lineage
-from dataenv.budget import price_per_update
 from dataenv.errors import SnapshotError
 from dataenv.exams import Result
-from dataenv.jobs import Training, student_of
+from dataenv.jobs import Training
 from dataenv.setting import Setting
 from dataenv.store import Store
+from dataenv.tuition import paid_for
+from students.base import Trained
 from tasks.records import Example, Record
 
 Whole = Annotated[int, Field(ge=0)]
@@ -101,30 +102,26 @@ def lessons_of(
     return lessons
 
 
-def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, trained: list[Training]) -> None:
+def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, lineage: list[tuple[Training, Trained]]) -> None:
     """What the student was trained on is the least that was spent and taught."""
-    tokens = student_of(setting.student_spec).tokens
-    paid = sum(
-        t.recipe.updates * price_per_update(t.recipe, [tokens(e) for e in t.lesson], [tokens(e) for e in t.earlier])
-        for t in trained
-    )
+    paid = sum(paid_for(training, trained, setting) for training, trained in lineage)
     if snapshot.training + snapshot.probes < paid:
         raise SnapshotError(
             f"snapshot.training + snapshot.probes is less than the {paid} student tokens that its student was trained "
             "with; give env.snapshot() as it was"
         )
-    sizes = [len(t.lesson) for t in trained]
+    sizes = [len(training.lesson) for training, _ in lineage]
     if taught < (max(sizes, default=0) if setting.recipe.data == "all" else sum(sizes)):
         raise SnapshotError("snapshot.lessons leaves out what its student was taught; give env.snapshot() as it was")
 
 
-def _lineage(snapshot: Snapshot, store: Store) -> list[Training]:
+def _lineage(snapshot: Snapshot, store: Store) -> list[tuple[Training, Trained]]:
     """The trainings between the untaught student and the present one, as far as the store knows them; newest first."""
     found, key = [], snapshot.state
     while key != snapshot.base and (row := store.get("states", key)) is not None:
         job = lineage.read(row, store)
         if job.train is not None:
-            found.append(job.train)
+            found.append((job.train, Trained.model_validate(row["trained"])))
         key = job.parent
     return found
 

@@ -70,10 +70,14 @@ class Grade(Record):
     Attributes:
         correct: Whether the response answers the problem.
         error: Why the *checker* failed, or ``None``. A checker that failed has not found the answer wrong.
+        lenient: Whether it is right if only the form of the answer is forgiven (the answer is the last number or choice
+            letter of the response, or stands in it as words); ``None`` where the task has no lenient score. What is
+            ``correct`` is lenient too, so a gain in ``correct`` alone is one of form and not of skill.
     """
 
     correct: bool
     error: str | None = None
+    lenient: bool | None = None
 
 
 def canonical_json(value: Any) -> str:

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dataenv.budget import price_per_update
+from dataenv.budget import price_of
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, prior_compute, run
 from dataenv.errors import ActionError, JobFailed
@@ -120,7 +120,7 @@ def warm_tokens(setting: Setting) -> int:
         return 0
     student = student_of(setting.student_spec)
     tokens = [student.tokens(example) for example in training.lesson]
-    return training.recipe.updates * price_per_update(training.recipe, tokens, ())
+    return price_of(training.recipe, tokens, ()).most(training.recipe.updates)
 
 
 def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
@@ -256,6 +256,7 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
             "n": test.n.tolist(),
             "by_skill": test.correct.tolist(),
             "grader_errors": test.grader_errors,
+            "lenient": None if test.lenient is None else "".join("01"[flag] for flag in test.lenient),
         },
         "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
     }

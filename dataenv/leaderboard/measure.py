@@ -26,6 +26,8 @@ from tasks.records import Example, Record, canonical_json, stream
 
 T = TypeVar("T")
 WARM_UP, UPDATES, SLICE, TIMES = 2, 16, 400, 3
+SECONDS = 8.0
+"""About how long each timing of a piece may take: a student of hundreds of millions of weights is timed on fewer."""
 
 
 class Measured(Record):
@@ -89,10 +91,13 @@ def _training(setting: Setting, student: Student, weights: bytes) -> tuple[bytes
     lesson = tuple(e for e in sample(setting, None, UPDATES * setting.recipe.batch) if student.refuse(e) is None)
     if not lesson:
         raise SettingError(f"student {setting.student!r} can read no example of task {setting.task!r}; give another")
-    recipe = setting.recipe.model_copy(update={"updates": min(UPDATES, setting.recipe.updates), "replay": 0.0})
+    recipe = setting.recipe.model_copy(
+        update={"updates": min(UPDATES, setting.recipe.updates), "replay": 0.0, "cooldown": 0}
+    )
     few = recipe.model_copy(update={"updates": min(WARM_UP, recipe.updates)})
     try:
-        weights, _ = student.fit(weights, Data(lesson), few, 0)
+        each, (weights, _) = _timed(lambda: student.fit(weights, Data(lesson), few, 0))
+        recipe = recipe.model_copy(update={"updates": _within(each / few.updates, recipe.updates)})
         timed = [_timed(lambda: student.fit(weights, Data(lesson), recipe, 0)) for _ in range(TIMES)]
     except TrainingDiverged as error:
         raise SettingError(f"setting.recipe does not train: {error}") from error
@@ -105,14 +110,21 @@ def _exam(setting: Setting, student: Student, weights: bytes) -> tuple[float, fl
     """Seconds an answer, seconds a loss, and how many of each were timed: problems spread over the feedback exam."""
     exam = exam_of(setting, "feedback")
     assert exam.golds is not None, "the feedback exam measures losses"
-    n = min(SLICE, len(exam.prompts))
+    few = exam.prompts[:: max(1, len(exam.prompts) // 8)]
+    student.answer(weights, few[:1], exam.decoding, 0)
+    each, _ = _timed(lambda: student.answer(weights, few, exam.decoding, 0))
+    n = _within(each / len(few), min(SLICE, len(exam.prompts)))
     some = np.linspace(0, len(exam.prompts) - 1, n).astype(int)
     prompts = [exam.prompts[i] for i in some]
     golds = [Example(prompt=exam.prompts[i], response=exam.golds[i]) for i in some]
-    student.answer(weights, prompts[:1], exam.decoding, 0)
     answered = [_timed(lambda: student.answer(weights, prompts, exam.decoding, 0))[0] for _ in range(TIMES)]
     lost = [_timed(lambda: student.losses(weights, golds))[0] for _ in range(TIMES)]
     return statistics.median(answered) / n, statistics.median(lost) / n, n
+
+
+def _within(seconds: float, most: int) -> int:
+    """How many things of so many seconds each are timed."""
+    return max(1, min(most, int(SECONDS / max(seconds, 1e-9))))
 
 
 def _lesson(setting: Setting) -> tuple[float, float]:

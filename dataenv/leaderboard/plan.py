@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dataenv.budget import price_per_update
+from dataenv.budget import Price, price_of
 from dataenv.environment import TeachingEnv
 from dataenv.episode import run
 from dataenv.errors import DataenvError
@@ -30,6 +30,7 @@ from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import STATIC
 from dataenv.setting import Setting
 from dataenv.store import Store
+from dataenv.tuition import watched_of
 from tasks.records import Example, Record
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class _Oracle:
         self.hashes = Manifest.of(board).hashes
         self.rows = self._rows(folder)
         self._warm: dict[int, bool] = {}
-        self._prices: dict[tuple[str, str], tuple[tuple[int, ...], int]] = {}
+        self._prices: dict[tuple[str, str], tuple[tuple[int, ...], Price]] = {}
 
     def _rows(self, folder: Path) -> dict[str, Row]:
         if not any((folder / ROWS).glob("*.json")):
@@ -200,7 +201,7 @@ class _Oracle:
         known, ended = (0, False) if cell.label == STATIC or not self.warm(cell.seed) else self._replay(cell)
         if ended:
             updates = updates[:known]
-        return Forecast(updates=updates, tokens=sum(updates) * price, known=min(known, len(updates)))
+        return Forecast(updates=updates, tokens=sum(map(price.most, updates)), known=min(known, len(updates)))
 
     def _replay(self, cell: Cell) -> tuple[int, bool]:
         """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
@@ -211,30 +212,31 @@ class _Oracle:
             return sum(step.lesson is not None for step in env.history), False
         return sum(step.lesson is not None for step in env.history), True
 
-    def _expected(self, cell: Cell) -> tuple[tuple[int, ...], int]:
-        """Updates of each lesson that the purse pays, and the price of one update."""
+    def _expected(self, cell: Cell) -> tuple[tuple[int, ...], Price]:
+        """Updates of each lesson that the purse pays, and what they cost."""
         own = cell.label if cell.registered in ("", "static") else ""
         if (own, cell.setting.digest) not in self._prices:
             self._prices[own, cell.setting.digest] = _expected(cell)
         return self._prices[own, cell.setting.digest]
 
 
-def _expected(cell: Cell) -> tuple[tuple[int, ...], int]:
+def _expected(cell: Cell) -> tuple[tuple[int, ...], Price]:
     setting, recipe = cell.setting, cell.setting.recipe
     if isinstance(cell.make(), Nothing):
-        return (), 0
+        return (), Price(0)
     student = student_of(setting.student_spec)
     fresh = [student.tokens(example) for example in _taught(cell)]
     prior = setting.warm_training(cell.seed) if recipe.replay else None
     earlier = [student.tokens(example) for example in prior.lesson[:SAMPLE]] if prior else []
-    price = price_per_update(recipe, fresh, earlier)
+    watched = [student.tokens(example) for example in watched_of(setting)]
+    price = price_of(recipe, fresh, earlier, watched)
     remaining, examples = setting.budget.student_tokens, setting.budget.examples
     lessons: list[int] = []
-    while (updates := min(recipe.updates, remaining // price)) > 0:
+    while (updates := min(recipe.updates, (remaining - price.fixed) // price.reserved)) > 0:
         if examples is not None and len(lessons) * setting.lesson_size >= examples:
             break
         lessons.append(updates)
-        remaining -= updates * price
+        remaining -= price.most(updates)
     return tuple(lessons), price
 
 

@@ -53,11 +53,13 @@ class TerminalBoard:
         """What ``rich`` calls to draw it."""
         from rich.text import Text
 
+        said = any(s.lenient is not None for s in (*self.summary.teachers, *self.summary.references))
+        details = ("lenient %", *DETAILS) if said else DETAILS
         if options.max_width >= WIDE:
-            yield self._table((*SCORES, *DETAILS, *TO_TARGET))
+            yield self._table((*SCORES, *details, *TO_TARGET))
         else:
             yield self._table(SCORES)
-            yield self._table(("teacher", *DETAILS))
+            yield self._table(("teacher", *details))
         for sentence in (*self.summary.reading, *self.summary.seen):
             yield Text(visible(sentence))
         yield Text(visible(" ".join(self.summary.sources)), style="dim")
@@ -102,6 +104,7 @@ def cells(standing: Standing) -> dict[str, str]:
         "teacher": standing.teacher,
         "test %": percent(standing.score),
         "k/n": counts(standing.test),
+        "lenient %": percent(standing.lenient),
         "gain [95 %]": span,
         "Holm p": p_value(c.p_holm if c else None),
         "verdict": standing.verdict if standing.role == "teacher" else "",
@@ -167,6 +170,7 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         "target_seeds": len(target.runs) if target else None,
         "tokens_to_target_median": target.tokens if target else None,
         "examples_to_target_median": target.examples if target else None,
+        **_pair("lenient", standing.lenient),
         **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
         **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
     }

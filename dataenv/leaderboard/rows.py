@@ -110,7 +110,10 @@ class StepRow(RowPart):
 
 
 class TestExam(RowPart):
-    """The test exam of the selected state: one character an item, grouped by skill in the order of ``skills``."""
+    """The test exam of the selected state: one character an item, grouped by skill in the order of ``skills``.
+
+    ``lenient`` is right if only the form of the answer is forgiven; ``None`` where the task does not say.
+    """
 
     __test__ = False  # not a test class, whatever its name tells pytest
 
@@ -118,6 +121,17 @@ class TestExam(RowPart):
     n: tuple[Count, ...]
     by_skill: tuple[Count, ...]
     grader_errors: Count = 0
+    lenient: Bits | None = None
+
+    @model_validator(mode="after")
+    def _forgives(self) -> Self:
+        if self.lenient is None:
+            return self
+        if len(self.lenient) != len(self.correct):
+            raise ValueError(f"lenient has {len(self.lenient)} items and correct has {len(self.correct)}")
+        if any(strict > forgiven for strict, forgiven in zip(self.correct, self.lenient, strict=True)):
+            raise ValueError("lenient is 0 for an item that correct has as 1; what is right is right leniently too")
+        return self
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:

@@ -112,6 +112,7 @@ class Standing(Record):
         score: Macro mean over skills of test accuracy, then mean over seeds; ``by_seed`` before that mean.
         iqm: Interquartile mean of ``by_seed``: a quarter of the seeds (rounded down) is cut off at each end.
         auc: Mean over seeds of the area under the selection curve, see ``area_under_curve``.
+        lenient: Test answers that are right if only their form is forgiven; ``None`` where the task does not say.
         worst: The skill with the lowest test accuracy, and that accuracy.
         target: Samples to target, see ``to_target``; ``None`` where there is no baseline to set one.
         forgetting: Mean over seeds of ``forgetting``.
@@ -132,6 +133,7 @@ class Standing(Record):
     iqm: Figure | None
     test: Share | None
     by_skill: tuple[Share, ...]
+    lenient: Share | None = None
     worst: tuple[str, Share] | None
     transfer: Share | None
     auc: Figure | None

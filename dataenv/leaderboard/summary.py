@@ -100,6 +100,7 @@ def _standing(name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int,
         iqm=st.interquartile_mean(by_seed) if whole else None,
         test=_sum(by_skill) if by_skill else None,
         by_skill=by_skill,
+        lenient=_lenient(whole),
         worst=min(zip(ran[0].skills, by_skill, strict=True), key=lambda pair: pair[1].value) if by_skill else None,
         transfer=_transfer(whole),
         auc=mean([st.area_under_curve(row.steps, purse) for row in whole]) if whole else None,
@@ -108,6 +109,14 @@ def _standing(name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int,
         budget=_mean_budget(ran),
         grader_errors=sum(row.test.grader_errors for row in rows if row.test is not None),
     )
+
+
+def _lenient(rows: Sequence[Row]) -> Share | None:
+    """Test answers right in all but form, over runs; ``None`` unless every run says."""
+    said = [row.test.lenient for row in rows if row.test is not None and row.test.lenient is not None]
+    if not said or len(said) < len(rows):
+        return None
+    return _sum([Share(k=bits.count("1"), n=len(bits), split="test") for bits in said])
 
 
 def _transfer(rows: Sequence[Row]) -> Share | None:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dataenv import registry
-from dataenv.budget import price_per_update
+from dataenv.budget import price_of
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Context
 from dataenv.errors import DataenvError, SettingError
@@ -24,6 +24,7 @@ from dataenv.leaderboard.measure import sample
 from dataenv.levels import make_level
 from dataenv.setting import Setting, faults
 from dataenv.store import Store, open_store
+from dataenv.tuition import watched_of
 from students.base import Student
 from tasks.base import Task, Unsupported
 from tasks.records import SPLITS, Example, Problem, stream
@@ -175,7 +176,8 @@ def _purse(setting: Setting) -> Iterator[str]:
     """The purse, and the cap on examples, pay at least one whole lesson."""
     student, recipe, budget = student_of(setting.student_spec), setting.recipe, setting.budget
     tokens = [student.tokens(example) for example in sample(setting, None, min(512, setting.lesson_size))]
-    price = recipe.updates * price_per_update(recipe, tokens, tokens)
+    watched = [student.tokens(example) for example in watched_of(setting)]
+    price = price_of(recipe, tokens, tokens, watched).most(recipe.updates)
     if budget.student_tokens < price:
         yield (
             f"setting.budget.student_tokens is {budget.student_tokens} and a lesson of {recipe.updates} updates costs "

@@ -33,7 +33,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = {
     "engine": ("engines.py", "make_lesson"),
     "screen": ("screen.py", "screen"),
-    "prices": ("environment.py", "_charge"),
+    "prices": ("tuition.py", "charge"),
     "keys": ("jobs.py", "key"),
     "job as JSON": ("main.py", "model_dump_json"),
     "rows committed": ("store.py", "put"),

@@ -194,7 +194,9 @@ def test_branches_in_threads_share_one_purse_exactly() -> None:
                 paid += info["price"]
                 assert 0 <= info["remaining"] == 60_000 - info["spent"]
                 begun = branch.begin([] if terminated or truncated else lesson(branch, 4, draw))
-                paid += branch._pending.payment.price if begun is not None else 0  # given up, and paid all the same
+                paid += (
+                    branch._pending.tuition.payment.price if begun is not None else 0
+                )  # given up, and paid all the same
                 branch.abort()
                 examples = lesson(branch, 5, draw)
                 context.probe(examples)

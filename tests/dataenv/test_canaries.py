@@ -158,7 +158,7 @@ def leak_into_observations(patch: pytest.MonkeyPatch) -> None:
 
 def leak_into_infos(patch: pytest.MonkeyPatch) -> None:
     sound = TeachingEnv._info
-    patch.setattr(TeachingEnv, "_info", lambda self, pending: sound(self, pending) | {first().id: 1})
+    patch.setattr(TeachingEnv, "_info", lambda self, *rest: sound(self, *rest) | {first().id: 1})
 
 
 def leak_into_arrays(patch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataenv import registry
-from dataenv.budget import Purse, price_per_update
+from dataenv.budget import Price, Purse, price_of
 from dataenv.engines import split_counts
+from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.setting import make_setting
 from dataenv.spaces import Unicode, records
-from students.base import Recipe
+from students.base import Recipe, Trained
 from tasks.records import canonical_json, digest, stream
 from tests.tiny import TINY
 
@@ -56,8 +57,8 @@ def test_a_purse_never_pays_more_than_it_holds(total: int, asks: list[tuple[int,
 
 def test_the_price_of_an_update_is_three_times_its_mean_tokens() -> None:
     recipe = Recipe(batch=10)
-    assert price_per_update(recipe, [20, 10], []) == 3 * 10 * 15
-    assert price_per_update(recipe.model_copy(update={"replay": 0.5}), [20], [10]) == 3 * 10 * 15
+    assert price_of(recipe, [20, 10], []).each == 3 * 10 * 15
+    assert price_of(recipe.model_copy(update={"replay": 0.5}), [20], [10]).each == 3 * 10 * 15
     assert Purse(3199).buy(100, recipe.updates, "training")[0] == 31
     assert Purse(10**9).buy(100, recipe.updates, "training")[0] == recipe.updates
 
@@ -124,3 +125,55 @@ def test_exams_hold_equally_many_of_each_skill_and_splits_do_not_meet() -> None:
         if split != "transfer":
             per_skill = [sum(p.skills[0] == skill for p in items) for skill in task.skills]
             assert set(per_skill) == {getattr(setting.items, split)}
+
+
+def test_what_is_set_aside_covers_every_way_that_training_may_end() -> None:
+    for updates, interval, look in ((1, 1, 7), (32, 5, 7), (33, 16, 1000), (7, 100, 10**6)):
+        price = Price(each=30, fixed=90, look=look, interval=interval)
+        for made in range(1, updates + 1):
+            trained = Trained(loss=(1.0, 1.0), updates=made, tokens=1, looks=made // interval)
+            assert price.of(trained) <= price.most(updates)
+        assert Price(each=30).most(updates) == 30 * updates
+
+
+def test_a_payment_is_settled_once_and_never_upwards() -> None:
+    purse = Purse(1000)
+    _, payment = purse.buy(100, 8, "training", fixed=50)
+    assert purse.spent == 850
+    with pytest.raises(ValueError, match="were paid"):
+        purse.settle(payment, 851)
+    settled = purse.settle(payment, 300)
+    assert purse.spent == 300
+    with pytest.raises(ValueError, match="given back once"):
+        purse.refund(payment)
+    purse.refund(settled)
+    assert purse.spent == 0
+    assert purse.buy(100, 8, "training", fixed=901)[0] == 0 == purse.spent
+
+
+def test_patience_is_paid_by_what_it_took_and_grows_with_the_data() -> None:
+    """A student that cannot get better any more stops early, and the rest of the price comes back."""
+    recipe = {"updates": 60, "batch": 16, "data": "all", "patience": 1, "interval": 2, "rate": 1e-9, "cooldown": 3}
+    env = TeachingEnv("skill-list", **TINY | {"recipe": recipe, "budget": {"student_tokens": 60_000}})
+    env.reset(seed=0)
+    mixture = np.ones(len(env.task.skills), np.float32)
+    job = env.begin(mixture)
+    assert job is not None
+    assert job.train is not None
+    assert job.train.watched
+    assert job.train.recipe.patience == 1
+    set_aside = env.purse.spent
+    outcome = env.runner.run(job)
+    *_, info = env.end(outcome)
+    assert outcome.trained is not None
+    assert outcome.trained.updates == info["updates"] < 60
+    assert info["price"] == env.purse.spent < set_aside
+    second = env.begin(mixture)
+    assert second is not None
+    assert second.train is not None
+    assert second.train.recipe.patience == 2
+    env.abort()
+    snapshot = env.snapshot()
+    restored = TeachingEnv("skill-list", runner=env.runner, setting=env.setting)
+    restored.reset(options={"snapshot": snapshot})
+    assert restored.purse.spent == env.purse.spent

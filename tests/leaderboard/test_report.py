@@ -317,3 +317,16 @@ def test_tokens(value: float, shown: str) -> None:
 
 def test_small_p_values_are_never_zero() -> None:
     assert [p_value(p) for p in (None, 0.0, 0.0004, 0.0355, 1.0)] == ["–", "<0.001", "<0.001", "0.035", "1.000"]
+
+
+def test_a_lenient_score_is_shown_beside_the_strict_one(tmp_path: Path) -> None:
+    """Where every run says which answers are right in all but form; else nothing is said of it."""
+    rows = make_board()
+    assert "lenient" not in printed(rows, 200)
+    for row in rows:
+        if row["test"] is not None:
+            row["test"]["lenient"] = row["test"]["correct"].replace("0", "1")
+    assert "lenient %" in printed(rows, 200)
+    assert all(s.lenient is not None and s.lenient.k == s.lenient.n for s in summarise(rows).teachers)
+    write_page(rows, tmp_path / "page.html")
+    assert "lenient 100.0" in (tmp_path / "page.html").read_text(encoding="utf-8")

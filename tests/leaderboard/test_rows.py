@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from dataenv.leaderboard.rows import Row, read
+from dataenv.leaderboard.rows import Row, TestExam, read
 from tests.leaderboard.synthetic import HOSTILE, make_row
 
 
@@ -96,3 +96,12 @@ def test_no_rows_is_no_board() -> None:
 def test_hostile_texts_hold_what_they_should() -> None:
     assert any("\x1b" in text for text in HOSTILE)
     assert any("\u202e" in text for text in HOSTILE)
+
+
+def test_a_lenient_score_is_never_below_the_strict_one() -> None:
+    exam = {"correct": "1100", "n": [2, 2], "by_skill": [2, 0]}
+    assert TestExam.model_validate(exam | {"lenient": "1101"}).lenient == "1101"
+    with pytest.raises(ValidationError, match="right leniently too"):
+        TestExam.model_validate(exam | {"lenient": "0111"})
+    with pytest.raises(ValidationError, match="lenient has 3 items"):
+        TestExam.model_validate(exam | {"lenient": "110"})

@@ -1,0 +1,116 @@
+"""Tuition: what of a lesson is trained, what is paid for it, and what is given back where training stops early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dataenv.budget import Payment, Price, Purse, price_of
+from dataenv.engines import replayed
+from dataenv.jobs import Training, student_of
+from dataenv.setting import Setting
+from students.base import Trained
+from tasks.records import Example, stream
+
+if TYPE_CHECKING:
+    from dataenv.snapshot import Snapshot
+
+Lessons = Sequence[tuple[Example, ...]]
+
+
+@dataclass(frozen=True)
+class Tuition:
+    """What was paid for a lesson.
+
+    Attributes:
+        training: What is trained; ``None`` where nothing is.
+        price: Of the lesson.
+        payment: What was taken out of the purse.
+    """
+
+    training: Training | None
+    price: Price
+    payment: Payment
+
+    @property
+    def updates(self) -> int:
+        """The most updates that are made."""
+        return self.training.recipe.updates if self.training else 0
+
+    def settled(self, trained: Trained | None, purse: Purse) -> Tuition:
+        """The same when training is over: patience makes fewer updates than were set aside for."""
+        price = self.price.of(trained) if trained and self.training else self.payment.price
+        return self if price == self.payment.price else replace(self, payment=purse.settle(self.payment, price))
+
+
+def charge(
+    setting: Setting, snapshot: Snapshot, before: Lessons, kept: tuple[Example, ...], purse: Purse, use: str
+) -> Tuition:
+    """Take the price of a lesson out of the purse.
+
+    The purse buys as many of the recipe's updates as it can. A lesson of which nothing was kept costs what a lesson of
+    ordinary length would, and is not trained.
+
+    Args:
+        setting: Of the environment.
+        snapshot: The moment before the lesson.
+        before: The lessons taught so far.
+        kept: What the screen let through.
+        purse: Pays.
+        use: What it is booked as.
+    """
+    recipe, student = setting.recipe, student_of(setting.student_spec)
+    lesson = kept
+    if recipe.data == "all":
+        lesson = tuple(e for earlier in before for e in earlier) + kept
+    earlier = _earlier(setting, snapshot, before) if lesson else ()
+    watched = watched_of(setting)
+    fresh = [student.tokens(e) for e in lesson] or [_nominal(setting)]
+    price = price_of(recipe, fresh, [student.tokens(e) for e in earlier], [student.tokens(e) for e in watched])
+    updates, payment = purse.buy(price.reserved, recipe.updates, use, price.fixed)
+    if not kept or updates == 0:
+        return Tuition(None, price, payment)
+    first = len(before[0]) if before and recipe.data == "all" else len(lesson)
+    patience = -(-recipe.patience * len(lesson) // first)
+    bought = recipe.model_copy(update={"updates": updates, "patience": patience})
+    seed = int(stream(snapshot.seed, "training", snapshot.step).integers(2**31))
+    return Tuition(Training(lesson=lesson, earlier=earlier, watched=watched, recipe=bought, seed=seed), price, payment)
+
+
+def watched_of(setting: Setting) -> tuple[Example, ...]:
+    """What patience looks at: the feedback problems with their gold answers. They are read, and never trained on."""
+    if not setting.recipe.patience:
+        return ()
+    return tuple(Example(prompt=p.prompt, response=p.answer) for p in setting.exam_items("feedback"))
+
+
+def nominal_price(setting: Setting) -> int:
+    """What a lesson of ordinary length is likely to cost, in student tokens."""
+    student, tokens = student_of(setting.student_spec), [_nominal(setting)]
+    price = price_of(setting.recipe, tokens, tokens, [student.tokens(e) for e in watched_of(setting)])
+    return price.most(setting.recipe.updates)
+
+
+def paid_for(training: Training, trained: Trained, setting: Setting) -> int:
+    """What a training run cost whoever taught it, in student tokens."""
+    tokens, parts = student_of(setting.student_spec).tokens, (training.lesson, training.earlier, training.watched)
+    return price_of(training.recipe, *([tokens(e) for e in part] for part in parts)).of(trained)
+
+
+def _nominal(setting: Setting) -> int:
+    """Mean tokens of a feedback problem with its gold answer: what one example is likely to cost."""
+    student, items = student_of(setting.student_spec), setting.exam_items("feedback")
+    mean = sum(student.tokens(Example(prompt=p.prompt, response=p.answer)) for p in items) / len(items)
+    return max(1, round(mean))
+
+
+def _earlier(setting: Setting, snapshot: Snapshot, before: Lessons) -> tuple[Example, ...]:
+    """The examples that replay will draw: half from earlier lessons, half from what the student knew at first."""
+    recipe = setting.recipe
+    wanted = (recipe.updates + recipe.cooldown) * round(recipe.batch * recipe.replay)
+    if not wanted:
+        return ()
+    prior = setting.warm_training(snapshot.student_seed)
+    taught = [e for lesson in before for e in lesson] if recipe.data == "lesson" else []
+    return replayed(prior.lesson if prior else (), taught, wanted, stream(snapshot.seed, "earlier", snapshot.step))
