@@ -35,7 +35,8 @@ class DeliberatePractice(Teacher):
 
     With ``omega=0`` nothing is scored, and it is static generation under the same schedule: the paper finds the same.
     With ``rescore=False`` it is generate-then-prune: candidates for all lessons are made and scored once, by the
-    student of the first lesson. Where the purse no longer pays for scoring and a whole step after it, lessons are unguided.
+    student of the first lesson. Where the purse no longer pays for scoring and a whole step after it, lessons are
+    unguided.
 
     Args:
         first: N, examples of the first lesson, unguided; ``None`` for the environment's ``lesson_size``.
