@@ -252,7 +252,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         outcome = recorded()
         driver(outcome, Path(name))
-        on_paper(sleep(outcome, Path(name), tuple(args.widths), SLEEP))
+        if args.widths:
+            on_paper(sleep(outcome, Path(name), tuple(args.widths), SLEEP))
         workers(Path(name), args.rounds)
     return 0
 
