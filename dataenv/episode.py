@@ -19,6 +19,7 @@ from dataenv.levels.base import cut
 from dataenv.screen import as_example
 from dataenv.snapshot import Snapshot, StepRecord
 from dataenv.tuition import nominal_price
+from students.base import Student
 from tasks.records import Example, Problem, stream
 
 ProbeKind = Literal["loss", "entropy", "accuracy"]
@@ -119,7 +120,8 @@ class Context:
 
         Raises:
             BudgetSpent: If the purse cannot pay; nothing was charged.
-            SettingError: If an example would not pass the screen (that is charged too), or the kind is unknown.
+            SettingError: If an example would not pass the screen (that is charged too), the kind is unknown, or the
+                student does not measure it.
         """
         return probe(self._env, examples, kind)
 
@@ -168,6 +170,8 @@ def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> npt
     """See ``Context.probe``. A probe is an exam: it trains nothing, and the store knows its answers."""
     if kind not in ("loss", "entropy", "accuracy"):
         raise SettingError(f"kind is {kind!r}; give 'loss', 'entropy' or 'accuracy'")
+    if kind == "entropy" and type(env.student).entropies is Student.entropies:
+        raise SettingError(f"kind is 'entropy', which student {env.setting.student!r} does not measure; give 'loss'")
     asked = [as_example(e) for e in examples]
     if None in asked:
         raise SettingError("examples hold what is no example; give Example(prompt=…, response=…) with two texts")

@@ -29,9 +29,9 @@ class DeliberatePractice(Teacher):
     One step is one trigger: under a recipe with ``data="all"``, ``patience`` and ``cooldown`` the student trains on all
     examples so far until it stalls, and then ``added`` more come. In the paper a diffusion model is *guided* towards
     images x with probability proportional to exp(omega H(x)), H the entropy of the student's prediction (section 3).
-    Text has no such gradient, so here ``candidates`` times as many examples are made unguided, scored by the student
-    as it is *now*, and resampled in those proportions, which has the same law as many candidates as there are. A guided
-    generator would take the place of ``_select``.
+    Text has no such gradient, so ``candidates`` times as many examples are made unguided, scored by the student as it
+    is *now*, and resampled in those proportions: the same law, the nearer the more candidates there are. For images a
+    guided generator will stand where ``_select`` does; the schedule stays.
 
     With ``omega=0`` nothing is scored, and it is static generation under the same schedule: the paper finds the same.
     With ``rescore=False`` it is generate-then-prune: candidates for all lessons are made and scored once, by the

@@ -26,7 +26,10 @@ from tasks.records import Example, Problem
 from tests.canaries import HIDDEN, Canaried, canaries, canary, sightings, texts
 from tests.toys import TOYS, Reverse
 
-ARGUMENTS: dict[str, dict[str, Any]] = {"static": {"weights": {"short": 1.0, "long": 2.0}}}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "static": {"weights": {"short": 1.0, "long": 2.0}},
+    "deliberate-practice": {"signal": "loss"},
+}
 FIELDS = TOYS | {"task": "canaried", "budget": {"student_tokens": 5_000}}
 
 pytestmark = pytest.mark.usefixtures("toys")

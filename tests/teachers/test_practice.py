@@ -18,6 +18,7 @@ from dataenv.errors import BudgetSpent, SettingError
 from tasks.records import Example, stream
 from teachers.practice import DeliberatePractice, deal, log_weights, preference, take
 from tests.tiny import TINY
+from tests.toys import TOYS
 
 SKILLS = ("easy", "hard", "odd")
 SCORES = arrays(np.float64, st.integers(1, 40), elements=st.floats(allow_nan=False, allow_infinity=False))
@@ -209,6 +210,16 @@ def test_entropy_is_paid_as_loss_is_and_is_another_number() -> None:
     assert not np.allclose(entropies, context.probe(examples, "loss"))
     assert ((entropies > 0) & (entropies < np.log(97))).all()
     np.testing.assert_array_equal(entropies, context.probe(examples, "entropy"))
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_student_without_entropy_is_asked_for_its_loss() -> None:
+    env = TeachingEnv("open-ended", **TOYS, budget={"student_tokens": 2_000})
+    with pytest.raises(SettingError, match="kind is 'entropy', which student 'parrot' does not measure; give 'loss'"):
+        dataenv.run(env, DeliberatePractice(first=4, added=4), seed=0)
+    assert env.purse.uses["probes"] == 0
+    episode = dataenv.run(env, DeliberatePractice(first=4, added=4, additions=2, signal="loss"), seed=0)
+    assert [step.kept for step in episode.steps] == [0, 4, 4, 4, 0]
 
 
 @pytest.mark.parametrize(
