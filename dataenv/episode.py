@@ -5,24 +5,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from dataenv import probes
 from dataenv.budget import FORWARD, Purse
 from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
-from dataenv.jobs import Exam, Job
 from dataenv.levels.base import cut
-from dataenv.screen import as_example
+from dataenv.probes import ProbeKind
 from dataenv.snapshot import Snapshot, StepRecord
-from dataenv.tuition import nominal_price
-from students.base import Student
+from dataenv.tuition import nominal_price, nominal_tokens
 from tasks.records import Example, Problem, stream
 
-ProbeKind = Literal["loss", "entropy", "accuracy"]
 Env = gym.Env[Any, Any]
 
 
@@ -39,10 +37,17 @@ class Transition(NamedTuple):
 
 
 class BudgetView:
-    """The purse as a teacher sees it: live, and read only."""
+    """The purse as a teacher sees it: live, and read only; and what things of ordinary length are likely to cost.
 
-    def __init__(self, purse: Purse, step_price: int) -> None:
+    Attributes:
+        step_price: A lesson.
+        example_price: Going forward over one example (a ``loss`` probe, an item of a reference).
+        answer_price: One answer (an ``accuracy`` probe, one sample).
+    """
+
+    def __init__(self, purse: Purse, step_price: int, example_price: int, answer_price: int) -> None:
         self._purse, self.step_price = purse, step_price
+        self.example_price, self.answer_price = example_price, answer_price
 
     @property
     def total(self) -> int:
@@ -66,8 +71,9 @@ class Context:
     Attributes:
         skills: The task's skills, in the order of the arrays.
         rng: The teacher's own random generator.
-        budget: The live purse; ``step_price`` is what a lesson of ordinary length is likely to cost.
+        budget: The live purse, and what a lesson, an example and an answer are likely to cost.
         lesson_size: Examples that a lesson is expected to hold.
+        chats: Where the replies of language models are kept, so that the same run comes back to the same lessons.
     """
 
     def __init__(self, env: TeachingEnv) -> None:
@@ -75,10 +81,17 @@ class Context:
         seed = env.snapshot().seed
         self.skills = env.task.skills
         self.rng = stream(seed, "teacher")
-        self.budget = BudgetView(env.purse, nominal_price(env.setting))
+        tokens = nominal_tokens(env.setting)
+        self.budget = BudgetView(
+            env.purse,
+            nominal_price(env.setting),
+            FORWARD * tokens,
+            FORWARD * (tokens + env.setting.decoding.max_tokens),
+        )
         self.lesson_size = env.setting.lesson_size
+        self.chats = env.runner.store.table("chats")
         self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}
-        self._draws = 0
+        self._draws = self._samples = 0
 
     def pool(self) -> Sequence[Example]:
         """The task's public training examples, the primary skill first in ``skills``.
@@ -109,6 +122,18 @@ class Context:
         problem: Problem = self._feedback[error["prompt"]]
         return self._env.task.diagnose(problem, error["response"])
 
+    def describe(self, error: Mapping[str, str]) -> tuple[str, float]:
+        """What kind of question one of ``observation["errors"]`` was: its primary skill, and its difficulty in [0, 1].
+
+        It stands where LLM2LLM shows the question to a language model and asks for a similar one (arXiv 2403.15042),
+        and costs no student compute.
+
+        Raises:
+            KeyError: If the prompt is no feedback problem.
+        """
+        problem = self._feedback[error["prompt"]]
+        return problem.skills[0], problem.difficulty
+
     def probe(self, examples: Sequence[Example], kind: ProbeKind = "loss") -> npt.NDArray[np.float64]:
         """Look at the student on examples of one's own: one number each, paid by what is asked (1 a token).
 
@@ -123,7 +148,50 @@ class Context:
             SettingError: If an example would not pass the screen (that is charged too), the kind is unknown, or the
                 student does not measure it.
         """
-        return probe(self._env, examples, kind)
+        return probes.probe(self._env, examples, kind)
+
+    def sample(self, prompts: Sequence[str], n: int = 1, temperature: float = 1.0) -> list[list[str]]:
+        """``n`` answers of the student to each prompt, each with a seed of its own; the same prompts get others later.
+
+        An answer costs the tokens of its prompt and ``decoding.max_tokens``, as in a probe of ``accuracy``.
+
+        Args:
+            prompts: They pass the same screen as a lesson, so nothing sealed can be asked.
+            n: Answers to each.
+            temperature: Of the decoding; at 0 all ``n`` are the same.
+
+        Raises:
+            BudgetSpent: If the purse cannot pay; nothing was charged.
+            SettingError: If a prompt would not pass the screen (that is charged too), or an argument is no number.
+        """
+        self._samples += 1
+        seed = int(stream(self._env.snapshot().seed, "samples", self._samples).integers(2**31))
+        return probes.sample(self._env, prompts, n, temperature, seed)
+
+    def influence(
+        self, groups: Sequence[Sequence[Example]], reference: Sequence[Example] | None = None
+    ) -> npt.NDArray[np.float64]:
+        """How much one update on each group would lower the student's loss on a reference; its state stays as it is.
+
+        ``I(z) = -(L(after one optimiser step on z) - L(before))``, Montessori-Instruct (arXiv 2410.14208, section 3),
+        with a group of examples as z. Its batch is the group, each example once, without replay or warm-up; optimiser
+        moments are carried as the recipe says. The price is 3 a token of each group, and 1 a token of the reference for
+        each group and once for the loss before.
+
+        Args:
+            groups: Each one update; a group of one example is the paper's. They pass the same screen as a lesson.
+            reference: What L is the mean loss on, in nats per token; these too pass the screen. ``None`` for the whole
+                feedback split, of which only the number is told.
+
+        Returns:
+            ``(groups,)``, positive where the step helps.
+
+        Raises:
+            BudgetSpent: If the purse cannot pay for all; nothing was charged.
+            SettingError: If an example would not pass the screen (that is charged too), or a group is empty.
+            JobFailed: If a step diverged.
+        """
+        return probes.influence(self._env, groups, reference)
 
     def fork(self) -> TeachingEnv:
         """A branch of this episode: stepping it changes nothing here, and is paid from the same purse.
@@ -164,43 +232,6 @@ def unwrap(env: Env) -> TeachingEnv:
     if not isinstance(inner, TeachingEnv):
         raise SettingError(f"env is a {type(inner).__name__}; give an environment made with gym.make('dataenv/…')")
     return inner
-
-
-def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> npt.NDArray[np.float64]:
-    """See ``Context.probe``. A probe is an exam: it trains nothing, and the store knows its answers."""
-    if kind not in ("loss", "entropy", "accuracy"):
-        raise SettingError(f"kind is {kind!r}; give 'loss', 'entropy' or 'accuracy'")
-    if kind == "entropy" and type(env.student).entropies is Student.entropies:
-        raise SettingError(f"kind is 'entropy', which student {env.setting.student!r} does not measure; give 'loss'")
-    asked = [as_example(e) for e in examples]
-    if None in asked:
-        raise SettingError("examples hold what is no example; give Example(prompt=…, response=…) with two texts")
-    examples = [e for e in asked if e is not None]
-    if not examples:
-        return np.zeros(0)
-    # Paid before the screen is asked: a refusal for nothing would make the screen an oracle for what is sealed.
-    env.purse.pay(FORWARD * sum(_asked(env, e, kind) for e in examples), "probes")
-    refusals = env.refusals(examples)
-    if refusals:
-        raise SettingError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
-    prompts, golds = tuple(e.prompt for e in examples), tuple(e.response for e in examples)
-    if kind != "accuracy":  # an exam always answers; answers that nobody asked for are kept to one token
-        short = env.setting.decoding.model_copy(update={"max_tokens": 1})
-        exam = Exam(name="probe", prompts=prompts, golds=golds, entropy=kind == "entropy", decoding=short)
-    else:
-        exam = Exam(name="probe", prompts=prompts, decoding=env.setting.decoding)
-    job = Job(student=env.setting.student_spec, parent=env.state, exams=(exam,))
-    answers = env.runner.run(env.anchor(job)).answers["probe"]
-    if kind != "accuracy":
-        return np.asarray(answers.losses if kind == "loss" else answers.entropies, np.float64)
-    return np.array([r == g for r, g in zip(answers.responses, golds, strict=True)], np.float64)
-
-
-def _asked(env: TeachingEnv, example: Example, kind: ProbeKind) -> int:
-    """The tokens of one question to the student: those it reads, and the most it may write."""
-    if kind != "accuracy":
-        return env.student.tokens(example)
-    return env.student.tokens(example.model_copy(update={"response": ""})) + env.setting.decoding.max_tokens
 
 
 @dataclass(frozen=True)

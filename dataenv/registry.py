@@ -19,7 +19,7 @@ from dataenv.errors import SettingError
 
 Kind = Literal["task", "student", "teacher"]
 
-TASKS = {"arithmetic": "tasks.arithmetic:Arithmetic"}
+TASKS = {"arithmetic": "tasks.arithmetic:Arithmetic", "lego": "tasks.lego:Lego"}
 STUDENTS = {"pocket": "students.pocket:Pocket"}
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",
@@ -27,10 +27,20 @@ TEACHERS = {
     "static": "teachers.stratified:Static",
     "failure": "teachers.failure:Failure",
     "stat-sel": "teachers.stat_sel:StatSel",
+    "stat-syn": "teachers.stat_syn:StatSyn",
     "con-sel": "teachers.stat_sel:ConSel",
     "learning-progress": "teachers.progress:LearningProgress",
     "frontier": "teachers.frontier:Frontier",
     "deliberate-practice": "teachers.practice:DeliberatePractice",
+    "skill-it": "teachers.skill_it:SkillIt",
+    "curriculum": "teachers.curriculum:Curriculum",
+    "skill-curriculum": "teachers.curriculum:SkillCurriculum",
+    "cyclical": "teachers.curriculum:Cyclical",
+    "easy-to-hard": "teachers.curriculum:EasyToHard",
+    "llm2llm": "teachers.llm2llm:Llm2Llm",
+    "accel": "teachers.accel:Accel",
+    "self-improve": "teachers.self_improve:SelfImprove",
+    "influence": "teachers.influence:Influence",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
 

@@ -24,7 +24,7 @@ from tasks.records import Example, canonical_json, digest_examples
 
 SCHEMA = 2
 ROWS = "store.sqlite"
-_TABLES = ("states", "exams", "lessons")
+_TABLES = ("states", "exams", "lessons", "chats")
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -133,6 +133,10 @@ class Store:
         fields = ("prompt", "response", "skills", "kind", "origin")
         return tuple(Example.model_validate(dict(zip(fields, e, strict=True))) for e in found)
 
+    def table(self, name: str) -> Table:
+        """One table by itself, for whoever has no business in the others."""
+        return Table(self, name)
+
     def count(self, table: str) -> int:
         """How many rows a table has."""
         with self._lock:
@@ -142,6 +146,21 @@ class Store:
         """Close the rows; blobs need no closing."""
         with self._lock:
             self._rows.close()
+
+
+class Table:
+    """The rows of one table; see ``Store.get`` and ``Store.put``. A store that is switched off answers nothing."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._name = store, name
+
+    def get(self, key: str) -> Any | None:
+        """The committed record of a key, or ``None``."""
+        return self._store.get(self._name, key) if self._store.reuse else None
+
+    def put(self, key: str, record: Any) -> Any:
+        """Commit a record; returns the committed one."""
+        return self._store.put(self._name, key, record)
 
 
 def _patiently(act: Callable[[], T]) -> T:

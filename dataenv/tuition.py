@@ -66,7 +66,7 @@ def charge(
         lesson = tuple(e for earlier in before for e in earlier) + kept
     earlier = _earlier(setting, snapshot, before) if lesson else ()
     watched = watched_of(setting)
-    fresh = [student.tokens(e) for e in lesson] or [_nominal(setting)]
+    fresh = [student.tokens(e) for e in lesson] or [nominal_tokens(setting)]
     price = price_of(recipe, fresh, [student.tokens(e) for e in earlier], [student.tokens(e) for e in watched])
     updates, payment = purse.buy(price.reserved, recipe.updates, use, price.fixed)
     if not kept or updates == 0:
@@ -87,7 +87,7 @@ def watched_of(setting: Setting) -> tuple[Example, ...]:
 
 def nominal_price(setting: Setting) -> int:
     """What a lesson of ordinary length is likely to cost, in student tokens."""
-    student, tokens = student_of(setting.student_spec), [_nominal(setting)]
+    student, tokens = student_of(setting.student_spec), [nominal_tokens(setting)]
     price = price_of(setting.recipe, tokens, tokens, [student.tokens(e) for e in watched_of(setting)])
     return price.most(setting.recipe.updates)
 
@@ -98,7 +98,7 @@ def paid_for(training: Training, trained: Trained, setting: Setting) -> int:
     return price_of(training.recipe, *([tokens(e) for e in part] for part in parts)).of(trained)
 
 
-def _nominal(setting: Setting) -> int:
+def nominal_tokens(setting: Setting) -> int:
     """Mean tokens of a feedback problem with its gold answer: what one example is likely to cost."""
     student, items = student_of(setting.student_spec), setting.exam_items("feedback")
     mean = sum(student.tokens(Example(prompt=p.prompt, response=p.answer)) for p in items) / len(items)

@@ -103,7 +103,6 @@ class DeliberatePractice(Teacher):
         self._context, self._lessons = context, 0
         self._taught: set[str] = set()
         self._stock: list[Example] = []
-        self._price = 0  # of the last scoring, in student tokens
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
         """The first lesson unguided, then those that the student is unsure of, and at last nothing."""
@@ -139,15 +138,12 @@ class DeliberatePractice(Teacher):
     def _score(self, candidates: Sequence[Example]) -> Floats | None:
         """The present student's uncertainty, or ``None`` where the purse has better uses."""
         budget = self._context.budget
-        before = budget.spent
-        if budget.remaining < budget.step_price + self._price:
+        if budget.remaining < budget.step_price + budget.example_price * len(candidates):
             return None
         try:
-            scores = self._context.probe(candidates, self.signal)
-        except BudgetSpent:
+            return self._context.probe(candidates, self.signal)
+        except BudgetSpent:  # they are longer than is usual
             return None
-        self._price = budget.spent - before
-        return scores
 
     def _draw(self, n: int, besides: set[str] | frozenset[str] = frozenset()) -> list[Example]:
         """``n`` examples from the prior in random order, none of them taught; fewer where the generator has no more."""

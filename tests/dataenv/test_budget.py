@@ -40,8 +40,10 @@ def lesson(env: TeachingEnv, n: int, draw: int = 0) -> list[Example]:
 which = st.integers(0, 5)
 step = st.tuples(st.sampled_from(["step", "begin-abort", "begin-end"]), which, st.integers(1, 8), st.integers(0, 3))
 look = st.tuples(st.sampled_from(["loss", "accuracy"]), which, st.integers(0, 6), st.integers(0, 3))
+draws = st.tuples(st.just("sample"), which, st.integers(0, 4), st.integers(1, 3))
+push = st.tuples(st.just("influence"), which, st.integers(0, 3), st.integers(0, 3))
 other = st.tuples(st.sampled_from(["fork", "copy", "save", "restore", "reseed", "peek", "stop"]), which)
-programs = st.lists(st.one_of(step, look, other), max_size=14)
+programs = st.lists(st.one_of(step, look, draws, push, other), max_size=14)
 
 
 class Teacherlike:
@@ -110,22 +112,52 @@ class Teacherlike:
         return self.probed(env, lesson(env, n, draw), "accuracy", lambda e: len(e.prompt) + 7)
 
     def probed(self, env: TeachingEnv, examples: list[Example], kind: Any, cost: Any) -> Any:
-        before, price = self.purse.spent, sum(map(cost, examples))
-        enough = price <= self.purse.remaining
+        price = sum(map(cost, examples))
+        return self.asked(price, lambda: dataenv.Context(env).probe(examples, kind)).tolist()
+
+    def do_sample(self, env: TeachingEnv, prompts: int, n: int) -> Any:
+        texts = [e.prompt for e in lesson(env, prompts)]
+        price = n * sum(len(text) + 7 for text in texts)
+        return self.asked(price, lambda: dataenv.Context(env).sample(texts, n))
+
+    def do_influence(self, env: TeachingEnv, groups: int, reference: int) -> Any:
+        made, about = [lesson(env, 2, draw) for draw in range(groups)], lesson(env, reference, 9) or None
+        forward = [(p.prompt, p.answer) for p in env.setting.exam_items("feedback")]
+        forward = [(e.prompt, e.response) for e in about] if about else forward
+        trained = sum(len(e.prompt) + len(e.response) for group in made for e in group)
+        price = 3 * trained + (groups + 1) * sum(len(p) + len(r) for p, r in forward) if groups else 0
+        state = env.state
+        found = self.asked(price, lambda: dataenv.Context(env).influence(made, about))
+        assert env.state == state, "a look changes nothing"
+        return found.tolist()
+
+    def asked(self, price: int, ask: Any) -> Any:
+        """What a look came to; it costs its price, or nothing where the purse does not hold that."""
+        before, enough = self.purse.spent, price <= self.purse.remaining
         try:
-            answer = dataenv.Context(env).probe(examples, kind)
+            answer = ask()
         except BudgetSpent:
             assert not enough
-            assert self.purse.spent == before, "a probe that cannot be paid costs nothing"
+            assert self.purse.spent == before, "a look that cannot be paid costs nothing"
             raise
         assert self.purse.spent - before == price
-        return answer.tolist()
+        return answer
 
     def do_peek(self, env: TeachingEnv) -> Any:
-        """A probe of what is sealed is refused, and costs what it would have cost."""
-        before, problem = self.purse.spent, env.task.split("test")[0]
-        with pytest.raises(DataenvError):
-            dataenv.Context(env).probe([Example(prompt=problem.prompt, response=problem.answer)])
+        """A look at what is sealed is refused, and costs what it would have cost."""
+        before, problem, context = self.purse.spent, env.task.split("test")[0], dataenv.Context(env)
+        sealed, free, costs = Example(prompt=problem.prompt, response=problem.answer), lesson(env, 1), []
+        for ask in (
+            lambda: context.probe([sealed]),
+            lambda: context.sample([sealed.prompt]),
+            lambda: context.influence([free, [sealed]], free),
+            lambda: context.influence([free], [sealed]),
+        ):
+            at = self.purse.spent
+            with pytest.raises(DataenvError):
+                ask()
+            costs.append(self.purse.spent - at)
+        assert all(costs) or self.purse.remaining < 100, costs
         return self.purse.spent - before
 
     def do_fork(self, env: TeachingEnv) -> None:
@@ -167,10 +199,12 @@ def test_the_programs_above_reach_every_move_and_both_ends() -> None:
     """The property test is not blind: one program that does everything, until nothing is left."""
     moves = [("fork", 0), ("step", 1, 8, 0), ("copy", 1), ("begin-abort", 2, 8, 1), ("begin-end", 2, 8, 1), ("save", 2)]
     moves += [("restore", 1), ("reseed", 2), ("loss", 1, 4, 0), ("accuracy", 0, 4, 0), ("peek", 0), ("stop", 1)]
+    moves += [("sample", 0, 2, 2), ("influence", 0, 2, 2), ("influence", 0, 1, 0)]
     moves += [("step", 0, 8, 2)] * 8
     played = Teacherlike(2000, Store()).play(moves)
     assert {name for name, *_ in played} == {"fork", "copy", "save", "restore", "reseed", "peek", "stop", "step",
-                                             "begin-abort", "begin-end", "loss", "accuracy"}  # fmt: skip
+                                             "begin-abort", "begin-end", "loss", "accuracy", "sample",
+                                             "influence"}  # fmt: skip
     assert all(price > 0 for name, price, _ in played if name in ("begin-abort", "peek"))
     assert played[-1][1] == "DataenvError", "the episode has ended"
     assert 1900 < played[-1][2] <= 2000

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,13 @@ from dataenv.store import Store
 from tasks.base import Unsupported
 from tasks.records import Example, Problem
 from tests.canaries import HIDDEN, Canaried, canaries, canary, sightings, texts
+from tests.chatting import backwards, chatting
 from tests.toys import TOYS, Reverse
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "static": {"weights": {"short": 1.0, "long": 2.0}},
     "deliberate-practice": {"signal": "loss"},
+    "self-improve": {"gold": 0.5},  # a parrot has no right answer to start from
 }
 FIELDS = TOYS | {"task": "canaried", "budget": {"student_tokens": 5_000}}
 
@@ -79,6 +82,12 @@ class Spy:
         for kind in ("loss", "accuracy", "logits"):
             for examples in (made, [sealed], [*made, sealed], [7], made * 2, made[:1] * 5000):
                 self.tried(lambda kind=kind, examples=examples: context.probe(examples, kind))
+        for error in (*errors, {"prompt": "no problem"}):
+            self.tried(lambda error=error: context.describe(error))
+        for examples in (made, [sealed], [*made, sealed], made[:1] * 5000):
+            self.tried(lambda examples=examples: context.sample([e.prompt for e in examples], 2))
+            self.tried(lambda examples=examples: context.influence([examples]))
+            self.tried(lambda examples=examples: context.influence([made], examples))
         self.branch(made)
 
     def branch(self, made: list[Example]) -> None:
@@ -128,8 +137,10 @@ def everything(teacher: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.Ca
 def test_no_canary_reaches_a_registered_teacher(
     name: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    teacher = registry.build("teacher", name, ARGUMENTS.get(name))
-    assert sightings(everything(teacher, caplog, capsys)) == set()
+    with chatting(backwards) as chats:
+        teacher = registry.build("teacher", name, (ARGUMENTS | chats).get(name))
+        seen = everything(teacher, caplog, capsys)
+    assert sightings(seen) == set()
 
 
 def test_no_canary_reaches_a_teacher_that_brings_its_data(
@@ -142,7 +153,7 @@ def test_no_canary_reaches_a_teacher_that_brings_its_data(
 
 
 def test_every_level_is_walked() -> None:
-    levels = {getattr(registry.build("teacher", n, ARGUMENTS.get(n)), "level", "skill-list") for n in registry.TEACHERS}
+    levels = {getattr(resolve_name(where), "level", "skill-list") for where in registry.TEACHERS.values()}
     assert levels | {Own.level} == set(LEVELS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,28 @@ from dataenv import check_teacher, registry
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Context, run
 from tasks.arithmetic.grammar import compute, read
+from teachers.chat.tutor import arithmetic
 from teachers.failure import Failure
 from teachers.stat_sel import StatSel
+from tests.chatting import chatting
 from tests.tiny import TINY
 
-ARGUMENTS: dict[str, dict[str, Any]] = {"static": {"weights": {"max": 1.0, "chain": 2.0}}}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "static": {"weights": {"max": 1.0, "chain": 2.0}},
+    "influence": {"group": 2, "reference": 8},  # what a third of the small purse pays for
+}
+
+
+@pytest.fixture(scope="module")
+def arguments() -> Iterator[dict[str, dict[str, Any]]]:
+    """Those that need a language model have a scripted one."""
+    with chatting(arithmetic) as chats:
+        yield ARGUMENTS | chats
 
 
 @pytest.mark.parametrize("name", sorted(registry.TEACHERS))
-def test_teacher(name: str) -> None:
-    check_teacher(registry.build("teacher", name, ARGUMENTS.get(name)))
+def test_teacher(name: str, arguments: dict[str, dict[str, Any]]) -> None:
+    check_teacher(registry.build("teacher", name, arguments.get(name)))
 
 
 def test_episodes_of_two_seeds_differ_for_who_draws() -> None:

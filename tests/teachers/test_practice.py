@@ -27,9 +27,9 @@ PLAIN: dict[str, Any] = {"trim": 0.0, "unguided": 0.0}
 
 
 class Purse:
-    """A budget of which every scored candidate takes one."""
+    """A budget of which every scored candidate takes one, or whatever it takes in truth."""
 
-    step_price = 100
+    step_price, example_price = 100, 1
 
     def __init__(self, total: int) -> None:
         self.total, self.spent = total, 0
@@ -178,14 +178,22 @@ def test_loss_may_be_the_signal() -> None:
     assert context.probes == [(24, "loss")]
 
 
-@pytest.mark.parametrize(("purse", "asked"), [(47, 0), (99, 0), (100, 1), (195, 1), (196, 2)])
+@pytest.mark.parametrize(("purse", "asked"), [(47, 0), (147, 0), (148, 1), (195, 1), (196, 2)])
 def test_where_the_purse_is_low_lessons_are_static(purse: int, asked: int) -> None:
-    """Scoring costs 48, which is known from the first time on, and must leave a step's price, 100."""
+    """Scoring costs 48 and must leave a step's price, 100."""
     context = Context(purse)
     lessons = teach(DeliberatePractice(additions=2, candidates=4, select="top", **PLAIN), context)
     assert len(context.probes) == asked
     assert list(map(len, lessons)) == [12] * 3
     assert Counter(lessons[-1]) == (Counter(odd=12) if asked == 2 else Counter(dict.fromkeys(SKILLS, 4)))
+
+
+def test_a_price_that_is_higher_than_is_usual_makes_a_static_lesson_too() -> None:
+    context = Context(47)
+    context.budget.step_price = context.budget.example_price = 0  # type: ignore[misc]
+    lessons = teach(DeliberatePractice(additions=2, candidates=4, select="top", **PLAIN), context)
+    assert list(map(Counter, lessons)) == [Counter(dict.fromkeys(SKILLS, 4))] * 3
+    assert context.budget.spent == 0
 
 
 @pytest.mark.parametrize("tokens", [4_000, 9_000, 20_000])

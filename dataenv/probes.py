@@ -1,0 +1,213 @@
+"""Probes: the metered looks at a student that a teacher may ask for, on texts of its own.
+
+A probe is an exam (an influence: one update, then an exam), so it changes nothing, and the store knows its answer. What
+was asked is paid, known or not, and *before* the screen is asked: a refusal for nothing would make the screen an oracle
+for what is sealed. ``dataenv.episode.Context`` offers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from dataenv.budget import FORWARD, FORWARD_BACKWARD
+from dataenv.environment import TeachingEnv
+from dataenv.errors import JobFailed, SettingError
+from dataenv.exams import exam_of
+from dataenv.jobs import Answers, Exam, Job, Outcome, Training
+from dataenv.runner import side_by_side
+from dataenv.screen import as_example
+from students.base import Decoding, Student
+from tasks.records import Example, stream
+
+Floats = npt.NDArray[np.float64]
+Examples = tuple[Example, ...]
+ProbeKind = Literal["loss", "entropy", "accuracy"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of probe: the tokens that one question goes forward with, the exam, and one number out of each answer."""
+
+    tokens: Callable[[TeachingEnv, Example], int]
+    exam: Callable[[TeachingEnv, Examples], Exam]
+    read: Callable[[Answers, Examples], Floats]
+
+
+def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> Floats:
+    """See ``Context.probe``."""
+    if kind not in KINDS:
+        raise SettingError(f"kind is {kind!r}; give {' or '.join(map(repr, KINDS))}")
+    if kind == "entropy" and type(env.student).entropies is Student.entropies:
+        raise SettingError(f"kind is 'entropy', which student {env.setting.student!r} does not measure; give 'loss'")
+    asked = _read(examples, "examples")
+    if not asked:
+        return np.zeros(0)
+    how = KINDS[kind]
+    env.purse.pay(FORWARD * sum(how.tokens(env, e) for e in asked), "probes")
+    _screen(env, asked)
+    return how.read(_sit(env, how.exam(env, asked))[0], asked)
+
+
+def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float, seed: int) -> list[list[str]]:
+    """See ``Context.sample``.
+
+    Args:
+        env: Whose student answers.
+        prompts: What it is asked.
+        n: Answers to each prompt.
+        temperature: Of its decoding.
+        seed: Decides the draws.
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise SettingError(f"n is {n!r}; give a whole number of samples, 1 or more")
+    try:
+        decoding = Decoding(temperature=temperature, max_tokens=env.setting.decoding.max_tokens)
+    except ValidationError:
+        raise SettingError(f"temperature is {temperature!r}; give a number >= 0") from None
+    if not np.isfinite(decoding.temperature):
+        raise SettingError(f"temperature is {temperature!r}; give a finite number")
+    if isinstance(prompts, str):
+        raise SettingError("prompts is one text; give a list of texts")
+    # The screen reads examples. A full stop is no word, and stands for the answer that is not there yet.
+    asked = _read([{"prompt": prompt, "response": "."} for prompt in prompts], "prompts")
+    if not asked:
+        return []
+    env.purse.pay(FORWARD * n * sum(_to_answer(env, e) for e in asked), "probes")
+    _screen(env, asked)
+    seeds = stream(seed, "sample").integers(2**31, size=n).tolist()
+    texts = tuple(e.prompt for e in asked)
+    exams = [Exam(name=f"sample {i}", prompts=texts, decoding=decoding, seed=s) for i, s in enumerate(seeds)]
+    return [list(answers) for answers in zip(*(a.responses for a in _sit(env, *exams)), strict=True)]
+
+
+def influence(
+    env: TeachingEnv, groups: Sequence[Sequence[Example]], reference: Sequence[Example] | None = None
+) -> Floats:
+    """See ``Context.influence``."""
+    asked = [_read(group, f"groups[{i}]") for i, group in enumerate(groups)]
+    if not asked:
+        return np.zeros(0)
+    if not all(asked):
+        raise SettingError(f"groups[{asked.index(())}] is empty; give each group at least one example")
+    if reference is None:
+        short = env.setting.decoding.model_copy(update={"max_tokens": 1})
+        exam = exam_of(env.setting, "feedback").model_copy(update={"name": "probe", "decoding": short})
+        about: Examples = ()
+    else:
+        about = _read(reference, "reference")
+        if not about:
+            raise SettingError("reference is empty; give at least one example, or None for the feedback split")
+        exam = _loss_exam(env, about)
+    forward = sum(env.student.tokens(Example(prompt=p, response=g)) for p, g in _pairs(exam))
+    trained = sum(env.student.tokens(e) for group in asked for e in group)
+    env.purse.pay(FORWARD * forward * (len(asked) + 1) + FORWARD_BACKWARD * trained, "probes")
+    _screen(env, (*about, *(e for group in asked for e in group)))
+    before = _mean_loss(_sit(env, exam)[0])
+    return np.array([before - _mean_loss(answers) for answers in _after_one_step(env, asked, exam)])
+
+
+def _after_one_step(env: TeachingEnv, groups: Sequence[Examples], exam: Exam) -> list[Answers]:
+    """The exam after one full update on each group, each from the present state; their weights are not kept."""
+    snap, recipe = env.snapshot(), env.setting.recipe
+    # One update that sees each example of the group once, at the recipe's full rate.
+    step = {"updates": 1, "warmup": 0, "replay": 0.0, "start": "current", "data": "lesson"}
+    seed = int(stream(snap.seed, "influence", snap.step).integers(2**31))
+
+    def act(group: Examples) -> Outcome | JobFailed:
+        training = Training(lesson=group, recipe=recipe.model_copy(update=step | {"batch": len(group)}), seed=seed)
+        job = env.anchor(Job(student=env.setting.student_spec, parent=snap.state, train=training, exams=(exam,)))
+        try:
+            outcome = env.runner.run(job)
+        except JobFailed as error:  # raised below: inside, it would stop the runner, and every other episode with it
+            return error
+        env.runner.evict(outcome.key)
+        return outcome
+
+    answers = []
+    for outcome in side_by_side(env.runner, groups, act):
+        if isinstance(outcome, JobFailed):
+            raise outcome
+        answers.append(outcome.answers[exam.name])
+    return answers
+
+
+def _sit(env: TeachingEnv, *exams: Exam) -> list[Answers]:
+    """The present student's answers to some exams; it is one job."""
+    job = env.anchor(Job(student=env.setting.student_spec, parent=env.state, exams=exams))
+    answers = env.runner.run(job).answers
+    return [answers[exam.name] for exam in exams]
+
+
+def _read(offered: Iterable[Any], field: str) -> Examples:
+    """What was asked, as plain examples."""
+    asked = [as_example(offer) for offer in offered]
+    if None in asked:
+        raise SettingError(f"{field} hold what is no example; give Example(prompt=…, response=…) with two texts")
+    return tuple(e for e in asked if e is not None)
+
+
+def _screen(env: TeachingEnv, examples: Examples) -> None:
+    """Refuse what may not be taught. To ask one thing twice is no offence here: it is paid twice."""
+    refusals = env.refusals(list(dict.fromkeys(examples)))
+    if refusals:
+        raise SettingError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
+
+
+def _loss_exam(env: TeachingEnv, examples: Examples) -> Exam:
+    """Losses on the responses. An exam always answers; answers that nobody asked for are kept to one token."""
+    prompts, golds = tuple(e.prompt for e in examples), tuple(e.response for e in examples)
+    short = env.setting.decoding.model_copy(update={"max_tokens": 1})
+    return Exam(name="probe", prompts=prompts, golds=golds, decoding=short)
+
+
+def _entropy_exam(env: TeachingEnv, examples: Examples) -> Exam:
+    return _loss_exam(env, examples).model_copy(update={"entropy": True})
+
+
+def _answer_exam(env: TeachingEnv, examples: Examples) -> Exam:
+    return Exam(name="probe", prompts=tuple(e.prompt for e in examples), decoding=env.setting.decoding)
+
+
+def _to_read(env: TeachingEnv, example: Example) -> int:
+    return env.student.tokens(example)
+
+
+def _to_answer(env: TeachingEnv, example: Example) -> int:
+    """What a student reads, and the most it may write."""
+    return env.student.tokens(example.model_copy(update={"response": ""})) + env.setting.decoding.max_tokens
+
+
+def _losses(answers: Answers, examples: Examples) -> Floats:
+    return np.asarray(answers.losses, np.float64)
+
+
+def _entropies(answers: Answers, examples: Examples) -> Floats:
+    return np.asarray(answers.entropies, np.float64)
+
+
+def _hits(answers: Answers, examples: Examples) -> Floats:
+    return np.array([r == e.response for r, e in zip(answers.responses, examples, strict=True)], np.float64)
+
+
+def _mean_loss(answers: Answers) -> float:
+    assert answers.losses is not None, "an exam with golds measures losses"
+    return float(np.mean(answers.losses))
+
+
+def _pairs(exam: Exam) -> Iterable[tuple[str, str]]:
+    assert exam.golds is not None, "the loss is measured on gold responses"
+    return zip(exam.prompts, exam.golds, strict=True)
+
+
+KINDS: dict[str, Kind] = {
+    "loss": Kind(_to_read, _loss_exam, _losses),
+    "entropy": Kind(_to_read, _entropy_exam, _entropies),
+    "accuracy": Kind(_to_answer, _answer_exam, _hits),
+}
+"""Every kind of probe: a new one is one line here and in ``ProbeKind``."""

@@ -1,0 +1,191 @@
+"""``accel``: a buffer of task parameters at the edge of what the student can do, edited a little and replayed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dataenv.engines import split_counts
+from teachers.base import Floats, Level, Teacher, require, require_share
+from teachers.lessons import Allowance, Source, shuffled
+
+if TYPE_CHECKING:
+    from dataenv.episode import Context
+    from tasks.records import Example
+
+Place = tuple[int, int]
+"""A level of the paper's: the number of a skill, and a step of difficulty, from 0 to ``round(1 / step)``."""
+
+
+@dataclass
+class Scored:
+    """What is known of a place: its learnability, and at which step that was measured."""
+
+    score: float
+    at: int
+
+
+class Accel(Teacher):
+    """ACCEL (arXiv 2203.01302, Algorithm 1) over robust PLR (arXiv 2110.02439), for a task's parameters.
+
+    A level is (skill, difficulty). Its score is learnability, ``p (1 - p) n / (n - 1)`` with p the accuracy on n =
+    ``items`` fresh examples (SFL, arXiv 2408.15099; the papers' value loss has no counterpart here). Before each
+    lesson:
+
+    1. Until a draw says *replay* (with probability ``replay``), as many new levels as the buffer has free places, but
+       one at least, are drawn at random, scored and put in. Robust PLR: what a level is scored on is never taught.
+    2. What the last lesson taught is scored again, and so are its levels' edits: difficulty one ``step`` up and down,
+       and a neighbouring skill, which is one that examples need together with it. A level that scores above the
+       buffer's lowest takes that one's place.
+    3. The lesson is fresh examples of the levels in shares ``(1 - staleness) h + staleness c``, where h is
+       proportional to ``rank ** (-1 / beta)`` by score and c to the steps since a level was scored. Equal scores share
+       their ranks' weight equally.
+
+    There a lesson is one batch of a hundred thousand, so sharp shares are smoothed over time. Here it is dozens of
+    updates of one mixture, and the default beta puts most of a lesson on one level.
+
+    Args:
+        beta: Temperature of the ranks; larger is more even.
+        replay: Probability of replay in place of new levels.
+        staleness: Weight of staleness, in [0, 1].
+        buffer: Levels that are kept. Small, so that getting in means something.
+        step: Of an edit of difficulty, in (0, 1]. Half a unit: ``arithmetic`` has three levels.
+        items: Fresh examples that a level is scored on, at least 2.
+        share: The most of the purse that goes into scoring, in [0, 1].
+    """
+
+    name: ClassVar[str] = "accel"
+    level: ClassVar[Level] = "open-ended"
+
+    def __init__(
+        self,
+        beta: float = 0.3,
+        replay: float = 0.8,
+        staleness: float = 0.3,
+        buffer: int = 24,
+        step: float = 0.5,
+        items: int = 8,
+        share: float = 1 / 3,
+    ) -> None:
+        require(0.0 < beta < np.inf, "beta", beta, "give a finite number > 0")
+        require(0.0 < replay <= 1.0, "replay", replay, "give a number in (0, 1]; at 0 nothing would ever be taught")
+        require(0.0 < step <= 1.0, "step", step, "give a number in (0, 1]")
+        for field, value, least in (("buffer", buffer, 1), ("items", items, 2)):
+            ok = isinstance(value, int) and value >= least
+            require(ok, field, value, f"give a whole number of at least {least}")
+        self.beta, self.replay, self.buffer, self.step, self.items = beta, replay, buffer, step, items
+        self.staleness, self.share = require_share("staleness", staleness), require_share("share", share)
+
+    def begin(self, context: Context) -> None:
+        """Start with an empty buffer."""
+        self._context, self._source, self._allowance = context, Source(context), Allowance(context, self.share)
+        self.levels: dict[Place, Scored] = {}
+        self._taught: list[Place] = []
+        self._near: dict[int, set[int]] = defaultdict(set)
+        self._now, self._top = 0, round(1 / self.step)
+
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> list[Example]:
+        """Score, edit, and replay from the buffer; stratified where nothing could be scored."""
+        rng = self._context.rng
+        self._now += 1
+        while not self.levels or rng.random() >= self.replay:
+            if not self._score(self._new(max(1, self.buffer - len(self.levels)))):
+                break
+        if self._taught:
+            self._score([*self._taught, *self._edits()])
+        if not self.levels:
+            return self._source.stratified()
+        places = sorted(self.levels)
+        counts = split_counts(self._shares(places), self._context.lesson_size, rng)
+        self._taught = [place for place, n in zip(places, counts, strict=True) if n]
+        return shuffled([e for place, n in zip(places, counts, strict=True) for e in self._draw(place, n)], rng)
+
+    def _shares(self, places: list[Place]) -> Floats:
+        """PLR's distribution over the buffer (arXiv 2010.03934, section 3)."""
+        scores = np.array([self.levels[place].score for place in places])
+        age = np.array([self._now - self.levels[place].at for place in places], np.float64)
+        h = by_rank(scores, self.beta)
+        return h if not age.any() else (1 - self.staleness) * h + self.staleness * age / age.sum()
+
+    def _new(self, n: int) -> list[Place]:
+        """At most ``n`` random levels that are not in the buffer."""
+        places = [(skill, d) for skill in range(len(self._context.skills)) for d in range(self._top + 1)]
+        return shuffled([place for place in places if place not in self.levels], self._context.rng)[:n]
+
+    def _edits(self) -> list[Place]:
+        """For each level taught last, one edit: harder, easier, or a neighbouring skill, all equally likely."""
+        rng, out = self._context.rng, dict[Place, None]()
+        for skill, d in self._taught:
+            edits = [(skill, d + by) for by in (-1, 1) if 0 <= d + by <= self._top]
+            edits += [(other, d) for other in sorted(self._near[skill])]
+            if edits:
+                out[edits[int(rng.integers(len(edits)))]] = None
+        return [place for place in out if place not in self._taught]
+
+    def _draw(self, place: Place, n: int) -> list[Example]:
+        skill, d = place
+        return self._source.draw(self._context.skills[skill], n, min(1.0, d * self.step)) if n else []
+
+    def _score(self, places: list[Place]) -> bool:
+        """Score levels and put them in; whether that could be paid (and there were any)."""
+        asked = {place: self._draw(place, self.items) for place in places}
+        examples = [e for made in asked.values() for e in made]
+        if not examples or len(examples) * self._context.budget.answer_price > self._allowance.left:
+            return False
+        right = self._allowance.spend(lambda: self._context.probe(examples, "accuracy"))
+        if right is None:
+            return False
+        at = 0
+        for place, made in asked.items():
+            self._meet(made)
+            self._admit(place, learnability(right[at : at + len(made)]))
+            at += len(made)
+        return True
+
+    def _admit(self, place: Place, score: float) -> None:
+        """Into the buffer: over what it held of this level, into a free place, or over the lowest if it is above it."""
+        if place not in self.levels and len(self.levels) >= self.buffer:
+            lowest = min(sorted(self.levels), key=lambda p: self.levels[p].score)
+            if score <= self.levels[lowest].score:
+                return
+            del self.levels[lowest]
+        self.levels[place] = Scored(score, self._now)
+
+    def _meet(self, examples: list[Example]) -> None:
+        """Skills that one example needs together are neighbours."""
+        row = {skill: i for i, skill in enumerate(self._context.skills)}
+        for example in examples:
+            first, *others = (row[skill] for skill in example.skills if skill in row)
+            for other in others:
+                self._near[first].add(other)
+                self._near[other].add(first)
+
+
+def learnability(right: npt.ArrayLike) -> float:
+    """``p (1 - p) n / (n - 1)``, the unbiased variance of a right answer; 0 for fewer than two."""
+    hits = np.asarray(right, np.float64)
+    return float(hits.var(ddof=1)) if len(hits) > 1 else 0.0
+
+
+def by_rank(scores: Floats, beta: float) -> Floats:
+    """Rank prioritisation: shares proportional to ``rank ** (-1 / beta)``, rank 1 the highest score.
+
+    Equal scores get the mean of what their ranks get, so that no order of names decides.
+
+    Args:
+        scores: ``(n,)``, n at least 1.
+        beta: Positive; at infinity shares are equal.
+
+    Returns:
+        ``(n,)``, sums to 1.
+    """
+    order = np.argsort(-scores, kind="stable")
+    h = np.empty(len(scores))
+    h[order] = np.arange(1, len(scores) + 1) ** (-1.0 / beta)
+    for score in np.unique(scores):
+        h[scores == score] = h[scores == score].mean()
+    return np.asarray(h / h.sum())

@@ -1,0 +1,287 @@
+"""What is said to a chat server and what comes of it: the settings, one request, one attempt, one reply."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from dataenv.errors import DataenvError
+from dataenv.setting import explain
+from tasks.records import Record, digest
+
+Outcome = Literal[
+    "ok", "invalid", "truncated", "refused", "empty",
+    "oversized", "garbage", "dropped", "deadline", "redirect",
+    "no-server", "wrong-key", "wrong-model", "context", "bad-request", "rate-limited", "quota", "server-error",
+    "budget", "unrecorded",
+]  # fmt: skip
+"""What the world did. Each is explained in ``docs/chat.md``."""
+
+ANSWERED: frozenset[Outcome] = frozenset({"ok", "truncated", "refused", "empty"})
+"""The model has spoken. These attempts are never made again: a stored one is the reply."""
+RETRIED: frozenset[Outcome] = frozenset({"rate-limited", "server-error", "no-server", "dropped", "garbage"})
+"""Another attempt may go better."""
+UNCLEAR: frozenset[Outcome] = frozenset({"oversized", "garbage", "dropped", "deadline"})
+"""The server may have worked, and may send a bill: these are charged the most that the request can have cost."""
+
+MESSAGE_TOKENS = 16
+"""Allowed for each message on top of its bytes, for the tokens that a chat template puts around it."""
+
+
+class ChatError(DataenvError, ValueError):
+    """The chat settings cannot be used; one sentence that names the field and the mend."""
+
+
+class ChatSpec(Record):
+    """A server, a model, and how far to go with them. Plain JSON; unknown fields are refused.
+
+    Attributes:
+        base_url: Up to and including ``/v1``, as in ``http://127.0.0.1:8080/v1``.
+        model: As the server names it.
+        key_env: The environment variable that holds the key; empty where the server asks for none. The key itself is
+            read when a request is sent, and is never stored, logged or hashed.
+        temperature: In [0, 2]; ``None`` leaves it to the server (some models refuse it).
+        max_tokens: The longest reply.
+        limit_name: What the server calls that; newer models of OpenAI want ``max_completion_tokens``.
+        seed: The seed of sample 0; sample ``i`` is sent ``seed + i``. ``None`` sends none.
+        json_mode: How a schema is asked for: as ``json_schema``, as ``json_object``, or not at all.
+        extra: Further fields of the request, as the server documents them (``{"reasoning_effort": "low"}``).
+        retries: Further attempts after the first, at the most.
+        deadline: Seconds for one request, with all its attempts and waits.
+        longest_wait: Seconds between two attempts at the most, whatever the server asks for.
+        max_bytes: Largest reply that is read.
+        concurrency: Requests in flight at a time.
+        price_in: Money for 1M prompt tokens; the currency is yours.
+        price_out: Money for 1M tokens of replies.
+        tokens: The most tokens that may be spent, prompts and replies together; ``None`` for no cap.
+        money: The most money that may be spent; ``None`` for no cap.
+    """
+
+    base_url: str
+    model: Annotated[str, Field(min_length=1)]
+    key_env: str = ""
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = 0.7
+    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    limit_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    seed: Annotated[int, Field(ge=0)] | None = 0
+    json_mode: Literal["schema", "object", "text"] = "schema"
+    extra: dict[str, Any] = {}
+    retries: Annotated[int, Field(ge=0, le=10)] = 3
+    deadline: Annotated[float, Field(gt=0, le=3600)] = 120.0
+    longest_wait: Annotated[float, Field(ge=0, le=600)] = 30.0
+    max_bytes: Annotated[int, Field(ge=1)] = 2_000_000
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    price_in: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    price_out: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    tokens: Annotated[int, Field(ge=0)] | None = None
+    money: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _usable(self) -> ChatSpec:
+        """A URL that is one, without a key inside: it would be in every log."""
+        try:
+            url = urlsplit(self.base_url)
+            plain = self.base_url.isascii() and self.base_url.isprintable() and " " not in self.base_url
+            usable = plain and url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("base_url is no address; give one like http://127.0.0.1:8080/v1")
+        if url.username is not None or url.password is not None or url.query:
+            raise ValueError("base_url holds a key or a query; name the key's environment variable in key_env instead")
+        taken = sorted(self.extra.keys() & {"model", "messages", "stream", "n", "seed", self.limit_name})
+        if taken:
+            raise ValueError(f"extra holds {taken[0]!r}, which is not for it to set; remove it")
+        return self
+
+    def key(self) -> str:
+        """The key, from its environment variable; a placeholder where the server asks for none.
+
+        Raises:
+            ChatError: If the variable is not set, or holds what cannot be a key.
+        """
+        if not self.key_env:
+            return NO_KEY
+        key = os.environ.get(self.key_env, "").strip()
+        if not key:
+            raise ChatError(
+                f"key_env names {self.key_env}, which is not set; set it to the key, or leave key_env empty"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise ChatError(f"key_env names {self.key_env}, which holds more than a key; set it to the key alone")
+        return key
+
+
+NO_KEY = "none"
+
+
+def make_spec(fields: Mapping[str, Any], where: str = "chat") -> ChatSpec:
+    """Chat settings from plain values.
+
+    Raises:
+        ChatError: With every wrong field by name and what it should be.
+    """
+    try:
+        return ChatSpec.model_validate(dict(fields))
+    except ValidationError as error:
+        raise ChatError(f"{where}: {explain(error, ChatSpec)}") from None
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request.
+
+    Attributes:
+        messages: The conversation so far; a text is one message of the user.
+        schema: What the reply must be, as a pydantic model; ``None`` takes any text.
+        sample: Which of several replies to the same messages this is.
+        max_tokens: The longest reply; ``None`` for the settings'.
+        temperature: ``None`` for the settings'.
+    """
+
+    messages: tuple[Message, ...] | str
+    schema: type[BaseModel] | None = None
+    sample: int = 0
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """The messages."""
+        if isinstance(self.messages, str):
+            return (Message(role="user", content=self.messages),)
+        return self.messages
+
+
+@dataclass(frozen=True)
+class Request:
+    """An ask as it is sent. Its name holds neither the server's address nor the key.
+
+    Attributes:
+        body: The JSON that is sent.
+        sample: See Ask.
+        limit: The longest reply, in tokens.
+    """
+
+    body: dict[str, Any]
+    sample: int
+    limit: int
+
+    @cached_property
+    def key(self) -> str:
+        """Names the request: SHA-256 of the body and the sample index."""
+        return digest([self.body, self.sample])
+
+    @cached_property
+    def most_in(self) -> int:
+        """At least as many tokens as the prompt can have: no tokenizer makes more tokens than there are bytes."""
+        schema = len(str(self.body["response_format"]).encode()) if "response_format" in self.body else 0
+        texts = sum(len(message["content"].encode()) + MESSAGE_TOKENS for message in self.body["messages"])
+        return texts + schema
+
+    @property
+    def most(self) -> int:
+        """At least as many tokens as the request can cost."""
+        return self.most_in + self.limit
+
+
+def make_request(spec: ChatSpec, ask: Ask) -> Request:
+    """The request of an ask under some settings."""
+    limit = spec.max_tokens if ask.max_tokens is None else ask.max_tokens
+    temperature = spec.temperature if ask.temperature is None else ask.temperature
+    body: dict[str, Any] = {
+        **spec.extra,
+        "model": spec.model,
+        "messages": [{"role": m.role, "content": whole(m.content)} for m in ask.turns],
+        spec.limit_name: limit,
+    }
+    if temperature is not None:
+        body["temperature"] = temperature
+    if spec.seed is not None:
+        body["seed"] = spec.seed + ask.sample
+    if ask.schema is not None and spec.json_mode == "object":
+        body["response_format"] = {"type": "json_object"}
+    elif ask.schema is not None and spec.json_mode == "schema":
+        form = {"name": ask.schema.__name__, "schema": ask.schema.model_json_schema(), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": form}
+    return Request(body, ask.sample, limit)
+
+
+def whole(text: str) -> str:
+    """The text with every lone half of a surrogate pair replaced, so that UTF-8 can hold it."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class Attempt(Record):
+    """One attempt, as it is stored: what was sent, what came back, what it cost.
+
+    Attributes:
+        request: The JSON that was sent; no address, no key.
+        sample: See Ask.
+        number: Which attempt at this request, from 0.
+        outcome: What came of it.
+        text: The reply.
+        detail: Why it is not ``ok``.
+        finish: The server's finish reason.
+        served: The model that answered, as the server names it; ``scripted`` for a script of ours.
+        tokens_in: Of the prompt.
+        tokens_out: Of the reply.
+        estimated: Whether the tokens are the most that it can have cost, for the server did not say.
+        micros: What that cost, in millionths of the currency.
+    """
+
+    request: dict[str, Any]
+    sample: int
+    number: int
+    outcome: Outcome
+    text: str = ""
+    detail: str = ""
+    finish: str = ""
+    served: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    estimated: bool = False
+    micros: int = 0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of an ask.
+
+    Attributes:
+        outcome: ``ok``, or why there is nothing.
+        text: What the model said, whatever the outcome.
+        value: The parsed reply where the ask had a schema and the outcome is ``ok``; else ``None``.
+        detail: Why the outcome is not ``ok``.
+        attempts: How often the server was asked.
+        tokens_in: Of all prompts that were sent for it.
+        tokens_out: Of all replies.
+        micros: What that cost, in millionths of the currency.
+    """
+
+    outcome: Outcome
+    text: str = ""
+    value: Any = None
+    detail: str = ""
+    attempts: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    micros: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is something to use."""
+        return self.outcome == "ok"

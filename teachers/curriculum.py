@@ -1,0 +1,162 @@
+"""Fixed orders: ``curriculum`` over examples, ``skill-curriculum`` over skills, ``cyclical``, ``easy-to-hard``.
+
+They look at the untaught student at most, and then keep to a plan; adaptive teachers have to beat them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from teachers.base import Floats, Level, Teacher, as_action, require, require_share, with_floor
+
+if TYPE_CHECKING:
+    from dataenv.episode import Context
+    from tasks.records import Example
+
+Order = Literal["easy", "hard"]
+ORDERS = ("easy", "hard")
+
+
+class Curriculum(Teacher):
+    """Examples by the loss of the untaught student, with linear pacing (Skill-It, arXiv 2307.14430 §4, baselines).
+
+    Lesson i of M is drawn from the first i/M of the pool in that order. The losses are a probe and paid for; of a large
+    pool a sample is looked at, and taught.
+
+    Args:
+        order: ``easy`` first, or ``hard`` first (the anticurriculum).
+        sample: Examples of the pool that are looked at, at the most.
+        share: Share of the purse that looking may take; fewer examples are looked at where they cost more.
+    """
+
+    name: ClassVar[str] = "curriculum"
+    level: ClassVar[Level] = "open-ended"
+
+    def __init__(self, order: Order = "easy", sample: int = 4096, share: float = 0.2) -> None:
+        require(order in ORDERS, "order", order, "give 'easy' or 'hard'")
+        require(sample >= 1, "sample", sample, "give a whole number of at least 1")
+        self.order, self.sample, self.share = order, sample, require_share("share", share)
+
+    def begin(self, context: Context) -> None:
+        """Look at the pool and put it in order."""
+        pool, rng = context.pool(), context.rng
+        priced = max(1, math.ceil(context.budget.step_price / (3 * max(1, context.lesson_size))))
+        most = int(self.share * context.budget.remaining / priced)
+        rows = rng.permutation(len(pool))[: max(1, min(self.sample, len(pool), most))]
+        examples = [pool[i] for i in rows]
+        losses = context.probe(examples, "loss")
+        order = np.argsort(losses if self.order == "easy" else -losses, kind="stable")
+        self._ordered = [examples[i] for i in order]
+        self._lessons, self._made = lessons_left(context), 0
+        self._rng, self._size = rng, context.lesson_size
+
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Sequence[Example]:
+        """A lesson out of the part of the pool that is open by now, without repetition where it is large enough."""
+        self._made += 1
+        open_now = self._ordered[: max(1, math.ceil(len(self._ordered) * min(1.0, self._made / self._lessons)))]
+        rows = self._rng.permutation(len(open_now))[: self._size]
+        return [open_now[i] for i in rows]
+
+
+class SkillCurriculum(Teacher):
+    """Skills one after the other, by the untaught student's loss, earlier ones mixed back in (Skill-It, §4, baselines).
+
+    Args:
+        order: ``easy`` first, or ``hard`` first.
+        mix_back: Share of a lesson that goes to the skills of earlier stages.
+    """
+
+    name: ClassVar[str] = "skill-curriculum"
+
+    def __init__(self, order: Order = "easy", mix_back: float = 0.4) -> None:
+        require(order in ORDERS, "order", order, "give 'easy' or 'hard'")
+        self.order, self.mix_back = order, require_share("mix_back", mix_back)
+
+    def begin(self, context: Context) -> None:
+        """Forget the order of the episode before."""
+        self._order: list[int] | None = None
+        self._lessons, self._made = lessons_left(context), 0
+
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> npt.NDArray[np.float32]:
+        """The skill of this stage, and a share of those before it."""
+        loss = np.asarray(observation["loss"], np.float64)
+        if self._order is None:
+            self._order = np.argsort(loss if self.order == "easy" else -loss, kind="stable").tolist()
+        k = len(loss)
+        stage = min(k - 1, self._made * k // self._lessons)
+        self._made += 1
+        shares = np.zeros(k)
+        earlier = self._order[:stage]
+        shares[self._order[stage]] = 1.0 - self.mix_back if earlier else 1.0
+        shares[earlier] += self.mix_back / max(1, len(earlier))
+        return as_action(shares)
+
+
+class Cyclical(Teacher):
+    """Skills in turn, a block of lessons each, round and round.
+
+    Args:
+        block: Skills of one lesson; the cycle moves on by as many.
+        floor: Share dealt out evenly, so that nothing is forgotten between two turns.
+    """
+
+    name: ClassVar[str] = "cyclical"
+
+    def __init__(self, block: int = 4, floor: float = 0.2) -> None:
+        require(block >= 1, "block", block, "give a whole number of at least 1")
+        self.block, self.floor = block, require_share("floor", floor)
+
+    def begin(self, context: Context) -> None:
+        """Start the cycle anew, at a skill that is drawn."""
+        self._next = int(context.rng.integers(len(context.skills)))
+
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> npt.NDArray[np.float32]:
+        """The next skills of the cycle."""
+        k = len(observation["accuracy"])
+        block = min(self.block, k)
+        weights: Floats = np.zeros(k)
+        weights[[(self._next + i) % k for i in range(block)]] = 1.0
+        self._next = (self._next + block) % k
+        return as_action(with_floor(weights, self.floor))
+
+
+class EasyToHard(Teacher):
+    """Every skill equally, at a difficulty that rises from 0 to 1 over the episode.
+
+    Where a task's generator takes no difficulty, this is ``stratified``.
+
+    Args:
+        order: ``easy`` first, or ``hard`` first.
+    """
+
+    name: ClassVar[str] = "easy-to-hard"
+    level: ClassVar[Level] = "open-ended"
+
+    def __init__(self, order: Order = "easy") -> None:
+        require(order in ORDERS, "order", order, "give 'easy' or 'hard'")
+        self.order = order
+
+    def begin(self, context: Context) -> None:
+        """Count the lessons that the purse pays."""
+        self._context, self._lessons, self._made = context, lessons_left(context), 0
+
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Sequence[Example]:
+        """Equally many fresh examples of every skill, at this lesson's difficulty."""
+        context = self._context
+        rise = min(1.0, self._made / max(1, self._lessons - 1))
+        self._made += 1
+        difficulty = rise if self.order == "easy" else 1.0 - rise
+        each = -(-context.lesson_size // len(context.skills))
+        made = [e for skill in context.skills for e in context.generate(skill, each, difficulty)]
+        order = context.rng.permutation(len(made))[: context.lesson_size]
+        return [made[i] for i in order]
+
+
+def lessons_left(context: Context) -> int:
+    """Lessons of ordinary length that the purse still pays; at least 1."""
+    return max(1, round(context.budget.remaining / max(1, context.budget.step_price)))

@@ -1,0 +1,110 @@
+"""What teachers share that bring the examples themselves: where examples come from, lessons by share, an allowance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from dataenv.engines import split_counts
+from dataenv.errors import BudgetSpent
+from tasks.base import Unsupported
+from tasks.records import Example
+from teachers.base import Floats, with_floor
+
+if TYPE_CHECKING:
+    from dataenv.episode import Context
+
+T = TypeVar("T")
+
+
+class Source:
+    """Examples of a skill: fresh from the task's generator or, where it has none, from its pool.
+
+    The pool is walked in a random order, and a skill whose items are used up starts again.
+
+    Args:
+        context: Of the episode.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._pool: dict[str, list[Example]] | None = None
+        self._taken: dict[str, int] = {}
+
+    def draw(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
+        """``n`` examples of a skill; the pool knows no difficulty, and may hold none of a skill.
+
+        Raises:
+            tasks.base.Unsupported: If the task has neither generator nor pool.
+        """
+        if self._pool is None:
+            try:
+                return self._context.generate(skill, n, difficulty)
+            except Unsupported:
+                self._pool = self._shuffled()
+        rows, start = self._pool[skill], self._taken.get(skill, 0)
+        self._taken[skill] = start + n
+        return [rows[i % len(rows)] for i in range(start, start + n)] if rows else []
+
+    def lesson(self, shares: Floats, n: int | None = None) -> list[Example]:
+        """A shuffled lesson of these shares over the skills.
+
+        Args:
+            shares: ``(skills,)``, non-negative; the largest remainders get what is left over.
+            n: Its size; that of an ordinary lesson, where it is left out.
+        """
+        context = self._context
+        counts = split_counts(shares, context.lesson_size if n is None else n, context.rng)
+        made = [e for skill, k in zip(context.skills, counts, strict=True) if k for e in self.draw(skill, k)]
+        return shuffled(made, context.rng)
+
+    def stratified(self, n: int | None = None) -> list[Example]:
+        """A lesson of equal shares."""
+        return self.lesson(with_floor(np.ones(len(self._context.skills)), 0.0), n)
+
+    def _shuffled(self) -> dict[str, list[Example]]:
+        rows: dict[str, list[Example]] = {skill: [] for skill in self._context.skills}
+        for example in self._context.pool():
+            rows[example.skills[0]].append(example)
+        return {skill: shuffled(found, self._context.rng) for skill, found in rows.items()}
+
+
+def shuffled(items: Sequence[T], rng: np.random.Generator) -> list[T]:
+    """A new list in a random order."""
+    return [items[i] for i in rng.permutation(len(items))]
+
+
+class Allowance:
+    """A share of the purse that a teacher may spend on looking: when it is used up, or the purse is, looking ends.
+
+    Args:
+        context: Of the episode.
+        share: Of the whole purse, in [0, 1].
+    """
+
+    def __init__(self, context: Context, share: float) -> None:
+        self._budget, self._most = context.budget, share * context.budget.total
+        self.spent = 0
+
+    @property
+    def left(self) -> float:
+        """Student tokens that may still be spent."""
+        return max(0.0, min(self._most - self.spent, self._budget.remaining))
+
+    @property
+    def for_this_step(self) -> float:
+        """What is left, spread over the lessons that the rest of the purse will pay for (at least one)."""
+        ahead = self._budget.remaining - self.left
+        return self.left / max(1.0, ahead / self._budget.step_price)
+
+    def spend(self, ask: Callable[[], T]) -> T | None:
+        """Ask, and write down what that cost; ``None`` if the purse cannot pay."""
+        before = self._budget.spent
+        try:
+            return ask()
+        except BudgetSpent:
+            return None
+        finally:
+            self.spent += self._budget.spent - before

@@ -1,0 +1,28 @@
+"""Teachers that need a language model, with a scripted one for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from teachers.chat.scripted import Script, Server, serving
+from teachers.chat.tutor import tutor
+
+
+@contextmanager
+def chatting(script: Script) -> Iterator[dict[str, dict[str, Any]]]:
+    """The arguments of each such teacher, small ones, while a server runs ``script``."""
+    with serving(Server(script)) as server:
+        chat = {"base_url": server.base_url, "model": "scripted"}
+        yield {"stat-syn": {"chat": chat, "quota": 6, "difficult": 2}}
+
+
+def _letters(question: str, rng: np.random.Generator) -> str:
+    return "".join(chr(97 + c) for c in rng.integers(26, size=len(question) - 1)) + ">"
+
+
+backwards = tutor(lambda question: question[-2::-1], _letters)
+"""Plays a teacher of ``tests.toys.Reverse``."""

@@ -1,0 +1,213 @@
+"""Probes: what a sample and an influence are, what they are paid for, and that neither tells what is sealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dataenv
+from dataenv.environment import TeachingEnv
+from dataenv.executors import Inline
+from dataenv.jobs import Exam, Job, Training
+from dataenv.runner import Runner
+from dataenv.setting import make_setting
+from dataenv.store import Store
+from students.base import TrainingDiverged
+from tasks.records import Example
+from tests.tiny import TINY
+from tests.toys import TOYS
+
+
+def tiny(**changes: Any) -> tuple[TeachingEnv, dataenv.Context]:
+    env = TeachingEnv("open-ended", runner=Runner(Store()), setting=make_setting(TINY | changes))
+    env.reset(seed=0)
+    return env, dataenv.Context(env)
+
+
+def unique(context: dataenv.Context, skill: str, n: int) -> list[Example]:
+    return list(dict.fromkeys(context.generate(skill, 4 * n)))[:n]
+
+
+@pytest.fixture(scope="module")
+def taught() -> tuple[TeachingEnv, dataenv.Context]:
+    """A student that has had one lesson."""
+    env, context = tiny()
+    env.step(unique(context, "max", 64))
+    return env, context
+
+
+# Samples
+
+
+def test_each_sample_has_a_seed_of_its_own_and_equal_episodes_draw_equally() -> None:
+    (_, one), (_, other) = tiny(), tiny()
+    prompts = [e.prompt for e in unique(one, "add", 6)]
+    first = one.sample(prompts, 3)
+    assert [len(answers) for answers in first] == [3] * 6
+    columns = list(zip(*first, strict=True))
+    assert len(set(columns)) == 3, "three samples of six prompts are three different columns"
+    assert other.sample(prompts, 3) == first
+    assert one.sample(prompts, 3) != first, "asked again, other draws"
+    cold = one.sample(prompts, 3, temperature=0.0)
+    assert all(len(set(answers)) == 1 for answers in cold)
+    greedy = one.probe(
+        [Example(prompt=p, response=a[0] or "-") for p, a in zip(prompts, cold, strict=True)], "accuracy"
+    )
+    assert greedy.tolist() == [float(bool(a[0])) for a in cold], "at 0 it is the greedy answer"
+
+
+def test_samples_cost_what_answers_cost() -> None:
+    env, context = tiny()
+    examples = unique(context, "max", 5)
+    context.probe(examples, "accuracy")
+    once = env.purse.spent
+    context.sample([e.prompt for e in examples], 4)
+    assert env.purse.spent == 5 * once
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((["<1>"], 0), "n is 0; give a whole number of samples"),
+        ((["<1>"], True), "n is True"),
+        ((["<1>"], 1, -1.0), "temperature is -1.0; give a number >= 0"),
+        ((["<1>"], 1, float("inf")), "temperature is inf"),
+        ((["<1>"], 1, float("nan")), "temperature is nan"),
+        (("<1>",), "prompts is one text; give a list"),
+        (([""],), "prompts hold what is no example"),
+    ],
+)
+def test_a_sample_that_is_none_is_refused_and_costs_nothing(arguments: tuple[Any, ...], sentence: str) -> None:
+    env, context = tiny()
+    with pytest.raises(dataenv.SettingError, match=sentence):
+        context.sample(*arguments)
+    assert env.purse.spent == 0
+    assert context.sample([]) == []
+
+
+# Influence
+
+
+def test_influence_is_what_one_update_does_to_the_loss(taught: tuple[TeachingEnv, dataenv.Context]) -> None:
+    """Against the two jobs written out by hand."""
+    env, context = taught
+    group, reference = unique(context, "max", 8), unique(context, "max", 12)
+    recipe = env.setting.recipe.model_copy(update={"updates": 1, "batch": 8, "replay": 0.0})
+    exam = Exam(name="x", prompts=tuple(e.prompt for e in reference), golds=tuple(e.response for e in reference))
+    losses = []
+    for training in (None, Training(lesson=tuple(group), recipe=recipe, seed=5)):
+        job = Job(student=env.setting.student_spec, parent=env.state, train=training, exams=(exam,))
+        losses.append(np.mean(Runner(env.runner.store).run(job).answers["x"].losses))
+    assert context.influence([group], reference)[0] == pytest.approx(losses[0] - losses[1], abs=1e-6)
+
+
+def test_what_is_asked_helps_and_more_than_nonsense(taught: tuple[TeachingEnv, dataenv.Context]) -> None:
+    _, context = taught
+    group, reference = unique(context, "min", 16), unique(context, "min", 64)
+    wrong = [e.model_copy(update={"response": "~~~"}) for e in group]
+    right, false = context.influence([group, wrong], reference)
+    assert right > false
+    assert right > 0
+
+
+def test_influence_leaves_the_student_and_the_episode_as_they_were(taught: tuple[TeachingEnv, dataenv.Context]) -> None:
+    env, context = taught
+    before, blobs = env.snapshot(), env.runner.store.blobs
+    groups = [unique(context, skill, 4) for skill in ("max", "add")]
+    trained, held = env.runner.trained, len(blobs._blobs)  # type: ignore[attr-defined]
+    first = context.influence(groups)
+    assert env.runner.trained == trained + 2
+    after = env.snapshot()
+    assert after.model_copy(update={"probes": before.probes}) == before
+    assert len(blobs._blobs) == held, "weights of probe states are not kept"  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(context.influence(groups), first)
+    assert env.runner.trained == trained + 2, "their numbers are"
+
+
+class Threads(Inline):
+    """Jobs of this process, two at a time."""
+
+    width = 2
+
+
+def test_side_by_side_gives_the_same_numbers(toys: None) -> None:
+    found = []
+    for workers in (Inline(), Threads()):
+        env = TeachingEnv("open-ended", runner=Runner(Store(), workers), setting=make_setting(TOYS))
+        env.reset(seed=0)
+        context = dataenv.Context(env)
+        reference = context.generate("short", 6)
+        found.append(context.influence([reference[:n] for n in (1, 5, 2, 3)], reference))
+    np.testing.assert_allclose(found, [np.array([1, 5, 2, 3]) / 6] * 2)
+
+
+def test_the_feedback_split_is_the_reference_unless_another_is_given() -> None:
+    env, context = tiny()
+    group = unique(context, "max", 4)
+    context.influence([group, group])
+    tokens = sum(len(p.prompt) + len(p.answer) + 1 for p in env.setting.exam_items("feedback"))
+    trained = sum(env.student.tokens(e) for e in group)
+    assert env.purse.spent == 3 * tokens + 2 * 3 * trained
+
+
+@pytest.mark.parametrize(
+    ("groups", "reference", "sentence"),
+    [
+        ([[]], None, r"groups\[0\] is empty"),
+        ([[7]], None, r"groups\[0\] hold what is no example"),
+        ([[Example(prompt="<1>", response="1")]], [], "reference is empty"),
+    ],
+)
+def test_groups_that_are_none_are_refused_and_cost_nothing(groups: Any, reference: Any, sentence: str) -> None:
+    env, context = tiny()
+    with pytest.raises(dataenv.SettingError, match=sentence):
+        context.influence(groups, reference)
+    assert env.purse.spent == 0
+    assert context.influence([]).shape == (0,)
+
+
+def test_nothing_sealed_is_sampled_or_weighed() -> None:
+    env, context = tiny()
+    free = unique(context, "max", 2)
+    for split in ("feedback", "selection", "test", "transfer"):
+        problem = env.task.split(split)[0]
+        sealed = Example(prompt=problem.prompt, response=problem.answer)
+        for ask in (
+            lambda sealed=sealed: context.sample([sealed.prompt]),
+            lambda sealed=sealed: context.influence([free, [sealed]], free),
+            lambda sealed=sealed: context.influence([free], [*free, sealed]),
+        ):
+            spent = env.purse.spent
+            with pytest.raises(dataenv.SettingError, match="1 would not pass the screen"):
+                ask()
+            assert env.purse.spent > spent, "a refusal for nothing would list what is sealed"
+    assert env.leaks.count == 12
+    assert {leak.where for leak in env.leaks.first} == {"probe"}
+
+
+def test_a_step_that_diverges_is_said_and_the_runner_goes_on(monkeypatch: pytest.MonkeyPatch, toys: None) -> None:
+    env = TeachingEnv("open-ended", runner=Runner(Store()), setting=make_setting(TOYS))
+    env.reset(seed=0)
+    context = dataenv.Context(env)
+
+    def diverge(*_: Any) -> None:
+        raise TrainingDiverged("the loss is nan")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(env.student), "fit", diverge)
+        with pytest.raises(dataenv.JobFailed, match="diverged"):
+            context.influence([context.generate("short", 2)] * 2, context.generate("long", 2))
+    env.step(context.generate("short", 8))
+
+
+def test_the_kinds_are_in_one_place() -> None:
+    from typing import get_args
+
+    from dataenv.probes import KINDS, ProbeKind
+
+    assert tuple(KINDS) == get_args(ProbeKind)
+    _, context = tiny()
+    with pytest.raises(dataenv.SettingError, match="kind is 'logits'; give 'loss' or 'entropy' or 'accuracy'"):
+        context.probe(unique(context, "max", 2), "logits")  # type: ignore[arg-type]
