@@ -28,6 +28,10 @@ class LearningCurve(NamedTuple):
     accuracies: tuple[Figure, ...]
 
 
+Curves = Mapping[int, LearningCurve]
+"""By seed."""
+
+
 class Needed(Record):
     """One seed.
 
@@ -104,23 +108,24 @@ def examples_for(curve: LearningCurve, accuracy: float) -> tuple[float, Bound]:
     return math.exp(before + share * (after - before)), "exact"
 
 
-def ratio(teacher: str, baseline: str, curves: Mapping[str, Mapping[int, LearningCurve]], size: int) -> Ratio | None:
+def ratio(teacher: str, ours: Curves, baseline: str, theirs: Curves, size: int) -> Ratio | None:
     """Samples to equal accuracy, seed by seed.
 
     Args:
         teacher: Whose accuracy is to be equalled.
+        ours: Its learning curves by seed.
         baseline: Who is to equal it.
-        curves: Learning curves by teacher and seed.
+        theirs: Its curves.
         size: Examples of the teacher.
 
     Returns:
         ``None`` where no seed of both has so many examples.
     """
     runs = []
-    for seed in sorted(curves[teacher].keys() & curves[baseline].keys()):
-        accuracy = accuracy_at(curves[teacher][seed], size)
-        if accuracy is not None and curves[baseline][seed].sizes:
-            examples, bound = examples_for(curves[baseline][seed], accuracy.value)
+    for seed in sorted(ours.keys() & theirs.keys()):
+        accuracy = accuracy_at(ours[seed], size)
+        if accuracy is not None and theirs[seed].sizes:
+            examples, bound = examples_for(theirs[seed], accuracy.value)
             runs.append(Needed(seed=seed, accuracy=accuracy, examples=examples, bound=bound))
     if not runs:
         return None
@@ -139,17 +144,23 @@ def curves_of(rows: Sequence[Row]) -> dict[str, dict[int, LearningCurve]]:
     return found
 
 
-def ratios(rows: Sequence[Row], baseline: str, sizes: Sequence[int]) -> list[Ratio]:
-    """Every other teacher of a board against one, at each size that both reach; references are left out.
+def ratios(rows: Sequence[Row], baseline: str, sizes: Sequence[int], of: Sequence[Row] | None = None) -> list[Ratio]:
+    """Every other teacher of a board against one, at each size that it reaches; references are left out.
+
+    Args:
+        rows: The board.
+        baseline: A teacher.
+        sizes: Examples of the others.
+        of: The board that the baseline is read from, if it is another: one on which it goes on for longer.
 
     Raises:
-        SettingError: If the baseline is no teacher of the board.
+        SettingError: If the baseline is no teacher of its board.
     """
-    teachers = sorted({row.teacher for row in rows if row.role == "teacher"})
-    if baseline not in teachers:
-        raise SettingError(f"baseline {baseline!r} is no teacher of this board; give one of {', '.join(teachers)}")
-    curves = curves_of(rows)
-    made = [ratio(name, baseline, curves, size) for name in teachers if name != baseline for size in sizes]
+    ours, theirs = curves_of(rows), curves_of(rows if of is None else of)
+    if baseline not in theirs:
+        raise SettingError(f"baseline {baseline!r} is no teacher of this board; give one of {', '.join(theirs)}")
+    names = sorted({row.teacher for row in rows if row.role == "teacher"} - {baseline})
+    made = [ratio(name, ours[name], baseline, theirs[baseline], size) for name in names for size in sizes]
     return [r for r in made if r is not None]
 
 

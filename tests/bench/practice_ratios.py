@@ -54,13 +54,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="of a board that was played")
     parser.add_argument("sizes", type=int, nargs="+", help="examples taught")
     parser.add_argument("--baseline", action="append", required=True, help="a teacher of the board; may be repeated")
+    parser.add_argument("--of", type=Path, help="of another board, on which the baselines go on for longer")
     asked = parser.parse_args()
     rows = read_rows(asked.folder)
+    of = read_rows(asked.of) if asked.of else None
     curves(rows, asked.sizes)
     picked(rows)
     for baseline in asked.baseline:
         print(f"\nSamples to equal accuracy, against {baseline}, selection split")
-        for made in ratios(rows, baseline, asked.sizes):
+        for made in ratios(rows, baseline, asked.sizes, of):
             print("  " + sentence(made))
 
 

@@ -54,24 +54,24 @@ def test_accuracy_between_lessons_and_outside_of_them() -> None:
 
 
 def test_twice_the_samples_is_two_with_an_interval_over_seeds() -> None:
-    fast = {"fast": {s: curve(20, 30, 40, 50) for s in range(4)}, "static": dict.fromkeys(range(4), STATIC)}
+    static = dict.fromkeys(range(4), STATIC)
     for size in (100, 200, 400, 800):
-        made = ratio("fast", "static", fast, size)
+        made = ratio("fast", dict.fromkeys(range(4), curve(20, 30, 40, 50)), "static", static, size)
         assert made is not None
         assert [made.mean, made.low, made.high] == pytest.approx([2.0, 2.0, 2.0])
-    spread = {"fast": {0: curve(20), 1: curve(30)}, "static": dict.fromkeys((0, 1, 2), STATIC)}
-    made = ratio("fast", "static", spread, 100)
+    spread = {0: curve(20), 1: curve(30), 9: curve(10)}
+    made = ratio("fast", spread, "static", static, 100)
     assert made is not None
     assert made.mean == pytest.approx(math.sqrt(2 * 4)), "geometric"
     assert made.low is not None
     assert made.low < 2
     assert [run.seed for run in made.runs] == [0, 1], "paired"
-    assert ratio("fast", "static", spread, 1600) is None
+    assert ratio("fast", spread, "static", static, 1600) is None
 
 
 def test_seeds_that_never_got_there_are_counted_and_said() -> None:
-    curves = {"fast": {0: curve(30, 60), 1: curve(5, 20)}, "static": dict.fromkeys((0, 1), STATIC)}
-    late, early = ratio("fast", "static", curves, 200), ratio("fast", "static", curves, 100)
+    fast, static = {0: curve(30, 60), 1: curve(5, 20)}, dict.fromkeys((0, 1), STATIC)
+    late, early = (ratio("fast", fast, "static", static, size) for size in (200, 100))
     assert late is not None
     assert early is not None
     assert (late.bounded("at least"), late.bounded("exact")) == (1, 1)
@@ -91,5 +91,7 @@ def test_of_a_board_every_teacher_is_read_and_no_failed_run() -> None:
     assert 2 not in found["frontier"], "failed"
     made = ratios(rows, "stratified", [4000])
     assert {r.teacher for r in made} == {row.teacher for row in rows if row.role == "teacher"} - {"stratified"}
+    other = read([row for row in make_board(3) if row["teacher"] == "stratified"])
+    assert ratios(rows, "stratified", [4000], other) == made
     with pytest.raises(SettingError, match="baseline 'nobody' is no teacher of this board; give one of failure, "):
         ratios(rows, "nobody", [4000])
