@@ -139,12 +139,14 @@ class Context:
 
         Args:
             examples: Prompt and gold response of each; they pass the same screen as a lesson.
-            kind: ``loss`` in nats per token, for the tokens of prompt and response; ``accuracy`` 0 or 1, the decoded
-                answer being the response, for those of the prompt and ``decoding.max_tokens``.
+            kind: ``loss`` or ``entropy`` (of what the student would write in the response's place) in nats per token,
+                for the tokens of prompt and response; ``accuracy`` 0 or 1, the decoded answer being the response, for
+                those of the prompt and ``decoding.max_tokens``.
 
         Raises:
             BudgetSpent: If the purse cannot pay; nothing was charged.
-            SettingError: If an example would not pass the screen (that is charged too), or the kind is unknown.
+            SettingError: If an example would not pass the screen (that is charged too), the kind is unknown, or the
+                student does not measure it.
         """
         return probes.probe(self._env, examples, kind)
 

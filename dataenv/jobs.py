@@ -41,11 +41,12 @@ class Training(Record):
 
 
 class Exam(Record):
-    """Prompts to answer. With ``golds`` the loss on each gold answer is measured too."""
+    """Prompts to answer. With ``golds`` the loss on each gold answer is measured too, with ``entropy`` its entropy."""
 
     name: str
     prompts: tuple[str, ...]
     golds: tuple[str, ...] | None = None
+    entropy: bool = False
     decoding: Decoding = Decoding()
     seed: int = 0
 
@@ -55,10 +56,11 @@ class Exam(Record):
 
 
 class Answers(Record):
-    """What a student answered in one exam, and its losses on the gold answers in nats per token."""
+    """What a student answered in one exam, and its losses and entropies on the gold answers in nats per token."""
 
     responses: tuple[str, ...]
     losses: tuple[float, ...] | None = None
+    entropies: tuple[float, ...] | None = None
 
 
 class Job(Record):
@@ -136,8 +138,9 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
 
 def _sit(student: Student, weights: bytes, exam: Exam) -> Answers:
     responses = student.answer(weights, exam.prompts, exam.decoding, exam.seed)
-    losses = None
+    losses, entropies = None, None
     if exam.golds is not None:
         golds = [Example(prompt=p, response=g) for p, g in zip(exam.prompts, exam.golds, strict=True)]
         losses = tuple(student.losses(weights, golds))
-    return Answers(responses=tuple(responses), losses=losses)
+        entropies = tuple(student.entropies(weights, golds)) if exam.entropy else None
+    return Answers(responses=tuple(responses), losses=losses, entropies=entropies)

@@ -22,12 +22,12 @@ from dataenv.exams import exam_of
 from dataenv.jobs import Answers, Exam, Job, Training
 from dataenv.runner import run_all
 from dataenv.screen import as_example
-from students.base import Decoding
+from students.base import Decoding, Student
 from tasks.records import Example, stream
 
 Floats = npt.NDArray[np.float64]
 Examples = tuple[Example, ...]
-ProbeKind = Literal["loss", "accuracy"]
+ProbeKind = Literal["loss", "entropy", "accuracy"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> Flo
     """See ``Context.probe``."""
     if kind not in KINDS:
         raise SettingError(f"kind is {kind!r}; give {' or '.join(map(repr, KINDS))}")
+    if kind == "entropy" and type(env.student).entropies is Student.entropies:
+        raise SettingError(f"kind is 'entropy', which student {env.setting.student!r} does not measure; give 'loss'")
     asked = _read(examples, "examples")
     if not asked:
         return np.zeros(0)
@@ -159,6 +161,10 @@ def _loss_exam(env: TeachingEnv, examples: Examples) -> Exam:
     return Exam(name="probe", prompts=prompts, golds=golds, decoding=short)
 
 
+def _entropy_exam(env: TeachingEnv, examples: Examples) -> Exam:
+    return _loss_exam(env, examples).model_copy(update={"entropy": True})
+
+
 def _answer_exam(env: TeachingEnv, examples: Examples) -> Exam:
     return Exam(name="probe", prompts=tuple(e.prompt for e in examples), decoding=env.setting.decoding)
 
@@ -174,6 +180,10 @@ def _to_answer(env: TeachingEnv, example: Example) -> int:
 
 def _losses(answers: Answers, examples: Examples) -> Floats:
     return np.asarray(answers.losses, np.float64)
+
+
+def _entropies(answers: Answers, examples: Examples) -> Floats:
+    return np.asarray(answers.entropies, np.float64)
 
 
 def _hits(answers: Answers, examples: Examples) -> Floats:
@@ -192,6 +202,7 @@ def _pairs(exam: Exam) -> Iterable[tuple[str, str]]:
 
 KINDS: dict[str, Kind] = {
     "loss": Kind(_to_read, _loss_exam, _losses),
+    "entropy": Kind(_to_read, _entropy_exam, _entropies),
     "accuracy": Kind(_to_answer, _answer_exam, _hits),
 }
 """Every kind of probe: a new one is one line here and in ``ProbeKind``."""

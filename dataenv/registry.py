@@ -37,6 +37,7 @@ TEACHERS = {
     "con-sel": "teachers.stat_sel:ConSel",
     "learning-progress": "teachers.progress:LearningProgress",
     "frontier": "teachers.frontier:Frontier",
+    "deliberate-practice": "teachers.practice:DeliberatePractice",
     "skill-it": "teachers.skill_it:SkillIt",
     "curriculum": "teachers.curriculum:Curriculum",
     "skill-curriculum": "teachers.curriculum:SkillCurriculum",

@@ -158,6 +158,14 @@ class Student(ABC):
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean response loss of each example, in nats per token (teacher-forced, no training)."""
 
+    def entropies(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
+        """Mean entropy of what the student would write at each token of the response, in nats (teacher-forced).
+
+        Raises:
+            NotImplementedError: If the student does not measure it, which is the default.
+        """
+        raise NotImplementedError(f"student {self.name!r} does not measure entropy; probe kind='loss' in its place")
+
     @abstractmethod
     def tokens(self, example: Example) -> int:
         """Tokens of an example as the student trains on it; the unit of the budget."""

@@ -7,7 +7,7 @@ decoded in groups of equal length, so no attention mask is ever needed and a tok
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -152,6 +152,15 @@ class Pocket(Student):
         model.eval()
         return _losses(model, examples)
 
+    def entropies(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
+        """Mean predictive entropy over the response of each example, in nats; at most the log of the vocabulary."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        model, _ = self._unpack(weights)
+        model.eval()
+        return _each(model, examples, _entropy)
+
     def tokens(self, example: Example) -> int:
         """Characters of prompt and response, and the end token."""
         return len(example.prompt) + len(example.response) + 1
@@ -215,17 +224,40 @@ def _encoded(examples: Sequence[Example]) -> Encoded:
 
 def _losses(model: LlamaForCausalLM, examples: Sequence[Example]) -> list[float]:
     """Mean response loss of each example, in nats per token."""
-    import torch
+    return _each(model, examples, _cross_entropy)
+
+
+def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     import torch.nn.functional as F
+
+    return F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE, reduction="none")
+
+
+def _entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    likely = logits.log_softmax(-1)
+    return -(likely.exp() * likely).sum(-1) * (targets != IGNORE)
+
+
+def _each(
+    model: LlamaForCausalLM, examples: Sequence[Example], measure: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> list[float]:
+    """The mean over the response of what is measured at each token.
+
+    Args:
+        model: In evaluation mode.
+        examples: Any number.
+        measure: From logits (rows, length, vocabulary) and targets (rows, length) to (rows, length), zero where a
+            target is ignored.
+    """
+    import torch
 
     encoded, out = _encoded(examples), []
     with torch.inference_mode():
         for start in range(0, len(encoded), 512):
             ids = torch.from_numpy(encoded.ids[start : start + 512])
             targets = torch.from_numpy(encoded.targets[start : start + 512])[:, 1:]
-            logits = model(input_ids=ids[:, :-1], use_cache=False).logits
-            each = F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE, reduction="none")
-            out.extend((each.sum(1) / (targets != IGNORE).sum(1)).tolist())
+            measured = measure(model(input_ids=ids[:, :-1], use_cache=False).logits, targets)
+            out.extend((measured.sum(1) / (targets != IGNORE).sum(1)).tolist())
     return [float(x) for x in out]
 
 

@@ -30,6 +30,7 @@ from tests.toys import TOYS, Reverse
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "static": {"weights": {"short": 1.0, "long": 2.0}},
+    "deliberate-practice": {"signal": "loss"},
     "self-improve": {"gold": 0.5},  # a parrot has no right answer to start from
 }
 FIELDS = TOYS | {"task": "canaried", "budget": {"student_tokens": 5_000}}

@@ -227,5 +227,5 @@ def test_the_kinds_are_in_one_place() -> None:
 
     assert tuple(KINDS) == get_args(ProbeKind)
     _, context = tiny()
-    with pytest.raises(dataenv.SettingError, match="kind is 'logits'; give 'loss' or 'accuracy'"):
+    with pytest.raises(dataenv.SettingError, match="kind is 'logits'; give 'loss' or 'entropy' or 'accuracy'"):
         context.probe(unique(context, "max", 2), "logits")  # type: ignore[arg-type]

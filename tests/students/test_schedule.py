@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from students.base import Data, Recipe
-from students.pocket import Pocket
+from students.base import Data, Recipe, Student
+from students.pocket import ALPHABET, EOS, FIRST, Pocket
 from tasks.records import Example, stream
+from tests.toys import Parrot
 
 SMALL: dict[str, Any] = {"width": 16, "layers": 1, "heads": 2, "context": 16}
 RECIPE = Recipe(updates=8, batch=8, rate=1e-2)
@@ -63,6 +64,7 @@ def test_exams_see_the_branch() -> None:
     assert not equal(part(branched, "model."), part(branched, "trunk."))
     alone = save({f"model.{k}": v for k, v in part(branched, "model.").items()})
     assert STUDENT.losses(branched, EXAM) == STUDENT.losses(alone, EXAM) != STUDENT.losses(plain, EXAM)
+    assert STUDENT.entropies(branched, EXAM) == STUDENT.entropies(alone, EXAM)
 
 
 def test_a_cooled_branch_is_better_than_its_trunk() -> None:
@@ -100,3 +102,40 @@ def test_the_rate_warms_up_once() -> None:
     assert trained(warm) != trained(RECIPE)
     again = STUDENT.fit(trained(warm), LESSONS[1], changed(warmup=4, optimiser="reset"), 1)[0]
     assert again != STUDENT.fit(trained(warm), LESSONS[1], changed(optimiser="reset"), 1)[0]
+
+
+def test_entropy_is_that_of_the_uniform_distribution_where_all_logits_are_equal() -> None:
+    tensors = load(STUDENT.initial(0))
+    head = {k: np.zeros_like(v) for k, v in tensors.items() if k == "model.lm_head.weight"}
+    assert head
+    blank = save(tensors | head)
+    everything = np.log(FIRST + len(ALPHABET))
+    np.testing.assert_allclose(STUDENT.entropies(blank, EXAM), everything, rtol=1e-5)
+    np.testing.assert_allclose(STUDENT.losses(blank, EXAM), everything, rtol=1e-5)
+
+
+def test_entropy_is_the_mean_over_the_response_and_its_end() -> None:
+    """Against the definition, token by token, one example of another length at a time."""
+    import torch
+
+    weights = trained(RECIPE)
+    examples = [Example(prompt="ab>", response="ba"), Example(prompt="abcd>", response="dcba"), EXAM[0]]
+    model, _ = STUDENT._unpack(weights)
+    for example, found in zip(examples, STUDENT.entropies(weights, examples), strict=True):
+        ids = [ord(c) - 32 + FIRST for c in example.prompt + example.response] + [EOS]
+        logits = model.eval()(input_ids=torch.tensor([ids[:-1]])).logits[0, len(example.prompt) - 1 :]
+        each = torch.distributions.Categorical(logits=logits).entropy()
+        assert len(each) == len(example.response) + 1
+        assert found == pytest.approx(each.mean().item(), rel=1e-4)
+
+
+def test_entropy_falls_with_what_is_learnt_and_needs_no_gold_answer_to_be_right() -> None:
+    fresh, taught = STUDENT.initial(0), trained(changed(updates=64))
+    assert np.mean(STUDENT.entropies(taught, EXAM)) < np.mean(STUDENT.entropies(fresh, EXAM))
+    assert STUDENT.entropies(taught, []) == []
+
+
+def test_a_student_that_measures_no_entropy_says_so() -> None:
+    student: Student = Parrot()
+    with pytest.raises(NotImplementedError, match="student 'parrot' does not measure entropy; probe kind='loss'"):
+        student.entropies(student.initial(0), EXAM)

@@ -1,0 +1,231 @@
+"""``deliberate-practice``: of many candidates, teach those that the student is least sure of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from dataenv.errors import BudgetSpent
+from tasks.records import Example
+from teachers.base import Floats, Teacher, require, require_share, with_floor
+
+if TYPE_CHECKING:
+    from dataenv.episode import Context
+
+Ints = npt.NDArray[np.int64]
+LEAST = -1e300
+"""In place of minus infinity, which times zero is no number."""
+ROUNDS = 8
+"""Times that the generator is asked again for what it made twice."""
+
+
+class DeliberatePractice(Teacher):
+    """Deliberate Practice (arXiv 2502.15588, Algorithm 1) for text: examples that the student is unsure of.
+
+    One step is one trigger: under a recipe with ``data="all"``, ``patience`` and ``cooldown`` the student trains on all
+    examples so far until it stalls, and then ``added`` more come. In the paper a diffusion model is *guided* towards
+    images x with probability proportional to exp(omega H(x)), H the entropy of the student's prediction (section 3).
+    Text has no such gradient, so ``candidates`` times as many examples are made unguided, scored by the student as it
+    is *now*, and resampled in those proportions: the same law, the nearer the more candidates there are. For images a
+    guided generator will stand where ``_select`` does; the schedule stays.
+
+    With ``omega=0`` nothing is scored, and it is static generation under the same schedule: the paper finds the same.
+    With ``rescore=False`` it is generate-then-prune: candidates for all lessons are made and scored once, by the
+    student of the first lesson. Where the purse no longer pays for scoring and a whole step after it, lessons are
+    unguided.
+
+    Args:
+        first: N, examples of the first lesson, unguided; ``None`` for the environment's ``lesson_size``.
+        added: P, examples of each later one; ``None`` as well.
+        additions: Later lessons; then the teacher stops.
+        candidates: r, candidates scored for each one that is kept.
+        omega: Weight of the score, per nat; 0 prefers nothing. Irrelevant to ``top``.
+        select: ``resample`` draws without replacement with probabilities proportional to exp(omega score); ``top``
+            takes the highest scores, what that becomes for omega without bound.
+        signal: What the score is: the student's ``entropy`` on the example, or its ``loss``.
+        rescore: Whether candidates are made and scored anew for every lesson: what was hard becomes easy.
+        trim: Share of the candidates, those of the highest scores, that is never taken, in [0, 1): outliers, and what
+            cannot be learnt at all.
+        unguided: Share of a lesson that is not selected.
+        cap: Largest share of the selected examples that one skill may have, while others are left.
+        prior: How the generator mixes skills, by weight; a skill that is not named weighs 1. ``None``: all the same.
+        easy: Share of what the generator makes that has difficulty 0; the rest has the skill's own spread.
+    """
+
+    name: ClassVar[str] = "deliberate-practice"
+    level: ClassVar[Literal["open-ended"]] = "open-ended"
+
+    def __init__(
+        self,
+        first: int | None = None,
+        added: int | None = None,
+        additions: int = 7,
+        candidates: int = 8,
+        omega: float = 3.0,
+        select: Literal["resample", "top"] = "resample",
+        signal: Literal["entropy", "loss"] = "entropy",
+        rescore: bool = True,
+        trim: float = 0.05,
+        unguided: float = 0.1,
+        cap: float = 1.0,
+        prior: Mapping[str, float] | None = None,
+        easy: float = 0.0,
+    ) -> None:
+        for field, value in (("first", first), ("added", added), ("additions", additions), ("candidates", candidates)):
+            whole = value is None or (isinstance(value, int) and value >= 1)
+            require(whole, field, value, "give a whole number of at least 1")
+        require(0.0 <= omega < np.inf, "omega", omega, "give a finite number >= 0, or select='top'")
+        require(select in ("resample", "top"), "select", select, "give 'resample' or 'top'")
+        require(signal in ("entropy", "loss"), "signal", signal, "give 'entropy' or 'loss'")
+        require(0.0 <= trim < 1.0, "trim", trim, "give a number in [0, 1)")
+        require(candidates * (1 - trim) >= 1, "candidates", candidates, f"with trim {trim} too few are left; give more")
+        for skill, weight in (prior or {}).items():
+            require(0.0 <= weight < np.inf, f"prior.{skill}", weight, "give a finite number >= 0")
+        self.first, self.added, self.additions, self.candidates = first, added, additions, candidates
+        self.omega, self.select, self.signal, self.rescore, self.trim = omega, select, signal, rescore, trim
+        self.unguided, self.cap = require_share("unguided", unguided), require_share("cap", cap)
+        self.prior, self.easy = dict(prior or {}), require_share("easy", easy)
+
+    def begin(self, context: Context) -> None:
+        """Forget the episode before.
+
+        Raises:
+            ValueError: If the prior names a skill that the task does not have, or lessons are longer than allowed.
+        """
+        for skill in self.prior:
+            require(skill in context.skills, "prior", skill, f"the task has {', '.join(context.skills)}")
+        self._mixture = with_floor([self.prior.get(skill, 1.0) for skill in context.skills], 0.0)
+        self._first, self._added = self.first or context.lesson_size, self.added or context.lesson_size
+        self._context, self._lessons = context, 0
+        self._taught: set[str] = set()
+        self._stock: list[Example] = []
+
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
+        """The first lesson unguided, then those that the student is unsure of, and at last nothing."""
+        if self._lessons > self.additions:
+            return ()
+        lesson = self._draw(self._first) if self._lessons == 0 else self._addition()
+        self._lessons += 1
+        self._taught.update(e.prompt for e in lesson)
+        return tuple(lesson)
+
+    def _addition(self) -> list[Example]:
+        if self.rescore:
+            return self._select(self._added)
+        if self._lessons == 1:
+            made = self._select(self._added * self.additions)
+            self._stock = [made[i] for i in self._context.rng.permutation(len(made))]
+        lesson, self._stock = self._stock[: self._added], self._stock[self._added :]
+        return lesson
+
+    def _select(self, n: int) -> list[Example]:
+        """``n`` examples of which all but the unguided share are resampled by the present student's scores."""
+        guided = n - round(self.unguided * n)
+        blind = self.omega == 0 and self.select == "resample"
+        candidates = [] if blind else self._draw(self.candidates * guided)
+        scores = None if blind else self._score(candidates)
+        if scores is None:
+            return self._draw(n)
+        omega = np.inf if self.select == "top" else self.omega
+        order = preference(scores, omega, self.trim, self._context.rng)
+        picked = take([candidates[i] for i in order], guided, max(1, round(self.cap * guided)))
+        return picked + self._draw(n - len(picked), besides={e.prompt for e in picked})
+
+    def _score(self, candidates: Sequence[Example]) -> Floats | None:
+        """The present student's uncertainty, or ``None`` where the purse has better uses."""
+        budget = self._context.budget
+        if budget.remaining < budget.step_price + budget.example_price * len(candidates):
+            return None
+        try:
+            return self._context.probe(candidates, self.signal)
+        except BudgetSpent:  # they are longer than is usual
+            return None
+
+    def _draw(self, n: int, besides: set[str] | frozenset[str] = frozenset()) -> list[Example]:
+        """``n`` examples from the prior in random order, none of them taught; fewer where the generator has no more."""
+        made: dict[str, Example] = {}
+        rng, generate = self._context.rng, self._context.generate
+        for _ in range(ROUNDS):
+            counts = deal(self._mixture, n - len(made), rng)
+            for skill, count in zip(self._context.skills, counts.tolist(), strict=True):
+                easy = int(rng.binomial(count, self.easy))
+                drawn = generate(skill, count - easy) if count > easy else []
+                drawn = [*drawn, *generate(skill, easy, 0.0)] if easy else drawn
+                made |= {e.prompt: e for e in drawn if e.prompt not in self._taught and e.prompt not in besides}
+            if len(made) == n:
+                break
+        fresh = list(made.values())
+        return [fresh[i] for i in rng.permutation(len(fresh))]
+
+
+def deal(mixture: Floats, n: int, rng: np.random.Generator) -> Ints:
+    """How many of ``n`` examples each skill gets: ``mixture * n``, rounded up or down so that the mean is right.
+
+    Systematic sampling: one draw shifts a comb of ``n`` equal teeth over the cumulative mixture, so that a rare skill
+    gets its turn now and then, where rounding to the nearest would never teach it.
+
+    Args:
+        mixture: ``(k,)``, sums to 1.
+        n: Not negative.
+        rng: Where the draw comes from.
+
+    Returns:
+        ``(k,)``, sums to ``n``.
+    """
+    edges = np.cumsum(mixture)
+    teeth = (np.arange(n) + rng.random()) / max(1, n) * edges[-1]
+    return np.bincount(np.searchsorted(edges, teeth, side="right").clip(max=len(mixture) - 1), minlength=len(mixture))
+
+
+def log_weights(scores: Floats, omega: float) -> Floats:
+    """Logarithms of weights proportional to exp(omega score) that sum to 1: log pi of arXiv 2502.15588, section 3.
+
+    Args:
+        scores: ``(n,)``, finite, at least one.
+        omega: Not negative, finite.
+
+    Returns:
+        ``(n,)``, at most 0; minus infinity where a weight is too small for any number.
+    """
+    with np.errstate(over="ignore"):
+        below = np.maximum(scores - scores.max(), LEAST)  # never positive, so exp cannot overflow
+        scaled = omega * below
+    return np.asarray(scaled - np.log(np.exp(scaled).sum()))
+
+
+def preference(scores: Floats, omega: float, trim: float, rng: np.random.Generator) -> Ints:
+    """Candidates in the order in which they are drawn without replacement, each time proportional to exp(omega score).
+
+    Adding Gumbel noise to log weights and sorting is such a draw (Gumbel-top-k, arXiv 1903.06059).
+
+    Args:
+        scores: ``(n,)``, finite.
+        omega: Not negative; infinite sorts by score.
+        trim: Share of the highest scores that is left out, rounded down, in [0, 1).
+        rng: Where every draw comes from.
+
+    Returns:
+        Indices into ``scores``, without those left out.
+    """
+    kept = np.argsort(scores, kind="stable")[: len(scores) - int(trim * len(scores))]
+    if not len(kept):
+        return kept
+    noise = rng.gumbel(size=len(kept))
+    keys = scores[kept] if np.isinf(omega) else log_weights(scores[kept], omega) + noise
+    return kept[np.lexsort((noise, keys))[::-1]]  # ties are drawn
+
+
+def take(ordered: Sequence[Example], n: int, cap: int) -> list[Example]:
+    """The first ``n`` of which no skill has more than ``cap``; where that is too few, the first passed over too."""
+    counts: Counter[str] = Counter()
+    within: list[Example] = []
+    passed: list[Example] = []
+    for example in ordered:
+        skill = example.skills[0]
+        counts[skill] += 1
+        (within if counts[skill] <= cap else passed).append(example)
+    return [*within, *passed][:n]
