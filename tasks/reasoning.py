@@ -262,7 +262,7 @@ class Reasoning(Task):
 def _factory() -> Any:
     """``create_dataset`` of reasoning-gym, which draws from the generator that everybody shares while it is loaded."""
     before = random.getstate()
-    from reasoning_gym.factory import create_dataset  # type: ignore[import-untyped]
+    from reasoning_gym.factory import create_dataset
 
     random.setstate(before)
     return create_dataset

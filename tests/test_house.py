@@ -25,6 +25,9 @@ HEAVY = (
     "peft",
     "accelerate",
     "datasets",
+    "reasoning_gym",
+    "math_verify",
+    "gguf",
     "pandas",
 )
 LONGEST = 450

@@ -27,7 +27,7 @@ def regex(question: dict[str, Any]) -> dict[str, Any]:
 
 def math_verify(question: dict[str, Any]) -> dict[str, Any]:
     r"""Strict: the last ``\boxed{…}``, or else the whole response, is the answer; lenient: what ``parse`` finds is."""
-    from math_verify import LatexExtractionConfig, parse, verify  # type: ignore[import-untyped]
+    from math_verify import LatexExtractionConfig, parse, verify
 
     gold, said = _boxed(question["gold"]), question["said"][-LONGEST:]
     # No timeouts of its own, which are whole seconds of an alarm: the deadline is kept by who asks.

@@ -105,7 +105,7 @@ def _dataset(source: str) -> Iterator[Raw]:
     """The rows of a data set. Code that a data set brings along is never run: this release of ``datasets`` cannot."""
     name, config, split = [*source.removeprefix(DATASETS).split(":"), "", ""][:3]
     try:
-        import datasets  # type: ignore[import-untyped]
+        import datasets
     except ImportError:
         raise ValueError(f"{source} needs the package datasets; pip install 'dataenv[data]'") from None
     try:
