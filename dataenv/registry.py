@@ -33,7 +33,7 @@ TEACHERS = {
     "static": "teachers.stratified:Static",
     "failure": "teachers.failure:Failure",
     "stat-sel": "teachers.stat_sel:StatSel",
-    "stat-syn": "teachers.stat_syn:StatSyn",
+    "stat-syn": "teachers.llm.stat_syn:StatSyn",
     "con-sel": "teachers.stat_sel:ConSel",
     "learning-progress": "teachers.progress:LearningProgress",
     "frontier": "teachers.frontier:Frontier",

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataenv.store import open_store
 from teachers.chat import records as cassettes
@@ -22,6 +22,9 @@ from teachers.chat.records import Records
 from teachers.chat.spec import ANSWERED, RETRIED, UNCLEAR, Ask, Attempt, ChatSpec, Outcome, Reply, Request, make_request
 from teachers.chat.strict import parse, repair
 from teachers.chat.wire import Heard, Wire
+
+if TYPE_CHECKING:
+    from dataenv.episode import Context
 
 T = TypeVar("T")
 BREAKER = 8
@@ -71,6 +74,11 @@ class Chat:
         self.counts: Counter[Outcome] = Counter()
         self.used: dict[str, Any] = {}
         self._in_vain: list[Attempt] = []
+
+    @classmethod
+    def of(cls, spec: ChatSpec, context: Context) -> Chat:
+        """The chat of an episode: its replies are kept with the episode's states."""
+        return cls(spec, context.chats)
 
     def ask(self, ask: Ask) -> Reply:
         """One reply; see ``ask_many``."""

@@ -21,13 +21,13 @@ from teachers.chat import load
 from teachers.chat.scripted import Server, Turn, serving
 from teachers.chat.synthesis import Solution, agreeing
 from teachers.chat.tutor import arithmetic, blocks, tutor
-from teachers.stat_syn import StatSyn
+from teachers.llm.stat_syn import StatSyn
 from tests.canaries import Canaried, canaries
 from tests.chatting import _letters, backwards
 from tests.tiny import TINY
 from tests.toys import TOYS
 
-CASSETTE = Path(__file__).with_name("chat") / "stat_syn.jsonl"
+CASSETTE = Path(__file__).with_name("stat_syn.jsonl")
 SMALL: dict[str, Any] = {"quota": 4, "difficult": 2}
 SHORT = TOYS | {"budget": {"student_tokens": 500}}
 DEAD = {"base_url": "http://127.0.0.1:9/v1", "model": "scripted", "retries": 0}

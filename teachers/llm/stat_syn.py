@@ -77,7 +77,7 @@ class StatSyn(Teacher):
 
     def begin(self, context: Context) -> None:
         """A new chat, whose replies are kept with the episode's states, and no profile."""
-        self._context, self.chat = context, Chat(self._spec, context.chats)
+        self._context, self.chat = context, Chat.of(self._spec, context)
         self.yields: Counter[str] = Counter()
         self._pairs: list[str] | None = None
         try:
@@ -121,7 +121,7 @@ class StatSyn(Teacher):
         asks = []
         for error in errors:
             shown = {"problem": error["prompt"], "student": error["response"], "right": error["answer"]}
-            prompt = render("teachers:stat_syn_diagnose.j2", self._context.rng, error=shown, skills=skills)
+            prompt = render("teachers.llm:stat_syn_diagnose.j2", self._context.rng, error=shown, skills=skills)
             asks.append(Ask(prompt, schema))
         return [reply.value.skills if reply.ok else () for reply in self.chat.ask_many(asks)]
 
