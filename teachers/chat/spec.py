@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from dataenv.errors import DataenvError
 from dataenv.setting import validated
+from dataenv.teacher_purse import Cost
 from tasks.records import Record, digest
 
 Outcome = Literal[
@@ -215,6 +217,17 @@ def make_request(spec: ChatSpec, ask: Ask) -> Request:
         form = {"name": ask.schema.__name__, "schema": ask.schema.model_json_schema(), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
     return Request(body, ask.sample, limit)
+
+
+def price(spec: ChatSpec, tokens_in: int, tokens_out: int) -> Cost:
+    """What some tokens cost: money for a million tokens is millionths for one. Parts of a millionth are rounded up."""
+    exact = tokens_in * spec.price_in + tokens_out * spec.price_out
+    return Cost(tokens_in, tokens_out, math.ceil(exact - 1e-6))
+
+
+def most(spec: ChatSpec, request: Request) -> Cost:
+    """The most that a request can cost."""
+    return price(spec, request.most_in, request.limit)
 
 
 def whole(text: str) -> str:
