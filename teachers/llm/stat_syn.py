@@ -102,6 +102,12 @@ class StatSyn(Teacher):
         self.yields["examples"] += min(quota, len(kept))
         return tuple(kept.values())[:quota]
 
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        diagnoses = self.difficult if self.diagnosis == "chat" else 0
+        wants = min(3 * self.difficult, -(-(self.quota or lesson_size) // self.questions))
+        return diagnoses + self.walks * wants * (1 + self.questions * self.solutions)
+
     def _profile(self, errors: Sequence[Mapping[str, str]]) -> list[str]:
         """Stage 2: the missing skill of every (error, skill) pair, in a random order."""
         rng = self._context.rng
