@@ -31,7 +31,7 @@ class StatSyn(Teacher):
     A lesson of which nothing is left stops the episode.
 
     Args:
-        chat: The fields of ``ChatSpec``.
+        chat: The fields of ``ChatSpec``, or ``local``.
         profile: ``step`` profiles the student anew at every step (ConSyn in the paper); ``once`` before the first.
         diagnosis: Who finds the missing skills: the model (``chat``), or the task's own rules (``task``).
         quota: Examples of a lesson; ``None`` for the Setting's ``lesson_size``.
@@ -53,7 +53,7 @@ class StatSyn(Teacher):
 
     def __init__(
         self,
-        chat: Mapping[str, Any],
+        chat: Mapping[str, Any] | str,
         profile: Literal["step", "once"] = "step",
         diagnosis: Literal["chat", "task"] = "chat",
         quota: int | None = None,
