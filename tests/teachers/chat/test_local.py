@@ -89,7 +89,7 @@ def test_the_local_model_answers_and_ends_with_a_driver_that_is_killed() -> None
         assert outcome in ("ok", "truncated")
         assert 20 < int(tokens_in) < 60
         assert 0 < int(tokens_out) <= 12
-        assert "Paris" in text
+        assert "fran" in text.casefold()
         assert listens(url)
     finally:
         os.kill(driver.pid, signal.SIGKILL)
