@@ -74,6 +74,7 @@ class Context:
         budget: The live purse, and what a lesson, an example and an answer are likely to cost.
         lesson_size: Examples that a lesson is expected to hold.
         chats: Where the replies of language models are kept, so that the same run comes back to the same lessons.
+        teacher_purse: What may be spent on them; ``teachers.chat.Chat.of`` draws on it.
     """
 
     def __init__(self, env: TeachingEnv) -> None:
@@ -89,7 +90,8 @@ class Context:
             FORWARD * (tokens + env.setting.decoding.max_tokens),
         )
         self.lesson_size = env.setting.lesson_size
-        self.chats = env.runner.store.table("chats")
+        self.chats = env.runner.chats
+        self.teacher_purse = env.teacher_purse
         self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}
         self._draws = self._samples = 0
 

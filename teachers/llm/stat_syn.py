@@ -31,7 +31,7 @@ class StatSyn(Teacher):
     A lesson of which nothing is left stops the episode.
 
     Args:
-        chat: The fields of ``ChatSpec``.
+        chat: The fields of ``ChatSpec``, or ``local``.
         profile: ``step`` profiles the student anew at every step (ConSyn in the paper); ``once`` before the first.
         diagnosis: Who finds the missing skills: the model (``chat``), or the task's own rules (``task``).
         quota: Examples of a lesson; ``None`` for the Setting's ``lesson_size``.
@@ -53,7 +53,7 @@ class StatSyn(Teacher):
 
     def __init__(
         self,
-        chat: Mapping[str, Any],
+        chat: Mapping[str, Any] | str,
         profile: Literal["step", "once"] = "step",
         diagnosis: Literal["chat", "task"] = "chat",
         quota: int | None = None,
@@ -101,6 +101,12 @@ class StatSyn(Teacher):
                 break
         self.yields["examples"] += min(quota, len(kept))
         return tuple(kept.values())[:quota]
+
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        diagnoses = self.difficult if self.diagnosis == "chat" else 0
+        wants = min(3 * self.difficult, -(-(self.quota or lesson_size) // self.questions))
+        return diagnoses + self.walks * wants * (1 + self.questions * self.solutions)
 
     def _profile(self, errors: Sequence[Mapping[str, str]]) -> list[str]:
         """Stage 2: the missing skill of every (error, skill) pair, in a random order."""
