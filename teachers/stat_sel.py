@@ -180,14 +180,25 @@ class StatSelPool(Teacher):
             self._law = self._profiled(observation["errors"], self._law)
         quota, rng = self.quota or self._context.lesson_size, self._context.rng
         if self.rewrites and self.chat:
-            items = draw_without_replacement(self._pool, self._law, -(-quota // self.rewrites), rng)
-            solved = rewritten(self.chat, items, self.rewrites, rng, self.yields, self.name)
-            found = [e for item, examples in zip(items, solved, strict=True) for e in (examples or [item])]
-            lesson = shuffled(found, rng)[:quota]
+            lesson = self._rewritten(
+                self.chat, draw_without_replacement(self._pool, self._law, len(self._pool), rng), quota
+            )
         else:
             lesson = draw_without_replacement(self._pool, self._law, quota, rng)
         self.yields["examples"] += len(lesson)
         return tuple(lesson)
+
+    def _rewritten(self, chat: Chat, items: Sequence[Example], quota: int) -> list[Example]:
+        """As many of the items, in their order, as fill the lesson with their solutions."""
+        rng, kept, at = self._context.rng, dict[tuple[str, str], Example](), 0
+        while len(kept) < quota and at < len(items):
+            some = items[at : at - (len(kept) - quota) // self.rewrites]
+            at += len(some)
+            for item, found in zip(
+                some, rewritten(chat, some, self.rewrites, rng, self.yields, self.name), strict=True
+            ):
+                kept |= {(e.prompt, e.response): e for e in found or [item]}
+        return shuffled(list(kept.values())[:quota], rng)
 
     def _profiled(self, shown: Sequence[Mapping[str, str]], last: Floats | None) -> Floats:
         """The law of the present profile; where the purse allows no look, the last one."""

@@ -9,6 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,12 @@ def _same_skill(question: str, rng: np.random.Generator) -> str:
     a, b = (np.array([[int(digit) for digit in operand]]) for operand in found.operands[:2])
     fits = (skill for skill in CATALOGUE if found.operators in skill.forms and skill.region(a, b).all())
     skill = next(fits, None)
-    return question if skill is None else Arithmetic().generate(skill.name, 1, rng)[0].prompt
+    return question if skill is None else _task().generate(skill.name, 1, rng)[0].prompt
+
+
+@cache
+def _task() -> Arithmetic:
+    return Arithmetic()  # it takes a second to know what it may not generate
 
 
 arithmetic = tutor(_solve, _vary)

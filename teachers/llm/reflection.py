@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataenv import registry
+from dataenv.screen import as_example
 from tasks.records import Example, Record
 from teachers.base import Level, Teacher, require
 from teachers.chat.client import Chat
@@ -63,15 +64,18 @@ class Reflection(Teacher):
         if hasattr(self.inner, "begin"):
             self.inner.begin(context)
 
-    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Any, ...]:
         """The inner teacher's lesson, revised."""
-        lesson = [e if isinstance(e, Example) else Example(**e) for e in self.inner.act(observation, info)]
+        lesson = [as_example(offer) or offer for offer in self.inner.act(observation, info)]
+        examples = [example for example in lesson if isinstance(example, Example)]
         asks = []
-        for example in lesson:
+        for example in examples:
             shown = {"question": example.prompt, "solution": example.response}
             prompt = render("teachers.llm:reflection.j2", self._context.rng, longest=LONGEST, example=shown)
             asks.append(Ask(prompt, Revision))
-        return tuple(self._revised(e, reply) for e, reply in zip(lesson, self.chat.ask_many(asks), strict=True))
+        revised = map(self._revised, examples, self.chat.ask_many(asks))
+        # What is no example goes on as it is: the environment's screen counts it.
+        return tuple(next(revised) if isinstance(offer, Example) else offer for offer in lesson)
 
     def learn(self, transition: Transition) -> None:
         """Tell the teacher inside."""
