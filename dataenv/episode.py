@@ -166,9 +166,32 @@ class Context:
             BudgetSpent: If the purse cannot pay; nothing was charged.
             SettingError: If a prompt would not pass the screen (that is charged too), or an argument is no number.
         """
+        return probes.sample(self._env, prompts, n, temperature, self._sample_seed())
+
+    def feedback_answers(self, problems: int, n: int = 1, temperature: float = 1.0) -> list[tuple[str, list[str]]]:
+        """``n`` answers of the student to each of some feedback problems, drawn evenly over the skills.
+
+        For who would know what the student is unsure of without a verifier: no right answer is told. A feedback problem
+        may be looked at and not be taught. An answer costs what it costs in ``sample``.
+
+        Args:
+            problems: How many; fewer where the split has fewer.
+            n: Answers to each.
+            temperature: Of the decoding.
+
+        Returns:
+            Prompt (as ``observation["errors"]`` would show it) and answers of each.
+
+        Raises:
+            BudgetSpent: If the purse cannot pay; nothing was charged.
+            SettingError: If an argument is no number.
+        """
+        found = probes.feedback_answers(self._env, problems, n, temperature, self._sample_seed())
+        return [(cut(prompt), answers) for prompt, answers in found]
+
+    def _sample_seed(self) -> int:
         self._samples += 1
-        seed = int(stream(self._env.snapshot().seed, "samples", self._samples).integers(2**31))
-        return probes.sample(self._env, prompts, n, temperature, seed)
+        return int(stream(self._env.snapshot().seed, "samples", self._samples).integers(2**31))
 
     def influence(
         self, groups: Sequence[Sequence[Example]], reference: Sequence[Example] | None = None
