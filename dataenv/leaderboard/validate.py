@@ -22,7 +22,7 @@ from dataenv.leaderboard.config import Board, read, unknown_skills
 from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.measure import sample
 from dataenv.leaks import guard_of
-from dataenv.levels import make_level
+from dataenv.levels import level_class
 from dataenv.setting import Setting, faults
 from dataenv.store import Store, open_store
 from dataenv.tuition import watched_of
@@ -85,7 +85,7 @@ def _teachers(board: Board) -> list[str]:
 
 def _level(name: str, args: dict[str, Any]) -> None:
     teacher = registry.build("teacher", name, args)
-    make_level(getattr(teacher, "level", "skill-list"), ("a",), 1)
+    level_class(getattr(teacher, "level", "skill-list"))
 
 
 def _exams(setting: Setting) -> Iterator[str]:
