@@ -46,7 +46,7 @@ def numeric(env: Env, actions: Actions = "box", steps: int = 5) -> Env:
 class NumericObservation(gym.ObservationWrapper[Floats, Any, Any], RecordConstructorArgs):
     """The numbers of an observation in one vector, float32, each in [0, 1]; its texts are left out.
 
-    Fields come in the order of ``fields``, arrays row by row. Accuracies, allocations and the budget are shares already.
+    Fields come in the order of ``fields``, arrays row by row. Accuracies, allocations and budget are shares already.
     A loss ``x`` becomes ``x / (1 + x)``, counts become shares of all examples taught, and what is left to grow becomes
     a share of the most subskills that a skill has.
 

@@ -66,8 +66,8 @@ class Alternating(ForestTeacher):
 class FillBalanced(ForestTeacher):
     """Grow first, then fill: DataEnvGym's policy of the paper's skill-tree results (arXiv 2410.06215, appendix B.5).
 
-    Until every skill has ``subskills`` of them it explores and exploits in turns. Then each lesson goes to the subskills
-    that have been taught least, so that the counts of all become equal. It reads the forest and never the student.
+    Until every skill has ``subskills`` of them it explores and exploits in turns. Then a lesson goes to those that have
+    been taught least, so that the counts of all become equal. It reads the forest and never the student.
 
     Args:
         subskills: Of each skill, or as many as it has; at least 1.

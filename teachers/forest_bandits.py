@@ -1,6 +1,6 @@
 """Bandits over the subskills of a forest: UCB, Thompson sampling, EXP3, and learning progress.
 
-An arm is a subskill, and a lesson is many pulls at once. What an arm pays is *progress*: by how much the accuracy on its
+An arm is a subskill, and a lesson is many pulls at once. An arm pays its *progress*: by how much the accuracy on its
 subskill changed, up or down, since the last lesson (absolute as in TSCL, arXiv 1707.00183, so that what is being
 forgotten is taught again). All four begin with an even forest, which counts as one pull of every arm.
 """

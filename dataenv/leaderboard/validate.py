@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from dataenv.errors import DataenvError, SettingError
 from dataenv.executors import Executor
 from dataenv.jobs import student_of
 from dataenv.leaderboard.cells import Cell, all_cells, fixed
-from dataenv.leaderboard.config import Board, read, unknown_skills
+from dataenv.leaderboard.config import Board, check_mask, read, unknown_skills
 from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.measure import sample
 from dataenv.leaks import guard_of
@@ -59,6 +60,8 @@ def examine(which: str) -> list[str]:
     found += _teachers(board)
     if any(fault.startswith("setting.") for fault in found):
         return found  # the rest asks the task and the student
+    if not found:
+        found += _masks(board)
     found += unknown_skills(board)
     found += [fault for check in (_exams, _gold, _data, _copies, _fits, _purse) for fault in check(setting)]
     return found or list(_beginnings(board))
@@ -81,6 +84,13 @@ def _teachers(board: Board) -> list[str]:
     for name, weights in board.mixtures.weights.items():
         found += _refused(f"mixtures.weights.{name}", lambda w=weights: _level("static", fixed(w)))  # type: ignore[misc]
     return found
+
+
+def _masks(board: Board) -> Iterator[str]:
+    """What is masked is shown at the teacher's level."""
+    for entry in board.teachers:
+        teacher = registry.build("teacher", entry.name, entry.args)
+        yield from _refused(f"teachers.{entry.shown}", partial(check_mask, entry, teacher, board.setting))
 
 
 def _level(name: str, args: dict[str, Any]) -> None:
