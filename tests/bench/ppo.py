@@ -2,8 +2,8 @@
 
     python tests/bench/ppo.py --level skill-tree --actions multi-discrete --steps 2048
 
-It trains on a toy student that takes milliseconds a lesson and of whose two skills one cannot be learnt. ``train`` takes
-any function that makes an environment with a 1-D ``Box`` observation and a ``Box``, ``MultiDiscrete`` or ``Discrete``
+It trains on a toy student that takes milliseconds a lesson; of its two skills one cannot be learnt. ``train`` takes any
+function that makes an environment with a 1-D ``Box`` observation and a ``Box``, ``MultiDiscrete`` or ``Discrete``
 action. PPO: Schulman et al. (arXiv 1707.06347); generalised advantages: arXiv 1506.02438.
 """
 

@@ -138,7 +138,7 @@ ROWS = st.tuples(*[st.floats(0, 1, width=16)] * 5)
 @settings(max_examples=20)
 @given(st.lists(ROWS.filter(any), min_size=1, max_size=4))
 def test_all_data_is_cut_to_the_allocation(rows: list[tuple[float, ...]]) -> None:
-    """Under ``data="all"``: whatever was taught, the fine-tune sees the allocation, and as much of it as there can be."""
+    """Under ``data="all"``: whatever was taught, the fine-tune sees the allocation, and as much as there can be."""
     forest = Forest(make_setting(BRANCHING | {"recipe": {"data": "all"}}))
     snapshot = make().snapshot()
     lessons: list[tuple[Example, ...]] = []
