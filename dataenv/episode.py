@@ -113,6 +113,10 @@ class Context:
         rng = stream(self._env.snapshot().seed, "generate", self._draws)
         return self._env.task.generate(skill, n, rng, difficulty)
 
+    def subskills(self, skill: str) -> tuple[str, ...]:
+        """The subskills of a skill, in the order in which a forest grows them; the skill itself where it has none."""
+        return self._env.task.subskills(skill) or (skill,)
+
     def diagnose(self, error: Mapping[str, str]) -> tuple[str, ...]:
         """The skills that one of ``observation["errors"]`` shows to be missing, most basic first.
 

@@ -57,6 +57,14 @@ TEACHERS = {
     "accel": "teachers.accel:Accel",
     "self-improve": "teachers.self_improve:SelfImprove",
     "influence": "teachers.influence:Influence",
+    "even-forest": "teachers.forest:EvenForest",
+    "alternating": "teachers.forest:Alternating",
+    "fill-balanced": "teachers.forest:FillBalanced",
+    "threshold": "teachers.forest:Threshold",
+    "ucb": "teachers.forest_bandits:Ucb",
+    "thompson": "teachers.forest_bandits:Thompson",
+    "exp3": "teachers.forest_bandits:Exp3",
+    "forest-progress": "teachers.forest_bandits:ForestProgress",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
 

@@ -70,7 +70,7 @@ class StatSel(Teacher):
         detect: Detect = "verifier",
         diagnosis: Diagnosis = "task",
         difficult: int | None = None,
-        chat: Mapping[str, Any] | None = None,
+        chat: Mapping[str, Any] | str | None = None,
     ) -> None:
         require_profile(detect, diagnosis, "once", difficult, chat)
         self.floor, self.detect, self.difficult = require_share("floor", floor), detect, difficult
@@ -156,7 +156,7 @@ class StatSelPool(Teacher):
         floor: float = 0.1,
         rewrites: int = 0,
         quota: int | None = None,
-        chat: Mapping[str, Any] | None = None,
+        chat: Mapping[str, Any] | str | None = None,
     ) -> None:
         require_profile(detect, diagnosis, profile, difficult, chat)
         require(rewrites == 0 or rewrites >= 2, "rewrites", rewrites, "give 0, or 2 or more, so that two can agree")

@@ -29,6 +29,8 @@ from dataenv.leaderboard.measure import Measured, measure, sample
 from dataenv.leaderboard.references import Joint, Nothing
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import STATIC
+from dataenv.levels import make_level
+from dataenv.masks import masked
 from dataenv.setting import Setting
 from dataenv.store import Store
 from dataenv.tuition import watched_of
@@ -213,7 +215,7 @@ class _Oracle:
         """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
         env = TeachingEnv(cell.level, runner=reader(self.store), setting=cell.setting)
         try:
-            run(env, cell.make(), cell.seed)
+            run(masked(env, cell.mask), cell.make(), cell.seed)
         except DataenvError:
             return sum(step.lesson is not None for step in env.history), False
         return sum(step.lesson is not None for step in env.history), True
@@ -293,16 +295,17 @@ def _warm_line(setting: Setting, cells: Sequence[Cell], oracle: _Oracle, measure
     )
 
 
-def _standing(setting: Setting) -> tuple[int, int]:
+def _standing(setting: Setting, level: str = "skill-list") -> tuple[int, int]:
     """Answers, and losses, of the exams that are held after every lesson."""
     feedback, selection = (len(exam_of(setting, split).prompts) for split in ("feedback", "selection"))
-    return feedback + selection, feedback
+    own = make_level(level, setting).exam
+    return feedback + selection + (len(own.prompts) if own else 0), feedback
 
 
 def _line(
     name: str, cells: Sequence[Cell], forecasts: Sequence[Forecast], setting: Setting, measured: Measured
 ) -> Line:
-    answers, losses = _standing(cells[0].setting)
+    answers, losses = _standing(cells[0].setting, cells[0].level)
     closing = 0 if cells[0].role == "search" else sum(len(exam_of(setting, s).prompts) for s in ("test", "transfer"))
     longer = cells[0].setting.lesson_size / setting.lesson_size
     chains, driver = [], 0.0

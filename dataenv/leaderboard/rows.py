@@ -235,6 +235,7 @@ class Row(RowPart):
     teacher_args: dict[str, JsonValue] = {}
     role: Literal["teacher", "reference"]
     level: Name
+    mask: tuple[Name, ...] = ()
     seed: Count
     simulated: bool
     setting: dict[str, JsonValue]
@@ -254,6 +255,11 @@ class Row(RowPart):
     lessons: tuple[Lesson, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     leaks: Leaks = Leaks()
+
+    @property
+    def shown_level(self) -> str:
+        """The level, and what of its observation the teacher was not shown."""
+        return f"{self.level} without {', '.join(self.mask)}" if self.mask else self.level
 
     @property
     def failed(self) -> bool:
@@ -331,6 +337,6 @@ def _check_one_board(rows: Sequence[Row]) -> None:
         if len(values) > 1:
             raise ValueError(f"rows differ in {field}; teachers are compared within one setting: make a board of each")
     for teacher in sorted({row.teacher for row in rows}):
-        kinds = {(row.role, row.level) for row in rows if row.teacher == teacher}
+        kinds = {(row.role, row.level, row.mask) for row in rows if row.teacher == teacher}
         if len(kinds) > 1:
-            raise ValueError(f"rows of teacher {teacher!r} differ in role or level; give each its own name")
+            raise ValueError(f"rows of teacher {teacher!r} differ in role, level or mask; give each its own name")

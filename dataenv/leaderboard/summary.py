@@ -91,7 +91,7 @@ def _standing(name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int,
     return Standing(
         teacher=name,
         role=ran[0].role,
-        level=ran[0].level,
+        level=ran[0].shown_level,
         seeds=tuple(row.seed for row in ran),
         failed=tuple(row.seed for row in ran if row.failed),
         unscored=unscored,

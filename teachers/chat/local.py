@@ -145,4 +145,4 @@ def main(weights: str, threads: str, parent: IO[str] = sys.stdin) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1], sys.argv[2])
