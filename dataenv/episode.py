@@ -17,6 +17,7 @@ from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.levels.base import cut
 from dataenv.probes import ProbeKind
+from dataenv.screen import passing
 from dataenv.snapshot import Snapshot, StepRecord
 from dataenv.tuition import nominal_price, nominal_tokens
 from tasks.records import Example, Problem, stream
@@ -94,24 +95,27 @@ class Context:
         self.teacher_purse = env.teacher_purse
         self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}
         self._draws = self._samples = 0
+        self._pool: tuple[Example, ...] | None = None
 
     def pool(self) -> Sequence[Example]:
-        """The task's public training examples, the primary skill first in ``skills``.
+        """The task's public training examples that pass the screen, the primary skill first in ``skills``.
 
         Raises:
             tasks.base.Unsupported: If the task has none.
         """
-        return self._env.task.pool()
+        if self._pool is None:
+            self._pool = tuple(passing(self._env.task.pool(), self._env.task, self._env.student))
+        return self._pool
 
     def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
-        """Fresh examples from the task's own generator.
+        """Fresh examples from the task's own generator: ``n``, or less those that would not pass the screen.
 
         Raises:
             tasks.base.Unsupported: If the task has none.
         """
         self._draws += 1
         rng = stream(self._env.snapshot().seed, "generate", self._draws)
-        return self._env.task.generate(skill, n, rng, difficulty)
+        return passing(self._env.task.generate(skill, n, rng, difficulty), self._env.task, self._env.student)
 
     def subskills(self, skill: str) -> tuple[str, ...]:
         """The subskills of a skill, in the order in which a forest grows them; the skill itself where it has none."""

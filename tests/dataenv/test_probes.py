@@ -247,3 +247,23 @@ def test_the_kinds_are_in_one_place() -> None:
     _, context = tiny()
     with pytest.raises(dataenv.SettingError, match="kind is 'logits'; give 'loss' or 'entropy' or 'accuracy'"):
         context.probe(unique(context, "max", 2), "logits")  # type: ignore[arg-type]
+
+
+def test_pool_and_generator_give_what_may_be_taught(monkeypatch: pytest.MonkeyPatch, toys: None) -> None:
+    """A generator of written text may write a sealed problem again; a teacher that probes it should not end by that."""
+    from tests.toys import Reverse
+
+    env = TeachingEnv("skill-list", task="reverse", student="parrot", warm_start={"examples": 0, "recipe": {}})
+    env.reset(seed=0)
+    sealed = env.task.split("test")[0]
+    copy = Example(prompt=sealed.prompt, response=sealed.answer, skills=sealed.skills)
+    plain, made = Reverse.pool, Reverse.generate
+    monkeypatch.setattr(Reverse, "pool", lambda self: (copy, *plain(self)))
+    monkeypatch.setattr(Reverse, "generate", lambda self, *args: [*made(self, *args), copy])
+    context = dataenv.Context(env)
+    assert copy in env.task.pool()
+    fresh = context.generate(env.task.skills[0], 5)
+    assert context.pool() and set(context.pool()) < set(env.task.pool())
+    assert fresh and copy not in fresh and copy not in context.pool()
+    asked = tuple(dict.fromkeys((*context.pool(), *fresh)))
+    assert context.probe(asked).shape == (len(asked),)
