@@ -49,8 +49,8 @@ class Cost:
 class TeacherPurse:
     """What may be spent on language models; branches of an episode share it. Safe to use from many threads.
 
-    Nothing is set aside beyond the caps, so what is spent stays within them, as long as no server says that it used more
-    tokens than it was allowed. What is spent never falls.
+    Nothing is set aside beyond the caps, so what is spent stays within them, as long as no server says that it used
+    more tokens than it was allowed. What is spent never falls.
 
     Args:
         tokens: The most, prompts and replies together; ``None`` for no cap.
@@ -63,7 +63,7 @@ class TeacherPurse:
         self,
         tokens: int | None = None,
         money: float | None = None,
-        spent: Cost = Cost(),  # noqa: B008 (frozen)
+        spent: Cost = Cost(),
         within: TeacherPurse | None = None,
     ) -> None:
         self._tokens = tokens
