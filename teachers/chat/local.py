@@ -18,11 +18,10 @@ import threading
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
 
 from dataenv.executors import cores
 from students.smollm2 import GGUF, PACKAGE
-from teachers.chat.spec import LOCAL, ChatError
+from teachers.chat.spec import LOCAL, LOCAL_CHAT, ChatError
 
 CONTEXT = 2048
 """Tokens of a prompt and its reply together, in each slot."""
@@ -125,11 +124,9 @@ def gguf() -> Path:
         ) from None
 
 
-def main(weights: str, threads: str, parent: IO[str] = sys.stdin) -> None:
+def main(weights: str, threads: int) -> None:
     """The child: serve until the parent is gone."""
     import xllamacpp
-
-    from teachers.chat.spec import LOCAL_CHAT
 
     params = xllamacpp.CommonParams()
     params.model.path = weights
@@ -137,12 +134,12 @@ def main(weights: str, threads: str, parent: IO[str] = sys.stdin) -> None:
     params.hostnames, params.port, params.ui = ["127.0.0.1"], 0, False
     params.n_parallel = LOCAL_CHAT["concurrency"]
     params.n_ctx = CONTEXT * params.n_parallel
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(threads)
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
-    parent.read()
+    sys.stdin.read()
     os._exit(0)  # it has nothing to put in order, and its threads may be in the middle of a sentence
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""What the local language model writes: the yield of every stage, and how much is right before and after the filter.
+"""What the local language model writes: the yield of every stage, and what is right before and after the filter.
 
 For each skill of ``arithmetic`` the model is shown five solved problems and asked for one more with its answer, many
 times. What is a new question of the task's grammar is then solved twice more, and kept where two of the three answers

@@ -263,7 +263,10 @@ def test_pool_and_generator_give_what_may_be_taught(monkeypatch: pytest.MonkeyPa
     context = dataenv.Context(env)
     assert copy in env.task.pool()
     fresh = context.generate(env.task.skills[0], 5)
-    assert context.pool() and set(context.pool()) < set(env.task.pool())
-    assert fresh and copy not in fresh and copy not in context.pool()
+    assert context.pool()
+    assert set(context.pool()) < set(env.task.pool())
+    assert fresh
+    assert copy not in fresh
+    assert copy not in context.pool()
     asked = tuple(dict.fromkeys((*context.pool(), *fresh)))
     assert context.probe(asked).shape == (len(asked),)

@@ -77,8 +77,8 @@ def test_the_local_model_answers_and_ends_with_a_driver_that_is_killed() -> None
         "chat = Chat(make_spec({'base_url': 'local', 'max_tokens': 12, 'temperature': 0.0}), Memory())\n"
         "reply = chat.ask(Ask('What is the capital of France?'))\n"
         "(row,) = chat.used.values()\n"
-        "counts = (reply.tokens_in, reply.tokens_out)\n"
-        "print(local_url(), row['served'], reply.outcome, *counts, repr(reply.text), sep='|')\n"
+        "said = (row['served'], reply.outcome, reply.tokens_in, reply.tokens_out, repr(reply.text))\n"
+        "print(local_url(), *said, sep='|')\n"
         "import sys; sys.stdout.flush(); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", code]

@@ -1,4 +1,4 @@
-"""Teacher tokens and money are the environment's to enforce, through whichever chat of an episode they are asked."""
+"""Teacher tokens and money are the environment's to enforce, whatever is asked through whichever chat of an episode."""
 
 from __future__ import annotations
 
