@@ -36,7 +36,7 @@ SAMPLES = 5
 CONSISTENT = 2
 """A problem is difficult where its most common answer occurs fewer times than this: the paper's number."""
 ASKED = 128
-"""Problems whose consistency is looked at, where nobody says how many."""
+"""Problems that are looked at where looking costs something and nobody says how many."""
 
 
 def require_profile(detect: str, diagnosis: str, profile: str, difficult: int | None, chat: object) -> None:

@@ -17,6 +17,7 @@ from teachers.chat.spec import make_spec
 from teachers.chat.synthesis import rewritten
 from teachers.lessons import pool_or_made, shuffled
 from teachers.profile import (
+    ASKED,
     Detect,
     Diagnosis,
     Profile,
@@ -54,7 +55,7 @@ class StatSel(Teacher):
             answers, which are paid from the purse.
         diagnosis: Who finds the missing skills: the ``task``'s own rules, or a model (``chat``).
         difficult: Questions that are diagnosed (for ``consistency``: asked) at the most; ``None`` for all that the
-            observation shows (128).
+            observation shows where that costs nothing, and else 128.
         chat: The fields of ``ChatSpec``, for ``diagnosis="chat"``.
 
     Attributes:
@@ -73,7 +74,8 @@ class StatSel(Teacher):
         chat: Mapping[str, Any] | str | None = None,
     ) -> None:
         require_profile(detect, diagnosis, "once", difficult, chat)
-        self.floor, self.detect, self.difficult = require_share("floor", floor), detect, difficult
+        self.floor, self.detect = require_share("floor", floor), detect
+        self.difficult = difficult or (ASKED if diagnosis == "chat" else None)
         self._spec = make_spec(chat) if chat is not None and diagnosis == "chat" else None
         self._mixture: Floats | None = None
 
@@ -92,6 +94,10 @@ class StatSel(Teacher):
         if self._mixture is None:
             self._mixture = self._target(observation)
         return as_action(self._mixture)
+
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        return self.difficult or ASKED if self._spec else 0
 
     def _target(self, observation: dict[str, Any]) -> Floats:
         """Profile, law, mixture over primary skills; where the purse allows no look, the mixture of the last one."""
@@ -162,7 +168,8 @@ class StatSelPool(Teacher):
         require(rewrites == 0 or rewrites >= 2, "rewrites", rewrites, "give 0, or 2 or more, so that two can agree")
         require(rewrites == 0 or chat is not None, "chat", chat, "give the fields of a ChatSpec, or rewrites=0")
         require(quota is None or quota >= 1, "quota", quota, "give 1 or more, or leave it out")
-        self.profile, self.detect, self.diagnosis, self.difficult = profile, detect, diagnosis, difficult
+        self.profile, self.detect, self.diagnosis = profile, detect, diagnosis
+        self.difficult = difficult or (ASKED if diagnosis == "chat" else None)
         self.floor, self.rewrites, self.quota = require_share("floor", floor), rewrites, quota
         self._spec = make_spec(chat) if chat is not None else None
 
@@ -187,6 +194,11 @@ class StatSelPool(Teacher):
             lesson = draw_without_replacement(self._pool, self._law, quota, rng)
         self.yields["examples"] += len(lesson)
         return tuple(lesson)
+
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        diagnoses = self.difficult or ASKED if self.diagnosis == "chat" else 0
+        return diagnoses + self.rewrites * (self.quota or lesson_size)
 
     def _rewritten(self, chat: Chat, items: Sequence[Example], quota: int) -> list[Example]:
         """As many of the items, in their order, as fill the lesson with their solutions."""

@@ -77,6 +77,14 @@ class Reflection(Teacher):
         # What is no example goes on as it is: the environment's screen counts it.
         return tuple(next(revised) if isinstance(offer, Example) else offer for offer in lesson)
 
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``.
+
+        The longest lesson that the environment takes is twice ``lesson_size``.
+        """
+        inner = getattr(self.inner, "most_requests", None)
+        return 2 * lesson_size + (inner(lesson_size) if inner else 0)
+
     def learn(self, transition: Transition) -> None:
         """Tell the teacher inside."""
         if hasattr(self.inner, "learn"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,13 +72,15 @@ def test_a_profile_by_consistency_is_paid_and_finds_what_an_untaught_student_lac
 
 
 def test_a_look_that_cannot_be_paid_keeps_the_last_profile() -> None:
-    """All of what is shown later lacks something else; but asking again would take the purse."""
-    env = TeachingEnv("open-ended", **TINY)
-    teacher = registry.build("teacher", "stat-sel-pool", {"detect": "consistency", "difficult": 48, "quota": 8})
-    episode = run(env, teacher, seed=0)
-    per_look = env.setting.items.feedback * 16 * 5
-    assert teacher.yields["errors"] < per_look
-    assert len(episode.steps) > 3, "lessons go on when looks do not"
+    """Looks at all 48 problems cost more than a lesson: soon one would leave the next lesson without its price."""
+    env = TeachingEnv("open-ended", **TINY | {"budget": {"student_tokens": 40_000}})
+    teacher = StatSelPool(detect="consistency", difficult=48)
+    found: list[int] = []
+    episode = run(env, teacher, seed=0, on_step=lambda _: found.append(getattr(teacher, "yields", {}).get("errors", 0)))
+    looked = [after > before for before, after in pairwise(found)]
+    assert looked[0]
+    assert not looked[-1]
+    assert episode.steps[-1].kept > 0
     assert episode.steps[-1].ended == "spent"
 
 

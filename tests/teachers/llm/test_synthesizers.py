@@ -21,9 +21,9 @@ from tasks.arithmetic.grammar import read
 from tasks.records import Example, stream
 from teachers.chat import load
 from teachers.chat.scripted import Server, Turn, serving
-from teachers.chat.tutor import _same_skill, blocks
+from teachers.chat.tutor import _same_skill, blocks, tutor
 from tests.canaries import Canaried, canaries
-from tests.chatting import backwards
+from tests.chatting import _letters, backwards
 from tests.toys import TOYS
 
 HERE = Path(__file__).parent
@@ -234,6 +234,16 @@ def test_reflection_passes_on_what_is_no_example(server: Server, monkeypatch: py
     steps = run(env, teacher, seed=0).steps
     assert steps[1].rejected == {"form": 2}
     assert steps[1].judged == {"right": 1}, "its solution was mended"
+
+
+@pytest.mark.parametrize("name", sorted(ARGS))
+def test_no_lesson_asks_for_more_than_it_says(name: str, server: Server) -> None:
+    """With a tutor who is often wrong, so that walks are walked."""
+    server.script = tutor(lambda question: question[-2::-1], _letters, wrong=0.6)
+    teacher = live(name, server)
+    episode, _ = play(teacher)
+    lessons = len(episode.steps) - 1
+    assert 0 < len(server.heard) <= lessons * teacher.most_requests(SHORT["lesson_size"])
 
 
 @pytest.mark.parametrize(
