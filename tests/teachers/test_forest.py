@@ -245,7 +245,7 @@ class Taught(Parrot):
     name = "taught"
 
     def answer(self, weights: bytes, prompts: Any, decoding: Decoding, seed: int) -> list[str]:
-        known = weights.
+        known = weights.count(b'>"') > 15
         return [prompt[-2::-1] if known and len(prompt) > 4 else "?" for prompt in prompts]
 
 
