@@ -240,13 +240,13 @@ class Hopeless(Parrot):
 
 
 class Taught(Parrot):
-    """Answers rightly for long words, once it was taught more words than a lesson holds."""
+    """Answers rightly for long words from a to h, once it was taught more words than a lesson holds."""
 
     name = "taught"
 
     def answer(self, weights: bytes, prompts: Any, decoding: Decoding, seed: int) -> list[str]:
         known = weights.count(b'>"') > 15
-        return [prompt[-2::-1] if known and len(prompt) > 4 else "?" for prompt in prompts]
+        return [prompt[-2::-1] if known and len(prompt) > 4 and prompt < "i" else "?" for prompt in prompts]
 
 
 @pytest.fixture
