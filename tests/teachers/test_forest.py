@@ -239,19 +239,9 @@ class Hopeless(Parrot):
         return ["?" for _ in prompts]
 
 
-class Taught(Parrot):
-    """Answers rightly for long words from a to h, once it was taught more words than a lesson holds."""
-
-    name = "taught"
-
-    def answer(self, weights: bytes, prompts: Any, decoding: Decoding, seed: int) -> list[str]:
-        known = weights.count(b'>"') > 15
-        return [prompt[-2::-1] if known and len(prompt) > 4 and prompt < "i" else "?" for prompt in prompts]
-
-
 @pytest.fixture
 def students(toys: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in (Knowing, Hopeless, Taught):
+    for kind in (Knowing, Hopeless):
         monkeypatch.setitem(registry.STUDENTS, kind.name, f"tests.teachers.test_forest:{kind.__name__}")
 
 
@@ -271,9 +261,9 @@ def plans(name: str, student: str, mask: bool = False) -> list[Any]:
 @pytest.mark.parametrize("name", NAMES)
 def test_who_looks_at_the_student_teaches_one_otherwise_than_another(name: str) -> None:
     """The ancestor's gave an always wrong and an always right student the same lessons, "with state" or not."""
-    good, bad = plans(name, "taught"), plans(name, "hopeless")
+    good, bad = plans(name, "apprentice"), plans(name, "hopeless")
     assert (good != bad) == (name not in BLIND)
-    veiled = [plans(name, student, mask=True) for student in ("taught", "hopeless")]
+    veiled = [plans(name, student, mask=True) for student in ("apprentice", "hopeless")]
     assert veiled[0] == veiled[1], "behind a mask no teacher can"
 
 
