@@ -261,10 +261,14 @@ def plans(name: str, student: str, mask: bool = False) -> list[Any]:
 @pytest.mark.parametrize("name", NAMES)
 def test_who_looks_at_the_student_teaches_one_otherwise_than_another(name: str) -> None:
     """The ancestor's gave an always wrong and an always right student the same lessons, "with state" or not."""
-    good, bad = plans(name, "apprentice"), plans(name, "hopeless")
-    assert (good != bad) == (name not in BLIND)
-    veiled = [plans(name, student, mask=True) for student in ("apprentice", "hopeless")]
-    assert veiled[0] == veiled[1], "behind a mask no teacher can"
+
+    def differ(mask: bool) -> bool:
+        """Up to where the apprentice has mastered it all."""
+        both = (plans(name, student, mask) for student in ("apprentice", "hopeless"))
+        return any(good != bad for good, bad in zip(*both, strict=False))
+
+    assert differ(mask=False) == (name not in BLIND)
+    assert not differ(mask=True), "behind a mask no teacher can"
 
 
 @pytest.mark.usefixtures("students")
