@@ -245,14 +245,14 @@ def students(toys: None, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(registry.STUDENTS, kind.name, f"tests.teachers.test_forest:{kind.__name__}")
 
 
-def plans(name: str, student: str, mask: bool = False) -> list[Any]:
+def plans(name: str, student: str, mask: bool, seed: int) -> list[Any]:
     """The allocations of an episode, as the environment had them."""
     setting = make_setting(BRANCHING | {"student": student, "mastery": 1.0, "budget": {"student_tokens": 3000}})
     env: Any = TeachingEnv("skill-tree", runner=Runner(Store()), setting=setting)
     remembered = []
     watched = Mask(env) if mask else env
     teacher = registry.build("teacher", name)
-    run(watched, teacher, seed=0, on_step=lambda record: remembered.append(env.snapshot().memory))
+    run(watched, teacher, seed=seed, on_step=lambda record: remembered.append(env.snapshot().memory))
     assert len(remembered) > 3
     return remembered
 
@@ -263,9 +263,12 @@ def test_who_looks_at_the_student_teaches_one_otherwise_than_another(name: str) 
     """The ancestor's gave an always wrong and an always right student the same lessons, "with state" or not."""
 
     def differ(mask: bool) -> bool:
-        """Up to where the apprentice has mastered it all."""
-        both = (plans(name, student, mask) for student in ("apprentice", "hopeless"))
-        return any(good != bad for good, bad in zip(*both, strict=False))
+        """On some seed, up to where the apprentice has mastered it all; a draw of ``thompson`` may go either way."""
+        for seed in range(4):
+            both = (plans(name, student, mask, seed) for student in ("apprentice", "hopeless"))
+            if any(good != bad for good, bad in zip(*both, strict=False)):
+                return True
+        return False
 
     assert differ(mask=False) == (name not in BLIND)
     assert not differ(mask=True), "behind a mask no teacher can"
