@@ -47,6 +47,8 @@ TEACHERS = {
     "accel": "teachers.accel:Accel",
     "self-improve": "teachers.self_improve:SelfImprove",
     "influence": "teachers.influence:Influence",
+    "open-ended": "teachers.llm.open_ended:OpenEnded",
+    "skill-list": "teachers.llm.skill_list:SkillList",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
@@ -17,19 +19,44 @@ if TYPE_CHECKING:
     from dataenv.episode import Context
 
 T = TypeVar("T")
+Operator = Literal["new", "harder", "easier", "rewrite"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What examples are wanted.
+
+    Attributes:
+        skill: One of the task's.
+        n: How many.
+        difficulty: In [0, 1]; ``None`` for the skill's own spread.
+        references: Solved examples to write after; where there are none, an engine that writes draws its own.
+        operator: What becomes of the references. A ``Source`` of the task itself reads neither of the two.
+    """
+
+    skill: str
+    n: int
+    difficulty: float | None = None
+    references: tuple[Example, ...] = ()
+    operator: Operator = "new"
 
 
 class Source:
     """Examples of a skill: fresh from the task's generator or, where it has none, from its pool.
 
     The pool is walked in a random order, and a skill whose items are used up starts again.
+    ``teachers.engines.llm.LlmEngine`` is a source as well: a teacher that draws from one can be given the other.
 
     Args:
         context: Of the episode.
+
+    Attributes:
+        yields: What came of each stage in this episode; a source that has no stages counts nothing.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.yields: Counter[str] = Counter()
         self._pool: dict[str, list[Example]] | None = None
         self._taken: dict[str, int] = {}
 
@@ -48,6 +75,10 @@ class Source:
         self._taken[skill] = start + n
         return [rows[i % len(rows)] for i in range(start, start + n)] if rows else []
 
+    def make(self, requests: Sequence[Request]) -> list[Example]:
+        """The examples of some requests, in their order; fewer where a source has no more."""
+        return [e for r in requests if r.n for e in self.draw(r.skill, r.n, r.difficulty)]
+
     def lesson(self, shares: Floats, n: int | None = None) -> list[Example]:
         """A shuffled lesson of these shares over the skills.
 
@@ -57,7 +88,7 @@ class Source:
         """
         context = self._context
         counts = split_counts(shares, context.lesson_size if n is None else n, context.rng)
-        made = [e for skill, k in zip(context.skills, counts, strict=True) if k for e in self.draw(skill, k)]
+        made = self.make([Request(skill, k) for skill, k in zip(context.skills, counts, strict=True)])
         return shuffled(made, context.rng)
 
     def stratified(self, n: int | None = None) -> list[Example]:

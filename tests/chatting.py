@@ -17,7 +17,11 @@ def chatting(script: Script) -> Iterator[dict[str, dict[str, Any]]]:
     """The arguments of each such teacher, small ones, while a server runs ``script``."""
     with serving(Server(script)) as server:
         chat = {"base_url": server.base_url, "model": "scripted"}
-        yield {"stat-syn": {"chat": chat, "quota": 6, "difficult": 2}}
+        yield {
+            "stat-syn": {"chat": chat, "quota": 6, "difficult": 2},
+            "open-ended": {"chat": chat, "errors": 3},
+            "skill-list": {"chat": chat},
+        }
 
 
 def _letters(question: str, rng: np.random.Generator) -> str:

@@ -8,8 +8,8 @@ consistency 2 or more are kept, with the solutions of that group.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
 
@@ -47,10 +47,12 @@ class Want:
     Attributes:
         skill: What they are to train.
         references: Solved examples that need it.
+        more: What else the template of the proposal is given.
     """
 
     skill: str
     references: tuple[Example, ...]
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,12 @@ def _proposal(questions: int) -> type[Proposal]:
 
 
 def propose(
-    chat: Chat, wants: Sequence[Want], questions: int, rng: np.random.Generator, sample: int = 0
+    chat: Chat,
+    wants: Sequence[Want],
+    questions: int,
+    rng: np.random.Generator,
+    sample: int = 0,
+    template: str = "teachers.chat:propose.j2",
 ) -> list[Question]:
     """New questions, ``questions`` for each want at the most; in the order of the wants.
 
@@ -79,13 +86,14 @@ def propose(
         questions: How many of each.
         rng: Where nonces are drawn from.
         sample: Tells apart rounds that ask the same.
+        template: Of the prompt.
     """
     schema = _proposal(questions)
     asks = []
     for want in wants:
         shown = [{"question": e.prompt, "solution": e.response} for e in want.references]
         prompt = render(
-            "teachers.chat:propose.j2", rng, longest=LONGEST, skill=want.skill, references=shown, questions=questions
+            template, rng, longest=LONGEST, skill=want.skill, references=shown, questions=questions, **want.more
         )
         asks.append(Ask(prompt, schema, sample))
     replies = chat.ask_many(asks)
@@ -94,7 +102,7 @@ def propose(
         for want, reply in zip(wants, replies, strict=True)
         if reply.ok
         for text in reply.value.questions
-        if _usable(text)
+        if usable(text)
     ]
 
 
@@ -107,7 +115,7 @@ def solve(chat: Chat, questions: Sequence[Question], solutions: int, rng: np.ran
         asks += [Ask(prompt, Solution, sample) for sample in range(solutions)]
     replies = chat.ask_many(asks)
     groups = [replies[i : i + solutions] for i in range(0, len(replies), solutions)]
-    return [[r.value for r in group if r.ok and _usable(r.value.solution)] for group in groups]
+    return [[r.value for r in group if r.ok and usable(r.value.solution)] for group in groups]
 
 
 def agreeing(solutions: Sequence[Solution], least: int) -> list[Solution]:
@@ -125,6 +133,6 @@ def _answer(solution: Solution) -> str:
     return " ".join(solution.answer.split()).casefold()
 
 
-def _usable(text: str) -> bool:
+def usable(text: str) -> bool:
     """Whether a text can be taught: there is some, not too much, and nothing in it that no screen would show."""
     return len(text.strip()) > 0 and text == cleaned(text, LONGEST)

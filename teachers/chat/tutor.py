@@ -28,7 +28,7 @@ def blocks(prompt: str) -> dict[str, Any]:
 def tutor(
     solve: Callable[[str], str | None], vary: Callable[[str, np.random.Generator], str], wrong: float = 0.2
 ) -> Script:
-    """A script that answers the prompts of ``stat-syn``.
+    """A script that answers the prompts of ``stat-syn``, of the engine and of the policies.
 
     Args:
         solve: The right answer to a question, or ``None``.
@@ -47,6 +47,15 @@ def tutor(
             count = turn.schema["properties"]["questions"]["minItems"]
             shown = [data["references"][i % len(data["references"])]["question"] for i in range(count)]
             return json.dumps({"relation": "", "design": "", "questions": [vary(question, rng) for question in shown]})
+        if title == "Specs" and turn.schema is not None:
+            count = turn.schema["properties"]["specs"]["minItems"]
+            specs = [{"design": "", "question": vary(data["shown"]["problem"], rng)} for _ in range(count)]
+            return json.dumps({"lacks": "", "specs": specs})
+        if title == "Plan":
+            return json.dumps({"why": "", "counts": [_share(row) for row in data["skills"]]})
+        if title == "Solution" and "solved" in data:
+            right = solve(data["solved"]["question"]) or "none"
+            return json.dumps({"solution": right, "answer": right})
         if title == "Solution":
             asked = data["question"] if rng.random() >= wrong else vary(data["question"], rng)
             answer = solve(asked) or "none"
@@ -54,6 +63,12 @@ def tutor(
         return json.dumps(least(turn.schema, turn.schema.get("$defs", {}))) if turn.schema else "scripted"
 
     return script
+
+
+def _share(row: dict[str, Any]) -> dict[str, Any]:
+    """As many examples of a skill as there are points to gain in it; equally many where nothing is said of it."""
+    need = 100 - row["accuracy"] if "accuracy" in row else row.get("mistakes", 1)
+    return {"skill": row["skill"], "count": need}
 
 
 def _solve(question: str) -> str | None:
