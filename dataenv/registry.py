@@ -47,6 +47,7 @@ TEACHERS = {
     "accel": "teachers.accel:Accel",
     "self-improve": "teachers.self_improve:SelfImprove",
     "influence": "teachers.influence:Influence",
+    "best-of": "teachers.best_of:BestOf",
     "open-ended": "teachers.llm.open_ended:OpenEnded",
     "skill-list": "teachers.llm.skill_list:SkillList",
 }

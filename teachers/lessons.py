@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 
 from dataenv.engines import split_counts
-from dataenv.errors import BudgetSpent
+from dataenv.errors import BudgetSpent, Refused
 from tasks.base import Unsupported
 from tasks.records import Example
 from teachers.base import Floats, with_floor
@@ -75,9 +75,9 @@ class Source:
         self._taken[skill] = start + n
         return [rows[i % len(rows)] for i in range(start, start + n)] if rows else []
 
-    def make(self, requests: Sequence[Request]) -> list[Example]:
-        """The examples of some requests, in their order; fewer where a source has no more."""
-        return [e for r in requests if r.n for e in self.draw(r.skill, r.n, r.difficulty)]
+    def make(self, requests: Sequence[Request]) -> list[list[Example]]:
+        """The examples of each request; fewer where a source has no more."""
+        return [self.draw(r.skill, r.n, r.difficulty) if r.n else [] for r in requests]
 
     def lesson(self, shares: Floats, n: int | None = None) -> list[Example]:
         """A shuffled lesson of these shares over the skills.
@@ -89,7 +89,7 @@ class Source:
         context = self._context
         counts = split_counts(shares, context.lesson_size if n is None else n, context.rng)
         made = self.make([Request(skill, k) for skill, k in zip(context.skills, counts, strict=True)])
-        return shuffled(made, context.rng)
+        return shuffled([example for examples in made for example in examples], context.rng)
 
     def stratified(self, n: int | None = None) -> list[Example]:
         """A lesson of equal shares."""
@@ -105,6 +105,22 @@ class Source:
 def shuffled(items: Sequence[T], rng: np.random.Generator) -> list[T]:
     """A new list in a random order."""
     return [items[i] for i in rng.permutation(len(items))]
+
+
+def passed(ask: Callable[[Sequence[T]], Floats], items: Sequence[T]) -> tuple[list[T], Floats]:
+    """What a probe says of each item, without the items that the screen refuses; what is refused is paid as well.
+
+    A probe of many is refused for one. Then each half is asked for itself, and so on: candidates that a language model
+    wrote may hold a sealed problem, and nobody says which one does.
+    """
+    try:
+        return list(items), ask(items)
+    except Refused:
+        if len(items) == 1:
+            return [], np.zeros(0)
+    half = len(items) // 2
+    (one, low), (other, high) = passed(ask, items[:half]), passed(ask, items[half:])
+    return one + other, np.concatenate([low, high])
 
 
 class Allowance:

@@ -21,6 +21,7 @@ def chatting(script: Script) -> Iterator[dict[str, dict[str, Any]]]:
             "stat-syn": {"chat": chat, "quota": 6, "difficult": 2},
             "open-ended": {"chat": chat, "errors": 3},
             "skill-list": {"chat": chat},
+            "best-of": {"engine": {"chat": chat}, "quota": 6, "candidates": 2, "samples": 2},
         }
 
 

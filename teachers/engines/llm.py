@@ -85,7 +85,7 @@ class LlmEngine(Source):
     Attributes:
         yields: What came of each stage: ``wanted`` (examples), ``asked`` (questions), ``questions`` (that came, and can
             be used), ``copies`` (dropped), ``solutions``, ``consistent`` (questions), ``near-duplicates`` (dropped),
-            ``unreadable`` (dropped), ``examples``; of rewriting ``rewritten`` (solutions), ``off`` (with another answer,
+            ``unreadable`` (dropped), ``examples``; of rewriting ``rewritten`` (solutions), ``off`` (another answer,
             dropped).
         chat: Its ``counts`` say what became of every request.
     """
@@ -100,9 +100,9 @@ class LlmEngine(Source):
 
     def draw(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
         """See Source; at the most ``n``."""
-        return self.make([Request(skill, n, difficulty)])
+        return self.make([Request(skill, n, difficulty)])[0]
 
-    def make(self, requests: Sequence[Request]) -> list[Example]:
+    def make(self, requests: Sequence[Request]) -> list[list[Example]]:
         """See Source. All requests of a round are sent together."""
         self.yields["wanted"] += sum(r.n for r in requests)
         made: list[list[Example]] = [[] for _ in requests]
@@ -114,7 +114,7 @@ class LlmEngine(Source):
             if not any(found):
                 break
         self.yields["examples"] += sum(map(len, made))
-        return [example for examples in made for example in examples]
+        return made
 
     def answered(self, questions: Sequence[Question], skills: Sequence[str] = ()) -> list[list[Example]]:
         """The examples that come of each question: solved, agreed on, new, and readable.

@@ -16,8 +16,8 @@ def signature(skill: str, question: str, solution: str) -> str:
 
     It holds the skill, the numbers of the question in any order, and the numbers and signs of the solution in theirs.
     So other names and other units make no new question, and other numbers do. Where a text holds no number its words
-    stand for them, without case: then only a copy is a near-duplicate. Self-play teachers remember what they made by its
-    solutions for the same reason (R-Diverse, SvS): to a distance between texts a new story is a new problem.
+    stand for them, without case: then only a copy is a near-duplicate. Self-play teachers remember what they made by
+    its solutions for the same reason (R-Diverse): to a distance between texts a new story is a new problem.
     """
     numbers = sorted(_NUMBER.findall(question)) or sorted(_WORD.findall(question.casefold()))
     steps = _STEP.findall(solution) if _NUMBER.search(solution) else _WORD.findall(solution.casefold())

@@ -30,9 +30,9 @@ class SkillList(Teacher):
 
     Args:
         chat: The fields of ``ChatSpec``.
-        state: Whether the prompt says how the student stands: at the level ``skill-list`` its accuracy in each skill and
-            how much it was taught, at ``open-ended`` its mistakes in each. Without, only the skills' names are shown;
-            nothing else changes.
+        state: Whether the prompt says how the student stands: at the level ``skill-list`` its accuracy in each skill
+            and how much it was taught, at ``open-ended`` its mistakes in each. Without, only the skills' names are
+            shown; nothing else changes.
         engine: ``None``: the environment's. Else the fields of ``EngineSpec``, ``{}`` for its defaults; its ``chat`` is
             this one, unless it is given.
         quota: Examples of a lesson that the engine writes; ``None`` for the Setting's ``lesson_size``.
@@ -137,7 +137,7 @@ class Plan(Record):
 
 def _plan(skills: Sequence[str]) -> type[Plan]:
     """The schema of a plan: a count for skills of a closed list."""
-    closed: Any = Literal[tuple(skills)]  # type: ignore[misc]
+    closed: Any = Literal[tuple(skills)]
     share: Any = create_model("Share", __base__=Share, skill=(closed, ...), count=(Annotated[int, Field(ge=0)], ...))
     counts: Any = Annotated[tuple[share, ...], Field(max_length=len(skills))]
     return create_model("Plan", __base__=Plan, counts=(counts, ...))
