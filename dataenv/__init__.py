@@ -22,8 +22,10 @@ if TYPE_CHECKING:
         SnapshotError,
         StoreError,
     )
+    from dataenv.masks import Mask
     from dataenv.setting import Setting
     from dataenv.snapshot import Snapshot
+    from dataenv.views import numeric
     from tasks.records import Example, Grade, Problem
 
 _house.check()
@@ -37,6 +39,7 @@ __all__ = [
     "Example",
     "Grade",
     "JobFailed",
+    "Mask",
     "Problem",
     "Setting",
     "SettingError",
@@ -50,6 +53,7 @@ __all__ = [
     "check_task",
     "check_teacher",
     "fork",
+    "numeric",
     "run",
 ]
 _MODULES = {
@@ -57,14 +61,16 @@ _MODULES = {
     "dataenv.environment": "TeachingEnv",
     "dataenv.episode": "Context Episode Transition fork run",
     "dataenv.errors": "ActionError BudgetSpent DataenvError JobFailed SettingError SnapshotError StoreError",
+    "dataenv.masks": "Mask",
     "dataenv.setting": "Setting",
     "dataenv.snapshot": "Snapshot",
+    "dataenv.views": "numeric",
     "tasks.records": "Example Grade Problem",
 }
 _LAZY = {name: module for module, listed in _MODULES.items() for name in listed.split()}
 __version__ = "0.1.0"
 
-for _id, _level in (("OpenEnded", "open-ended"), ("SkillList", "skill-list")):
+for _id, _level in (("OpenEnded", "open-ended"), ("SkillList", "skill-list"), ("SkillTree", "skill-tree")):
     gymnasium.register(id=f"dataenv/{_id}-v0", entry_point="dataenv.environment:TeachingEnv", kwargs={"level": _level})
 
 

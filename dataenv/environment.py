@@ -20,16 +20,17 @@ from dataenv.engines import make_lesson
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
-from dataenv.jobs import Job, Outcome, Training, from_initial, student_of
+from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_of
 from dataenv.leaks import LeakLog, Leaks, Where
-from dataenv.levels import make_level
+from dataenv.levels import Plan, SkillTree, make_level
 from dataenv.render import ansi
 from dataenv.runner import Runner
 from dataenv.screen import REASONS, Screened, screen
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot, StepRecord, Tally, lessons_of
 from dataenv.store import open_store
-from dataenv.tuition import Tuition, charge
+from dataenv.teacher_purse import TeacherPurse
+from dataenv.tuition import Lessons, Tuition, charge
 from students.base import Trained, initial_key
 from tasks.records import Example
 
@@ -45,6 +46,7 @@ class Pending:
     """A step that began: what ``end`` needs besides the outcome. ``ended``: why the episode ends with it, if known."""
 
     taken: dict[str, int]
+    memory: dict[str, Any]
     screened: Screened = NOTHING
     tuition: Tuition | None = None
     job: Job | None = None
@@ -55,7 +57,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
     """The environment.
 
     Args:
-        level: ``open-ended`` or ``skill-list``: what the action and the observation are.
+        level: ``open-ended``, ``skill-list`` or ``skill-tree``: what the action and the observation are.
         store: A folder, ``"off"``, or ``None`` for ``$DATAENV_STORE`` and else this process's memory.
         executor: ``inline``, ``processes``, ``processes:N``, ``ray``, ``ray:N``, or the fields of an ``ExecutorSpec``.
         render_mode: ``"ansi"`` or ``None``.
@@ -87,12 +89,14 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.setting = setting or make_setting(fields)
         self.task = self.setting.built_task
         self.student = student_of(self.setting.student_spec)
-        self.level = make_level(level, self.task.skills, self.setting.lesson_size)
+        self.level = make_level(level, self.setting)
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
         self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
         self._origin: TeachingEnv | None = None
-        self._purse = Purse(self.setting.budget.student_tokens)
+        budget = self.setting.budget
+        self._purse = Purse(budget.student_tokens)
+        self._teacher_purse = TeacherPurse(budget.teacher_tokens, budget.money)
         self._leaks = LeakLog()
         self.history: list[StepRecord] = []
         self._snapshot: Snapshot | None = None
@@ -147,17 +151,25 @@ class TeachingEnv(gym.Env[Observation, Any]):
         given = (options or {}).get("snapshot")
         snap = self._fresh(seed) if given is None else Snapshot.read(given)
         lessons = lessons_of(snap, self.setting, self.level.name, self.runner.store, self.is_branch)
-        total = self.setting.budget.student_tokens
-        purse = self._origin.purse if self._origin else Purse(total, snap.training, snap.probes)
-        if self._origin is None:
-            self._purse.close()  # what branches of the episode before have left is not for this one
-        self._snapshot, self._lessons, self._purse = snap, lessons, purse
+        self.level.check(snap.memory)
+        self._snapshot, self._lessons = snap, lessons
+        self._open_purses(snap)
         self._pending, self._leaks, self.history = None, LeakLog(), []
-        exams = (exam_of(self.setting, "feedback"), exam_of(self.setting, "selection"))
         if snap.state == snap.base:
             training = self.setting.warm_training(snap.student_seed)
-            return from_initial(self.setting.student_spec, snap.student_seed, training, exams)
-        return Job(student=self.setting.student_spec, parent=snap.state, exams=exams)
+            return from_initial(self.setting.student_spec, snap.student_seed, training, self._exams)
+        return Job(student=self.setting.student_spec, parent=snap.state, exams=self._exams)
+
+    def _open_purses(self, snap: Snapshot) -> None:
+        """What the episode may spend: a branch what its origin may, any other what its moment has left."""
+        if self._origin is not None:
+            self._purse, self._teacher_purse = self._origin.purse, self._origin.teacher_purse
+            return
+        budget = self.setting.budget
+        self._purse.close()  # what branches of the episode before have left is not for this one
+        self._teacher_purse.close()
+        self._purse = Purse(budget.student_tokens, snap.training, snap.probes)
+        self._teacher_purse = TeacherPurse(budget.teacher_tokens, budget.money, snap.teacher_spent)
 
     def end_reset(self, outcome: Outcome) -> tuple[Observation, dict[str, Any]]:
         """The second half of ``reset``."""
@@ -176,14 +188,11 @@ class TeachingEnv(gym.Env[Observation, Any]):
     def begin(self, action: Any) -> Job | None:
         """The first half of ``step``: read, make, screen, charge. ``None`` where nothing is to be trained."""
         snap = self._ready()
-        plan = self.level.read(action)
+        plan = self.level.read(action, snap.memory)
         if plan.stop:
-            self._pending = Pending(snap.taken, ended="stopped")
+            self._pending = Pending(snap.taken, plan.memory, ended="stopped")
             return None
-        offered: Any = plan.offered
-        taken = snap.taken
-        if plan.mixture is not None:
-            offered, taken = make_lesson(self.setting, plan.mixture, snap)
+        offered, seen, taken = self._data(plan, snap)
         cap = self.setting.budget.examples
         screened = screen(
             offered,
@@ -194,15 +203,16 @@ class TeachingEnv(gym.Env[Observation, Any]):
             allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
         )
         self._report(screened, "lesson")
-        tuition = charge(self.setting, snap, self._lessons, screened.kept, self._purse, self._use)
+        tuition = charge(self.setting, snap, self._lessons, screened.kept, self._purse, self._use, seen)
         paid = tuition.payment.price  # what is not paid for is not told: the screen is no oracle
         job = self._job(tuition.training) if tuition.training else None
-        self._pending = Pending(taken, screened if paid else NOTHING, tuition, job)
+        self._pending = Pending(taken, plan.memory, screened if paid else NOTHING, tuition, job)
         return job
 
     def exhaust(self) -> Step:
         """End the episode as spent: somebody asked for more than the purse holds. Nothing is charged or trained."""
-        self._pending = Pending(self._ready().taken, ended="spent")
+        snap = self._ready()
+        self._pending = Pending(snap.taken, snap.memory, ended="spent")
         return self.end(None)
 
     def end(self, outcome: Outcome | None) -> Step:
@@ -217,7 +227,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         if (outcome and outcome.key) != (pending.job and pending.job.key()):
             raise DataenvError("outcome is that of another job; give end() what the job that begin() returned came to")
         before, now = self._standing, self._standing
-        update: dict[str, Any] = {"step": snap.step + 1, "taken": pending.taken}
+        update: dict[str, Any] = {"step": snap.step + 1, "taken": pending.taken, "memory": pending.memory}
         lessons = self._lessons
         if outcome is not None and pending.tuition is not None:
             now = Standing.of(self.setting, outcome)
@@ -251,12 +261,17 @@ class TeachingEnv(gym.Env[Observation, Any]):
         """
         if self._pending is not None:
             raise DataenvError("a step has begun and not ended; call end(outcome) before snapshot()")
-        return self._need().model_copy(update={**self._purse.uses})
+        return self._need().model_copy(update={**self._purse.uses, "teacher_spent": self._teacher_purse.spent})
 
     @property
     def purse(self) -> Purse:
         """The purse of this episode."""
         return self._purse
+
+    @property
+    def teacher_purse(self) -> TeacherPurse:
+        """What the teacher of this episode may spend on language models."""
+        return self._teacher_purse
 
     @property
     def state(self) -> str:
@@ -278,12 +293,13 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._origin is not None
 
     def join(self, origin: TeachingEnv) -> None:
-        """Become a branch: spend another episode's purse from the next reset on, and report leaks there."""
+        """Become a branch: spend another episode's purses from the next reset on, and report leaks there."""
         self._origin = origin._origin or origin
 
     def leave(self) -> None:
-        """Be a branch no more, but an episode with a purse of its own that has spent what the shared one has."""
+        """Be a branch no more, but an episode with purses of its own that have spent what the shared ones have."""
         self._origin, self._purse = None, Purse(self._purse.total, **self._purse.uses)
+        self._teacher_purse = self._teacher_purse.branch()
 
     @property
     def leaks(self) -> Leaks:
@@ -337,13 +353,29 @@ class TeachingEnv(gym.Env[Observation, Any]):
         if seed is None or student_seed is None:
             student_seed = int(self.np_random.integers(self.setting.warm_starts))
             seed = int(self.np_random.integers(2**31))
-        return Snapshot(setting=self.setting.digest, level=self.level.name, seed=seed, student_seed=student_seed)
+        setting, level = self.setting.digest, self.level
+        return Snapshot(setting=setting, level=level.name, seed=seed, student_seed=student_seed, memory=level.begin())
+
+    def _data(self, plan: Plan, snap: Snapshot) -> tuple[Sequence[Any], Lessons, dict[str, int]]:
+        """What is offered, what of the lessons so far may be trained on with it, and how far the pool was walked."""
+        if plan.forest is not None and isinstance(self.level, SkillTree):
+            made = self.level.forest.compose(plan.forest, snap, self._lessons)
+            return made.offered, made.earlier, made.taken
+        if plan.mixture is not None:
+            lesson, taken = make_lesson(self.setting, plan.mixture, snap)
+            return lesson, self._lessons, taken
+        return plan.offered or (), self._lessons, snap.taken
+
+    @property
+    def _exams(self) -> tuple[Exam, ...]:
+        """What the student is asked after every lesson."""
+        own = self.level.exam
+        return (exam_of(self.setting, "feedback"), exam_of(self.setting, "selection"), *((own,) if own else ()))
 
     def _job(self, training: Training) -> Job:
         snap, spec = self._need(), self.setting.student_spec
-        exams = (exam_of(self.setting, "feedback"), exam_of(self.setting, "selection"))
         parent = snap.state if training.recipe.start == "current" else snap.base
-        return self.anchor(Job(student=spec, parent=parent, train=training, exams=exams))
+        return self.anchor(Job(student=spec, parent=parent, train=training, exams=self._exams))
 
     def _spent(self, pending: Pending, lessons: Sequence[tuple[Example, ...]]) -> bool:
         """Whether the budget buys nothing more: not one update like the last, or no further example."""
@@ -358,7 +390,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
         for lesson in self._lessons:
             counts += self._count(lesson)
         total = self.setting.budget.student_tokens
-        return self.level.observe(self._standing.view(counts, self._purse.remaining / total if total else 0.0))
+        view = self._standing.view(counts, self._purse.remaining / total if total else 0.0)
+        return self.level.observe(replace(view, lessons=self._lessons), self._need().memory)
 
     def _count(self, lesson: tuple[Example, ...]) -> list[int]:
         """Examples by primary skill; those that name no skill of the task count nowhere."""
@@ -374,6 +407,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
             StepRecord(
                 step=snap.step,
                 spent=self._purse.spent,
+                teacher_tokens=(teacher := self._teacher_purse.spent).tokens,
+                money=teacher.money,
                 state=snap.state,
                 reward=reward,
                 selection=Tally.of(self._standing.selection),
@@ -406,5 +441,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             "price": pending.tuition.payment.price if pending and pending.tuition else 0,
             "spent": (spent := self._purse.spent),  # read once, for branches may be spending in other threads
             "remaining": self._purse.total - spent,
+            "teacher_tokens": (teacher := self._teacher_purse.spent).tokens,
+            "money": teacher.money,
             "grader_errors": self._standing.feedback.grader_errors + self._standing.selection.grader_errors,
         }

@@ -75,6 +75,7 @@ class Context:
         budget: The live purse, and what a lesson, an example and an answer are likely to cost.
         lesson_size: Examples that a lesson is expected to hold.
         chats: Where the replies of language models are kept, so that the same run comes back to the same lessons.
+        teacher_purse: What may be spent on them; ``teachers.chat.Chat.of`` draws on it.
     """
 
     def __init__(self, env: TeachingEnv) -> None:
@@ -90,7 +91,8 @@ class Context:
             FORWARD * (tokens + env.setting.decoding.max_tokens),
         )
         self.lesson_size = env.setting.lesson_size
-        self.chats = env.runner.store.table("chats")
+        self.chats = env.runner.chats
+        self.teacher_purse = env.teacher_purse
         self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}
         self._draws = self._samples = 0
 
@@ -111,6 +113,10 @@ class Context:
         self._draws += 1
         rng = stream(self._env.snapshot().seed, "generate", self._draws)
         return self._env.task.generate(skill, n, rng, difficulty)
+
+    def subskills(self, skill: str) -> tuple[str, ...]:
+        """The subskills of a skill, in the order in which a forest grows them; the skill itself where it has none."""
+        return self._env.task.subskills(skill) or (skill,)
 
     def diagnose(self, error: Mapping[str, str]) -> tuple[str, ...]:
         """The skills that one of ``observation["errors"]`` shows to be missing, most basic first.
@@ -172,9 +178,32 @@ class Context:
             BudgetSpent: If the purse cannot pay; nothing was charged.
             SettingError: If a prompt would not pass the screen (that is charged too), or an argument is no number.
         """
+        return probes.sample(self._env, prompts, n, temperature, self._sample_seed())
+
+    def feedback_answers(self, problems: int, n: int = 1, temperature: float = 1.0) -> list[tuple[str, list[str]]]:
+        """``n`` answers of the student to each of some feedback problems, drawn evenly over the skills.
+
+        For who would know what the student is unsure of without a verifier: no right answer is told. A feedback problem
+        may be looked at and not be taught. An answer costs what it costs in ``sample``.
+
+        Args:
+            problems: How many; fewer where the split has fewer.
+            n: Answers to each.
+            temperature: Of the decoding.
+
+        Returns:
+            Prompt (as ``observation["errors"]`` would show it) and answers of each.
+
+        Raises:
+            BudgetSpent: If the purse cannot pay; nothing was charged.
+            SettingError: If an argument is no number.
+        """
+        found = probes.feedback_answers(self._env, problems, n, temperature, self._sample_seed())
+        return [(cut(prompt), answers) for prompt, answers in found]
+
+    def _sample_seed(self) -> int:
         self._samples += 1
-        seed = int(stream(self._env.snapshot().seed, "samples", self._samples).integers(2**31))
-        return probes.sample(self._env, prompts, n, temperature, seed)
+        return int(stream(self._env.snapshot().seed, "samples", self._samples).integers(2**31))
 
     def influence(
         self, groups: Sequence[Sequence[Example]], reference: Sequence[Example] | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.forest import EXAM as SUBSKILLS
 from dataenv.jobs import Answers, Exam, Outcome
 from dataenv.levels.base import View
 from dataenv.setting import Setting
@@ -74,12 +75,16 @@ def grade(setting: Setting, split: Split, answers: Answers) -> Result:
 
 @dataclass(frozen=True)
 class Standing:
-    """How the student stands after a job: both exams graded, losses ``(skills,)`` and mistakes from feedback."""
+    """How the student stands after a job: both exams graded, losses ``(skills,)`` and mistakes from feedback.
+
+    ``answers`` are those to the level's own exam, where it has one.
+    """
 
     feedback: Result
     selection: Result
     loss: npt.NDArray[np.float64]
     errors: tuple[dict[str, str], ...]
+    answers: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, setting: Setting, outcome: Outcome) -> Standing:
@@ -88,11 +93,13 @@ class Standing:
         feedback = grade(setting, "feedback", answers)
         selection = grade(setting, "selection", outcome.answers["selection"])
         errors = _mistakes(setting, answers, feedback, SHOWN_ERRORS)
-        return cls(feedback, selection, _loss_by_skill(setting, answers), errors)
+        own = outcome.answers.get(SUBSKILLS)
+        return cls(feedback, selection, _loss_by_skill(setting, answers), errors, own.responses if own else ())
 
     def view(self, counts: npt.NDArray[np.int64], budget: float) -> View:
         """What of it a teacher may see; of the selection split that is the score alone."""
-        return View(self.feedback.accuracy, self.loss, counts, self.selection.score, budget, self.errors)
+        score, accuracy = self.selection.score, self.feedback.accuracy
+        return View(accuracy, self.loss, counts, score, budget, self.errors, answers=self.answers)
 
 
 def _mistakes(setting: Setting, answers: Answers, result: Result, cap: int) -> tuple[dict[str, str], ...]:

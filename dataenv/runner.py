@@ -51,6 +51,7 @@ class Runner:
 
     Attributes:
         trained: How many training runs were computed for this runner, rebuilds included.
+        chats: What language models said, for teachers.
         desk: Held by the one thread that makes or ends a lesson: a hundred that each want the interpreter would spend
             most of their time passing it on (half of it was lost at a hundred workers).
     """
@@ -58,6 +59,7 @@ class Runner:
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
         self.store, self.executor = store, executor or Inline()
         self.trained, self._busy = 0, 0
+        self.chats = store.table("chats")
         self.desk = threading.Lock()
         self._turns: dict[str, _Turn] = {}
         self._lock = threading.RLock()

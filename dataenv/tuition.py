@@ -45,7 +45,13 @@ class Tuition:
 
 
 def charge(
-    setting: Setting, snapshot: Snapshot, before: Lessons, kept: tuple[Example, ...], purse: Purse, use: str
+    setting: Setting,
+    snapshot: Snapshot,
+    before: Lessons,
+    kept: tuple[Example, ...],
+    purse: Purse,
+    use: str,
+    seen: Lessons | None = None,
 ) -> Tuition:
     """Take the price of a lesson out of the purse.
 
@@ -59,12 +65,13 @@ def charge(
         kept: What the screen let through.
         purse: Pays.
         use: What it is booked as.
+        seen: What of the earlier lessons may be trained on again; ``None`` for all of them.
     """
     recipe, student = setting.recipe, student_of(setting.student_spec)
-    lesson = kept
+    lesson, seen = kept, before if seen is None else seen
     if recipe.data == "all":
-        lesson = tuple(e for earlier in before for e in earlier) + kept
-    earlier = _earlier(setting, snapshot, before) if lesson else ()
+        lesson = tuple(e for earlier in seen for e in earlier) + kept
+    earlier = _earlier(setting, snapshot, seen) if lesson else ()
     watched = watched_of(setting)
     fresh = [student.tokens(e) for e in lesson] or [nominal_tokens(setting)]
     price = price_of(recipe, fresh, [student.tokens(e) for e in earlier], [student.tokens(e) for e in watched])

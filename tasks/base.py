@@ -65,6 +65,38 @@ class Task(ABC):
         """
         raise Unsupported(f"task {self.name!r} has no generator; give the Setting engine='pool' or bring your own data")
 
+    def subskills(self, skill: str) -> tuple[str, ...]:
+        """The parts of a skill that data can be made for apart, in the order in which a forest grows them.
+
+        They follow from the generator's own parameters; the skill as its problems ask it comes first. The default is
+        none: the skill is then one piece.
+        """
+        return ()
+
+    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> list[Example]:
+        """``n`` fresh worked examples of one part of a skill, none of them in a sealed split.
+
+        Args:
+            skill: One of ``skills``; it comes first in the skills of every example.
+            subskill: One of ``subskills(skill)``.
+            n: How many.
+            rng: Where every draw comes from.
+
+        Raises:
+            Unsupported: If the task knows no subskills.
+        """
+        raise Unsupported(f"task {self.name!r} has no subskills; ask generate() for the whole skill")
+
+    def check_subskill(self, skill: str, subskill: str, n: int) -> None:
+        """Refuse what no generator can give.
+
+        Raises:
+            ValueError: If the skill or its subskill is unknown, or ``n`` is negative.
+        """
+        self.check_request(skill, n, None)
+        if subskill not in self.subskills(skill):
+            raise ValueError(f"subskill {subskill!r} of {skill!r} is not one of {', '.join(self.subskills(skill))}")
+
     def check_request(self, skill: str, n: int, difficulty: float | None) -> None:
         """Refuse what no generator can give.
 

@@ -76,6 +76,20 @@ class Lego(Task):
             raise ValueError(f"n is {n}; ask for 0 or more examples")
         return self._unsealed(self.skills.index(skill), n, rng, "generator")
 
+    def subskills(self, skill: str) -> tuple[str, ...]:
+        """Lengths of the chain, from the five variables of the splits down to where the asked one is the last."""
+        return tuple(_lengths(self.skills.index(skill)))
+
+    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> list[Example]:
+        """``n`` fresh chains of one length that ask one depth.
+
+        Raises:
+            ValueError: If the skill or its subskill is unknown, or ``n`` is negative.
+        """
+        self.check_subskill(skill, subskill, n)
+        depth = self.skills.index(skill)
+        return self._unsealed(depth, n, rng, "generator", _lengths(depth)[subskill])
+
     def pool(self) -> Sequence[Example]:
         """600 examples of each of the first three depths, three times as many of the fourth, five times of the last."""
         return self._pool
@@ -130,10 +144,12 @@ class Lego(Task):
                 )
         return made
 
-    def _unsealed(self, depth: int, n: int, rng: np.random.Generator, origin: str) -> list[Example]:
+    def _unsealed(
+        self, depth: int, n: int, rng: np.random.Generator, origin: str, length: int = LENGTH
+    ) -> list[Example]:
         made: list[Example] = []
         while len(made) < n:
-            for prompt, answer in _draw(depth, LENGTH, n - len(made), rng):
+            for prompt, answer in _draw(depth, length, n - len(made), rng):
                 if self.identity(prompt) not in self.sealed:
                     made.append(Example(prompt=prompt, response=answer, skills=_needs(depth), origin=origin))
         return made
@@ -164,6 +180,11 @@ def _read(prompt: str) -> _Chain | None:
         names.append(name)
     place = int(asked) if len(asked) == 1 and asked in "123456789" else 0
     return _Chain(tuple(bits), place) if 1 <= place <= len(bits) else None
+
+
+def _lengths(depth: int) -> dict[str, int]:
+    """The lengths of chain that can ask a depth, longest first."""
+    return {f"{n} variable{'s' if n > 1 else ''}": n for n in range(LENGTH, depth, -1)}
 
 
 def _needs(depth: int) -> tuple[str, ...]:

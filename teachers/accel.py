@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dataenv.engines import split_counts
 from teachers.base import Floats, Level, Teacher, require, require_share
-from teachers.engines.llm import engine_spec, source_of
+from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Allowance, Request, passed, shuffled
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ class Accel(Teacher):
         step: Of an edit of difficulty, in (0, 1]. Half a unit: ``arithmetic`` has three levels.
         items: Fresh examples that a level is scored on, at least 2.
         share: The most of the purse that goes into scoring, in [0, 1].
-        engine: Who makes the examples of a level: ``None`` for the task itself, else the fields of ``EngineSpec``.
+        chat: The language model that writes the examples of a level (see ``LlmEngine``): the fields of ``ChatSpec``, or
+            ``local``; ``None`` for the task itself.
+        engine: Further fields of ``EngineSpec``.
 
     Attributes:
         levels: The buffer.
@@ -77,6 +79,7 @@ class Accel(Teacher):
         step: float = 0.5,
         items: int = 8,
         share: float = 1 / 3,
+        chat: Mapping[str, Any] | str | None = None,
         engine: Mapping[str, Any] | None = None,
     ) -> None:
         require(0.0 < beta < np.inf, "beta", beta, "give a finite number > 0")
@@ -87,7 +90,7 @@ class Accel(Teacher):
             require(ok, field, value, f"give a whole number of at least {least}")
         self.beta, self.replay, self.buffer, self.step, self.items = beta, replay, buffer, step, items
         self.staleness, self.share = require_share("staleness", staleness), require_share("share", share)
-        self._engine = engine_spec(engine)
+        self._engine = maybe_engine(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Start with an empty buffer."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from dataenv.episode import Context, Transition
 
-Level = Literal["skill-list", "open-ended"]
+Level = Literal["skill-list", "skill-tree", "open-ended"]
 Floats = npt.NDArray[np.float64]
 
 

@@ -11,7 +11,7 @@ from dataenv.errors import SettingError
 from tasks.records import Example
 from teachers.accel import learnability
 from teachers.base import Floats, Level, Teacher, require, require_share
-from teachers.engines.llm import engine_spec, source_of
+from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Allowance, Source, passed, shuffled
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SCORES: tuple[Score, ...] = ("learnability", "influence", "teaching")
 class BestOf(Teacher):
     """Candidates evenly over the skills, one score each, and the best of them.
 
-    With an ``engine`` they are a language model's: valid first (enough solutions agree, see ``LlmEngine``), then:
+    With a ``chat`` they are a language model's: valid first (enough solutions agree, see ``LlmEngine``), then:
 
     * ``learnability``: ``p (1 - p) n / (n - 1)`` of n answers of the student (SFL, arXiv 2408.15099; the selection that
       R-Zero, arXiv 2508.05004, and SPICE, arXiv 2510.24684, reward a challenger for). There is no challenger to be
@@ -41,7 +41,9 @@ class BestOf(Teacher):
 
     Args:
         score: What a candidate is worth.
-        engine: Who makes the candidates: ``None`` for the task itself, else the fields of ``EngineSpec``.
+        chat: The language model that writes the candidates: the fields of ``ChatSpec``, or ``local``; ``None`` for the
+            task itself.
+        engine: Further fields of ``EngineSpec``.
         candidates: r, candidates for each place in the lesson, as far as ``share`` pays for scoring them.
         samples: Answers to each candidate; of ``learnability``.
         temperature: Of these answers.
@@ -63,6 +65,7 @@ class BestOf(Teacher):
     def __init__(
         self,
         score: Score = "learnability",
+        chat: Mapping[str, Any] | str | None = None,
         engine: Mapping[str, Any] | None = None,
         candidates: int = 4,
         samples: int = 8,
@@ -89,7 +92,7 @@ class BestOf(Teacher):
         self.score, self.candidates, self.samples, self.temperature = score, candidates, samples, temperature
         self.reference, self.exam, self.between, self.quota = reference, exam, between, quota
         self.floor, self.share = require_share("floor", floor), require_share("share", share)
-        self._engine = engine_spec(engine)
+        self._engine = maybe_engine(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Forget the episode before."""
@@ -103,6 +106,11 @@ class BestOf(Teacher):
         room = n - round(self.floor * n)
         best = self._best(room)
         return shuffled([*best, *self._source.stratified(n - len(best))], self._context.rng)
+
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        made = (self.candidates + 1) * (self.quota or lesson_size)
+        return self._engine.most_requests(made) if self._engine else 0
 
     def _best(self, room: int) -> list[Example]:
         """At the most ``room`` of the candidates, the best first, one for each question."""

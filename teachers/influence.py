@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from teachers.base import Floats, Level, Teacher, require, require_share, with_floor
-from teachers.engines.llm import engine_spec, source_of
+from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Allowance, Source, passed, shuffled
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ class Influence(Teacher):
         floor: Share of a lesson dealt out evenly over the skills.
         share: The most of the purse that goes into probing, in [0, 1], spread over the lessons. Where what is left does
             not pay for a group of every skill the lesson is stratified: to rank a few skills would starve the others.
-        engine: Who makes the groups: ``None`` for the task itself, else the fields of ``EngineSpec``. The reference is
-            always the task's.
+        chat: The language model that writes the groups (see ``LlmEngine``): the fields of ``ChatSpec``, or ``local``;
+            ``None`` for the task itself. The reference is always the task's.
+        engine: Further fields of ``EngineSpec``.
 
     Attributes:
         yields: What came of each stage of the engine.
@@ -52,6 +53,7 @@ class Influence(Teacher):
         keep: float = 0.5,
         floor: float = 0.2,
         share: float = 1 / 3,
+        chat: Mapping[str, Any] | str | None = None,
         engine: Mapping[str, Any] | None = None,
     ) -> None:
         for field, value in (("group", group), ("reference", reference)):
@@ -59,7 +61,7 @@ class Influence(Teacher):
         require(0.0 < keep <= 1.0, "keep", keep, "give a number in (0, 1]")
         self.group, self.reference, self.keep = group, reference, keep
         self.floor, self.share = require_share("floor", floor), require_share("share", share)
-        self._engine = engine_spec(engine)
+        self._engine = maybe_engine(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Forget the episode before."""

@@ -79,27 +79,40 @@ class Source:
         """The examples of each request; fewer where a source has no more."""
         return [self.draw(r.skill, r.n, r.difficulty) if r.n else [] for r in requests]
 
-    def lesson(self, shares: Floats, n: int | None = None) -> list[Example]:
+    def lesson(self, shares: Floats, n: int | None = None, difficulty: float | None = None) -> list[Example]:
         """A shuffled lesson of these shares over the skills.
 
         Args:
             shares: ``(skills,)``, non-negative; the largest remainders get what is left over.
             n: Its size; that of an ordinary lesson, where it is left out.
+            difficulty: See ``draw``.
         """
         context = self._context
         counts = split_counts(shares, context.lesson_size if n is None else n, context.rng)
-        made = self.make([Request(skill, k) for skill, k in zip(context.skills, counts, strict=True)])
-        return shuffled([example for examples in made for example in examples], context.rng)
+        requests = [Request(skill, k, difficulty) for skill, k in zip(context.skills, counts, strict=True)]
+        return shuffled([example for examples in self.make(requests) for example in examples], context.rng)
 
-    def stratified(self, n: int | None = None) -> list[Example]:
+    def stratified(self, n: int | None = None, difficulty: float | None = None) -> list[Example]:
         """A lesson of equal shares."""
-        return self.lesson(with_floor(np.ones(len(self._context.skills)), 0.0), n)
+        return self.lesson(with_floor(np.ones(len(self._context.skills)), 0.0), n, difficulty)
 
     def _shuffled(self) -> dict[str, list[Example]]:
         rows: dict[str, list[Example]] = {skill: [] for skill in self._context.skills}
         for example in self._context.pool():
             rows[example.skills[0]].append(example)
         return {skill: shuffled(found, self._context.rng) for skill, found in rows.items()}
+
+
+def pool_or_made(context: Context, each: int = 200) -> Sequence[Example]:
+    """The task's pool; where it has none, ``each`` examples of each skill from its generator.
+
+    Raises:
+        tasks.base.Unsupported: If the task has neither.
+    """
+    try:
+        return context.pool()
+    except Unsupported:
+        return [e for skill in context.skills for e in context.generate(skill, each)]
 
 
 def shuffled(items: Sequence[T], rng: np.random.Generator) -> list[T]:

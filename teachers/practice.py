@@ -12,7 +12,7 @@ import numpy.typing as npt
 from dataenv.errors import BudgetSpent
 from tasks.records import Example
 from teachers.base import Floats, Teacher, require, require_share, with_floor
-from teachers.engines.llm import engine_spec, source_of
+from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Request, passed
 
 if TYPE_CHECKING:
@@ -56,8 +56,10 @@ class DeliberatePractice(Teacher):
         cap: Largest share of the selected examples that one skill may have, while others are left.
         prior: How the generator mixes skills, by weight; a skill that is not named weighs 1. ``None``: all the same.
         easy: Share of what the generator makes that has difficulty 0; the rest has the skill's own spread.
-        engine: Who makes the examples: ``None`` for the task's generator, else the fields of ``EngineSpec``.
-        exemplars: With an engine, how many of a skill's candidates of the lesson before, those of the highest scores,
+        chat: The language model that writes the examples (see ``LlmEngine``): the fields of ``ChatSpec``, or ``local``;
+            ``None`` for the task's generator.
+        engine: Further fields of ``EngineSpec``.
+        exemplars: With a chat, how many of a skill's candidates of the lesson before, those of the highest scores,
             the prompt for new ones shows: the cheap guidance of a generator that is no diffusion model. 0 for
             references of the task's own. With it, ``candidates=1`` and ``trim=0`` guide without selecting.
 
@@ -83,6 +85,7 @@ class DeliberatePractice(Teacher):
         cap: float = 1.0,
         prior: Mapping[str, float] | None = None,
         easy: float = 0.0,
+        chat: Mapping[str, Any] | str | None = None,
         engine: Mapping[str, Any] | None = None,
         exemplars: int = 0,
     ) -> None:
@@ -101,8 +104,8 @@ class DeliberatePractice(Teacher):
         self.unguided, self.cap = require_share("unguided", unguided), require_share("cap", cap)
         self.prior, self.easy = dict(prior or {}), require_share("easy", easy)
         require(exemplars >= 0, "exemplars", exemplars, "give 0 or more")
-        require(exemplars == 0 or engine is not None, "exemplars", exemplars, "leave it out, or give an engine")
-        self._engine, self.exemplars = engine_spec(engine), exemplars
+        require(exemplars == 0 or chat is not None, "exemplars", exemplars, "leave it out, or give a chat")
+        self._engine, self.exemplars = maybe_engine(chat, engine), exemplars
 
     def begin(self, context: Context) -> None:
         """Forget the episode before.

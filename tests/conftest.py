@@ -28,7 +28,9 @@ def toys() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
+        patch.setitem(registry.TASKS, "branching", "tests.toys:Branching")
         patch.setitem(registry.TASKS, "canaried", "tests.canaries:Canaried")
         patch.setitem(registry.STUDENTS, "parrot", "tests.toys:Parrot")
+        patch.setitem(registry.STUDENTS, "choosy", "tests.toys:Choosy")
         patch.setitem(registry.STUDENTS, "apprentice", "tests.toys:Apprentice")
         yield

@@ -121,11 +121,40 @@ class Apprentice(Parrot):
         ]
 
 
+class Choosy(Apprentice):
+    """An apprentice that learns long words alone: what is spent on short ones is lost."""
+
+    name = "choosy"
+
+    def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
+        lesson = tuple(e for e in data.lesson if len(e.response) > 3)
+        return super().fit(weights, Data(lesson), recipe, seed)
+
+
 class Lenient(Reverse):
     """The same problems with a checker that forgives the last letter: what ``rescore`` is for."""
 
     def grade(self, problem: Problem, response: str) -> Grade:
         return Grade(correct=response.strip()[:-1] == problem.answer[:-1])
+
+
+class Branching(Reverse):
+    """The same problems, divided by the first letter of the word: short words in two subskills, long ones in three."""
+
+    name = "branching"
+    parts = {"short": {"a-m": "am", "n-z": "nz"}, "long": {"a-h": "ah", "i-q": "iq", "r-z": "rz"}}
+
+    def subskills(self, skill: str) -> tuple[str, ...]:
+        return tuple(self.parts[skill])
+
+    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> list[Example]:
+        self.check_subskill(skill, subskill, n)
+        first, last = self.parts[skill][subskill]
+        made: dict[str, Example] = {}
+        while len(made) < n:
+            fresh = self.generate(skill, 4 * n, rng)
+            made |= {e.prompt: e for e in fresh if first <= e.prompt[0] <= last}
+        return [e.model_copy(update={"origin": "toy"}) for e in list(made.values())[:n]]
 
 
 class Renewed(Reverse):
@@ -134,6 +163,19 @@ class Renewed(Reverse):
     version = "2"
 
 
+BRANCHING: dict[str, Any] = TOYS | {
+    "task": "branching",
+    "student": "apprentice",
+    "lesson_size": 12,
+    "budget": {"student_tokens": 50_000},
+}
+"""A Setting with two skills, of two and three subskills."""
+PAYING: dict[str, Any] = BRANCHING | {
+    "student": "choosy",
+    "items": {"feedback": 6, "selection": 10, "test": 4, "transfer": 4},
+    "budget": {"student_tokens": 1500},
+}
+"""The same with a student of whose skills one cannot be learnt, and four lessons: what is taught matters."""
 TOY_BOARD: dict[str, Any] = {
     "name": "toy",
     "seeds": [0, 1],

@@ -23,6 +23,7 @@ def check_task(task: Task) -> None:
         _task_gold,
         _task_hostile_text,
         _task_generator,
+        _task_subskills,
         _task_pool,
         _task_prior,
     ):
@@ -137,6 +138,27 @@ def _task_generator(task: Task) -> None:
             rows = task.generate(skill, 20, stream(2, "check"), difficulty)
             _teachable(task, f"generate({skill!r}, 20, rng, {difficulty})", rows)
             primary = {e.skills[:1] for e in rows}
+            demand(
+                primary == {(skill,)}, f"{call} gives primary skills {sorted(primary)}; put {skill!r} first in skills"
+            )
+
+
+def _task_subskills(task: Task) -> None:
+    for skill in task.skills:
+        names = task.subskills(skill)
+        fine = isinstance(names, tuple) and all(isinstance(s, str) and s and "/" not in s for s in names)
+        demand(
+            fine and len(set(names)) == len(names),
+            f"subskills({skill!r}) is {names!r}; give a tuple of distinct names without '/'",
+        )
+        for name in names:
+            call = f"generate_subskill({skill!r}, {name!r}, 20, rng)"
+            made = task.generate_subskill(skill, name, 20, stream(0, "check"))
+            demand(len(made) == 20, f"{call} gives {len(made)} examples; give as many as were asked")
+            again = task.generate_subskill(skill, name, 20, stream(0, "check"))
+            demand(made == again, f"{call} differs for an equal rng; draw from rng")
+            _teachable(task, call, made)
+            primary = {e.skills[:1] for e in made}
             demand(
                 primary == {(skill,)}, f"{call} gives primary skills {sorted(primary)}; put {skill!r} first in skills"
             )

@@ -104,7 +104,7 @@ class _Watched:
 
     def _is_action(self, where: str, action: Any) -> None:
         try:
-            self.inner.level.read(action)
+            self.inner.level.read(action, self.inner.snapshot().memory)
         except ActionError as error:
             raise ContractError(f"{where}: {error}") from error
         if isinstance(action, list | tuple):  # a list of Example is taken as well

@@ -24,6 +24,7 @@ from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import prepare, write_row
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import STATIC
+from dataenv.masks import masked
 from dataenv.runner import Runner, side_by_side
 from dataenv.setting import Setting
 from dataenv.snapshot import StepRecord, Tally
@@ -127,7 +128,7 @@ def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
     failed = True
     watch.start(cell)
     try:
-        episode = run(env, teacher, cell.seed, lambda record: watch.step(cell, record))
+        episode = run(masked(env, cell.mask), teacher, cell.seed, lambda record: watch.step(cell, record))
         failed = False
         return episode
     finally:
@@ -196,6 +197,7 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
             "teacher_args": cell.args,
             "role": cell.role,
             "level": cell.level,
+            "mask": cell.mask,
             "seed": cell.seed,
             "simulated": env.student.simulated,
             "setting": cell.setting.model_dump(mode="json"),
@@ -208,6 +210,8 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
                 **purse.uses,
                 "examples": sum(step.kept for step in steps if step.lesson),
                 "prior": prior_compute(teacher),
+                "teacher_tokens": env.teacher_purse.spent.tokens,
+                "money": env.teacher_purse.spent.money,
             },
             "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in steps],
             "leaks": env.leaks.model_dump(mode="json"),

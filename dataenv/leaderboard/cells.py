@@ -35,6 +35,7 @@ class Cell:
     level: str
     seed: int
     setting: Setting
+    mask: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -47,7 +48,7 @@ def known_cells(board: Board) -> list[Cell]:
     cells = [
         cell
         for entry in board.teachers
-        for cell in _registered(entry.shown, entry.name, entry.args, "teacher", board.seeds, board.setting)
+        for cell in _registered(entry.shown, entry.name, entry.args, "teacher", board.seeds, board.setting, entry.mask)
     ]
     return cells + [cell for name in board.references if name != STATIC for cell in _reference_cells(board, name)]
 
@@ -97,7 +98,7 @@ def cell_identity(cell: Cell, board: Board, hashes: Mapping[str, str]) -> str:
     who, args = cell.registered or cell.label, cell.args
     if (cell.label, cell.role) == (STATIC, "reference"):
         who, args = STATIC, board.mixtures.model_dump(mode="json")
-    return _identity(who, args, cell.level, cell.seed, cell.setting.digest, hashes)
+    return _identity(who, args, cell.level, cell.mask, cell.seed, cell.setting.digest, hashes)
 
 
 def row_identity(row: Row, board: Board) -> str:
@@ -105,11 +106,20 @@ def row_identity(row: Row, board: Board) -> str:
     who, args = row.registered or row.teacher, row.teacher_args
     if (row.teacher, row.role) == (STATIC, "reference"):  # which mixture it was follows from those it was chosen among
         who, args = STATIC, board.mixtures.model_dump(mode="json")
-    return _identity(who, args, row.level, row.seed, row.setting_digest, row.hashes)
+    return _identity(who, args, row.level, row.mask, row.seed, row.setting_digest, row.hashes)
 
 
-def _identity(who: str, args: Mapping[str, Any], level: str, seed: int, setting: str, hashes: Mapping[str, str]) -> str:
-    return digest([who, dict(args), level, seed, setting, hashes.get("task"), hashes.get("student")])
+def _identity(
+    who: str,
+    args: Mapping[str, Any],
+    level: str,
+    mask: Sequence[str],
+    seed: int,
+    setting: str,
+    hashes: Mapping[str, str],
+) -> str:
+    known = [who, dict(args), level, seed, setting, hashes.get("task"), hashes.get("student")]
+    return digest([*known, sorted(mask)] if mask else known)
 
 
 def by_group(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
@@ -127,11 +137,12 @@ def _registered(
     role: Literal["teacher", "reference", "search"],
     seeds: Sequence[int],
     setting: Setting,
+    mask: tuple[str, ...] = (),
 ) -> list[Cell]:
     """A registered teacher on every one of some seeds."""
     make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
     level = getattr(make(), "level", "skill-list")
-    return [Cell(label, name, role, make, args, level, seed, setting) for seed in seeds]
+    return [Cell(label, name, role, make, args, level, seed, setting, mask) for seed in seeds]
 
 
 def _reference_cells(board: Board, name: str) -> list[Cell]:

@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dataenv import registry
 from dataenv.errors import SettingError
+from dataenv.levels import make_level
+from dataenv.masks import masked_fields
 from dataenv.setting import Setting, explain
 from tasks.records import Record
 
@@ -28,11 +30,14 @@ class Entry(Record):
         name: A registered teacher.
         args: Its arguments.
         label: What the board calls it; the name, where empty.
+        mask: Fields of the observation that it is not shown; ``state`` for all that tell of the student. See
+            ``dataenv.masks``.
     """
 
     name: str
     args: dict[str, Any] = {}
     label: str = ""
+    mask: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -119,11 +124,21 @@ def load(which: str) -> Board:
     except ValidationError as error:
         raise SettingError(f"board file {path}: {explain(error, Board)}") from None
     for entry in board.teachers:
-        registry.build("teacher", entry.name, entry.args)
+        check_mask(entry, registry.build("teacher", entry.name, entry.args), board.setting)
     unknown = unknown_skills(board)
     if unknown:
         raise SettingError(f"board file {path}: {'; '.join(unknown)}")
     return board
+
+
+def check_mask(entry: Entry, teacher: Any, setting: Setting) -> None:
+    """Refuse a mask that names what the teacher's level does not show.
+
+    Raises:
+        SettingError: If it does.
+    """
+    if entry.mask:
+        masked_fields(make_level(getattr(teacher, "level", "skill-list"), setting), entry.mask)
 
 
 def read(which: str) -> tuple[Path, dict[str, Any]]:

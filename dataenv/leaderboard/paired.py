@@ -116,6 +116,8 @@ def _setting_notes(ours: Sequence[Row], theirs: Sequence[Row], teacher: str) -> 
     changed = settings_compared(b.setting, a.setting)
     if a.teacher_args != b.teacher_args:
         changed.append("teacher_args")
+    if a.mask != b.mask:
+        changed.append("mask")
     if a.hashes.get("student") != b.hashes.get("student") and not any("student" in line for line in changed):
         changed.append("student code or numerics")
     return (f"differs too: {'; '.join(changed)}",) if changed else ()

@@ -19,6 +19,7 @@ from dataenv.errors import DataenvError
 from dataenv.exams import exam_of
 from dataenv.executors import cores
 from dataenv.jobs import from_initial, student_of
+from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.board import warm_tokens
 from dataenv.leaderboard.cells import SEARCH, Cell, all_cells, by_group, cell_identity, row_identity
 from dataenv.leaderboard.config import Board
@@ -28,6 +29,8 @@ from dataenv.leaderboard.measure import Measured, measure, sample
 from dataenv.leaderboard.references import Joint, Nothing
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import STATIC
+from dataenv.levels import make_level
+from dataenv.masks import masked
 from dataenv.setting import Setting
 from dataenv.store import Store
 from dataenv.tuition import watched_of
@@ -94,6 +97,7 @@ class Plan(Record):
         kept: Bytes that will be kept: weights (a warm start a seed, the selected state a run), records, rows.
         peak: Bytes at the most while it runs.
         measured: What the time and the weights come from.
+        asking: Who asks language models, and what that may cost at the most.
         assumes: What the figures take for granted.
     """
 
@@ -110,6 +114,7 @@ class Plan(Record):
     kept: int
     peak: int
     measured: Measured
+    asking: tuple[Asking, ...] = ()
     assumes: str = ASSUMES
 
 
@@ -157,6 +162,9 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
         kept=kept,
         peak=peak,
         measured=measured,
+        asking=asking(
+            {name: [(c, len(forecasts[id(c)].updates)) for c in cells] for name, cells in by_group(every).items()}
+        ),
     )
 
 
@@ -207,7 +215,7 @@ class _Oracle:
         """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
         env = TeachingEnv(cell.level, runner=reader(self.store), setting=cell.setting)
         try:
-            run(env, cell.make(), cell.seed)
+            run(masked(env, cell.mask), cell.make(), cell.seed)
         except DataenvError:
             return sum(step.lesson is not None for step in env.history), False
         return sum(step.lesson is not None for step in env.history), True
@@ -287,16 +295,17 @@ def _warm_line(setting: Setting, cells: Sequence[Cell], oracle: _Oracle, measure
     )
 
 
-def _standing(setting: Setting) -> tuple[int, int]:
+def _standing(setting: Setting, level: str = "skill-list") -> tuple[int, int]:
     """Answers, and losses, of the exams that are held after every lesson."""
     feedback, selection = (len(exam_of(setting, split).prompts) for split in ("feedback", "selection"))
-    return feedback + selection, feedback
+    own = make_level(level, setting).exam
+    return feedback + selection + (len(own.prompts) if own else 0), feedback
 
 
 def _line(
     name: str, cells: Sequence[Cell], forecasts: Sequence[Forecast], setting: Setting, measured: Measured
 ) -> Line:
-    answers, losses = _standing(cells[0].setting)
+    answers, losses = _standing(cells[0].setting, cells[0].level)
     closing = 0 if cells[0].role == "search" else sum(len(exam_of(setting, s).prompts) for s in ("test", "transfer"))
     longer = cells[0].setting.lesson_size / setting.lesson_size
     chains, driver = [], 0.0
@@ -403,6 +412,7 @@ def sentences(plan: Plan) -> list[str]:
         f"{1e3 * m.answer:.2f} ms an answer and {1e3 * m.loss:.2f} ms a loss ({m.answers} problems), {m.lesson:.2f} s "
         f"of the driver a lesson, {m.start:.1f} s to start, {_bytes(m.blob)} a student; medians of three.",
         *busy,
+        *map(told, plan.asking),
         f"Assumes: {plan.assumes}.",
     ]
 

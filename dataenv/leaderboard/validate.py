@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from dataenv.errors import DataenvError, SettingError
 from dataenv.executors import Executor
 from dataenv.jobs import student_of
 from dataenv.leaderboard.cells import Cell, all_cells, fixed
-from dataenv.leaderboard.config import Board, read, unknown_skills
+from dataenv.leaderboard.config import Board, check_mask, read, unknown_skills
 from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.measure import sample
 from dataenv.leaks import guard_of
-from dataenv.levels import make_level
+from dataenv.levels import level_class
 from dataenv.setting import Setting, faults
 from dataenv.store import Store, open_store
 from dataenv.tuition import watched_of
@@ -59,6 +60,8 @@ def examine(which: str) -> list[str]:
     found += _teachers(board)
     if any(fault.startswith("setting.") for fault in found):
         return found  # the rest asks the task and the student
+    if not found:
+        found += _masks(board)
     found += unknown_skills(board)
     found += [fault for check in (_exams, _gold, _data, _copies, _fits, _purse) for fault in check(setting)]
     return found or list(_beginnings(board))
@@ -83,9 +86,16 @@ def _teachers(board: Board) -> list[str]:
     return found
 
 
+def _masks(board: Board) -> Iterator[str]:
+    """What is masked is shown at the teacher's level."""
+    for entry in board.teachers:
+        teacher = registry.build("teacher", entry.name, entry.args)
+        yield from _refused(f"teachers.{entry.shown}", partial(check_mask, entry, teacher, board.setting))
+
+
 def _level(name: str, args: dict[str, Any]) -> None:
     teacher = registry.build("teacher", name, args)
-    make_level(getattr(teacher, "level", "skill-list"), ("a",), 1)
+    level_class(getattr(teacher, "level", "skill-list"))
 
 
 def _exams(setting: Setting) -> Iterator[str]:

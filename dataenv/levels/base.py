@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+
+from dataenv.errors import ActionError, SnapshotError
+from tasks.records import Example
+
+if TYPE_CHECKING:
+    from dataenv.jobs import Exam
+    from dataenv.setting import Setting
 
 TEXT = 256
 """Longest text in an observation, in characters; longer ones are cut there and nowhere else."""
@@ -19,11 +26,21 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Plan:
-    """What an action asks: to stop, examples to teach as they are, or a mixture for the engine (shares, sum 1)."""
+    """What an action asks: to stop, or one of three kinds of lesson.
+
+    Attributes:
+        stop: End the episode; nothing is taught.
+        offered: Examples to teach as they are.
+        mixture: Shares of the skills, ``(skills,)``, sum 1, for the engine.
+        forest: Shares of the subskills, ``(skills, subskills)``, sum 1: the composition of what is trained next.
+        memory: What the level remembers once the step has ended.
+    """
 
     stop: bool = False
     offered: Sequence[Any] | None = None
     mixture: npt.NDArray[np.float64] | None = None
+    forest: npt.NDArray[np.float64] | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,8 @@ class View:
         score: Accuracy on the selection split, in [0, 1].
         budget: Share of the purse that is left, in [0, 1].
         errors: Feedback problems answered wrongly, an equal cap per skill: skill, prompt, response, answer.
+        lessons: The lessons taught so far.
+        answers: Responses to the level's own exam, in order, where it has one.
     """
 
     accuracy: npt.NDArray[np.float64]
@@ -45,25 +64,49 @@ class View:
     score: float
     budget: float
     errors: tuple[dict[str, str], ...]
+    lessons: Sequence[tuple[Example, ...]] = ()
+    answers: tuple[str, ...] = ()
 
 
 class Level(ABC):
     """A component of the environment. All memory it has between steps is in the Snapshot.
 
     Args:
-        skills: The task's skills, in order.
-        lesson_size: Examples a lesson is expected to hold.
+        setting: Of the environment: its task names the skills.
+
+    Attributes:
+        name: In the registered ids and on the board.
+        state: The fields of the observation that tell of the student; what is masked in an ablation without state.
     """
 
     name: ClassVar[str]
+    state: ClassVar[tuple[str, ...]]
     action_space: spaces.Space[Any]
-    observation_space: spaces.Space[Any]
+    observation_space: spaces.Dict
 
-    def __init__(self, skills: tuple[str, ...], lesson_size: int) -> None:
-        self.skills, self.lesson_size = skills, lesson_size
+    def __init__(self, setting: Setting) -> None:
+        self.skills = setting.built_task.skills
+
+    def begin(self) -> dict[str, Any]:
+        """What the level remembers at the start of an episode, as JSON."""
+        return {}
+
+    def check(self, memory: Mapping[str, Any]) -> None:
+        """Refuse a memory that this level cannot have left in a snapshot.
+
+        Raises:
+            SnapshotError: If it cannot.
+        """
+        if memory:
+            raise SnapshotError(f"snapshot.memory is not empty, and level {self.name!r} keeps none; leave it out")
+
+    @property
+    def exam(self) -> Exam | None:
+        """What the student is asked besides the feedback and selection problems, after every lesson."""
+        return None
 
     @abstractmethod
-    def read(self, action: Any) -> Plan:
+    def read(self, action: Any, memory: Mapping[str, Any]) -> Plan:
         """Read an action.
 
         Raises:
@@ -71,8 +114,29 @@ class Level(ABC):
         """
 
     @abstractmethod
-    def observe(self, view: View) -> dict[str, Any]:
+    def observe(self, view: View, memory: Mapping[str, Any]) -> dict[str, Any]:
         """A fresh observation, in ``observation_space``."""
+
+
+def read_shares(values: Any, where: str, shape: tuple[int, ...], skills: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Numbers in [0, 1] of a shape whose first axis is the skills. A hair outside is clipped, anything more refused.
+
+    Raises:
+        ActionError: If they are not that; it names the first wrong one.
+    """
+    form = f"give shape {shape}, numbers from 0 to 1"
+    try:
+        shares = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ActionError(f"{where} is a {type(values).__name__}; {form}") from None
+    if shares.shape != shape:
+        raise ActionError(f"{where} has shape {shares.shape}; {form}")
+    bad = np.argwhere(~(np.isfinite(shares) & (shares >= -1e-6) & (shares <= 1 + 1e-6)))
+    if len(bad):
+        at = tuple(bad[0].tolist())
+        place = "][".join(map(str, at))
+        raise ActionError(f"{where}[{place}] ({skills[at[0]]}) is {shares[at]}; give a number from 0 to 1")
+    return np.clip(shares, 0.0, 1.0)
 
 
 def cut(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
 
@@ -11,6 +11,9 @@ from dataenv.errors import ActionError
 from dataenv.levels.base import TEXT, Level, Plan, View, cut, scalar
 from dataenv.spaces import records, unit_box
 from tasks.records import Example
+
+if TYPE_CHECKING:
+    from dataenv.setting import Setting
 
 LONGEST = 4096
 """Longest prompt or response in the action space, in characters. The screen keeps to the student's own limit."""
@@ -23,9 +26,10 @@ class OpenEnded(Level):
     """
 
     name = "open-ended"
+    state = ("score", "errors")
 
-    def __init__(self, skills: tuple[str, ...], lesson_size: int) -> None:
-        super().__init__(skills, lesson_size)
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
         self.action_space = records(prompt=LONGEST, response=LONGEST)
         self.observation_space = spaces.Dict(
             {
@@ -35,7 +39,7 @@ class OpenEnded(Level):
             }
         )
 
-    def read(self, action: Any) -> Plan:
+    def read(self, action: Any, memory: Mapping[str, Any]) -> Plan:
         """See Level. Bad examples are the screen's to count; only what is no sequence is refused."""
         if isinstance(action, str | bytes | Mapping | Example) or not isinstance(action, Sequence):
             raise ActionError(
@@ -43,7 +47,7 @@ class OpenEnded(Level):
             )
         return Plan(stop=True) if not action else Plan(offered=action)
 
-    def observe(self, view: View) -> dict[str, Any]:
+    def observe(self, view: View, memory: Mapping[str, Any]) -> dict[str, Any]:
         """See Level."""
         keep = ("prompt", "response", "answer")
         return {

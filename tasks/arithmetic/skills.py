@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +112,21 @@ UNTAUGHT: tuple[Skill, ...] = (
     Skill("chain", ("^@",)),
 )
 """Compositions that no lesson of the generator holds: the transfer split. Every step of theirs is taught elsewhere."""
+
+
+def parts(skill: Skill) -> dict[str, tuple[Skill, int]]:
+    """The subskills of a skill: for each the questions it asks, and in how many columns of digits.
+
+    They vary what the generator can vary: the operators, where a skill that is known has several of them; the number of
+    steps, where there are two; and else the size of the operands. What the splits ask comes first.
+    """
+    if len(skill.forms) > 1:
+        return {form: (replace(skill, forms=(form,)), WIDTH) for form in skill.forms}
+    sizes = {f"{n} column{'s' if n > 1 else ''}": (skill, n) for n in range(WIDTH, skill.least - 1, -1)}
+    (form,) = skill.forms
+    if len(form) == 1:
+        return sizes
+    return sizes | {"first step": (replace(skill, forms=(form[0],), rests_on=(STEP[form[0]],)), WIDTH)}
 
 
 def draw(skill: Skill, n: int, rng: np.random.Generator, active: int = WIDTH) -> tuple[Digits, Digits, Digits]:

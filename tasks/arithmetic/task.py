@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tasks.arithmetic import diagnosis
 from tasks.arithmetic.grammar import OPERATORS, WIDTH, Digits, codes, identity, read, write
-from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, draw
+from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, draw, parts
 from tasks.base import Task
 from tasks.records import Example, Grade, Problem, Split, stream
 
@@ -69,6 +69,20 @@ class Arithmetic(Task):
         self.check_request(skill, n, difficulty)
         active = WIDTH if difficulty is None else 1 + round(2 * difficulty)
         return self._teachable(self._catalogue[skill], n, rng, active, "generator")
+
+    def subskills(self, skill: str) -> tuple[str, ...]:
+        """Sizes of the operands, the first of two steps, or the operators; see ``skills.parts``."""
+        return tuple(parts(self._catalogue[skill]))
+
+    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> list[Example]:
+        """See Task. The first step of a chain is asked as a question of its own.
+
+        Raises:
+            ValueError: If the skill or its subskill is unknown, or ``n`` is negative.
+        """
+        self.check_subskill(skill, subskill, n)
+        part, active = parts(self._catalogue[skill])[subskill]
+        return self._teachable(part, n, rng, active, "generator")
 
     def pool(self) -> Sequence[Example]:
         """A thousand fixed examples of each skill, none of them asking a sealed question."""

@@ -12,9 +12,8 @@ from dataenv.setting import validated
 from tasks.base import Unsupported
 from tasks.records import Example, Record
 from teachers.chat.client import Chat
-from teachers.chat.prompts import render
-from teachers.chat.spec import Ask, ChatError, ChatSpec
-from teachers.chat.synthesis import LONGEST, Question, Solution, Want, agreeing, propose, solve, usable
+from teachers.chat.spec import ChatError, ChatSpec, make_spec
+from teachers.chat.synthesis import Question, Solution, Want, agreeing, propose, solve
 from teachers.engines.signature import signature
 from teachers.lessons import Request, Source, shuffled
 
@@ -26,7 +25,7 @@ class EngineSpec(Record):
     """How examples are written. Plain JSON; unknown fields are refused.
 
     Attributes:
-        chat: Who writes: the fields of ``ChatSpec``.
+        chat: Who writes. A teacher gives its own ``chat``, unless this is given.
         references: Solved examples in a prompt for new questions.
         questions: New questions that one prompt asks for.
         solutions: Solutions of each question.
@@ -49,14 +48,34 @@ class EngineSpec(Record):
             raise ValueError(f"agree is {self.agree}; give 1 to solutions, which is {self.solutions}")
         return self
 
+    def most_requests(self, n: int) -> int:
+        """Requests that ``n`` examples take at the most, without repair turns and retries."""
+        return self.rounds * n * (1 + self.questions * self.solutions)
 
-def engine_spec(fields: Mapping[str, Any] | None) -> EngineSpec | None:
-    """The settings of an engine from plain values; ``None``, which is the task's own source, stays what it is.
+
+def engine_spec(chat: Mapping[str, Any] | str, fields: Mapping[str, Any] | None = None) -> EngineSpec:
+    """The settings of an engine from a teacher's arguments.
+
+    Args:
+        chat: The teacher's, as ``make_spec`` takes it.
+        fields: The other fields of ``EngineSpec``.
 
     Raises:
         ChatError: With every wrong field by name and what it should be.
     """
-    return None if fields is None else validated(EngineSpec, fields, "engine", ChatError)
+    given = dict(fields or {})
+    return validated(EngineSpec, given | {"chat": make_spec(given.get("chat", chat))}, "engine", ChatError)
+
+
+def maybe_engine(chat: Mapping[str, Any] | str | None, fields: Mapping[str, Any] | None) -> EngineSpec | None:
+    """``engine_spec`` for a teacher that needs no language model; ``None`` where it is given no chat.
+
+    Raises:
+        ChatError: If there is an engine and no chat, or a field is wrong.
+    """
+    if chat is None and fields is not None:
+        raise ChatError("engine is given and chat is not; give chat too, or leave both out")
+    return None if chat is None else engine_spec(chat, fields)
 
 
 def source_of(context: Context, spec: EngineSpec | None, origin: str) -> Source:
@@ -73,8 +92,8 @@ class LlmEngine(Source):
     more comes. What the student cannot read at all is dropped. Whether an answer is *right* is not asked here: the
     environment's screen asks the task's judge, counts what it says, and enforces it under ``verify`` alone.
 
-    The operator ``rewrite`` writes no questions: it solves the pool's anew and keeps solutions that come to the answer
-    of the pool's (STAT-Sel's teacher-rewritten solutions).
+    The operator ``rewrite`` writes no questions: it solves the pool's anew, after the pool's own solution, and keeps
+    what comes to the same answer (STAT-Sel's teacher-rewritten solutions).
 
     Args:
         context: Of the episode.
@@ -83,10 +102,10 @@ class LlmEngine(Source):
         chat: The teacher's own, which then has one purse for both; ``None`` for a new one by ``spec.chat``.
 
     Attributes:
-        yields: What came of each stage: ``wanted`` (examples), ``asked`` (questions), ``questions`` (that came, and can
-            be used), ``copies`` (dropped), ``solutions``, ``consistent`` (questions), ``near-duplicates`` (dropped),
-            ``unreadable`` (dropped), ``examples``; of rewriting ``rewritten`` (solutions), ``off`` (another answer,
-            dropped).
+        yields: What came of each stage: ``wanted`` (examples), ``asked`` (questions), ``questions`` (that came, can be
+            used and are no copies), ``solved`` (solutions), ``consistent`` (questions), ``near-duplicates`` (dropped),
+            ``unreadable`` (examples, dropped), ``examples``; of rewriting ``rewritten`` (solutions) and ``off`` (of
+            them, dropped: another answer).
         chat: Its ``counts`` say what became of every request.
     """
 
@@ -116,36 +135,28 @@ class LlmEngine(Source):
         self.yields["examples"] += sum(map(len, made))
         return made
 
-    def answered(self, questions: Sequence[Question], skills: Sequence[str] = ()) -> list[list[Example]]:
+    def answered(self, questions: Sequence[Question]) -> list[list[Example]]:
         """The examples that come of each question: solved, agreed on, new, and readable.
 
         Args:
-            questions: Each with the references whose form its solution is to have.
-            skills: What the examples are said to teach; of the questions' own wants where they name a skill.
+            questions: Each with the references whose form its solution is to have, and the skills that it trains.
         """
         solved = solve(self.chat, questions, self.spec.solutions, self._context.rng)
         agreed = [agreeing(solutions, self.spec.agree) for solutions in solved]
-        self.yields.update(solutions=sum(map(len, solved)), consistent=sum(map(bool, agreed)))
-        return [self._examples(q, solutions, skills) for q, solutions in zip(questions, agreed, strict=True)]
+        self.yields.update(solved=sum(map(len, solved)), consistent=sum(map(bool, agreed)))
+        return [self._examples(q, solutions) for q, solutions in zip(questions, agreed, strict=True)]
 
     def rewritten(self, examples: Sequence[Example]) -> list[Example]:
-        """Examples with solutions of the model's own, one each, where those come to the same answer; in their order."""
-        asks = []
-        for example in examples:
-            shown = {"question": example.prompt, "solution": example.response}
-            prompt = render("teachers.engines:rewrite.j2", self._context.rng, longest=LONGEST, solved=shown)
-            asks.append(Ask(prompt, Solution))
-        replies = self.chat.ask_many(asks)
-        kept = []
-        for example, reply in zip(examples, replies, strict=True):
-            if not reply.ok or not usable(reply.value.solution):
-                continue
-            self.yields["rewritten"] += 1
-            if comes_to(reply.value, example.response):
-                kept.append(example.model_copy(update={"response": reply.value.solution, "origin": self.origin}))
-            else:
-                self.yields["off"] += 1
-        return self._readable(kept)
+        """Examples with solutions of the model's own, ``kept`` of each at the most, that come to the same answer."""
+        questions = [Question(e.prompt, Want(e.skills, (e,))) for e in examples]
+        solved = solve(self.chat, questions, self.spec.solutions, self._context.rng)
+        made: list[Example] = []
+        for example, solutions in zip(examples, solved, strict=True):
+            same = [s.solution for s in solutions if comes_to(s, example.response)]
+            self.yields.update(rewritten=len(solutions), off=len(solutions) - len(same))
+            texts = list(dict.fromkeys(same))[: self.spec.kept]
+            made += [example.model_copy(update={"response": text, "origin": self.origin}) for text in texts]
+        return self._readable(made)
 
     def _round(self, requests: Sequence[Request], missing: Sequence[int], number: int) -> list[list[Example]]:
         """What one round brings for each request."""
@@ -162,34 +173,25 @@ class LlmEngine(Source):
                 if want.references:
                     owner[id(want)] = i
                     wants.append(want)
-        fresh = self._fresh(wants, number)
+        fresh = propose(self.chat, wants, self.spec.questions, self._context.rng, number)
+        self.yields.update(asked=len(wants) * self.spec.questions, questions=len(fresh))
         for question, examples in zip(fresh, self.answered(fresh), strict=True):
             found[owner[id(question.want)]] += examples
         return found
 
-    def _fresh(self, wants: Sequence[Want], number: int) -> list[Question]:
-        """Proposed questions without copies, of each other and of the references."""
-        rng, template = self._context.rng, "teachers.engines:propose.j2"
-        came = propose(self.chat, wants, self.spec.questions, rng, number, template)
-        copies = {e.prompt.strip() for want in wants for e in want.references}
-        fresh = {q.text.strip(): q for q in came if q.text.strip() not in copies}
-        asked = len(wants) * self.spec.questions
-        self.yields.update(asked=asked, questions=len(came), copies=len(came) - len(fresh))
-        return list(fresh.values())
-
-    def _examples(self, question: Question, agreed: Sequence[Solution], skills: Sequence[str]) -> list[Example]:
+    def _examples(self, question: Question, agreed: Sequence[Solution]) -> list[Example]:
         """At the most ``kept`` examples of a question, all of the same answer, none if one like it was made before."""
         if not agreed:
             return []
-        name = signature(question.want.skill, question.text, agreed[0].solution)
+        skills = question.want.skills
+        name = signature(skills, question.text, agreed[0].solution)
         if name in self._seen:
             self.yields["near-duplicates"] += 1
             return []
         self._seen.add(name)
         texts = list(dict.fromkeys(s.solution for s in agreed))[: self.spec.kept]
-        teaches = tuple(skills) or ((question.want.skill,) if question.want.skill else ())
         return self._readable(
-            [Example(prompt=question.text, response=text, skills=teaches, origin=self.origin) for text in texts]
+            [Example(prompt=question.text, response=text, skills=skills, origin=self.origin) for text in texts]
         )
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
@@ -199,15 +201,16 @@ class LlmEngine(Source):
 
     def _want(self, request: Request) -> Want:
         references = request.references or tuple(self._references(request))
-        self._seen.update(signature(request.skill, e.prompt, e.response) for e in references)
+        self._seen.update(signature((request.skill,), e.prompt, e.response) for e in references)
         level = request.difficulty
-        more = {
+        data = {
+            "skill": request.skill,
             "harder": request.operator == "harder",
             "easier": request.operator == "easier",
             "levelled": level is not None,
             "difficulty": round(100 * level) if level is not None else 0,
         }
-        return Want(request.skill, references, more)
+        return Want((request.skill,), references, "teachers.engines:propose.j2", data=data)
 
     def _references(self, request: Request) -> list[Example]:
         """Of the pool; where there is none, or a difficulty is asked for that a generator knows, made for it."""

@@ -27,7 +27,7 @@ class OpenEnded(Teacher):
     then solved several times, and kept where enough solutions agree. Nothing in it names a skill.
 
     Args:
-        chat: The fields of ``ChatSpec``.
+        chat: The fields of ``ChatSpec``, or ``local``.
         state: Whether the prompts show the student's mistakes (problem, response, right answer). Without, they show as
             many solved examples of the task's own (problem, right answer), drawn evenly over its skills.
         errors: Mistakes, or examples, that are shown at a step, one a prompt.
@@ -44,7 +44,7 @@ class OpenEnded(Teacher):
 
     def __init__(
         self,
-        chat: Mapping[str, Any],
+        chat: Mapping[str, Any] | str,
         state: bool = True,
         errors: int = 16,
         specs: int = 2,
@@ -53,9 +53,7 @@ class OpenEnded(Teacher):
         require(isinstance(state, bool), "state", state, "give true or false")
         for field, value in (("errors", errors), ("specs", specs)):
             require(value >= 1, field, value, "give 1 or more")
-        spec = engine_spec({"chat": chat, **(engine or {})})
-        assert spec is not None, "there are fields"
-        self._spec, self.state, self.errors, self.specs = spec, state, errors, specs
+        self._spec, self.state, self.errors, self.specs = engine_spec(chat, engine), state, errors, specs
 
     def begin(self, context: Context) -> None:
         """A new engine and its chat."""
@@ -71,6 +69,10 @@ class OpenEnded(Teacher):
         self.yields.update(shown=len(shown), examples=len(lesson))
         return tuple(lesson)
 
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        return self.errors * (1 + self.specs * self._spec.solutions)
+
     def _shown(self, errors: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
         """What each prompt shows. Without state nothing of the student is among it."""
         if not self.state:
@@ -85,11 +87,11 @@ class OpenEnded(Teacher):
         for one in shown:
             prompt = render("teachers.llm:open_ended.j2", rng, shown=one, state=self.state, specs=self.specs)
             asks.append(Ask(prompt, schema))
-        form = Want("", tuple(self._solved.stratified(self._spec.references)))
+        form = Want((), tuple(self._solved.stratified(self._spec.references)))
         replies = self.chat.ask_many(asks)
         texts = [s.question.strip() for r in replies if r.ok for s in r.value.specs if usable(s.question)]
         fresh = dict.fromkeys(text for text in texts if text not in {one["problem"].strip() for one in shown})
-        self.yields.update(asked=len(shown) * self.specs, questions=len(texts), copies=len(texts) - len(fresh))
+        self.yields.update(asked=len(shown) * self.specs, questions=len(fresh))
         return [Question(text, form) for text in fresh]
 
 

@@ -29,7 +29,7 @@ class SkillList(Teacher):
     examples as well (level ``open-ended``).
 
     Args:
-        chat: The fields of ``ChatSpec``.
+        chat: The fields of ``ChatSpec``, or ``local``.
         state: Whether the prompt says how the student stands: at the level ``skill-list`` its accuracy in each skill
             and how much it was taught, at ``open-ended`` its mistakes in each. Without, only the skills' names are
             shown; nothing else changes.
@@ -47,7 +47,7 @@ class SkillList(Teacher):
 
     def __init__(
         self,
-        chat: Mapping[str, Any],
+        chat: Mapping[str, Any] | str,
         state: bool = True,
         engine: Mapping[str, Any] | None = None,
         quota: int | None = None,
@@ -58,7 +58,7 @@ class SkillList(Teacher):
         require(quota is None or quota >= 1, "quota", quota, "give 1 or more, or leave it out")
         require(quota is None or engine is not None, "quota", quota, "leave it out, or give an engine too")
         self._spec, self.state, self.quota, self.tries = make_spec(chat), state, quota, tries
-        self._engine_spec = engine_spec(None if engine is None else {"chat": chat, **engine})
+        self._engine_spec = None if engine is None else engine_spec(chat, engine)
         self.level: Level = "skill-list" if engine is None else "open-ended"  # type: ignore[misc]  # by the argument
 
     def begin(self, context: Context) -> None:
@@ -80,6 +80,11 @@ class SkillList(Teacher):
 
     def _written(self, engine: LlmEngine, counts: Floats) -> tuple[Example, ...]:
         return tuple(engine.lesson(counts, self._total) if counts.any() else ())
+
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        spec = self._engine_spec
+        return self.tries + (spec.most_requests(self.quota or lesson_size) if spec else 0)
 
     @property
     def _total(self) -> int:

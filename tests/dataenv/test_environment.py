@@ -20,7 +20,7 @@ from dataenv.setting import make_setting
 from tests.tiny import TINY
 
 K = len(make_setting(TINY).built_task.skills)
-IDS = ("dataenv/SkillList-v0", "dataenv/OpenEnded-v0")
+IDS = ("dataenv/SkillList-v0", "dataenv/OpenEnded-v0", "dataenv/SkillTree-v0")
 
 
 def make(**changes: Any) -> TeachingEnv:
@@ -323,7 +323,7 @@ def test_render_shows_every_skill(env: TeachingEnv) -> None:
         ({"student_args": {"widht": 3}}, "student_args of student 'pocket' do not fit"),
         ({"student_args": {"width": 17}}, "must be a multiple"),
         ({"student_args": {"heads": 0}}, "student_args.heads is 0; it must be"),
-        ({"level": "skill-tree"}, "level is 'skill-tree'; give one of"),
+        ({"level": "skill-forest"}, "level is 'skill-forest'; give one of"),
         ({"executor": "threads"}, "executor is 'threads'"),
         ({"render_mode": "human"}, "render_mode is 'human'"),
         ({"budget": {"student_tokens": -1}}, "budget.student_tokens is -1"),

@@ -67,6 +67,24 @@ def test_samples_cost_what_answers_cost() -> None:
     assert env.purse.spent == 5 * once
 
 
+def test_feedback_answers_are_drawn_evenly_and_cost_what_answers_cost() -> None:
+    (env, one), (_, other) = tiny(), tiny()
+    found = one.feedback_answers(32, 5)
+    prompts = {p.prompt: p for p in env.setting.exam_items("feedback")}
+    asked = [prompts[prompt].skills[0] for prompt, _ in found]
+    assert [asked.count(skill) for skill in one.skills] == [2] * 16
+    assert {len(answers) for _, answers in found} == {5}
+    each = env.student.tokens(Example(prompt=found[0][0], response="")) + env.setting.decoding.max_tokens
+    assert env.purse.spent == 32 * 5 * each, "prompts of this task are equally long"
+    assert other.feedback_answers(32, 5) == found
+    assert one.feedback_answers(32, 5) != found, "asked again, other draws"
+    assert len(one.feedback_answers(10_000)) == len(prompts)
+    with pytest.raises(dataenv.SettingError, match="problems is 0; give a whole number of feedback problems"):
+        one.feedback_answers(0)
+    with pytest.raises(dataenv.BudgetSpent):
+        one.feedback_answers(48, 50)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

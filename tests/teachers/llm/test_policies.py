@@ -113,7 +113,7 @@ def test_open_ended_drops_what_it_was_shown(server: Server) -> None:
     server.script = parrot
     who = teacher(server, "open-ended", errors=2)
     assert play(who).steps[-1].ended == "stopped", "nothing of use came"
-    assert who.yields["copies"] == who.yields["questions"] == 4
+    assert (who.yields["asked"], who.yields["questions"]) == (4, 0)
 
 
 def test_skill_list_shows_accuracy_and_takes_the_counts_as_a_mixture(server: Server) -> None:
@@ -149,7 +149,7 @@ def test_with_an_engine_the_model_writes_and_its_state_is_mistakes(server: Serve
     episode = play(who)
     assert shown(server, "Plan", "skills")[0] == [{"skill": "short", "mistakes": 4}, {"skill": "long", "mistakes": 4}]
     assert episode.steps[1].kept == 6
-    assert who.yields["solutions"] == who.yields["questions"] > 0
+    assert who.yields["solved"] == who.yields["questions"] > 0
     assert who.yields["plans"] == len(episode.steps) - 1
     assert len(who.chat.used) == len(server.heard), "policy and engine are one chat with one purse"
 

@@ -1,0 +1,192 @@
+"""The forest of the skill-tree level: which subskills there are, how good the student is at them, and their data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from dataenv.engines import from_pool, split_counts
+from dataenv.jobs import Exam
+from dataenv.setting import Setting
+from tasks.records import Example, Problem, stream
+
+if TYPE_CHECKING:
+    from dataenv.snapshot import Snapshot
+
+EXAM = "subskills"
+"""The exam's name. Its problems are always the same, so their seed is a constant."""
+_SEED = 0
+Lessons = Sequence[tuple[Example, ...]]
+Shares = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What a fine-tune is to see.
+
+    Attributes:
+        offered: New examples.
+        earlier: What it may see of the lessons before, one part a lesson: all of it under ``data="all"``, and what
+            replay draws from elsewhere.
+        taken: How far the pool has been walked.
+    """
+
+    offered: list[Example]
+    earlier: list[tuple[Example, ...]]
+    taken: dict[str, int]
+
+
+class Forest:
+    """The subskills of a Setting's task. A skill that the task does not divide is its own only subskill.
+
+    A pool is not divided either: under ``engine="pool"`` every skill is one piece. Which subskill an example was made
+    for is written behind its ``origin``, as in ``generator/2 columns``.
+
+    Attributes:
+        names: The subskills of each skill, in the order in which they are grown.
+        sizes: How many each skill has, ``(k,)``.
+        shape: ``(k, m)``: skills, and the most subskills that one has.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting, self._task = setting, setting.built_task
+        self.skills = self._task.skills
+        self.names = tuple(self._parts(skill) or (skill,) for skill in self.skills)
+        self.sizes: Counts = np.array([len(names) for names in self.names])
+        self.shape = (len(self.names), int(self.sizes.max()))
+        self._whole = {skill: (i, 0) for i, skill in enumerate(self.skills) if not self._parts(skill)}
+        self._places = {(s, x): (i, j) for i, s in enumerate(self.skills) for j, x in enumerate(self.names[i])}
+
+    def _parts(self, skill: str) -> tuple[str, ...]:
+        return self._task.subskills(skill) if self._setting.engine == "procedural" else ()
+
+    def place(self, example: Example) -> tuple[int, int] | None:
+        """Skill and subskill that an example of this forest's own was made for; ``None`` for any other."""
+        skill = example.skills[0] if example.skills else ""
+        return self._whole.get(skill) or self._places.get((skill, example.origin.rpartition("/")[2]))
+
+    def count(self, lessons: Lessons) -> Counts:
+        """Examples by subskill, ``(k, m)``."""
+        counts = np.zeros(self.shape, np.int64)
+        for lesson in lessons:
+            for example in lesson:
+                place = self.place(example)
+                if place is not None:
+                    counts[place] += 1
+        return counts
+
+    # --- the exam
+
+    @cached_property
+    def _problems(self) -> list[tuple[tuple[int, int], Problem]]:
+        made = []
+        for i, skill in enumerate(self.skills):
+            each = max(1, self._setting.items.feedback // len(self.names[i]))
+            for j, name in enumerate(self._parts(skill)):
+                rng = stream(_SEED, f"exam {skill}/{name}")
+                for n, e in enumerate(self._task.generate_subskill(skill, name, each, rng)):
+                    id_ = f"{EXAM}/{skill}/{name}/{n}"
+                    asked = Problem(id=id_, prompt=e.prompt, answer=e.response, skills=e.skills, split="feedback")
+                    made.append(((i, j), asked))
+        return made
+
+    @cached_property
+    def exam(self) -> Exam | None:
+        """As many problems of a skill as the feedback exam has, equally many of each subskill; ``None`` without any.
+
+        They come from the generator and are not sealed, so a lesson may hold some of them: how well the student does
+        on the data that it is taught. What teachers are ranked by is asked elsewhere.
+        """
+        prompts = tuple(problem.prompt for _, problem in self._problems)
+        return Exam(name=EXAM, prompts=prompts, decoding=self._setting.decoding) if prompts else None
+
+    def accuracy(self, answers: Sequence[str], whole: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Accuracy by subskill, ``(k, m)`` in [0, 1]; ``whole``, ``(k,)``, stands for a skill that is one piece."""
+        right, n = np.zeros(self.shape), np.zeros(self.shape)
+        for (place, problem), answer in zip(self._problems, answers, strict=True):
+            right[place] += self._task.grade(problem, answer).correct
+            n[place] += 1
+        out = right / np.maximum(n, 1)
+        for i, j in self._whole.values():
+            out[i, j] = whole[i]
+        return np.asarray(out, np.float64)
+
+    # --- the data
+
+    def compose(self, shares: Shares, snapshot: Snapshot, lessons: Lessons) -> Composition:
+        """The data of the next fine-tune.
+
+        Under ``data="lesson"`` it sees ``lesson_size`` new examples in these shares, and replay draws on what was
+        taught of the subskills that still have one. Under ``data="all"`` it sees as much of the lessons so far as fits
+        the shares, and up to ``lesson_size`` new examples that fill them; so what is pruned is not trained on again.
+
+        Args:
+            shares: ``(k, m)``, sum 1.
+            snapshot: The moment before the lesson.
+            lessons: Those before it.
+        """
+        setting, rng = self._setting, stream(snapshot.seed, "engine", snapshot.step)
+        if setting.recipe.data == "lesson":
+            new = self._counts(shares, setting.lesson_size, rng)
+            kept = self._keep(lessons, np.where(shares > 0, np.iinfo(np.int64).max, 0))
+        else:
+            have = self.count(lessons)
+            wanted = self._fill(shares, have, rng)
+            new, kept = np.maximum(wanted - have, 0), self._keep(lessons, np.minimum(wanted, have))
+        offered, taken = self._make(new, snapshot, rng)
+        return Composition(offered, kept, taken)
+
+    def _counts(self, shares: Shares, total: int, rng: np.random.Generator) -> Counts:
+        return np.array(split_counts(shares.ravel(), total, rng)).reshape(self.shape)
+
+    def _fill(self, shares: Shares, have: Counts, rng: np.random.Generator) -> Counts:
+        """The largest counts in these shares for which ``lesson_size`` new examples are enough.
+
+        ``sum(max(0, share * T - have))`` grows with ``T`` by straight pieces, so the ``T`` at which it reaches the size
+        is found by sorting the places where they meet. Whole counts may ask a few more; then ``T`` is taken down.
+        """
+        size = self._setting.lesson_size
+        s, h = shares[shares > 0], have[shares > 0]
+        order = np.argsort(h / s)
+        rising, falling = np.cumsum(s[order]), np.cumsum(h[order])
+        total = int(np.min((size + falling) / rising) + 1e-6)
+        while (np.maximum((counts := self._counts(shares, total, rng)) - have, 0)).sum() > size:
+            total -= 1
+        return counts
+
+    def _keep(self, lessons: Lessons, most: Counts) -> list[tuple[Example, ...]]:
+        """The lessons, with no more than so many examples of each subskill, ``(k, m)``: those that came first."""
+        left = most.copy()
+        out = []
+        for lesson in lessons:
+            kept = []
+            for example in lesson:
+                place = self.place(example)
+                if place is not None and left[place] > 0:
+                    left[place] -= 1
+                    kept.append(example)
+            out.append(tuple(kept))
+        return out
+
+    def _make(
+        self, counts: Counts, snapshot: Snapshot, rng: np.random.Generator
+    ) -> tuple[list[Example], dict[str, int]]:
+        if self._setting.engine == "pool":
+            return from_pool(self._task, counts[:, 0].tolist(), rng, snapshot.seed, snapshot.taken)
+        made: list[Example] = []
+        for (i, j), n in np.ndenumerate(counts):
+            if n:
+                made += self._of(self.skills[i], self.names[i][j], int(n), rng)
+        return [made[i] for i in rng.permutation(len(made))], snapshot.taken
+
+    def _of(self, skill: str, name: str, n: int, rng: np.random.Generator) -> list[Example]:
+        if skill in self._whole:
+            return self._task.generate(skill, n, rng)
+        made = self._task.generate_subskill(skill, name, n, rng)
+        return [e.model_copy(update={"origin": f"{e.origin}/{name}"}) for e in made]
