@@ -17,7 +17,7 @@ from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.levels.base import cut
 from dataenv.probes import ProbeKind
-from dataenv.screen import passing
+from dataenv.screen import as_example, passing
 from dataenv.snapshot import Snapshot, StepRecord
 from dataenv.tuition import nominal_price, nominal_tokens
 from tasks.records import Example, Problem, stream
@@ -143,6 +143,13 @@ class Context:
         """
         problem = self._feedback[error["prompt"]]
         return problem.skills[0], problem.difficulty
+
+    def readable(self, examples: Sequence[Example]) -> list[bool]:
+        """Whether the student can read each at all: its form, its length, its letters; free, for no screen is asked.
+
+        A probe of many candidates is refused for one that it cannot read, so who writes them asks this first.
+        """
+        return [(e := as_example(o)) is not None and self._env.student.refuse(e) is None for o in examples]
 
     def probe(self, examples: Sequence[Example], kind: ProbeKind = "loss") -> npt.NDArray[np.float64]:
         """Look at the student on examples of one's own: one number each, paid by what is asked (1 a token).

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from dataenv.budget import FORWARD, FORWARD_BACKWARD
 from dataenv.environment import TeachingEnv
-from dataenv.errors import SettingError
+from dataenv.errors import Refused, SettingError
 from dataenv.exams import exam_of
 from dataenv.jobs import Answers, Exam, Job, Training
 from dataenv.runner import run_all
@@ -180,7 +180,7 @@ def _screen(env: TeachingEnv, examples: Examples) -> None:
     """Refuse what may not be taught. To ask one thing twice is no offence here: it is paid twice."""
     refusals = env.refusals(list(dict.fromkeys(examples)))
     if refusals:
-        raise SettingError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
+        raise Refused(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
 
 
 def _loss_exam(env: TeachingEnv, examples: Examples) -> Exam:

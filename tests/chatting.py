@@ -26,6 +26,9 @@ def chatting(script: Script) -> Iterator[dict[str, dict[str, Any]]]:
             "evol-instruct": small | {"seeds": 4},
             "skill-mix": small,
             "reflection": {"chat": chat, "teacher": "genqa", "args": small},
+            "open-ended": {"chat": chat, "errors": 3},
+            "skill-list": {"chat": chat},
+            "best-of": small | {"candidates": 2, "samples": 2},
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +55,13 @@ def run(
         env, who, seed, lambda record: console.print(env.render() or "", "\n", markup=False, highlight=False)
     )
     console.print(f"{teacher}, seed {seed}: total reward {episode.total_reward:+.3f}", highlight=False)
+    if stages := getattr(who, "yields", None):  # a teacher that writes: what came of each stage, and was it right
+        verdicts = Counter[str]()
+        for step in episode.steps:
+            verdicts.update(step.judged)
+        for what, counts in (("yields", stages), ("taught, by the task's judge", verdicts)):
+            said = ", ".join(f"{name} {n}" for name, n in counts.items())
+            console.print(f"{what}: {said or 'nothing'}", markup=False, highlight=False)
 
 
 def _chat(given: Any) -> dict[str, Any]:

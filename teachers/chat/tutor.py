@@ -33,8 +33,9 @@ def tutor(
 ) -> Script:
     """A script that answers the prompts of the teachers in ``teachers.llm``.
 
-    It blames two skills at random; its new questions are ones like the references, whatever else is asked; and its
-    revisions keep the question, and give its right answer where there is one.
+    It blames two skills at random; its new questions are ones like the references, whatever else is asked; its
+    plans go where there is most to gain; and its revisions keep the question, and give its right answer where there is
+    one.
 
     Args:
         solve: The right answer to a question, or ``None``.
@@ -54,6 +55,10 @@ def tutor(
         elif "questions" in reply:
             shown = [data["references"][i % len(data["references"])] for i in range(len(reply["questions"]))]
             reply |= {"questions": [vary(example["question"], rng) for example in shown]}
+        elif turn.schema["title"] == "Specs":
+            reply |= {"specs": [spec | {"question": vary(data["shown"]["problem"], rng)} for spec in reply["specs"]]}
+        elif turn.schema["title"] == "Plan":
+            reply |= {"counts": [_share(row) for row in data["skills"]]}
         elif turn.schema["title"] == "Solution":
             asked = data["question"] if rng.random() >= wrong else vary(data["question"], rng)
             answer = solve(asked) or "none"
@@ -64,6 +69,12 @@ def tutor(
         return json.dumps(reply)
 
     return script
+
+
+def _share(row: dict[str, Any]) -> dict[str, Any]:
+    """As many examples of a skill as there are points to gain in it; equally many where nothing is said of it."""
+    need = 100 - row["accuracy"] if "accuracy" in row else row.get("mistakes", 1)
+    return {"skill": row["skill"], "count": need}
 
 
 def _solve(question: str) -> str | None:
