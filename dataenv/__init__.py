@@ -71,6 +71,12 @@ for _id, _level in (("OpenEnded", "open-ended"), ("SkillList", "skill-list")):
         vector_entry_point="dataenv.vector:TeachingVectorEnv",
         kwargs={"level": _level},
     )
+gymnasium.register(
+    id="dataenv/Simulated-v0",
+    entry_point="dataenv.environment:TeachingEnv",
+    vector_entry_point="dataenv.simulated:SimulatedVectorEnv",
+    kwargs={"level": "skill-list", "student": "simulated"},
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from dataenv.budget import Purse
 from dataenv.engines import make_lesson
-from dataenv.errors import ActionError, DataenvError, SnapshotError
+from dataenv.errors import ActionError, DataenvError, SettingError, SnapshotError
 from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
 from dataenv.jobs import Job, Outcome, Training, from_initial, student_of
@@ -87,6 +87,11 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.setting = setting or make_setting(fields)
         self.task = self.setting.built_task
         self.student = student_of(self.setting.student_spec)
+        known = getattr(self.student, "tasks", (self.setting.task,))  # simulated ones know the tasks they are fitted to
+        if self.setting.task not in known:
+            raise SettingError(
+                f"student {self.student.name!r} cannot learn task {self.setting.task!r}; give {' or '.join(known)}"
+            )
         self.level = make_level(level, self.task.skills, self.setting.lesson_size)
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
         self._owns = runner is None

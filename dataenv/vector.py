@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -75,14 +74,12 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
         def maker(setting: Setting) -> Callable[[], TeachingEnv]:
             return lambda: TeachingEnv(level, runner=self.runner, setting=setting, render_mode=render_mode)
 
-        super().__init__([maker(setting) for setting in chosen], autoreset_mode=_mode(autoreset_mode))
+        super().__init__([maker(setting) for setting in chosen], autoreset_mode=autoreset_mode_of(autoreset_mode))
         self._seen: list[Any] = [None] * num_envs
         self._over = np.zeros(num_envs, np.bool_)
         self._resetting: dict[int, Job] = {}
 
-    def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> Reset:
+    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> Reset:
         """Start all episodes, or those of ``options["reset_mask"]``.
 
         Args:
@@ -94,8 +91,8 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
             ActionError: If a seed, the mask or the list of snapshots does not fit.
             SnapshotError: As of ``TeachingEnv.reset``.
         """
-        seeds, given = self._seeds(seed), dict(options or {})
-        chosen = self._masked(given.pop("reset_mask", None))
+        seeds, given = seeds_of(seed, self.num_envs), dict(options or {})
+        chosen = masked(given.pop("reset_mask", None), self.num_envs)
         snapshots = self._snapshots(given)
         self._resetting.clear()
         for i in chosen:
@@ -199,27 +196,6 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
             raise ActionError(f"actions holds {len(given)}; give {self.num_envs}, one for each environment")
         return given
 
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            if not 0 <= seed < MOST_SEEDS - self.num_envs:
-                raise ActionError(f"seed is {seed}; give one from 0 to {MOST_SEEDS - self.num_envs - 1}")
-            return [int(seed) + i for i in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ActionError(f"seed holds {len(seed)}; give {self.num_envs}, one for each environment")
-        return list(seed)
-
-    def _masked(self, mask: Any) -> list[int]:
-        """The sub-environments of a ``reset_mask``; all where there is none."""
-        if mask is None:
-            return list(range(self.num_envs))
-        fits = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == (self.num_envs,) and mask.any()
-        if not fits:
-            raise ActionError(f"options['reset_mask'] must be {self.num_envs} numpy bools, at least one of them true")
-        chosen: list[int] = np.flatnonzero(mask).tolist()
-        return chosen
-
     def _snapshots(self, options: Mapping[str, Any]) -> Sequence[Any] | None:
         snapshots = options.get("snapshot")
         if not isinstance(snapshots, list | tuple):
@@ -245,11 +221,47 @@ class _named:
             raise type(error)(f"environment {self._i}: {error}") from error
 
 
-def _mode(given: str | AutoresetMode) -> AutoresetMode:
+def autoreset_mode_of(given: str | AutoresetMode) -> AutoresetMode:
+    """The mode of a name.
+
+    Raises:
+        SettingError: If there is none.
+    """
     try:
         return AutoresetMode(given)
     except ValueError:
         raise SettingError(f"autoreset_mode is {given!r}; give one of {', '.join(MODES)}") from None
+
+
+def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
+    """The seed of each of ``n`` environments: ``s + i`` from a number, its own from a list.
+
+    Raises:
+        ActionError: If it is out of range, or the list of another length.
+    """
+    if seed is None:
+        return [None] * n
+    seeds = [int(seed) + i for i in range(n)] if isinstance(seed, int | np.integer) else list(seed)
+    if len(seeds) != n:
+        raise ActionError(f"seed holds {len(seeds)}; give {n}, one for each environment")
+    for one in seeds:
+        if one is not None and not 0 <= one < MOST_SEEDS:
+            raise ActionError(f"seed is {one}; give one from 0 to {MOST_SEEDS - 1}")
+    return seeds
+
+
+def masked(mask: Any, n: int) -> list[int]:
+    """The environments of a ``reset_mask``; all ``n`` where there is none.
+
+    Raises:
+        ActionError: If it is no mask.
+    """
+    if mask is None:
+        return list(range(n))
+    if not (isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == (n,) and mask.any()):
+        raise ActionError(f"options['reset_mask'] must be {n} numpy bools, at least one of them true")
+    chosen: list[int] = np.flatnonzero(mask).tolist()
+    return chosen
 
 
 def _settings(num_envs: int, given: Sequence[Setting] | None, fields: Mapping[str, Any]) -> Sequence[Setting]:
@@ -259,7 +271,9 @@ def _settings(num_envs: int, given: Sequence[Setting] | None, fields: Mapping[st
     if given is None:
         return [make_setting(fields)] * num_envs
     if fields:
-        raise SettingError(f"settings and {next(iter(fields))} are both given; give one Setting each, or fields for all")
+        raise SettingError(
+            f"settings and {next(iter(fields))} are both given; give one Setting each, or fields for all"
+        )
     if len(given) != num_envs:
         raise SettingError(f"settings holds {len(given)} and num_envs is {num_envs}; give one for each environment")
     for i, setting in enumerate(given):

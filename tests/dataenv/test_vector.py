@@ -170,9 +170,9 @@ def test_snapshots_start_all_from_one_moment_or_each_from_its_own(runner: Runner
     assert infos["step"].tolist() == [0, 1]
     _, infos = envs.reset(options={"snapshot": moments[1]})
     assert infos["state"].tolist() == [moments[1].state] * 2
-    with pytest.raises(dataenv.ActionError, match="snapshot'\\] holds 1; give one, or 2"):
+    with pytest.raises(dataenv.ActionError, match=r"snapshot.\] holds 1; give one, or 2"):
         envs.reset(options={"snapshot": moments[:1]})
-    with pytest.raises(dataenv.SnapshotError, match="^environment 1: "):
+    with pytest.raises(dataenv.SnapshotError, match=r"^environment 1: "):
         envs.reset(options={"snapshot": [moments[0], moments[1].model_copy(update={"level": "open-ended"})]})
 
 
