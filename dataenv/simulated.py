@@ -99,7 +99,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         self.metadata = {"autoreset_mode": autoreset_mode_of(autoreset_mode)}
         self._feedback, self._selection = (Exam(self.setting, name) for name in ("feedback", "selection"))
         self._tokens = _tokens(self.setting, student)
-        self._untaught: dict[int, tuple[Floats, Floats]] = {}
+        self._known: dict[int, tuple[Floats, Floats]] = {}
         k = len(self.skills)
         self._loss, self._pace = np.zeros((num_envs, k)), np.zeros((num_envs, k))
         self._counts, self._seeds = np.zeros((num_envs, k), np.int64), np.zeros(num_envs, np.int64)
@@ -205,14 +205,17 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
 
     def _pay(self, counts: Ints, taught: Bools) -> tuple[Ints, Ints, Ints]:
         """Updates that the purse buys, their price, and that of one; see ``budget.price_of`` and ``tuition.charge``."""
-        recipe = self.setting.recipe
-        mean = (counts @ self._tokens) / self.setting.lesson_size
-        each = FORWARD_BACKWARD * np.ceil(recipe.batch * mean - 1e-9).astype(np.int64)
-        each = np.maximum(each, 1)
+        recipe, each = self.setting.recipe, self.price(counts / self.setting.lesson_size)
         fixed = recipe.cooldown * each
         left = self.setting.budget.student_tokens - self._spent
         updates = np.where(taught, np.clip((left - fixed) // each, 0, recipe.updates), 0)
         return updates, np.where(updates > 0, updates * each + fixed, 0), each
+
+    def price(self, shares: Floats) -> Ints:
+        """Student tokens of one update on lessons of these shares, ``(n, k)``: ``(n,)``, at least 1."""
+        whole = shares.sum(1)
+        mean = shares @ self._tokens / np.where(whole > 0, whole, 1.0)
+        return np.maximum(FORWARD_BACKWARD * np.ceil(self.setting.recipe.batch * mean - 1e-9), 1).astype(np.int64)
 
     def _teach(self, counts: Ints, updates: Ints) -> None:
         """Train the students that have updates, and examine them."""
@@ -244,7 +247,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
             else:
                 self._generator(i, seed)
             self._seeds[i] = seed
-            self._loss[i], self._pace[i] = self._student(student_seed)
+            self._loss[i], self._pace[i] = self.untaught(student_seed)
         self._counts[chosen], self._spent[chosen], self._step[chosen], self._over[chosen] = 0, 0, 0, False
         self._examine(np.asarray(chosen))
 
@@ -256,18 +259,18 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
             self._draws[i] = known
         return known
 
-    def _student(self, seed: int) -> tuple[Floats, Floats]:
-        """Losses and pace of the untaught student of a seed; made once."""
+    def untaught(self, seed: int) -> tuple[Floats, Floats]:
+        """Losses and pace of the untaught student of a seed, ``(k,)`` each; made once."""
         from safetensors.numpy import load
 
-        if seed not in self._untaught:
+        if seed not in self._known:
             weights, training = self.student.initial(seed), self.setting.warm_training(seed)
             if training is not None:
                 data = Data(training.lesson, training.earlier, training.watched)
                 weights, _ = self.student.fit(weights, data, training.recipe, training.seed)
             state = load(weights)
-            self._untaught[seed] = state["loss"], state["pace"]
-        return self._untaught[seed]
+            self._known[seed] = state["loss"], state["pace"]
+        return self._known[seed]
 
     def _observe(self) -> dict[str, Any]:
         total = self.setting.budget.student_tokens
