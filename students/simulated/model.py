@@ -4,10 +4,11 @@ Skill-It assumes ``L_j(t+1) = L_j(t) (1 - A[:, j] . p_t)`` of the loss on skill 
 section 3.3). Here training on other skills also drives a loss back to what it is with nothing learnt, c_j (forgetting
 and interference):
 
-    dL_j/du = -g_j L_j + f_j (c_j - L_j),      g = p A,  f = p F,
+    dL_j/du = -g_j L_j + f_j (c_j - L_j),      g = p A,  f_j = (p F)_j exp(-h p_j),
 
-with u the optimiser updates, both matrices non-negative and rows teaching columns. Under a fixed mixture that is
-linear, so a lesson is one closed form however long it is. The share of right answers is ``exp(-s_j L_j)``.
+with u the optimiser updates, both matrices non-negative, rows teaching columns, and h the shelter that rehearsal gives.
+Under a fixed mixture that is linear, so a lesson is one closed form however long it is. The share of right answers is
+``exp(-s_j L_j)``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Curves(Record):
         steepness: ``s``, (k,): how fast accuracy falls with loss.
         learn: ``A``, (k, k): per update at the rate the curves were measured at.
         forget: ``F``, (k, k): likewise; its diagonal is zero.
+        shelter: ``h``: how far rehearsing a skill shelters it.
         spread: Standard deviation of the log of a student's pace on a skill, over students.
         rate: Learning rate that the curves were measured at; effort is proportional to it, to first order.
     """
@@ -43,6 +45,7 @@ class Curves(Record):
     steepness: tuple[float, ...]
     learn: tuple[tuple[float, ...], ...]
     forget: tuple[tuple[float, ...], ...]
+    shelter: float
     spread: float
     rate: float
 
@@ -81,7 +84,7 @@ class Model:
             share = shares[:, i : i + 1]
             g = g + share * self._learn[i]
             f = f + share * self._forget[i]
-        g = g * pace
+        g, f = g * pace, f * np.exp(-self.curves.shelter * shares)
         total = np.maximum(g + f, 1e-12)
         goal = f * self.ceiling / total
         return np.asarray(goal + (loss - goal) * np.exp(-total * effort))

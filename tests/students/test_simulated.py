@@ -22,7 +22,7 @@ from tests.tiny import TINY
 TASK, RECIPE = Arithmetic(), Recipe(updates=32)
 STUDENT = Simulated()
 TWO = Curves(
-    skills=("a", "b"), ceiling=(2.0, 3.0), steepness=(1.0, 2.0), spread=0.0, rate=3e-3,
+    skills=("a", "b"), ceiling=(2.0, 3.0), steepness=(1.0, 2.0), shelter=2.0, spread=0.0, rate=3e-3,
     learn=((0.02, 0.005), (0.0, 0.01)), forget=((0.0, 0.004), (0.003, 0.0)),
 )  # fmt: skip
 
@@ -44,7 +44,8 @@ def test_the_closed_form_is_the_differential_equation() -> None:
     loss = np.array([[1.0, 2.5]])
     found = model.after(loss, pace, shares, 32.0)
     strange = 0.1 * np.array(TWO.forget).mean(0)
-    g, f = shares @ np.array(TWO.learn) * pace, shares @ np.array(TWO.forget) + strange
+    g = shares @ np.array(TWO.learn) * pace
+    f = (shares @ np.array(TWO.forget) + strange) * np.exp(-2.0 * shares)
     for _ in range(10_000):
         loss = loss + 32.0 / 10_000 * (-g * loss + f * (model.ceiling - loss))
     np.testing.assert_allclose(found, loss, atol=1e-4)
