@@ -3,9 +3,9 @@
 A schedule is worth the best expected accuracy along it (mean over skills of the model's probabilities, so no exam's luck
 is in it): the state that a board would select. Two schedules are found, and each says what it is:
 
-- ``best_schedule`` is exact over a menu of mixtures: it looks at every sequence of them that the purse buys, by breadth,
-  and leaves out only those that a bound proves to be no better. Under one mixture a loss is mapped by an increasing
-  function, so taking the smallest loss of each skill by itself at each lesson is below what any sequence reaches.
+- ``best_schedule`` is exact over a menu of mixtures: it looks at every sequence of them that the purse buys, by
+  breadth, and leaves out only those that a bound proves to be no better. Under one mixture a loss is mapped by an
+  increasing function, so the smallest loss of each skill by itself, lesson by lesson, is below what any sequence reaches.
 - ``refine`` climbs from there over all mixtures, to a local optimum: a schedule that exists, so the regret to it is a
   lower bound of the regret to the best of all.
 """
@@ -60,18 +60,18 @@ class Course:
     def begin(self, n: int) -> Moments:
         """``n`` times the untaught student."""
         loss = np.repeat(self.loss[None], n, 0)
-        return Moments(loss, np.zeros(n, np.int64), self._form.model.accuracy(loss).mean(1), np.zeros(n, np.bool_))
+        return Moments(loss, np.zeros(n, np.int64), self._worth(loss), np.zeros(n, np.bool_))
 
     def teach(self, at: Moments, mixtures: Floats) -> Moments:
         """A lesson to each, ``(n, k)``; those that are over stay where they are."""
         form = self._form
         budget, recipe = form.setting.budget.student_tokens, form.setting.recipe
         each = form.price(mixtures)
-        updates = np.where(at.over, 0, np.clip((budget - at.spent) // each, 0, recipe.updates))
+        updates: Ints = np.where(at.over, 0, np.clip((budget - at.spent) // each, 0, recipe.updates))
         effort = updates[:, None] * form.student.effort(recipe.model_copy(update={"updates": 1, "cooldown": 0}))
         loss = form.model.after(at.loss, np.repeat(self.pace[None], len(at.loss), 0), mixtures, effort)
-        value = np.maximum(at.value, form.model.accuracy(loss).mean(1))
-        spent = at.spent + updates * each
+        value = np.maximum(at.value, self._worth(loss))
+        spent: Ints = at.spent + updates * each
         return Moments(loss, spent, value, at.over | (updates == 0) | (budget - spent < each))
 
     def value(self, schedules: Floats) -> Floats:
@@ -94,7 +94,10 @@ class Course:
             # part of a lesson, which the last may be, lies between its beginning and its end
             loss = np.minimum.reduce([loss, *ways])
             least = np.minimum(least, loss)
-        return np.maximum(at.value, form.model.accuracy(least).mean(1))
+        return np.maximum(at.value, self._worth(least))
+
+    def _worth(self, loss: Floats) -> Floats:
+        return np.asarray(self._form.model.accuracy(loss).mean(1), np.float64)
 
 
 @dataclass(frozen=True)

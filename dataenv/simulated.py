@@ -215,7 +215,8 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         """Student tokens of one update on lessons of these shares, ``(n, k)``: ``(n,)``, at least 1."""
         whole = shares.sum(1)
         mean = shares @ self._tokens / np.where(whole > 0, whole, 1.0)
-        return np.maximum(FORWARD_BACKWARD * np.ceil(self.setting.recipe.batch * mean - 1e-9), 1).astype(np.int64)
+        price = FORWARD_BACKWARD * np.ceil(self.setting.recipe.batch * mean - 1e-9)
+        return np.asarray(np.maximum(price, 1), np.int64)
 
     def _teach(self, counts: Ints, updates: Ints) -> None:
         """Train the students that have updates, and examine them."""

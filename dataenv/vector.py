@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +52,6 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
         SettingError: If a field is unknown or wrong, or ``settings`` are of several tasks.
     """
 
-    envs: list[TeachingEnv]
-
     def __init__(
         self,
         num_envs: int = 1,
@@ -75,6 +73,7 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
             return lambda: TeachingEnv(level, runner=self.runner, setting=setting, render_mode=render_mode)
 
         super().__init__([maker(setting) for setting in chosen], autoreset_mode=autoreset_mode_of(autoreset_mode))
+        self._each = cast("list[TeachingEnv]", self.envs)
         self._seen: list[Any] = [None] * num_envs
         self._over = np.zeros(num_envs, np.bool_)
         self._resetting: dict[int, Job] = {}
@@ -98,7 +97,7 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
         for i in chosen:
             own = given if snapshots is None else given | {"snapshot": snapshots[i]}
             with _named(i):
-                self._resetting[i] = self.envs[i].begin_reset(seed=seeds[i], options=own)
+                self._resetting[i] = self._each[i].begin_reset(seed=seeds[i], options=own)
         self._over[chosen] = False
         infos: dict[str, Any] = {}
         self._end_resets(self._run(self._resetting), infos)
@@ -135,8 +134,8 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
             with self.runner.desk:
                 self._end_resets(outcomes, infos)
                 for i in stepping:
-                    ended = self.envs[i].end(outcomes.get(i))
-                    self._seen[i], rewards[i], terminated[i], truncated[i], info = ended
+                    self._seen[i], reward, terminated[i], truncated[i], info = self._each[i].end(outcomes.get(i))
+                    rewards[i] = float(reward)
                     self._over[i] = terminated[i] or truncated[i]
                     if not (self._over[i] and mode is AutoresetMode.SAME_STEP):
                         infos = self._add_info(infos, info, i)
@@ -144,7 +143,7 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
                         infos = self._add_info(infos, {"final_obs": self._seen[i], "final_info": info}, i)
         except BaseException:
             for i in stepping:
-                self.envs[i].abort()
+                self._each[i].abort()
             raise
         if mode is AutoresetMode.SAME_STEP and self._over.any():
             self._begin_resets(np.flatnonzero(self._over).tolist())
@@ -158,19 +157,19 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
 
     def _begin(self, i: int, action: Any) -> Job | None:
         with _named(i):
-            return self.envs[i].begin(action)
+            return self._each[i].begin(action)
 
     def _begin_resets(self, ended: Iterable[int]) -> None:
         """Begin to reset; one that has begun and failed to end is not begun twice, or it would draw another seed."""
         for i in ended:
             if i not in self._resetting:
-                self._resetting[i] = self.envs[i].begin_reset()
+                self._resetting[i] = self._each[i].begin_reset()
 
     def _end_resets(self, outcomes: Mapping[int, Outcome], infos: dict[str, Any]) -> None:
         """End every reset that has begun; ``infos`` is added to."""
         for i in sorted(self._resetting):
             with _named(i):
-                self._seen[i], info = self.envs[i].end_reset(outcomes[i])
+                self._seen[i], info = self._each[i].end_reset(outcomes[i])
             self._over[i] = False
             infos.update(self._add_info(infos, info, i))
         self._resetting.clear()
@@ -187,7 +186,8 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
     def _observations_now(self) -> Any:
         """A batch of its own of what each sub-environment shows."""
         space = self.single_observation_space
-        return deepcopy(concatenate(space, self._seen, create_empty_array(space, self.num_envs)))
+        room: Any = create_empty_array(space, self.num_envs)
+        return deepcopy(concatenate(space, self._seen, room))
 
     def _actions(self, actions: Any) -> list[Any]:
         one_each = isinstance(actions, list | tuple)
@@ -241,7 +241,7 @@ def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None
     """
     if seed is None:
         return [None] * n
-    seeds = [int(seed) + i for i in range(n)] if isinstance(seed, int | np.integer) else list(seed)
+    seeds: list[int | None] = list(range(int(seed), int(seed) + n) if isinstance(seed, int | np.integer) else seed)
     if len(seeds) != n:
         raise ActionError(f"seed holds {len(seeds)}; give {n}, one for each environment")
     for one in seeds:

@@ -269,7 +269,7 @@ def report(curves: Any, kept: dict[str, Any], unseen: Any) -> None:
           ["schedule", "fitted", "student left out", "the other students", "no change"], rows)  # fmt: skip
     print(f"spread of pace between students: {curves.spread:.2f}")
     even = name == "even"
-    table("After ten even lessons: mean of the students, and of what fits to the others say", ["skill", "real", "model"], [
+    table("After ten even lessons: the students' mean, and what fits to the others say", ["skill", "real", "model"], [
         [s, f"{a:.0%}", f"{b:.0%}"]
         for s, a, b in zip(curves.skills, true[even][:, -1].mean(0), unseen[even][:, -1].mean(0), strict=True)
     ])  # fmt: skip

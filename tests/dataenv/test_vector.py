@@ -78,7 +78,7 @@ def test_real_students_go_the_same_way_wherever_they_are_trained(executor: str, 
     many = gym.make_vec("dataenv/SkillList-v0", num_envs=3, store=str(tmp_path), executor=executor, **TINY)
     assert isinstance(many, TeachingVectorEnv)
     try:
-        steps = actions(3, len(many.envs[0].task.skills), 2)
+        steps = actions(3, len(many.envs[0].task.skills), 1)
         first, _ = many.reset(seed=3)
         taught = [many.step(batch) for batch in steps]
         assert many.runner.trained == 3 * (1 + len(steps))

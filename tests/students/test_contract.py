@@ -26,6 +26,8 @@ def test_student(name: str, tmp_path: Path) -> None:
         args["path"] = str(save_tiny(tmp_path / "tiny"))
     student = registry.build("student", name, args)
     if student.simulated:  # it knows one task alone, and has no model to write
-        check_student(student, examples=[e for s in ("succ", "first") for e in Arithmetic().generate(s, 4, stream(0, s))])
+        check_student(
+            student, examples=[e for s in ("succ", "first") for e in Arithmetic().generate(s, 4, stream(0, s))]
+        )
         return
     check_student(student, export=True)
