@@ -20,7 +20,7 @@ from dataenv.engines import make_lesson
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
-from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_of
+from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.leaks import LeakLog, Leaks, Where
 from dataenv.levels import Plan, SkillTree, make_level
 from dataenv.render import ansi
@@ -88,7 +88,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.render_mode = render_mode
         self.setting = setting or make_setting(fields)
         self.task = self.setting.built_task
-        self.student = student_of(self.setting.student_spec)
+        self.student = student_for(self.setting.student_spec, self.setting.task)
         self.level = make_level(level, self.setting)
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
         self._owns = runner is None

@@ -26,7 +26,11 @@ TASKS = {
     "lego": "tasks.lego:Lego",
     "reasoning": "tasks.reasoning:Reasoning",
 }
-STUDENTS = {"causal-lm": "students.causal_lm:CausalLM", "pocket": "students.pocket:Pocket"}
+STUDENTS = {
+    "causal-lm": "students.causal_lm:CausalLM",
+    "pocket": "students.pocket:Pocket",
+    "simulated": "students.simulated:Simulated",
+}
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",
     "stratified": "teachers.stratified:Stratified",
