@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import struct
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -142,13 +143,15 @@ def _sha256(file: Path) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars from ``transformers`` while this lasts."""
+    """No progress bars from ``transformers`` while this lasts, and no word on what ``peft`` calls by its old name."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            yield
     finally:
         if shown:
             logging.enable_progress_bar()
