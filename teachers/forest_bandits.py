@@ -190,7 +190,7 @@ def progress(before: dict[str, Any], now: dict[str, Any]) -> Floats:
     """
     own = np.abs(now["subskill_accuracy"].astype(np.float64) - before["subskill_accuracy"])
     whole = np.abs(now["accuracy"].astype(np.float64) - before["accuracy"])
-    return np.where(before["grown"] > 0, own, whole[:, None])
+    return np.asarray(np.where(before["grown"] > 0, own, whole[:, None]))
 
 
 def best(figures: Floats, share: float, rng: np.random.Generator) -> Mask:
