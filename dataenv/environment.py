@@ -20,7 +20,7 @@ from dataenv.engines import make_lesson
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
-from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_of
+from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.leaks import LeakLog, Leaks, Where
 from dataenv.levels import Plan, SkillTree, make_level
 from dataenv.render import ansi
@@ -29,6 +29,7 @@ from dataenv.screen import REASONS, Screened, screen
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot, StepRecord, Tally, lessons_of
 from dataenv.store import open_store
+from dataenv.teacher_purse import TeacherPurse
 from dataenv.tuition import Lessons, Tuition, charge
 from students.base import Trained, initial_key
 from tasks.records import Example
@@ -87,13 +88,15 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.render_mode = render_mode
         self.setting = setting or make_setting(fields)
         self.task = self.setting.built_task
-        self.student = student_of(self.setting.student_spec)
+        self.student = student_for(self.setting.student_spec, self.setting.task)
         self.level = make_level(level, self.setting)
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
         self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
         self._origin: TeachingEnv | None = None
-        self._purse = Purse(self.setting.budget.student_tokens)
+        budget = self.setting.budget
+        self._purse = Purse(budget.student_tokens)
+        self._teacher_purse = TeacherPurse(budget.teacher_tokens, budget.money)
         self._leaks = LeakLog()
         self.history: list[StepRecord] = []
         self._snapshot: Snapshot | None = None
@@ -149,16 +152,24 @@ class TeachingEnv(gym.Env[Observation, Any]):
         snap = self._fresh(seed) if given is None else Snapshot.read(given)
         lessons = lessons_of(snap, self.setting, self.level.name, self.runner.store, self.is_branch)
         self.level.check(snap.memory)
-        total = self.setting.budget.student_tokens
-        purse = self._origin.purse if self._origin else Purse(total, snap.training, snap.probes)
-        if self._origin is None:
-            self._purse.close()  # what branches of the episode before have left is not for this one
-        self._snapshot, self._lessons, self._purse = snap, lessons, purse
+        self._snapshot, self._lessons = snap, lessons
+        self._open_purses(snap)
         self._pending, self._leaks, self.history = None, LeakLog(), []
         if snap.state == snap.base:
             training = self.setting.warm_training(snap.student_seed)
             return from_initial(self.setting.student_spec, snap.student_seed, training, self._exams)
         return Job(student=self.setting.student_spec, parent=snap.state, exams=self._exams)
+
+    def _open_purses(self, snap: Snapshot) -> None:
+        """What the episode may spend: a branch what its origin may, any other what its moment has left."""
+        if self._origin is not None:
+            self._purse, self._teacher_purse = self._origin.purse, self._origin.teacher_purse
+            return
+        budget = self.setting.budget
+        self._purse.close()  # what branches of the episode before have left is not for this one
+        self._teacher_purse.close()
+        self._purse = Purse(budget.student_tokens, snap.training, snap.probes)
+        self._teacher_purse = TeacherPurse(budget.teacher_tokens, budget.money, snap.teacher_spent)
 
     def end_reset(self, outcome: Outcome) -> tuple[Observation, dict[str, Any]]:
         """The second half of ``reset``."""
@@ -250,12 +261,17 @@ class TeachingEnv(gym.Env[Observation, Any]):
         """
         if self._pending is not None:
             raise DataenvError("a step has begun and not ended; call end(outcome) before snapshot()")
-        return self._need().model_copy(update={**self._purse.uses})
+        return self._need().model_copy(update={**self._purse.uses, "teacher_spent": self._teacher_purse.spent})
 
     @property
     def purse(self) -> Purse:
         """The purse of this episode."""
         return self._purse
+
+    @property
+    def teacher_purse(self) -> TeacherPurse:
+        """What the teacher of this episode may spend on language models."""
+        return self._teacher_purse
 
     @property
     def state(self) -> str:
@@ -277,12 +293,13 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._origin is not None
 
     def join(self, origin: TeachingEnv) -> None:
-        """Become a branch: spend another episode's purse from the next reset on, and report leaks there."""
+        """Become a branch: spend another episode's purses from the next reset on, and report leaks there."""
         self._origin = origin._origin or origin
 
     def leave(self) -> None:
-        """Be a branch no more, but an episode with a purse of its own that has spent what the shared one has."""
+        """Be a branch no more, but an episode with purses of its own that have spent what the shared ones have."""
         self._origin, self._purse = None, Purse(self._purse.total, **self._purse.uses)
+        self._teacher_purse = self._teacher_purse.branch()
 
     @property
     def leaks(self) -> Leaks:
@@ -390,6 +407,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
             StepRecord(
                 step=snap.step,
                 spent=self._purse.spent,
+                teacher_tokens=(teacher := self._teacher_purse.spent).tokens,
+                money=teacher.money,
                 state=snap.state,
                 reward=reward,
                 selection=Tally.of(self._standing.selection),
@@ -422,5 +441,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             "price": pending.tuition.payment.price if pending and pending.tuition else 0,
             "spent": (spent := self._purse.spent),  # read once, for branches may be spending in other threads
             "remaining": self._purse.total - spent,
+            "teacher_tokens": (teacher := self._teacher_purse.spent).tokens,
+            "money": teacher.money,
             "grader_errors": self._standing.feedback.grader_errors + self._standing.selection.grader_errors,
         }

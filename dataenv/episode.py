@@ -17,6 +17,7 @@ from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.levels.base import cut
 from dataenv.probes import ProbeKind
+from dataenv.screen import as_example, passing
 from dataenv.snapshot import Snapshot, StepRecord
 from dataenv.tuition import nominal_price, nominal_tokens
 from tasks.records import Example, Problem, stream
@@ -74,6 +75,7 @@ class Context:
         budget: The live purse, and what a lesson, an example and an answer are likely to cost.
         lesson_size: Examples that a lesson is expected to hold.
         chats: Where the replies of language models are kept, so that the same run comes back to the same lessons.
+        teacher_purse: What may be spent on them; ``teachers.chat.Chat.of`` draws on it.
     """
 
     def __init__(self, env: TeachingEnv) -> None:
@@ -89,27 +91,31 @@ class Context:
             FORWARD * (tokens + env.setting.decoding.max_tokens),
         )
         self.lesson_size = env.setting.lesson_size
-        self.chats = env.runner.store.table("chats")
+        self.chats = env.runner.chats
+        self.teacher_purse = env.teacher_purse
         self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}
         self._draws = self._samples = 0
+        self._pool: tuple[Example, ...] | None = None
 
     def pool(self) -> Sequence[Example]:
-        """The task's public training examples, the primary skill first in ``skills``.
+        """The task's public training examples that pass the screen, the primary skill first in ``skills``.
 
         Raises:
             tasks.base.Unsupported: If the task has none.
         """
-        return self._env.task.pool()
+        if self._pool is None:
+            self._pool = tuple(passing(self._env.task.pool(), self._env.task, self._env.student))
+        return self._pool
 
     def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
-        """Fresh examples from the task's own generator.
+        """Fresh examples from the task's own generator: ``n``, or less those that would not pass the screen.
 
         Raises:
             tasks.base.Unsupported: If the task has none.
         """
         self._draws += 1
         rng = stream(self._env.snapshot().seed, "generate", self._draws)
-        return self._env.task.generate(skill, n, rng, difficulty)
+        return passing(self._env.task.generate(skill, n, rng, difficulty), self._env.task, self._env.student)
 
     def subskills(self, skill: str) -> tuple[str, ...]:
         """The subskills of a skill, in the order in which a forest grows them; the skill itself where it has none."""
@@ -137,6 +143,13 @@ class Context:
         """
         problem = self._feedback[error["prompt"]]
         return problem.skills[0], problem.difficulty
+
+    def readable(self, examples: Sequence[Example]) -> list[bool]:
+        """Whether the student can read each at all: its form, its length, its letters; free, for no screen is asked.
+
+        A probe of many candidates is refused for one that it cannot read, so who writes them asks this first.
+        """
+        return [(e := as_example(o)) is not None and self._env.student.refuse(e) is None for o in examples]
 
     def probe(self, examples: Sequence[Example], kind: ProbeKind = "loss") -> npt.NDArray[np.float64]:
         """Look at the student on examples of one's own: one number each, paid by what is asked (1 a token).
@@ -168,9 +181,32 @@ class Context:
             BudgetSpent: If the purse cannot pay; nothing was charged.
             SettingError: If a prompt would not pass the screen (that is charged too), or an argument is no number.
         """
+        return probes.sample(self._env, prompts, n, temperature, self._sample_seed())
+
+    def feedback_answers(self, problems: int, n: int = 1, temperature: float = 1.0) -> list[tuple[str, list[str]]]:
+        """``n`` answers of the student to each of some feedback problems, drawn evenly over the skills.
+
+        For who would know what the student is unsure of without a verifier: no right answer is told. A feedback problem
+        may be looked at and not be taught. An answer costs what it costs in ``sample``.
+
+        Args:
+            problems: How many; fewer where the split has fewer.
+            n: Answers to each.
+            temperature: Of the decoding.
+
+        Returns:
+            Prompt (as ``observation["errors"]`` would show it) and answers of each.
+
+        Raises:
+            BudgetSpent: If the purse cannot pay; nothing was charged.
+            SettingError: If an argument is no number.
+        """
+        found = probes.feedback_answers(self._env, problems, n, temperature, self._sample_seed())
+        return [(cut(prompt), answers) for prompt, answers in found]
+
+    def _sample_seed(self) -> int:
         self._samples += 1
-        seed = int(stream(self._env.snapshot().seed, "samples", self._samples).integers(2**31))
-        return probes.sample(self._env, prompts, n, temperature, seed)
+        return int(stream(self._env.snapshot().seed, "samples", self._samples).integers(2**31))
 
     def influence(
         self, groups: Sequence[Sequence[Example]], reference: Sequence[Example] | None = None

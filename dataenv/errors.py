@@ -11,6 +11,10 @@ class SettingError(DataenvError, ValueError):
     """A Setting, a board file or a name is not usable."""
 
 
+class Refused(SettingError):
+    """Something that was to be probed would not pass the screen; the question was charged, and nothing was answered."""
+
+
 class ActionError(DataenvError, ValueError):
     """An action has the wrong type or shape, or holds NaN; nothing was charged and nothing changed."""
 

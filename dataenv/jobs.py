@@ -11,6 +11,7 @@ from typing import Any
 
 from dataenv import registry
 from dataenv.blobs import Blobs
+from dataenv.errors import SettingError
 from students.base import Data, Decoding, Recipe, Student, Trained, derive_key, initial_key
 from tasks.records import Example, Record, canonical_json, digest
 
@@ -102,6 +103,19 @@ class Outcome(Record):
 def student_of(spec: Spec) -> Student:
     """The student of a spec; one instance a process, for students are pure."""
     student: Student = registry.shared("student", spec.name, canonical_json(spec.args))
+    return student
+
+
+def student_for(spec: Spec, task: str) -> Student:
+    """The student, if it can learn the task: simulated ones know the tasks that they are fitted to.
+
+    Raises:
+        SettingError: If it cannot.
+    """
+    student = student_of(spec)
+    known = getattr(student, "tasks", (task,))
+    if task not in known:
+        raise SettingError(f"student {student.name!r} cannot learn task {task!r}; give {' or '.join(known)}")
     return student
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from dataenv.budget import FORWARD, FORWARD_BACKWARD
 from dataenv.environment import TeachingEnv
-from dataenv.errors import SettingError
+from dataenv.errors import Refused, SettingError
 from dataenv.exams import exam_of
 from dataenv.jobs import Answers, Exam, Job, Training
 from dataenv.runner import run_all
@@ -64,14 +65,7 @@ def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float,
         temperature: Of its decoding.
         seed: Decides the draws.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise SettingError(f"n is {n!r}; give a whole number of samples, 1 or more")
-    try:
-        decoding = Decoding(temperature=temperature, max_tokens=env.setting.decoding.max_tokens)
-    except ValidationError:
-        raise SettingError(f"temperature is {temperature!r}; give a number >= 0") from None
-    if not np.isfinite(decoding.temperature):
-        raise SettingError(f"temperature is {temperature!r}; give a finite number")
+    decoding = _decoding(env, n, temperature)
     if isinstance(prompts, str):
         raise SettingError("prompts is one text; give a list of texts")
     # The screen reads examples. A full stop is no word, and stands for the answer that is not there yet.
@@ -80,9 +74,44 @@ def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float,
         return []
     env.purse.pay(FORWARD * n * sum(_to_answer(env, e) for e in asked), "probes")
     _screen(env, asked)
+    return _samples(env, [e.prompt for e in asked], n, decoding, seed)
+
+
+def feedback_answers(
+    env: TeachingEnv, problems: int, n: int, temperature: float, seed: int
+) -> list[tuple[str, list[str]]]:
+    """See ``Context.feedback_answers``; arguments as in ``sample``."""
+    decoding = _decoding(env, n, temperature)
+    if isinstance(problems, bool) or not isinstance(problems, int | np.integer) or problems < 1:
+        raise SettingError(f"problems is {problems!r}; give a whole number of feedback problems, 1 or more")
+    rows: dict[str, list[str]] = {}
+    for problem in env.setting.exam_items("feedback"):
+        rows.setdefault(problem.skills[0], []).append(problem.prompt)
+    rng = stream(seed, "feedback answers")
+    mixed = [[prompts[i] for i in rng.permutation(len(prompts))] for prompts in rows.values()]
+    turns = [prompt for row in zip_longest(*(mixed[i] for i in rng.permutation(len(mixed)))) for prompt in row]
+    asked = [prompt for prompt in turns if prompt is not None][:problems]
+    texts = [Example(prompt=prompt, response=".") for prompt in asked]
+    env.purse.pay(FORWARD * n * sum(_to_answer(env, e) for e in texts), "probes")
+    return list(zip(asked, _samples(env, asked, n, decoding, seed), strict=True))
+
+
+def _decoding(env: TeachingEnv, n: int, temperature: float) -> Decoding:
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise SettingError(f"n is {n!r}; give a whole number of samples, 1 or more")
+    try:
+        decoding = Decoding(temperature=temperature, max_tokens=env.setting.decoding.max_tokens)
+    except ValidationError:
+        raise SettingError(f"temperature is {temperature!r}; give a number >= 0") from None
+    if not np.isfinite(decoding.temperature):
+        raise SettingError(f"temperature is {temperature!r}; give a finite number")
+    return decoding
+
+
+def _samples(env: TeachingEnv, prompts: Sequence[str], n: int, decoding: Decoding, seed: int) -> list[list[str]]:
+    """``n`` answers to each prompt, each with a seed of its own."""
     seeds = stream(seed, "sample").integers(2**31, size=n).tolist()
-    texts = tuple(e.prompt for e in asked)
-    exams = [Exam(name=f"sample {i}", prompts=texts, decoding=decoding, seed=s) for i, s in enumerate(seeds)]
+    exams = [Exam(name=f"sample {i}", prompts=tuple(prompts), decoding=decoding, seed=s) for i, s in enumerate(seeds)]
     return [list(answers) for answers in zip(*(a.responses for a in _sit(env, *exams)), strict=True)]
 
 
@@ -151,7 +180,7 @@ def _screen(env: TeachingEnv, examples: Examples) -> None:
     """Refuse what may not be taught. To ask one thing twice is no offence here: it is paid twice."""
     refusals = env.refusals(list(dict.fromkeys(examples)))
     if refusals:
-        raise SettingError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
+        raise Refused(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
 
 
 def _loss_exam(env: TeachingEnv, examples: Examples) -> Exam:

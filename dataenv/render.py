@@ -25,6 +25,8 @@ def ansi(skills: Sequence[str], history: Sequence[StepRecord], purse: Purse) -> 
     lines.append(
         f"step {now.step}: selection {right}/{n} = {right / max(n, 1):.1%}, reward {now.reward:+.3f}, "
         f"purse {purse.remaining:,} of {purse.total:,} student tokens left"
+        + (f", teacher {now.teacher_tokens:,} tokens" if now.teacher_tokens else "")
+        + (f" for {now.money:.4f}" if now.money else "")
         + (f", ended: {now.ended}" if now.ended else "")
     )
     return "\n".join(lines)

@@ -51,6 +51,7 @@ class Runner:
 
     Attributes:
         trained: How many training runs were computed for this runner, rebuilds included.
+        chats: What language models said, for teachers.
         desk: Held by the one thread that makes or ends a lesson: a hundred that each want the interpreter would spend
             most of their time passing it on (half of it was lost at a hundred workers).
     """
@@ -58,6 +59,7 @@ class Runner:
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
         self.store, self.executor = store, executor or Inline()
         self.trained, self._busy = 0, 0
+        self.chats = store.table("chats")
         self.desk = threading.Lock()
         self._turns: dict[str, _Turn] = {}
         self._lock = threading.RLock()
@@ -264,13 +266,8 @@ def side_by_side(runner: Runner, items: Sequence[T], act: Callable[[T], R]) -> l
     return [future.result() for future in futures]
 
 
-def run_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome]:
-    """The outcomes of jobs, run side by side.
-
-    Raises:
-        JobFailed: If one failed, when all are done: raised among them it would stop the runner, and with it every other
-            episode of the board.
-    """
+def settle_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome | JobFailed]:
+    """What jobs come to, run side by side; one that failed leaves its error in its place, and the others go on."""
 
     def act(job: Job) -> Outcome | JobFailed:
         try:
@@ -278,8 +275,18 @@ def run_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome]:
         except JobFailed as error:
             return error
 
+    return side_by_side(runner, jobs, act)
+
+
+def run_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome]:
+    """The outcomes of jobs, run side by side.
+
+    Raises:
+        JobFailed: If one failed, when all are done: raised among them it would stop the runner, and with it every other
+            episode of the board.
+    """
     done: list[Outcome] = []
-    for outcome in side_by_side(runner, jobs, act):
+    for outcome in settle_all(runner, jobs):
         if isinstance(outcome, JobFailed):
             raise outcome
         done.append(outcome)

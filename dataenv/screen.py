@@ -87,6 +87,12 @@ def screen(
     return Screened(offers, tuple(kept), dict(sorted(rejected.items())), dict(sorted(judged.items())), tuple(leaks))
 
 
+def passing(examples: Iterable[Example], task: Task, student: Student) -> list[Example]:
+    """Those that the student can read and that copy nothing sealed, in their order; duplicates stay."""
+    guard = guard_of(task)
+    return [example for example in examples if student.refuse(example) is None and guard.find(example) is None]
+
+
 _VERDICTS = {True: "right", False: "wrong", None: "unknown"}
 
 

@@ -13,6 +13,7 @@ from dataenv.exams import Result
 from dataenv.jobs import Training
 from dataenv.setting import Setting
 from dataenv.store import Store
+from dataenv.teacher_purse import Cost
 from dataenv.tuition import paid_for
 from students.base import Trained
 from tasks.records import Example, Record
@@ -35,6 +36,7 @@ class Snapshot(Record):
         taken: How far the pool has been walked, by skill.
         training: Student tokens spent on training.
         probes: Student tokens spent on probes and branches.
+        teacher_spent: What was spent on language models.
         step: Steps made.
         ended: Why the episode is over, or empty.
         memory: The level's own memory, as JSON.
@@ -51,6 +53,7 @@ class Snapshot(Record):
     taken: dict[str, int] = {}
     training: Whole = 0
     probes: Whole = 0
+    teacher_spent: Cost = Cost()
     step: Whole = 0
     ended: Ended = ""
     memory: dict[str, Any] = {}
@@ -144,6 +147,8 @@ class StepRecord(Record):
     Attributes:
         step: 0 for the untaught student.
         spent: Student tokens spent so far.
+        teacher_tokens: Tokens that the teacher spent on language models so far, prompts and replies together.
+        money: What those cost, in the currency of the chat's prices.
         state: Key of the student's state.
         reward: Gain on the selection split, in [-1, 1].
         selection: Counts on the selection split.
@@ -160,6 +165,8 @@ class StepRecord(Record):
 
     step: int
     spent: int
+    teacher_tokens: int
+    money: float
     state: str
     reward: float
     selection: Tally

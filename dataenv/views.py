@@ -61,7 +61,8 @@ class NumericObservation(gym.ObservationWrapper[Floats, Any, Any], RecordConstru
         boxes = {n: s for n, s in unwrap(env).level.observation_space.items() if isinstance(s, spaces.Box)}
         self._most = {name: float(box.high.max()) for name, box in boxes.items()}
         self.fields = {name: int(np.prod(box.shape)) for name, box in boxes.items()}
-        self.observation_space: spaces.Space[Any] = unit_box(sum(self.fields.values()))
+        box: spaces.Space[Any] = unit_box(sum(self.fields.values()))
+        self.observation_space = box
 
     def observation(self, observation: dict[str, Any]) -> Floats:
         """See the class."""

@@ -129,6 +129,16 @@ class Task(ABC):
         """
         return () if self.grade(problem, response).correct else problem.skills
 
+    def solve(self, prompt: str) -> tuple[str, str] | None:
+        """The primary skill and the gold answer of any prompt, ``None`` for one that is of no skill.
+
+        Simulated students know by it what they are taught and asked.
+
+        Raises:
+            Unsupported: If the task cannot say.
+        """
+        raise Unsupported(f"task {self.name!r} does not solve prompts; a simulated student cannot learn it")
+
     def judge(self, example: Example) -> bool | None:
         """Whether an example teaches something true: yes, no, or ``None`` for cannot tell."""
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +12,8 @@ import numpy.typing as npt
 
 from dataenv.engines import split_counts
 from teachers.base import Floats, Level, Teacher, require, require_share
-from teachers.lessons import Allowance, Source, shuffled
+from teachers.engines.llm import maybe_engine, source_of
+from teachers.lessons import Allowance, Request, passed, shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -56,6 +58,13 @@ class Accel(Teacher):
         step: Of an edit of difficulty, in (0, 1]. Half a unit: ``arithmetic`` has three levels.
         items: Fresh examples that a level is scored on, at least 2.
         share: The most of the purse that goes into scoring, in [0, 1].
+        chat: The language model that writes the examples of a level (see ``LlmEngine``): the fields of ``ChatSpec``, or
+            ``local``; ``None`` for the task itself.
+        engine: Further fields of ``EngineSpec``.
+
+    Attributes:
+        levels: The buffer.
+        yields: What came of each stage of the engine.
     """
 
     name: ClassVar[str] = "accel"
@@ -70,6 +79,8 @@ class Accel(Teacher):
         step: float = 0.5,
         items: int = 8,
         share: float = 1 / 3,
+        chat: Mapping[str, Any] | str | None = None,
+        engine: Mapping[str, Any] | None = None,
     ) -> None:
         require(0.0 < beta < np.inf, "beta", beta, "give a finite number > 0")
         require(0.0 < replay <= 1.0, "replay", replay, "give a number in (0, 1]; at 0 nothing would ever be taught")
@@ -79,10 +90,13 @@ class Accel(Teacher):
             require(ok, field, value, f"give a whole number of at least {least}")
         self.beta, self.replay, self.buffer, self.step, self.items = beta, replay, buffer, step, items
         self.staleness, self.share = require_share("staleness", staleness), require_share("share", share)
+        self._engine = maybe_engine(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Start with an empty buffer."""
-        self._context, self._source, self._allowance = context, Source(context), Allowance(context, self.share)
+        self._context, self._allowance = context, Allowance(context, self.share)
+        self._source = source_of(context, self._engine, self.name)
+        self.yields = self._source.yields
         self.levels: dict[Place, Scored] = {}
         self._taught: list[Place] = []
         self._near: dict[int, set[int]] = defaultdict(set)
@@ -102,7 +116,7 @@ class Accel(Teacher):
         places = sorted(self.levels)
         counts = split_counts(self._shares(places), self._context.lesson_size, rng)
         self._taught = [place for place, n in zip(places, counts, strict=True) if n]
-        return shuffled([e for place, n in zip(places, counts, strict=True) for e in self._draw(place, n)], rng)
+        return shuffled([e for made in self._made(places, counts) for e in made], rng)
 
     def _shares(self, places: list[Place]) -> Floats:
         """PLR's distribution over the buffer (arXiv 2010.03934, section 3)."""
@@ -126,25 +140,31 @@ class Accel(Teacher):
                 out[edits[int(rng.integers(len(edits)))]] = None
         return [place for place in out if place not in self._taught]
 
-    def _draw(self, place: Place, n: int) -> list[Example]:
-        skill, d = place
-        return self._source.draw(self._context.skills[skill], n, min(1.0, d * self.step)) if n else []
+    def _made(self, places: Sequence[Place], counts: Sequence[int]) -> list[list[Example]]:
+        """So many fresh examples of each place, made together."""
+        skills = self._context.skills
+        levels = [(skills[skill], min(1.0, d * self.step)) for skill, d in places]
+        return self._source.make([Request(skill, n, d) for (skill, d), n in zip(levels, counts, strict=True)])
 
     def _score(self, places: list[Place]) -> bool:
         """Score levels and put them in; whether that could be paid (and there were any)."""
-        asked = {place: self._draw(place, self.items) for place in places}
-        examples = [e for made in asked.values() for e in made]
-        if not examples or len(examples) * self._context.budget.answer_price > self._allowance.left:
+        asked = dict(zip(places, self._made(places, [self.items] * len(places)), strict=True))
+        pairs = [(place, e) for place, made in asked.items() for e in made]
+        if not pairs or len(pairs) * self._context.budget.answer_price > self._allowance.left:
             return False
-        right = self._allowance.spend(lambda: self._context.probe(examples, "accuracy"))
-        if right is None:
+        found = self._allowance.spend(lambda: passed(self._right, pairs))
+        if found is None:
             return False
-        at = 0
+        right: dict[Place, list[float]] = {place: [] for place in asked}
+        for (place, _), hit in zip(*found, strict=True):
+            right[place].append(hit)
         for place, made in asked.items():
             self._meet(made)
-            self._admit(place, learnability(right[at : at + len(made)]))
-            at += len(made)
+            self._admit(place, learnability(right[place]))
         return True
+
+    def _right(self, pairs: Sequence[tuple[Place, Example]]) -> Floats:
+        return self._context.probe([e for _, e in pairs], "accuracy")
 
     def _admit(self, place: Place, score: float) -> None:
         """Into the buffer: over what it held of this level, into a free place, or over the lowest if it is above it."""

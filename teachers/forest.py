@@ -159,7 +159,7 @@ def exploit(weights: Floats) -> Action:
 def even(observation: dict[str, Any]) -> Floats:
     """Weights ``(k, m)``: skills equally, and within a skill the subskills that are grown."""
     there = observation["grown"] > 0
-    return np.asarray(there / np.maximum(there.sum(1, keepdims=True), 1), np.float64)
+    return np.asarray(there / np.maximum(there.sum(1, keepdims=True), 1))
 
 
 def require_whole(field: str, value: int) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from teachers.base import Floats, Level, Teacher, require, require_share, with_floor
-from teachers.lessons import Allowance, Source, shuffled
+from teachers.engines.llm import maybe_engine, source_of
+from teachers.lessons import Allowance, Source, passed, shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -33,34 +35,50 @@ class Influence(Teacher):
         floor: Share of a lesson dealt out evenly over the skills.
         share: The most of the purse that goes into probing, in [0, 1], spread over the lessons. Where what is left does
             not pay for a group of every skill the lesson is stratified: to rank a few skills would starve the others.
+        chat: The language model that writes the groups (see ``LlmEngine``): the fields of ``ChatSpec``, or ``local``;
+            ``None`` for the task itself. The reference is always the task's.
+        engine: Further fields of ``EngineSpec``.
+
+    Attributes:
+        yields: What came of each stage of the engine.
     """
 
     name: ClassVar[str] = "influence"
     level: ClassVar[Level] = "open-ended"
 
     def __init__(
-        self, group: int = 16, reference: int = 128, keep: float = 0.5, floor: float = 0.2, share: float = 1 / 3
+        self,
+        group: int = 16,
+        reference: int = 128,
+        keep: float = 0.5,
+        floor: float = 0.2,
+        share: float = 1 / 3,
+        chat: Mapping[str, Any] | str | None = None,
+        engine: Mapping[str, Any] | None = None,
     ) -> None:
         for field, value in (("group", group), ("reference", reference)):
             require(isinstance(value, int) and value >= 1, field, value, "give a whole number of at least 1")
         require(0.0 < keep <= 1.0, "keep", keep, "give a number in (0, 1]")
         self.group, self.reference, self.keep = group, reference, keep
         self.floor, self.share = require_share("floor", floor), require_share("share", share)
+        self._engine = maybe_engine(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Forget the episode before."""
-        self._context, self._source, self._allowance = context, Source(context), Allowance(context, self.share)
+        self._context, self._allowance = context, Allowance(context, self.share)
+        self._source = source_of(context, self._engine, self.name)
+        self._own = self._source if self._engine is None else Source(context)
+        self.yields = self._source.yields
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> list[Example]:
         """Probe, and teach the best."""
         groups = self._candidates()
         found = None
         if groups:
-            reference = self._source.stratified(self.reference)
-            found = self._allowance.spend(lambda: self._context.influence([e for _, e in groups], reference))
-        if found is None:
-            return self._source.stratified()
-        return self._lesson(groups, found)
+            reference = self._own.stratified(self.reference)
+            ask = lambda some: self._context.influence([e for _, e in some], reference)  # noqa: E731
+            found = self._allowance.spend(lambda: passed(ask, groups))
+        return self._source.stratified() if found is None else self._lesson(*found)
 
     def _candidates(self) -> list[tuple[int, list[Example]]]:
         """As many groups as this step's allowance pays for, each with the number of its skill; skills take turns."""

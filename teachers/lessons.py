@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
 from dataenv.engines import split_counts
-from dataenv.errors import BudgetSpent
+from dataenv.errors import BudgetSpent, Refused
 from tasks.base import Unsupported
 from tasks.records import Example
 from teachers.base import Floats, with_floor
@@ -17,19 +19,44 @@ if TYPE_CHECKING:
     from dataenv.episode import Context
 
 T = TypeVar("T")
+Operator = Literal["new", "harder", "easier", "rewrite"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What examples are wanted.
+
+    Attributes:
+        skill: One of the task's.
+        n: How many.
+        difficulty: In [0, 1]; ``None`` for the skill's own spread.
+        references: Solved examples to write after; where there are none, an engine that writes draws its own.
+        operator: What becomes of the references. A ``Source`` of the task itself reads neither of the two.
+    """
+
+    skill: str
+    n: int
+    difficulty: float | None = None
+    references: tuple[Example, ...] = ()
+    operator: Operator = "new"
 
 
 class Source:
     """Examples of a skill: fresh from the task's generator or, where it has none, from its pool.
 
     The pool is walked in a random order, and a skill whose items are used up starts again.
+    ``teachers.engines.llm.LlmEngine`` is a source as well: a teacher that draws from one can be given the other.
 
     Args:
         context: Of the episode.
+
+    Attributes:
+        yields: What came of each stage in this episode; a source that has no stages counts nothing.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.yields: Counter[str] = Counter()
         self._pool: dict[str, list[Example]] | None = None
         self._taken: dict[str, int] = {}
 
@@ -48,21 +75,26 @@ class Source:
         self._taken[skill] = start + n
         return [rows[i % len(rows)] for i in range(start, start + n)] if rows else []
 
-    def lesson(self, shares: Floats, n: int | None = None) -> list[Example]:
+    def make(self, requests: Sequence[Request]) -> list[list[Example]]:
+        """The examples of each request; fewer where a source has no more."""
+        return [self.draw(r.skill, r.n, r.difficulty) if r.n else [] for r in requests]
+
+    def lesson(self, shares: Floats, n: int | None = None, difficulty: float | None = None) -> list[Example]:
         """A shuffled lesson of these shares over the skills.
 
         Args:
             shares: ``(skills,)``, non-negative; the largest remainders get what is left over.
             n: Its size; that of an ordinary lesson, where it is left out.
+            difficulty: See ``draw``.
         """
         context = self._context
         counts = split_counts(shares, context.lesson_size if n is None else n, context.rng)
-        made = [e for skill, k in zip(context.skills, counts, strict=True) if k for e in self.draw(skill, k)]
-        return shuffled(made, context.rng)
+        requests = [Request(skill, k, difficulty) for skill, k in zip(context.skills, counts, strict=True)]
+        return shuffled([example for examples in self.make(requests) for example in examples], context.rng)
 
-    def stratified(self, n: int | None = None) -> list[Example]:
+    def stratified(self, n: int | None = None, difficulty: float | None = None) -> list[Example]:
         """A lesson of equal shares."""
-        return self.lesson(with_floor(np.ones(len(self._context.skills)), 0.0), n)
+        return self.lesson(with_floor(np.ones(len(self._context.skills)), 0.0), n, difficulty)
 
     def _shuffled(self) -> dict[str, list[Example]]:
         rows: dict[str, list[Example]] = {skill: [] for skill in self._context.skills}
@@ -71,9 +103,37 @@ class Source:
         return {skill: shuffled(found, self._context.rng) for skill, found in rows.items()}
 
 
+def pool_or_made(context: Context, each: int = 200) -> Sequence[Example]:
+    """The task's pool; where it has none, ``each`` examples of each skill from its generator.
+
+    Raises:
+        tasks.base.Unsupported: If the task has neither.
+    """
+    try:
+        return context.pool()
+    except Unsupported:
+        return [e for skill in context.skills for e in context.generate(skill, each)]
+
+
 def shuffled(items: Sequence[T], rng: np.random.Generator) -> list[T]:
     """A new list in a random order."""
     return [items[i] for i in rng.permutation(len(items))]
+
+
+def passed(ask: Callable[[Sequence[T]], Floats], items: Sequence[T]) -> tuple[list[T], Floats]:
+    """What a probe says of each item, without the items that the screen refuses; what is refused is paid as well.
+
+    A probe of many is refused for one. Then each half is asked for itself, and so on: candidates that a language model
+    wrote may hold a sealed problem, and nobody says which one does.
+    """
+    try:
+        return list(items), ask(items)
+    except Refused:
+        if len(items) == 1:
+            return [], np.zeros(0)
+    half = len(items) // 2
+    (one, low), (other, high) = passed(ask, items[:half]), passed(ask, items[half:])
+    return one + other, np.concatenate([low, high])
 
 
 class Allowance:

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from dataenv.errors import BudgetSpent
 from tasks.records import Example
 from teachers.base import Floats, Teacher, require, require_share, with_floor
+from teachers.engines.llm import maybe_engine, source_of
+from teachers.lessons import Request, passed
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -54,6 +56,15 @@ class DeliberatePractice(Teacher):
         cap: Largest share of the selected examples that one skill may have, while others are left.
         prior: How the generator mixes skills, by weight; a skill that is not named weighs 1. ``None``: all the same.
         easy: Share of what the generator makes that has difficulty 0; the rest has the skill's own spread.
+        chat: The language model that writes the examples (see ``LlmEngine``): the fields of ``ChatSpec``, or ``local``;
+            ``None`` for the task's generator.
+        engine: Further fields of ``EngineSpec``.
+        exemplars: With a chat, how many of a skill's candidates of the lesson before, those of the highest scores,
+            the prompt for new ones shows: the cheap guidance of a generator that is no diffusion model. 0 for
+            references of the task's own. With it, ``candidates=1`` and ``trim=0`` guide without selecting.
+
+    Attributes:
+        yields: What came of each stage of the engine.
     """
 
     name: ClassVar[str] = "deliberate-practice"
@@ -74,6 +85,9 @@ class DeliberatePractice(Teacher):
         cap: float = 1.0,
         prior: Mapping[str, float] | None = None,
         easy: float = 0.0,
+        chat: Mapping[str, Any] | str | None = None,
+        engine: Mapping[str, Any] | None = None,
+        exemplars: int = 0,
     ) -> None:
         for field, value in (("first", first), ("added", added), ("additions", additions), ("candidates", candidates)):
             whole = value is None or (isinstance(value, int) and value >= 1)
@@ -89,6 +103,9 @@ class DeliberatePractice(Teacher):
         self.omega, self.select, self.signal, self.rescore, self.trim = omega, select, signal, rescore, trim
         self.unguided, self.cap = require_share("unguided", unguided), require_share("cap", cap)
         self.prior, self.easy = dict(prior or {}), require_share("easy", easy)
+        require(exemplars >= 0, "exemplars", exemplars, "give 0 or more")
+        require(exemplars == 0 or chat is not None, "exemplars", exemplars, "leave it out, or give a chat")
+        self._engine, self.exemplars = maybe_engine(chat, engine), exemplars
 
     def begin(self, context: Context) -> None:
         """Forget the episode before.
@@ -103,6 +120,9 @@ class DeliberatePractice(Teacher):
         self._context, self._lessons = context, 0
         self._taught: set[str] = set()
         self._stock: list[Example] = []
+        self._source = source_of(context, self._engine, self.name)
+        self.yields = self._source.yields
+        self._unsure: dict[str, tuple[Example, ...]] = {}
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
         """The first lesson unguided, then those that the student is unsure of, and at last nothing."""
@@ -127,35 +147,47 @@ class DeliberatePractice(Teacher):
         guided = n - round(self.unguided * n)
         blind = self.omega == 0 and self.select == "resample"
         candidates = [] if blind else self._draw(self.candidates * guided)
-        scores = None if blind else self._score(candidates)
-        if scores is None:
+        scored = None if blind else self._score(candidates)
+        if scored is None:
             return self._draw(n)
+        candidates, scores = scored
+        self._guide(candidates, scores)
         omega = np.inf if self.select == "top" else self.omega
         order = preference(scores, omega, self.trim, self._context.rng)
         picked = take([candidates[i] for i in order], guided, max(1, round(self.cap * guided)))
         return picked + self._draw(n - len(picked), besides={e.prompt for e in picked})
 
-    def _score(self, candidates: Sequence[Example]) -> Floats | None:
-        """The present student's uncertainty, or ``None`` where the purse has better uses."""
+    def _guide(self, candidates: Sequence[Example], scores: Floats) -> None:
+        """Keep what the next prompts show: of each skill those that the student is least sure of, without outliers."""
+        if not self.exemplars:
+            return
+        order = preference(scores, np.inf, self.trim, self._context.rng)
+        for skill in self._context.skills:
+            found = [candidates[i] for i in order if candidates[i].skills[0] == skill]
+            if found:
+                self._unsure[skill] = tuple(found[: self.exemplars])
+
+    def _score(self, candidates: Sequence[Example]) -> tuple[list[Example], Floats] | None:
+        """The present student's uncertainty about each, or ``None`` where the purse has better uses."""
         budget = self._context.budget
         if budget.remaining < budget.step_price + budget.example_price * len(candidates):
             return None
         try:
-            return self._context.probe(candidates, self.signal)
+            return passed(lambda some: self._context.probe(some, self.signal), candidates)
         except BudgetSpent:  # they are longer than is usual
             return None
 
     def _draw(self, n: int, besides: set[str] | frozenset[str] = frozenset()) -> list[Example]:
         """``n`` examples from the prior in random order, none of them taught; fewer where the generator has no more."""
         made: dict[str, Example] = {}
-        rng, generate = self._context.rng, self._context.generate
-        for _ in range(ROUNDS):
-            counts = deal(self._mixture, n - len(made), rng)
+        rng = self._context.rng
+        for _ in range(ROUNDS if self._engine is None else 1):  # an engine has rounds of its own
+            counts, wanted = deal(self._mixture, n - len(made), rng), list[Request]()
             for skill, count in zip(self._context.skills, counts.tolist(), strict=True):
-                easy = int(rng.binomial(count, self.easy))
-                drawn = generate(skill, count - easy) if count > easy else []
-                drawn = [*drawn, *generate(skill, easy, 0.0)] if easy else drawn
-                made |= {e.prompt: e for e in drawn if e.prompt not in self._taught and e.prompt not in besides}
+                easy, shown = int(rng.binomial(count, self.easy)), self._unsure.get(skill, ())
+                wanted += [Request(skill, count - easy, None, shown), Request(skill, easy, 0.0)]
+            drawn = [example for examples in self._source.make(wanted) for example in examples]
+            made |= {e.prompt: e for e in drawn if e.prompt not in self._taught and e.prompt not in besides}
             if len(made) == n:
                 break
         fresh = list(made.values())

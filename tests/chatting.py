@@ -17,7 +17,19 @@ def chatting(script: Script) -> Iterator[dict[str, dict[str, Any]]]:
     """The arguments of each such teacher, small ones, while a server runs ``script``."""
     with serving(Server(script)) as server:
         chat = {"base_url": server.base_url, "model": "scripted"}
-        yield {"stat-syn": {"chat": chat, "quota": 6, "difficult": 2}}
+        small = {"chat": chat, "quota": 6}
+        yield {
+            "stat-syn": small | {"difficult": 2},
+            "embed-syn": small | {"difficult": 2},
+            "augment": small,
+            "genqa": small | {"topics": 3},
+            "evol-instruct": small | {"seeds": 4},
+            "skill-mix": small,
+            "reflection": {"chat": chat, "teacher": "genqa", "args": small},
+            "open-ended": {"chat": chat, "errors": 3},
+            "skill-list": {"chat": chat},
+            "best-of": small | {"candidates": 2, "samples": 2},
+        }
 
 
 def _letters(question: str, rng: np.random.Generator) -> str:

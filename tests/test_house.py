@@ -28,6 +28,7 @@ HEAVY = (
     "reasoning_gym",
     "math_verify",
     "gguf",
+    "xllamacpp",
     "pandas",
 )
 LONGEST = 450

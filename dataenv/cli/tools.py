@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,13 +30,24 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 0,
     args: Annotated[str, typer.Option(help="The teacher's arguments, as JSON.")] = "{}",
     setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
+    chat: Annotated[
+        str | None, typer.Option(help="A language model for the teacher: 'local', or the base_url of a server.")
+    ] = None,
+    chat_model: Annotated[str | None, typer.Option(help="The model, as that server names it.")] = None,
+    chat_key_env: Annotated[
+        str | None, typer.Option(help="The environment variable that holds the key, where the server asks for one.")
+    ] = None,
     store: Store = None,
 ) -> None:
     """Let one teacher teach one episode, and show the student step by step."""
     from dataenv.environment import TeachingEnv
     from dataenv.episode import run as play
 
-    who = registry.build("teacher", teacher, json_object("--args", args))
+    given = json_object("--args", args)
+    chatted = {"base_url": chat, "model": chat_model, "key_env": chat_key_env}
+    if any(chatted.values()):
+        given["chat"] = _chat(given.get("chat", {})) | {name: value for name, value in chatted.items() if value}
+    who = registry.build("teacher", teacher, given)
     fields = {"task": task, "student": student} | json_object("--setting", setting)
     level = getattr(who, "level", "skill-list")
     env = TeachingEnv(level, store=store or DEFAULT_STORE, render_mode="ansi", **fields)
@@ -43,6 +55,18 @@ def run(
         env, who, seed, lambda record: console.print(env.render() or "", "\n", markup=False, highlight=False)
     )
     console.print(f"{teacher}, seed {seed}: total reward {episode.total_reward:+.3f}", highlight=False)
+    if stages := getattr(who, "yields", None):  # a teacher that writes: what came of each stage, and was it right
+        verdicts = Counter[str]()
+        for step in episode.steps:
+            verdicts.update(step.judged)
+        for what, counts in (("yields", stages), ("taught, by the task's judge", verdicts)):
+            said = ", ".join(f"{name} {n}" for name, n in counts.items())
+            console.print(f"{what}: {said or 'nothing'}", markup=False, highlight=False)
+
+
+def _chat(given: Any) -> dict[str, Any]:
+    """The chat of ``--args``, which may be a ``base_url`` alone."""
+    return {"base_url": given} if isinstance(given, str) else dict(given)
 
 
 @app.command("list")

@@ -210,6 +210,8 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
                 **purse.uses,
                 "examples": sum(step.kept for step in steps if step.lesson),
                 "prior": prior_compute(teacher),
+                "teacher_tokens": env.teacher_purse.spent.tokens,
+                "money": env.teacher_purse.spent.money,
             },
             "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in steps],
             "leaks": env.leaks.model_dump(mode="json"),

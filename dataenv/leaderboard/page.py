@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from dataenv.leaderboard import statistics as st
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.shares import Share, mean
 from dataenv.leaderboard.statistics import BASELINE, Standing, Summary
-from dataenv.leaderboard.text import counts, origin, p_value, percent, portion, signed, tokens, visible
+from dataenv.leaderboard.text import counts, money, origin, p_value, percent, portion, signed, tokens, visible
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -33,7 +34,7 @@ def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "percent": percent, "signed": signed, "counts": counts, "origin": origin, "portion": portion,
-        "tokens": tokens, "p": p_value, "visible": visible,
+        "tokens": tokens, "money": money, "p": p_value, "visible": visible,
     }  # fmt: skip
     source = resources.files("dataenv.leaderboard").joinpath("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
@@ -170,7 +171,8 @@ def _budgets(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, An
         bar = charts.budget_bar(s.budget["training"], s.budget["probes"], s.budget["total"])
         offered, kept = sum(step.offered for step in steps), sum(step.kept for step in steps)
         rows.append({"of": s, "bar": bar, "offered": offered, "kept": kept, "dropped": dropped})
-    return {"rows": rows, "reasons": reasons}
+    costs = [s.cost for s in everyone if s.cost is not None]
+    return {"rows": rows, "reasons": reasons, "asked": bool(costs), "paid": any(cost.money for cost in costs)}
 
 
 # --- to read ---------------------------------------------------------------------------------------------------------
@@ -210,7 +212,11 @@ def _to_read(row: Row) -> dict[str, Any]:
         for lesson in row.lessons
     ]  # fmt: skip
     mistakes = [(m.step, shown(m.skill), shown(m.prompt), shown(m.response), shown(m.answer)) for m in row.mistakes]
-    return {"row": row, "lessons": lessons, "mistakes": mistakes, "error": shown(row.error or "")}
+    asked = [
+        (after.step, after.teacher_tokens - before.teacher_tokens, after.money - before.money)
+        for before, after in pairwise(row.steps)
+    ]
+    return {"row": row, "asked": asked, "lessons": lessons, "mistakes": mistakes, "error": shown(row.error or "")}
 
 
 def _leaked(board: Sequence[Row], teacher: str) -> dict[str, Any]:

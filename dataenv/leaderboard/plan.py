@@ -19,6 +19,7 @@ from dataenv.errors import DataenvError
 from dataenv.exams import exam_of
 from dataenv.executors import cores
 from dataenv.jobs import from_initial, student_of
+from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.board import warm_tokens
 from dataenv.leaderboard.cells import SEARCH, Cell, all_cells, by_group, cell_identity, row_identity
 from dataenv.leaderboard.config import Board
@@ -96,6 +97,7 @@ class Plan(Record):
         kept: Bytes that will be kept: weights (a warm start a seed, the selected state a run), records, rows.
         peak: Bytes at the most while it runs.
         measured: What the time and the weights come from.
+        asking: Who asks language models, and what that may cost at the most.
         assumes: What the figures take for granted.
     """
 
@@ -112,6 +114,7 @@ class Plan(Record):
     kept: int
     peak: int
     measured: Measured
+    asking: tuple[Asking, ...] = ()
     assumes: str = ASSUMES
 
 
@@ -159,6 +162,9 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
         kept=kept,
         peak=peak,
         measured=measured,
+        asking=asking(
+            {name: [(c, len(forecasts[id(c)].updates)) for c in cells] for name, cells in by_group(every).items()}
+        ),
     )
 
 
@@ -406,6 +412,7 @@ def sentences(plan: Plan) -> list[str]:
         f"{1e3 * m.answer:.2f} ms an answer and {1e3 * m.loss:.2f} ms a loss ({m.answers} problems), {m.lesson:.2f} s "
         f"of the driver a lesson, {m.start:.1f} s to start, {_bytes(m.blob)} a student; medians of three.",
         *busy,
+        *map(told, plan.asking),
         f"Assumes: {plan.assumes}.",
     ]
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dataenv.leaderboard.cost import PerPoint
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.shares import Figure, Share, mean, number
 from dataenv.leaderboard.statistics import Standing, Summary
 from dataenv.leaderboard.summary import summarise
-from dataenv.leaderboard.text import NONE, counts, p_value, percent, signed, tokens, visible
+from dataenv.leaderboard.text import NONE, counts, money, p_value, percent, signed, tokens, visible
 from tasks.records import canonical_json
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ STYLES = {"better": "green", "worse": "red", "baseline": "bold"}
 SCORES = ("#", "teacher", "test %", "k/n", "gain [95 %]", "Holm p", "verdict")
 TO_TARGET = ("to target (reached)",)
 DETAILS = ("level", "seeds", "AUC", "worst skill", "transfer %", "spent of purse", "prior")
+COSTS = ("teacher tokens", "tokens a point [95 %]", "money", "money a point [95 %]")
 
 
 def terminal_table(rows: Rows) -> TerminalBoard:
@@ -60,6 +62,9 @@ class TerminalBoard:
         else:
             yield self._table(SCORES)
             yield self._table(("teacher", *details))
+        costs = [s.cost for s in (*self.summary.teachers, *self.summary.references) if s.cost]
+        if costs:
+            yield self._table(("teacher", *(COSTS if any(cost.money for cost in costs) else COSTS[:2])))
         for sentence in (*self.summary.reading, *self.summary.seen):
             yield Text(visible(sentence))
         yield Text(visible(" ".join(self.summary.sources)), style="dim")
@@ -115,8 +120,16 @@ def cells(standing: Standing) -> dict[str, str]:
         "transfer %": percent(standing.transfer),
         "spent of purse": f"{tokens(budget['spent'])}/{tokens(budget['total'])}",
         "prior": tokens(budget["prior"]),
+        "teacher tokens": tokens(budget["teacher_tokens"]),
+        "tokens a point [95 %]": _per_point(standing.cost.tokens_per_point if standing.cost else None, tokens),
+        "money": money(budget["money"]),
+        "money a point [95 %]": _per_point(standing.cost.money_per_point if standing.cost else None, money),
         "to target (reached)": f"{needed} ({target.reached}/{len(target.runs)})" if target else NONE,
     }
+
+
+def _per_point(cost: PerPoint | None, shown: Callable[[float], str]) -> str:
+    return NONE if cost is None else f"{shown(cost.value)} [{shown(cost.low)}, {shown(cost.high)}]"
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -130,13 +143,14 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
 
     What is not itself k of n is followed, at the end, by the split it comes from and the answers behind it.
     """
-    c, worst, target = standing.comparison, standing.worst, standing.target
+    c, worst, target, cost = standing.comparison, standing.worst, standing.target, standing.cost
     computed = {
         "score": standing.score,
         "gain": c.gain if c else None,
         "auc": standing.auc,
         "forgetting": standing.forgetting,
         "target": mean([run.target for run in target.runs]) if target else None,
+        "learnt": cost.learnt if cost else None,
     }
     return {
         "rank": rank,
@@ -171,6 +185,13 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         "tokens_to_target_median": target.tokens if target else None,
         "examples_to_target_median": target.examples if target else None,
         **_pair("lenient", standing.lenient),
+        "teacher_tokens": standing.budget["teacher_tokens"],
+        "money": standing.budget["money"],
+        "learnt": _value(computed["learnt"]),
+        "learnt_low": _value(cost.low if cost else None),
+        "learnt_high": _value(cost.high if cost else None),
+        "teacher_tokens_per_point": cost.tokens_per_point.value if cost and cost.tokens_per_point else None,
+        "money_per_point": cost.money_per_point.value if cost and cost.money_per_point else None,
         **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
         **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
     }

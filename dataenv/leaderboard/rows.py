@@ -24,6 +24,7 @@ def _scrub(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_scrub)]
 Name = Annotated[str, BeforeValidator(_scrub), StringConstraints(min_length=1, max_length=200)]
 Count = Annotated[int, Field(ge=0)]
+Money = Annotated[float, Field(ge=0)]
 Bits = Annotated[str, StringConstraints(pattern=r"\A[01]*\z")]
 
 
@@ -58,6 +59,8 @@ class Spent(RowPart):
         probes: Of these, on probes and on training inside forks.
         examples: Examples it was taught.
         prior: Student tokens its teacher used before ``reset``.
+        teacher_tokens: Tokens its teacher spent on language models, prompts and replies together.
+        money: What those cost, in the currency of the chat's prices.
     """
 
     total: Count
@@ -66,6 +69,8 @@ class Spent(RowPart):
     probes: Count
     examples: Count
     prior: Count
+    teacher_tokens: Count = 0
+    money: Money = 0.0
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -81,6 +86,8 @@ class StepRow(RowPart):
 
     Attributes:
         spent: Student tokens so far.
+        teacher_tokens: Of language models, so far, in prompts and replies.
+        money: What those cost.
         mixture: Share of the kept examples by primary skill, ``(k,)``, or ``None`` where nothing was kept.
         loss: On the gold answers of the feedback problems, by skill, ``(k,)``, nats per token.
         judged: Kept examples by the verdict of the task's judge: right, wrong, unknown.
@@ -89,6 +96,8 @@ class StepRow(RowPart):
 
     step: Count
     spent: Count
+    teacher_tokens: Count = 0
+    money: Money = 0.0
     state: Text
     reward: float
     selection: Tally
@@ -273,12 +282,14 @@ class Row(RowPart):
 
     @model_validator(mode="after")
     def _steps_in_order(self) -> Self:
-        k, before = len(self.skills), -1
+        k, before, asked = len(self.skills), -1, (0, 0.0)
         for i, step in enumerate(self.steps):
             if step.step != i:
                 raise ValueError(f"steps[{i}].step is {step.step}; steps are numbered from 0, the untaught student")
             if step.spent < before:
                 raise ValueError(f"steps[{i}].spent is below the step before; it is cumulative")
+            if step.teacher_tokens < asked[0] or step.money < asked[1]:
+                raise ValueError(f"steps[{i}].teacher_tokens or money is below the step before; they are cumulative")
             lists = (
                 step.selection.n,
                 step.feedback.n,
@@ -287,9 +298,11 @@ class Row(RowPart):
             )
             if any(len(values) != k for values in lists) or 0 in step.selection.n:
                 raise ValueError(f"steps[{i}] must give selection (n > 0), feedback, loss and mixture for {k} skills")
-            before = step.spent
+            before, asked = step.spent, (step.teacher_tokens, step.money)
         if before > self.budget.spent:
             raise ValueError("budget.spent is below the spent of the last step")
+        if asked[0] > self.budget.teacher_tokens or asked[1] > self.budget.money:
+            raise ValueError("budget.teacher_tokens or budget.money is below that of the last step")
         return self
 
 

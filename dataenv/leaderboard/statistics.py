@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.leaderboard.cost import TeacherCost
 from dataenv.leaderboard.rows import Row, StepRow, TestExam
 from dataenv.leaderboard.shares import Figure, Floats, Share, derive, difference, mean
 from tasks.records import Record
@@ -116,7 +117,8 @@ class Standing(Record):
         worst: The skill with the lowest test accuracy, and that accuracy.
         target: Samples to target, see ``to_target``; ``None`` where there is no baseline to set one.
         forgetting: Mean over seeds of ``forgetting``.
-        budget: Means over seeds: total, spent, training, probes, examples, prior.
+        budget: Means over seeds: total, spent, training, probes, examples, prior, teacher_tokens, money.
+        cost: What its language models cost, for a point too; ``None`` where it asked none.
         unscored: Failed seeds for which no untaught exam exists. While there are any, the teacher has no score and no
             other figure over seeds (they would be over the seeds that went well), and nothing is compared.
     """
@@ -140,6 +142,7 @@ class Standing(Record):
     target: Target | None
     forgetting: Figure | None
     budget: dict[str, float]
+    cost: TeacherCost | None = None
     grader_errors: int
     comparison: Comparison | None = None
     verdict: Verdict = "not compared"

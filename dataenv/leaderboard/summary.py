@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataenv.leaderboard import statistics as st
+from dataenv.leaderboard.cost import cost_of
 from dataenv.leaderboard.rows import Row, Spent, read
 from dataenv.leaderboard.shares import Counted, Figure, Share, derive, mean
 from dataenv.leaderboard.statistics import BASELINE, STATIC, UNTAUGHT, Comparison, Standing, Summary, Verdict
@@ -107,6 +108,7 @@ def _standing(name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int,
         target=st.to_target(ran, {row.seed: row for row in board if row.teacher == BASELINE}),
         forgetting=mean([st.forgetting(row.steps, row.selected) for row in whole]) if whole else None,
         budget=_mean_budget(ran),
+        cost=cost_of(ran, st.compare(name, UNTAUGHT, scored)),
         grader_errors=sum(row.test.grader_errors for row in rows if row.test is not None),
     )
 
@@ -245,6 +247,7 @@ def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
     named: dict[str, list[Counted | None]] = {
         "test %": [s.score for s in standings],
         "gain": [s.comparison.gain for s in standings if s.comparison],
+        "a point": [s.cost.learnt for s in standings if s.cost],
         "worst skill": [s.worst[1] for s in standings if s.worst],
         "AUC": [s.auc for s in standings],
         "forgotten": [s.forgetting for s in standings],

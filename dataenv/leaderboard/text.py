@@ -72,6 +72,13 @@ def tokens(value: float) -> str:
     return f"{value:.0f}"
 
 
+def money(value: float) -> str:
+    """Money, in whatever currency its prices had: ``12.30``, ``0.0450``; ``∞`` where it never sufficed."""
+    if math.isinf(value):
+        return "∞"
+    return f"{value:,.2f}" if value >= 1 or value == 0 else f"{value:.4f}" if value >= 1e-4 else "<0.0001"
+
+
 def p_value(p: float | None) -> str:
     """Three decimals, and never a bare zero."""
     return NONE if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"

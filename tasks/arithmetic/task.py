@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tasks.arithmetic import diagnosis
 from tasks.arithmetic.grammar import OPERATORS, WIDTH, Digits, codes, identity, read, write
-from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, draw, parts
+from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, anywhere, draw, parts
 from tasks.base import Task
 from tasks.records import Example, Grade, Problem, Split, stream
 
@@ -55,6 +55,17 @@ class Arithmetic(Task):
         """Whether the response is right; ``None`` for a prompt that is no question of this grammar."""
         question = read(example.prompt)
         return None if question is None else example.response.strip(" ") == question.answer()
+
+    def solve(self, prompt: str) -> tuple[str, str] | None:
+        """By the grammar: the first skill of the catalogue that uses these operators on such numbers."""
+        question = read(prompt)
+        if question is None:
+            return None
+        skills = [skill for skill in CATALOGUE if question.operators in skill.forms]
+        if any(skill.region is not anywhere for skill in skills):
+            a, b = (np.array([[int(digit) for digit in x]]) for x in question.operands[:2])
+            skills = [skill for skill in skills if skill.region(a, b)[0]]
+        return (skills[0].name, question.answer()) if skills else None
 
     def diagnose(self, problem: Problem, response: str) -> tuple[str, ...]:
         """The skills a wrong response lacks, most basic first; see ``diagnosis``."""

@@ -2,7 +2,6 @@
 
 from teachers.chat.client import Chat
 from teachers.chat.prompts import render
-from teachers.chat.purse import ChatPurse
 from teachers.chat.records import load
 from teachers.chat.spec import Ask, ChatError, ChatSpec, Message, Outcome, Reply, make_spec
 
@@ -10,7 +9,6 @@ __all__ = [
     "Ask",
     "Chat",
     "ChatError",
-    "ChatPurse",
     "ChatSpec",
     "Message",
     "Outcome",

@@ -16,10 +16,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataenv.store import open_store
+from dataenv.teacher_purse import Cost, TeacherPurse
 from teachers.chat import records as cassettes
-from teachers.chat.purse import ChatPurse, Cost, most, price
 from teachers.chat.records import Records
-from teachers.chat.spec import ANSWERED, RETRIED, UNCLEAR, Ask, Attempt, ChatSpec, Outcome, Reply, Request, make_request
+from teachers.chat.spec import (
+    ANSWERED,
+    RETRIED,
+    UNCLEAR,
+    Ask,
+    Attempt,
+    ChatSpec,
+    Outcome,
+    Reply,
+    Request,
+    make_request,
+    most,
+    price,
+)
 from teachers.chat.strict import parse, repair
 from teachers.chat.wire import Heard, Wire
 
@@ -65,20 +78,24 @@ class Chat:
         self,
         spec: ChatSpec,
         records: Records | None = None,
-        purse: ChatPurse | None = None,
+        purse: TeacherPurse | None = None,
         offline: bool = False,
     ) -> None:
         self.spec, self.offline = spec, offline
         self.records: Records = open_store(None).table("chats") if records is None else records
-        self.purse = ChatPurse(spec.tokens, spec.money) if purse is None else purse
+        self.purse = TeacherPurse(spec.tokens, spec.money) if purse is None else purse
         self.counts: Counter[Outcome] = Counter()
         self.used: dict[str, Any] = {}
         self._in_vain: list[Attempt] = []
 
     @classmethod
     def of(cls, spec: ChatSpec, context: Context) -> Chat:
-        """The chat of an episode: its replies are kept with the episode's states."""
-        return cls(spec, context.chats)
+        """The chat of an episode: its replies are kept with the episode's states, and the episode's purse pays.
+
+        The caps of ``spec`` hold as well.
+        """
+        purse = TeacherPurse(spec.tokens, spec.money, within=context.teacher_purse)
+        return cls(spec, context.chats, purse)
 
     def ask(self, ask: Ask) -> Reply:
         """One reply; see ``ask_many``."""
@@ -111,7 +128,10 @@ class Chat:
         turns = [_Turn(make_request(self.spec, ask), []) for ask in asks]
         if turns:
             _run_apart(self._all(turns))
-        return [_reply(ask, turn) for ask, turn in zip(asks, turns, strict=True)]
+        return [
+            _reply(ask, turn, sum(map(self._cost, turn.attempts), Cost()))
+            for ask, turn in zip(asks, turns, strict=True)
+        ]
 
     async def _all(self, turns: Sequence[_Turn]) -> None:
         """Send at once as many as the purse can pay for at their most, settle, and go on with what came back.
@@ -150,15 +170,37 @@ class Chat:
                 self._settle(turn, first[turn.request.key])
 
     def _settle(self, turn: _Turn, sent: _Turn) -> None:
-        turn.attempts, turn.without, turn.detail = sent.attempts, sent.without, sent.detail
-        cost = most(self.spec, turn.request)
-        self.purse.settle(sum([cost] * turn.holds, Cost()), sum(map(_cost, turn.attempts), Cost()))
+        if turn is not sent:
+            turn.without, turn.detail = sent.without, sent.detail
+            for attempt in sent.attempts:
+                if not self._again(turn):
+                    break
+                turn.attempts.append(attempt)
+        held = sum([most(self.spec, turn.request)] * turn.holds, Cost())
+        self.purse.settle(held, sum(map(self._cost, turn.attempts), Cost()))
+
+    def _again(self, turn: _Turn) -> bool:
+        """Whether the purse allows a further attempt: where the last one cost something, what was set aside is gone."""
+        if not turn.attempts or self._cost(turn.attempts[-1]) == Cost():
+            return True
+        held = self.purse.hold(most(self.spec, turn.request))
+        turn.holds += held
+        return held
+
+    def _cost(self, attempt: Attempt) -> Cost:
+        """What an attempt costs by the prices of these settings, whatever they were when it was stored."""
+        return price(self.spec, attempt.tokens_in, attempt.tokens_out)
 
     async def _one(self, turn: _Turn, wire: Wire, slots: asyncio.Semaphore) -> None:
         """What is stored of a request, and where the model has not spoken yet, what the server says now."""
-        while (row := self.records.get(f"{turn.request.key}/{len(turn.attempts)}")) is not None:
+        while not (turn.attempts and turn.attempts[-1].outcome in ANSWERED):
+            row = self.records.get(f"{turn.request.key}/{len(turn.attempts)}")
+            if not self._again(turn):
+                return
+            if row is None:
+                break
             self._take(turn, row)
-        if turn.attempts and turn.attempts[-1].outcome in ANSWERED:
+        else:
             return
         if self.offline:
             if not turn.attempts:
@@ -179,10 +221,8 @@ class Chat:
         clock = asyncio.get_running_loop().time
         ends = clock() + self.spec.deadline
         for tried in range(1 + self.spec.retries):
-            if tried and turn.attempts[-1].micros + turn.attempts[-1].tokens_in:  # what was held is gone
-                if not self.purse.hold(most(self.spec, turn.request)):
-                    return
-                turn.holds += 1
+            if tried and not self._again(turn):
+                return
             heard = await wire.attempt(turn.request, ends)
             fresh = self._attempt(turn, heard).model_dump(mode="json")
             self._take(turn, self.records.put(f"{turn.request.key}/{len(turn.attempts)}", fresh))
@@ -228,13 +268,8 @@ class Chat:
         turn.attempts.append(Attempt.model_validate(row))
 
 
-def _cost(attempt: Attempt) -> Cost:
-    return Cost(attempt.tokens_in, attempt.tokens_out, attempt.micros)
-
-
-def _reply(ask: Ask, turn: _Turn) -> Reply:
+def _reply(ask: Ask, turn: _Turn, spent: Cost) -> Reply:
     """The last attempt decides. Its text is parsed here and not when it is stored: what is kept is what was said."""
-    spent = sum(map(_cost, turn.attempts), Cost())
     if turn.without is not None or not turn.attempts:
         reply = Reply(turn.without or "budget", detail=turn.detail)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from dataenv.errors import DataenvError
 from dataenv.setting import validated
+from dataenv.teacher_purse import Cost
 from tasks.records import Record, digest
 
 Outcome = Literal[
@@ -42,7 +44,8 @@ class ChatSpec(Record):
     """A server, a model, and how far to go with them. Plain JSON; unknown fields are refused.
 
     Attributes:
-        base_url: Up to and including ``/v1``, as in ``http://127.0.0.1:8080/v1``.
+        base_url: Up to and including ``/v1``, as in ``http://127.0.0.1:8080/v1``; ``local`` for the small model of
+            ``teachers.chat.local``, whose server is started by the first request.
         model: As the server names it.
         key_env: The environment variable that holds the key; empty where the server asks for none. The key itself is
             read when a request is sent, and is never stored, logged or hashed.
@@ -85,14 +88,16 @@ class ChatSpec(Record):
     @model_validator(mode="after")
     def _usable(self) -> ChatSpec:
         """A URL that is one, without a key inside: it would be in every log."""
+        if self.base_url == LOCAL and self.model != LOCAL_CHAT["model"]:
+            raise ValueError(f"model is {self.model!r}, and the local one is {LOCAL_CHAT['model']!r}; leave it out")
         try:
             url = urlsplit(self.base_url)
             plain = self.base_url.isascii() and self.base_url.isprintable() and " " not in self.base_url
             usable = plain and url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
         except ValueError:
             usable = False
-        if not usable:
-            raise ValueError("base_url is no address; give one like http://127.0.0.1:8080/v1")
+        if not usable and self.base_url != LOCAL:
+            raise ValueError(f"base_url is no address; give one like http://127.0.0.1:8080/v1, or {LOCAL!r}")
         if url.username is not None or url.password is not None or url.query:
             raise ValueError("base_url holds a key or a query; name the key's environment variable in key_env instead")
         taken = sorted(self.extra.keys() & {"model", "messages", "stream", "n", "seed", self.limit_name})
@@ -119,15 +124,27 @@ class ChatSpec(Record):
 
 
 NO_KEY = "none"
+LOCAL = "local"
+LOCAL_CHAT: dict[str, Any] = {
+    "base_url": LOCAL,
+    "model": "smollm2-135m-instruct-q4_1",
+    "max_tokens": 256,
+    "concurrency": 8,
+    "deadline": 600.0,
+}
+"""What is meant where no more is said than ``local``: a slow model, eight requests at a time."""
 
 
-def make_spec(fields: Mapping[str, Any], where: str = "chat") -> ChatSpec:
-    """Chat settings from plain values.
+def make_spec(fields: Mapping[str, Any] | str, where: str = "chat") -> ChatSpec:
+    """Chat settings from plain values, or from a ``base_url`` alone; for ``local``, ``LOCAL_CHAT`` fills in the rest.
 
     Raises:
         ChatError: With every wrong field by name and what it should be.
     """
-    return validated(ChatSpec, fields, where, ChatError)
+    given = {"base_url": fields} if isinstance(fields, str) else dict(fields)
+    if given.get("base_url") == LOCAL:
+        given = LOCAL_CHAT | given
+    return validated(ChatSpec, given, where, ChatError)
 
 
 class Message(Record):
@@ -215,6 +232,17 @@ def make_request(spec: ChatSpec, ask: Ask) -> Request:
         form = {"name": ask.schema.__name__, "schema": ask.schema.model_json_schema(), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
     return Request(body, ask.sample, limit)
+
+
+def price(spec: ChatSpec, tokens_in: int, tokens_out: int) -> Cost:
+    """What some tokens cost: money for a million tokens is millionths for one. Parts of a millionth are rounded up."""
+    exact = tokens_in * spec.price_in + tokens_out * spec.price_out
+    return Cost(tokens_in, tokens_out, math.ceil(exact - 1e-6))
+
+
+def most(spec: ChatSpec, request: Request) -> Cost:
+    """The most that a request can cost."""
+    return price(spec, request.most_in, request.limit)
 
 
 def whole(text: str) -> str:

@@ -1,20 +1,20 @@
-"""New problems for a skill, by a language model: propose, solve several times, keep what the solutions agree on.
+"""New problems by a language model: propose, solve several times, keep what the solutions agree on.
 
-Stage 3 of STAT-Syn (arXiv 2510.10023, section 3 and appendix): three solved references and one skill give new
-questions; each is solved three times; its consistency is the size of the largest group of equal answers; questions of
-consistency 2 or more are kept, with the solutions of that group.
+Stage 3 of STAT-Syn (arXiv 2510.10023, section 3 and appendix), and with other prompts what every teacher in
+``teachers.llm`` is made of: a *want* gives new questions; each is solved three times; its consistency is the size of
+the largest group of equal answers; questions of consistency 2 or more are kept, with the solutions of that group.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from tasks.records import Example, Record
 from teachers.chat.client import Chat
@@ -42,15 +42,24 @@ class Proposal(Record):
 
 @dataclass(frozen=True)
 class Want:
-    """What new questions are wanted for.
+    """What new questions are wanted for, and how they are asked for.
 
     Attributes:
-        skill: What they are to train.
-        references: Solved examples that need it.
+        skills: What they are to train, the primary one first.
+        references: Solved examples, shown in both prompts. Nothing is asked for a want without any.
+        template: Of the prompt that asks for them; see ``teachers.chat.prompts.render``. It is given ``references``,
+            ``questions`` (how many) and ``data``. Not needed where the question is given.
+        form: The reply's schema, whose ``questions`` will hold so many.
+        data: Further values of the template.
+        given: In place of asking, a question that is there already.
     """
 
-    skill: str
+    skills: tuple[str, ...]
     references: tuple[Example, ...]
+    template: str = ""
+    form: type[BaseModel] = Proposal
+    data: Mapping[str, Any] = field(default_factory=dict)
+    given: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,16 +71,16 @@ class Question:
 
 
 @cache
-def _proposal(questions: int) -> type[Proposal]:
+def _exact(form: type[BaseModel], questions: int) -> type[BaseModel]:
     """The schema of so many questions, which is part of what is sent."""
     exact: Any = Annotated[tuple[str, ...], Field(min_length=questions, max_length=questions)]
-    return create_model("Proposal", __base__=Proposal, questions=(exact, ...))
+    return create_model(form.__name__, __base__=form, questions=(exact, ...))
 
 
 def propose(
     chat: Chat, wants: Sequence[Want], questions: int, rng: np.random.Generator, sample: int = 0
 ) -> list[Question]:
-    """New questions, ``questions`` for each want at the most; in the order of the wants.
+    """New questions, ``questions`` for each want at the most, none twice and none a reference; in the wants' order.
 
     Args:
         chat: Who is asked.
@@ -80,34 +89,79 @@ def propose(
         rng: Where nonces are drawn from.
         sample: Tells apart rounds that ask the same.
     """
-    schema = _proposal(questions)
+    asking = [want for want in wants if want.references and want.given is None]
     asks = []
-    for want in wants:
-        shown = [{"question": e.prompt, "solution": e.response} for e in want.references]
-        prompt = render(
-            "teachers.chat:propose.j2", rng, longest=LONGEST, skill=want.skill, references=shown, questions=questions
-        )
-        asks.append(Ask(prompt, schema, sample))
+    for want in asking:
+        data = {"references": _shown(want.references), "questions": questions} | dict(want.data)
+        asks.append(Ask(render(want.template, rng, longest=LONGEST, **data), _exact(want.form, questions), sample))
     replies = chat.ask_many(asks)
-    return [
+    copies = {e.prompt for want in wants for e in want.references}
+    fresh = [
         Question(text, want)
-        for want, reply in zip(wants, replies, strict=True)
+        for want, reply in zip(asking, replies, strict=True)
         if reply.ok
         for text in reply.value.questions
-        if _usable(text)
+        if usable(text) and text not in copies
     ]
+    given = [Question(want.given, want) for want in wants if want.references and want.given is not None]
+    return list({question.text: question for question in (*fresh, *given)}.values())
 
 
 def solve(chat: Chat, questions: Sequence[Question], solutions: int, rng: np.random.Generator) -> list[list[Solution]]:
     """Independent solutions of each question, ``solutions`` at the most: fewer where a reply came to nothing."""
     asks = []
     for question in questions:
-        shown = [{"question": e.prompt, "solution": e.response} for e in question.want.references]
+        shown = _shown(question.want.references)
         prompt = render("teachers.chat:solve.j2", rng, longest=LONGEST, question=question.text, references=shown)
         asks += [Ask(prompt, Solution, sample) for sample in range(solutions)]
     replies = chat.ask_many(asks)
     groups = [replies[i : i + solutions] for i in range(0, len(replies), solutions)]
-    return [[r.value for r in group if r.ok and _usable(r.value.solution)] for group in groups]
+    return [[r.value for r in group if r.ok and usable(r.value.solution)] for group in groups]
+
+
+def agreed(
+    chat: Chat,
+    questions: Sequence[Question],
+    solutions: int,
+    agree: int,
+    rng: np.random.Generator,
+    yields: Counter[str],
+    origin: str,
+) -> list[list[Example]]:
+    """Solve, and keep what the solutions agree on: the examples of each question, none where too few agree.
+
+    Args:
+        chat: Who is asked.
+        questions: To be solved.
+        solutions: Of each.
+        agree: How many of them must agree; see ``agreeing``.
+        rng: Where nonces are drawn from.
+        yields: ``questions``, ``solved`` (solutions) and ``consistent`` (questions) are added to it.
+        origin: Of the examples.
+    """
+    made = solve(chat, questions, solutions, rng)
+    consistent = [agreeing(found, agree) for found in made]
+    yields.update(questions=len(questions), solved=sum(map(len, made)), consistent=sum(map(bool, consistent)))
+    return [
+        [Example(prompt=q.text, response=s.solution, skills=q.want.skills, origin=origin) for s in found]
+        for q, found in zip(questions, consistent, strict=True)
+    ]
+
+
+def rewritten(
+    chat: Chat, items: Sequence[Example], solutions: int, rng: np.random.Generator, yields: Counter[str], origin: str
+) -> list[list[Example]]:
+    """New solutions of items of a pool, of which two agree at the least; none of an item where that is not so.
+
+    An item is shown as its own reference, so that its form is kept and its answer is known. What differs is kept too,
+    where two solutions agree against the pool: whether a response is right is the task's to judge.
+    """
+    questions = [Question(item.prompt, Want(item.skills, (item,), given=item.prompt)) for item in items]
+    return agreed(chat, questions, solutions, 2, rng, yields, origin)
+
+
+def _shown(examples: Sequence[Example]) -> list[dict[str, str]]:
+    return [{"question": e.prompt, "solution": e.response} for e in examples]
 
 
 def agreeing(solutions: Sequence[Solution], least: int) -> list[Solution]:
@@ -125,6 +179,6 @@ def _answer(solution: Solution) -> str:
     return " ".join(solution.answer.split()).casefold()
 
 
-def _usable(text: str) -> bool:
+def usable(text: str) -> bool:
     """Whether a text can be taught: there is some, not too much, and nothing in it that no screen would show."""
     return len(text.strip()) > 0 and text == cleaned(text, LONGEST)

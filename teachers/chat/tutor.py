@@ -9,11 +9,14 @@ import json
 import re
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from tasks.arithmetic import Arithmetic
 from tasks.arithmetic.grammar import read
+from tasks.arithmetic.skills import CATALOGUE
 from tasks.records import stream
 from teachers.chat.scripted import Script, Turn, least
 
@@ -28,7 +31,11 @@ def blocks(prompt: str) -> dict[str, Any]:
 def tutor(
     solve: Callable[[str], str | None], vary: Callable[[str, np.random.Generator], str], wrong: float = 0.2
 ) -> Script:
-    """A script that answers the prompts of ``stat-syn``.
+    """A script that answers the prompts of the teachers in ``teachers.llm``.
+
+    It blames two skills at random; its new questions are ones like the references, whatever else is asked; its
+    plans go where there is most to gain; and its revisions keep the question, and give its right answer where there is
+    one.
 
     Args:
         solve: The right answer to a question, or ``None``.
@@ -39,21 +46,35 @@ def tutor(
     def script(turn: Turn) -> str:
         prompt = turn.messages[0]["content"]
         data, rng = blocks(prompt), stream(zlib.crc32(prompt.encode()), "tutor", turn.seed)
-        title = (turn.schema or {}).get("title")
-        if title == "Diagnosis":
+        if turn.schema is None:
+            return "scripted"
+        reply = least(turn.schema, turn.schema.get("$defs", {}))
+        if "Diagnosis" in turn.schema["title"]:
             chosen = rng.permutation(len(data["skills"]))[:2]
-            return json.dumps({"correct": False, "why": "", "skills": [data["skills"][i] for i in chosen]})
-        if title == "Proposal" and turn.schema is not None:
-            count = turn.schema["properties"]["questions"]["minItems"]
-            shown = [data["references"][i % len(data["references"])]["question"] for i in range(count)]
-            return json.dumps({"relation": "", "design": "", "questions": [vary(question, rng) for question in shown]})
-        if title == "Solution":
+            reply |= {"skills": [data["skills"][i] for i in chosen]}
+        elif "questions" in reply:
+            shown = [data["references"][i % len(data["references"])] for i in range(len(reply["questions"]))]
+            reply |= {"questions": [vary(example["question"], rng) for example in shown]}
+        elif turn.schema["title"] == "Specs":
+            reply |= {"specs": [spec | {"question": vary(data["shown"]["problem"], rng)} for spec in reply["specs"]]}
+        elif turn.schema["title"] == "Plan":
+            reply |= {"counts": [_share(row) for row in data["skills"]]}
+        elif turn.schema["title"] == "Solution":
             asked = data["question"] if rng.random() >= wrong else vary(data["question"], rng)
             answer = solve(asked) or "none"
-            return json.dumps({"solution": answer, "answer": answer})
-        return json.dumps(least(turn.schema, turn.schema.get("$defs", {}))) if turn.schema else "scripted"
+            reply |= {"solution": answer, "answer": answer}
+        elif turn.schema["title"] == "Revision":
+            shown = data["example"]
+            reply |= {"question": shown["question"], "solution": solve(shown["question"]) or shown["solution"]}
+        return json.dumps(reply)
 
     return script
+
+
+def _share(row: dict[str, Any]) -> dict[str, Any]:
+    """As many examples of a skill as there are points to gain in it; equally many where nothing is said of it."""
+    need = 100 - row["accuracy"] if "accuracy" in row else row.get("mistakes", 1)
+    return {"skill": row["skill"], "count": need}
 
 
 def _solve(question: str) -> str | None:
@@ -65,5 +86,24 @@ def _vary(question: str, rng: np.random.Generator) -> str:
     return re.sub(r"[0-9]", lambda _: str(rng.integers(10)), question)
 
 
+def _same_skill(question: str, rng: np.random.Generator) -> str:
+    """A fresh question of a skill that the question belongs to; of several, the first."""
+    found = read(question)
+    if found is None:
+        return question
+    a, b = (np.array([[int(digit) for digit in operand]]) for operand in found.operands[:2])
+    fits = (skill for skill in CATALOGUE if found.operators in skill.forms and skill.region(a, b).all())
+    skill = next(fits, None)
+    return question if skill is None else _task().generate(skill.name, 1, rng)[0].prompt
+
+
+@cache
+def _task() -> Arithmetic:
+    return Arithmetic()  # it takes a second to know what it may not generate
+
+
 arithmetic = tutor(_solve, _vary)
 """Varies the digits of questions of ``arithmetic`` and solves them by its grammar, one in five wrongly."""
+perfect = tutor(_solve, _same_skill, wrong=0.0)
+"""Writes fresh questions of the references' own skills of ``arithmetic``, and solves all of them rightly. No language
+model: it is the most that one could do, and a board that uses it says so."""

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
-from teachers.chat.spec import NO_KEY, ChatError, ChatSpec, Outcome, Request, whole
+from teachers.chat.spec import LOCAL, NO_KEY, ChatError, ChatSpec, Outcome, Request, whole
 
 PIECE = 1 << 16
 DETAIL = 300
@@ -66,7 +66,8 @@ class Wire:
         """Make the client.
 
         Raises:
-            ChatError: If the key's environment variable is not set, or ``openai`` is not installed.
+            ChatError: If the key's environment variable is not set, ``openai`` is not installed, or the local server
+                does not start.
         """
         if self._client is not None:
             return
@@ -75,13 +76,18 @@ class Wire:
             import openai
         except ImportError as error:
             raise ChatError(f"openai cannot be imported ({error}); pip install openai") from None
+        url = self._spec.base_url
+        if url == LOCAL:
+            from teachers.chat.local import local_url
+
+            url = local_url()
         # Reading the certificates takes longer than a local model's first word, and plain HTTP needs none: then TLS has
         # a context that trusts nobody.
-        plain = urlsplit(self._spec.base_url).scheme == "http"
+        plain = urlsplit(url).scheme == "http"
         trust: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True
         self._client = openai.AsyncOpenAI(
             api_key=self._key,
-            base_url=self._spec.base_url,
+            base_url=url,
             max_retries=0,
             timeout=self._spec.deadline,
             default_headers={"Accept-Encoding": "identity"},  # a small compressed reply may be a large one

@@ -198,6 +198,7 @@ def workers(folder: Path, rounds: int) -> None:
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             found.setdefault((kind, width), []).append((wall, cpu, processor_seconds(kind) - busy))
             executor.close()
+            print(f"round {turn}, {kind}, {width}: {wall:.1f} s", flush=True)
     jobs, rows = EPISODES * STEPS, []
     for (kind, width), times in found.items():
         wall, cpu, busy = (median(t[i] for t in times) for i in range(3))

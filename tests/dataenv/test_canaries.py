@@ -82,6 +82,9 @@ class Spy:
         for kind in ("loss", "accuracy", "logits"):
             for examples in (made, [sealed], [*made, sealed], [7], made * 2, made[:1] * 5000):
                 self.tried(lambda kind=kind, examples=examples: context.probe(examples, kind))
+        for many in (1, 3, 10_000, 0):
+            self.tried(lambda many=many: context.feedback_answers(many, 2))
+        self.tried(lambda: context.readable([*made, sealed, 7]))
         for error in (*errors, {"prompt": "no problem"}):
             self.tried(lambda error=error: context.describe(error))
         for examples in (made, [sealed], [*made, sealed], made[:1] * 5000):

@@ -67,6 +67,24 @@ def test_samples_cost_what_answers_cost() -> None:
     assert env.purse.spent == 5 * once
 
 
+def test_feedback_answers_are_drawn_evenly_and_cost_what_answers_cost() -> None:
+    (env, one), (_, other) = tiny(), tiny()
+    found = one.feedback_answers(32, 5)
+    prompts = {p.prompt: p for p in env.setting.exam_items("feedback")}
+    asked = [prompts[prompt].skills[0] for prompt, _ in found]
+    assert [asked.count(skill) for skill in one.skills] == [2] * 16
+    assert {len(answers) for _, answers in found} == {5}
+    each = env.student.tokens(Example(prompt=found[0][0], response="")) + env.setting.decoding.max_tokens
+    assert env.purse.spent == 32 * 5 * each, "prompts of this task are equally long"
+    assert other.feedback_answers(32, 5) == found
+    assert one.feedback_answers(32, 5) != found, "asked again, other draws"
+    assert len(one.feedback_answers(10_000)) == len(prompts)
+    with pytest.raises(dataenv.SettingError, match="problems is 0; give a whole number of feedback problems"):
+        one.feedback_answers(0)
+    with pytest.raises(dataenv.BudgetSpent):
+        one.feedback_answers(48, 50)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -229,3 +247,26 @@ def test_the_kinds_are_in_one_place() -> None:
     _, context = tiny()
     with pytest.raises(dataenv.SettingError, match="kind is 'logits'; give 'loss' or 'entropy' or 'accuracy'"):
         context.probe(unique(context, "max", 2), "logits")  # type: ignore[arg-type]
+
+
+def test_pool_and_generator_give_what_may_be_taught(monkeypatch: pytest.MonkeyPatch, toys: None) -> None:
+    """A generator of written text may write a sealed problem again; a teacher that probes it should not end by that."""
+    from tests.toys import Reverse
+
+    env = TeachingEnv("skill-list", task="reverse", student="parrot", warm_start={"examples": 0, "recipe": {}})
+    env.reset(seed=0)
+    sealed = env.task.split("test")[0]
+    copy = Example(prompt=sealed.prompt, response=sealed.answer, skills=sealed.skills)
+    plain, made = Reverse.pool, Reverse.generate
+    monkeypatch.setattr(Reverse, "pool", lambda self: (copy, *plain(self)))
+    monkeypatch.setattr(Reverse, "generate", lambda self, *args: [*made(self, *args), copy])
+    context = dataenv.Context(env)
+    assert copy in env.task.pool()
+    fresh = context.generate(env.task.skills[0], 5)
+    assert context.pool()
+    assert set(context.pool()) < set(env.task.pool())
+    assert fresh
+    assert copy not in fresh
+    assert copy not in context.pool()
+    asked = tuple(dict.fromkeys((*context.pool(), *fresh)))
+    assert context.probe(asked).shape == (len(asked),)

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from dataenv import check_student, registry
+from tasks.arithmetic import Arithmetic
+from tasks.records import stream
 from tests.tiny_lm import save_tiny
 
 SMALL: dict[str, dict[str, Any]] = {
     "pocket": {"width": 16, "layers": 1, "heads": 2, "context": 32},
     "causal-lm": {"path": "tiny", "context": 96, "rank": 4},
+    "simulated": {},
 }
 
 
@@ -21,4 +24,10 @@ def test_student(name: str, tmp_path: Path) -> None:
     args = dict(SMALL[name])
     if args.get("path") == "tiny":
         args["path"] = str(save_tiny(tmp_path / "tiny"))
-    check_student(registry.build("student", name, args), export=True)
+    student = registry.build("student", name, args)
+    if student.simulated:  # it knows one task alone, and has no model to write
+        check_student(
+            student, examples=[e for s in ("succ", "first") for e in Arithmetic().generate(s, 4, stream(0, s))]
+        )
+        return
+    check_student(student, export=True)

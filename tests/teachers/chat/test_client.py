@@ -19,9 +19,9 @@ import pytest
 from pydantic import Field
 
 from dataenv.store import Store
+from dataenv.teacher_purse import TeacherPurse
 from tasks.records import Record
-from teachers.chat import Ask, Chat, ChatError, ChatPurse, ChatSpec, Message, Outcome, load, make_spec
-from teachers.chat.purse import Cost
+from teachers.chat import Ask, Chat, ChatError, ChatSpec, Message, Outcome, load, make_spec
 from teachers.chat.records import Memory, save
 from teachers.chat.scripted import Server, Turn, completion, least, serving
 from teachers.chat.spec import make_request
@@ -263,12 +263,12 @@ def test_what_a_full_purse_leaves_out_does_not_depend_on_who_is_faster(server: S
 
 
 def test_money_has_a_cap_of_its_own_and_a_purse_may_be_shared(server: Server) -> None:
-    purse = ChatPurse(money=0.0001)
+    purse = TeacherPurse(money=0.0001)
     chats = [Chat(spec(server, price_in=1.0, price_out=1.0, max_tokens=10), Memory(), purse) for _ in range(2)]
     replies = [chat.ask(Ask("two?", sample=i)) for i in range(10) for chat in chats]
     assert purse.spent.micros <= 100
     assert {r.outcome for r in replies} == {"ok", "budget"}
-    assert purse.fits(Cost(micros=100 - purse.spent.micros))
+    assert purse.money_left == (100 - purse.spent.micros) / 1e6
 
 
 def test_within_a_running_event_loop(server: Server) -> None:

@@ -1,0 +1,88 @@
+"""What a board may spend on language models at the most, before it spends it: requests, teacher tokens, money.
+
+A teacher asks language models where it has an argument ``chat``, the settings of its chat. Their caps and the budget's
+hold for each run; prices turn a cap on tokens into one on money. A teacher may say how many requests a lesson takes at
+the most, by a method ``most_requests(lesson_size)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dataenv.leaderboard.cells import Cell
+from dataenv.leaderboard.text import money
+from tasks.records import Record
+
+
+class Asking(Record):
+    """What one teacher may spend in all its runs; ``None`` where nothing bounds it.
+
+    Attributes:
+        name: On the board.
+        runs: Episodes.
+        tokens: Teacher tokens, prompts and replies together.
+        money: In the currency of its chat's prices.
+        requests: Without repair turns and retries; ``None`` where the teacher does not say.
+    """
+
+    name: str
+    runs: int
+    tokens: int | None
+    money: float | None
+    requests: int | None
+
+
+def asking(groups: Mapping[str, Sequence[tuple[Cell, int]]]) -> tuple[Asking, ...]:
+    """Who asks, and what that may cost.
+
+    Args:
+        groups: The runs of each teacher, each with the lessons that it is expected to give.
+    """
+    return tuple(_asking(name, runs) for name, runs in groups.items() if runs and "chat" in runs[0][0].args)
+
+
+def _asking(name: str, runs: Sequence[tuple[Cell, int]]) -> Asking:
+    cell, n = runs[0][0], len(runs)
+    chat, budget = _fields(cell), cell.setting.budget
+    tokens = _least((budget.teacher_tokens, chat.get("tokens")))
+    price = max(chat.get("price_in", 0.0), chat.get("price_out", 0.0))
+    by_tokens = 0.0 if price == 0 else None if tokens is None else tokens * price / 1e6
+    paid = _least((budget.money, chat.get("money"), by_tokens))
+    count = getattr(cell.make(), "most_requests", None)
+    requests = None if count is None else count(cell.setting.lesson_size) * sum(lessons for _, lessons in runs)
+    return Asking(
+        name=name,
+        runs=n,
+        tokens=None if tokens is None else n * int(tokens),
+        money=None if paid is None else n * paid,
+        requests=requests,
+    )
+
+
+def _fields(cell: Cell) -> Mapping[str, Any]:
+    """The settings of a chat; one that is known by its name alone costs nothing and has no caps."""
+    chat = cell.args["chat"]
+    return chat if isinstance(chat, Mapping) else {}
+
+
+def _least(caps: Iterable[float | None]) -> float | None:
+    return min((cap for cap in caps if cap is not None), default=None)
+
+
+def told(asking: Asking) -> str:
+    """The same as one sentence, or two where a cap is missing."""
+    said, mend = [], []
+    for what, shown, cap in (
+        ("teacher tokens", None if asking.tokens is None else f"{asking.tokens:,}", "teacher_tokens"),
+        ("money", None if asking.money is None else money(asking.money), "money"),
+    ):
+        if shown is None:
+            mend.append((what, cap))
+        else:
+            said.append(f"{shown} {what}")
+    if asking.requests is not None:
+        said.append(f"{asking.requests:,} requests (without repairs and retries)")
+    most = f"at the most {', '.join(said)} in {asking.runs} runs" if said else "nothing bounds what it spends"
+    caps = "".join(f" There is no cap on {what}: set setting.budget.{cap}." for what, cap in mend)
+    return f"{asking.name} asks a language model: {most}.{caps}"

@@ -1,0 +1,121 @@
+"""What a teacher pays for language models: tokens and money, set aside before a request is sent and settled after.
+
+An episode has one such purse, whose caps are the Setting's; a chat has another within it, with the caps of its own
+settings. What is asked is paid, stored or not, so a run that is resumed pays as one that nobody killed.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+MICROS = 1_000_000
+"""Money is counted in whole millionths, so that sums do not depend on their order."""
+
+Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Tokens and millionths of the currency."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    tokens_in: Count = 0
+    tokens_out: Count = 0
+    micros: Count = 0
+
+    @property
+    def tokens(self) -> int:
+        """Prompts and replies together."""
+        return self.tokens_in + self.tokens_out
+
+    @property
+    def money(self) -> float:
+        """In the currency of the prices."""
+        return self.micros / MICROS
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.tokens_in + other.tokens_in, self.tokens_out + other.tokens_out, self.micros + other.micros)
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.tokens_in - other.tokens_in, self.tokens_out - other.tokens_out, self.micros - other.micros)
+
+
+class TeacherPurse:
+    """What may be spent on language models; branches of an episode share it. Safe to use from many threads.
+
+    Nothing is set aside beyond the caps, so what is spent stays within them, as long as no server says that it used
+    more tokens than it was allowed. What is spent never falls.
+
+    Args:
+        tokens: The most, prompts and replies together; ``None`` for no cap.
+        money: The most, in the currency of the prices; ``None`` for no cap.
+        spent: Already.
+        within: A purse that pays as well, and has to have as much.
+    """
+
+    def __init__(
+        self,
+        tokens: int | None = None,
+        money: float | None = None,
+        spent: Cost = Cost(),
+        within: TeacherPurse | None = None,
+    ) -> None:
+        self._tokens = tokens
+        self._micros = None if money is None else math.floor(money * MICROS + 1e-6)
+        self._held, self._spent, self._within = Cost(), spent, within
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @property
+    def spent(self) -> Cost:
+        """What was spent so far."""
+        return self._spent
+
+    @property
+    def tokens_left(self) -> int | None:
+        """Tokens left of the cap, never negative; ``None`` where there is no cap."""
+        return None if self._tokens is None else max(0, self._tokens - self._spent.tokens)
+
+    @property
+    def money_left(self) -> float | None:
+        """Money left of the cap, never negative; ``None`` where there is no cap."""
+        return None if self._micros is None else max(0, self._micros - self._spent.micros) / MICROS
+
+    def hold(self, cost: Cost) -> bool:
+        """Set something aside, if there is as much; whether there was."""
+        with self._lock:
+            if not self._fits(self._held + self._spent + cost):
+                return False
+            if self._within is not None and not self._within.hold(cost):
+                return False
+            self._held += cost
+            return True
+
+    def settle(self, held: Cost, spent: Cost) -> None:
+        """Let go of what was set aside, and pay what was spent of it."""
+        with self._lock:
+            self._held -= held
+            self._spent += spent
+        if self._within is not None:
+            self._within.settle(held, spent)
+
+    def branch(self) -> TeacherPurse:
+        """A purse of its own for an episode that leaves: equal caps, as much spent, nothing set aside."""
+        money = None if self._micros is None else self._micros / MICROS
+        return TeacherPurse(self._tokens, money, self._spent)
+
+    def close(self) -> None:
+        """Set nothing aside any more, whatever is left: the episode is over."""
+        with self._lock:
+            self._closed = True
+
+    def _fits(self, wanted: Cost) -> bool:
+        within_tokens = self._tokens is None or wanted.tokens <= self._tokens
+        within_money = self._micros is None or wanted.micros <= self._micros
+        return not self._closed and within_tokens and within_money

@@ -1,0 +1,286 @@
+"""Many students at once: a vector environment that begins every step, runs the jobs side by side, and ends every step.
+
+The sub-environments are ``TeachingEnv``s of one store and one executor, so there is no second implementation of a step:
+``gymnasium.make_vec("dataenv/SkillList-v0", num_envs=8, executor="processes:2")`` makes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector.utils import concatenate, create_empty_array, iterate
+
+from dataenv.environment import MOST_SEEDS, TeachingEnv
+from dataenv.errors import ActionError, DataenvError, JobFailed, SettingError
+from dataenv.executors import make_executor
+from dataenv.jobs import Job, Outcome
+from dataenv.runner import Runner, settle_all
+from dataenv.setting import Setting, make_setting
+from dataenv.store import open_store
+
+Bools = npt.NDArray[np.bool_]
+Reset = tuple[Any, dict[str, Any]]
+Stepped = tuple[Any, npt.NDArray[np.float64], Bools, Bools, dict[str, Any]]
+MODES = tuple(mode.value for mode in AutoresetMode)
+
+
+class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
+    """Sub-environments of equal spaces, stepped together.
+
+    Sub-environment ``i`` of a given seed and actions goes through the same observations and rewards as one
+    ``TeachingEnv`` would. Resets and steps are all or nothing: an error names the sub-environment, the others go back
+    to before the step, and what their jobs came to is in the store when the step is tried again.
+
+    Args:
+        num_envs: How many.
+        level: See ``TeachingEnv``.
+        store: See ``TeachingEnv``.
+        executor: See ``TeachingEnv``; ``processes:2`` fine-tunes two students at a time.
+        autoreset_mode: ``NextStep``, ``SameStep`` or ``Disabled``, as in ``gymnasium.vector.AutoresetMode``.
+        render_mode: See ``TeachingEnv``.
+        runner: In place of ``store`` and ``executor``, one that is there already.
+        settings: In place of fields, one Setting for each sub-environment: students may differ, and what the spaces
+            depend on (skills, lesson size) may not.
+        **fields: The fields of ``Setting``, as plain JSON, for all of them.
+
+    Raises:
+        SettingError: If a field is unknown or wrong, or ``settings`` are of several tasks.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        level: str = "skill-list",
+        *,
+        store: str | None = None,
+        executor: str | dict[str, Any] = "inline",
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        render_mode: str | None = None,
+        runner: Runner | None = None,
+        settings: Sequence[Setting] | None = None,
+        **fields: Any,
+    ) -> None:
+        chosen = _settings(num_envs, settings, fields)
+        self._owns = runner is None
+        self.runner = runner or Runner(open_store(store), make_executor(executor))
+
+        def maker(setting: Setting) -> Callable[[], TeachingEnv]:
+            return lambda: TeachingEnv(level, runner=self.runner, setting=setting, render_mode=render_mode)
+
+        super().__init__([maker(setting) for setting in chosen], autoreset_mode=autoreset_mode_of(autoreset_mode))
+        self._each = cast("list[TeachingEnv]", self.envs)
+        self._seen: list[Any] = [None] * num_envs
+        self._over = np.zeros(num_envs, np.bool_)
+        self._resetting: dict[int, Job] = {}
+
+    def reset(self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None) -> Reset:
+        """Start all episodes, or those of ``options["reset_mask"]``.
+
+        Args:
+            seed: ``s`` gives sub-environment ``i`` the seed ``s + i``; a list gives each its own.
+            options: As of ``TeachingEnv.reset``; ``"snapshot"`` may be a list with one for each sub-environment, or one
+                for all. ``"reset_mask"``, ``(num_envs,)`` of bool, leaves the others where they are.
+
+        Raises:
+            ActionError: If a seed, the mask or the list of snapshots does not fit.
+            SnapshotError: As of ``TeachingEnv.reset``.
+        """
+        seeds, given = seeds_of(seed, self.num_envs), dict(options or {})
+        chosen = masked(given.pop("reset_mask", None), self.num_envs)
+        snapshots = self._snapshots(given)
+        self._resetting.clear()
+        for i in chosen:
+            own = given if snapshots is None else given | {"snapshot": snapshots[i]}
+            with _named(i):
+                self._resetting[i] = self._each[i].begin_reset(seed=seeds[i], options=own)
+        self._over[chosen] = False
+        infos: dict[str, Any] = {}
+        self._end_resets(self._run(self._resetting), infos)
+        return self._observations_now(), infos
+
+    def step(self, actions: Any) -> Stepped:
+        """Teach every student a lesson.
+
+        Args:
+            actions: Of ``action_space``, or a list with one action for each sub-environment. Under ``NextStep`` the
+                action of one whose episode has ended is not read: it is reset.
+
+        Returns:
+            As of ``SyncVectorEnv.step``: batched observations, rewards, terminated, truncated and infos, with
+            ``final_obs`` and ``final_info`` under ``SameStep``.
+
+        Raises:
+            ActionError: If there is no action for each, or one is no action of the level.
+            JobFailed: If training diverged in one; see the class for what becomes of the others.
+        """
+        given, mode = self._actions(actions), self.metadata["autoreset_mode"]
+        if mode is AutoresetMode.DISABLED and self._over.any():
+            ended = ", ".join(map(str, np.flatnonzero(self._over)))
+            raise ActionError(f"environments {ended} have ended; reset them with options={{'reset_mask': …}}")
+        resets = self._over.copy() if mode is AutoresetMode.NEXT_STEP else np.zeros_like(self._over)
+        rewards, infos = np.zeros(self.num_envs), dict[str, Any]()
+        terminated, truncated = np.zeros_like(self._over), np.zeros_like(self._over)
+        stepping = [i for i in range(self.num_envs) if not resets[i]]
+        try:
+            with self.runner.desk:
+                jobs = {i: self._begin(i, given[i]) for i in stepping}
+                self._begin_resets(np.flatnonzero(resets).tolist())
+            outcomes = self._run({i: job for i, job in jobs.items() if job is not None} | self._resetting)
+            with self.runner.desk:
+                self._end_resets(outcomes, infos)
+                for i in stepping:
+                    self._seen[i], reward, terminated[i], truncated[i], info = self._each[i].end(outcomes.get(i))
+                    rewards[i] = float(reward)
+                    self._over[i] = terminated[i] or truncated[i]
+                    if not (self._over[i] and mode is AutoresetMode.SAME_STEP):
+                        infos = self._add_info(infos, info, i)
+                    else:
+                        infos = self._add_info(infos, {"final_obs": self._seen[i], "final_info": info}, i)
+        except BaseException:
+            for i in stepping:
+                self._each[i].abort()
+            raise
+        if mode is AutoresetMode.SAME_STEP and self._over.any():
+            self._begin_resets(np.flatnonzero(self._over).tolist())
+            self._end_resets(self._run(self._resetting), infos)
+        return self._observations_now(), rewards, terminated, truncated, infos
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Stop the workers, if they are this environment's own."""
+        if self._owns:
+            self.runner.executor.close()
+
+    def _begin(self, i: int, action: Any) -> Job | None:
+        with _named(i):
+            return self._each[i].begin(action)
+
+    def _begin_resets(self, ended: Iterable[int]) -> None:
+        """Begin to reset; one that has begun and failed to end is not begun twice, or it would draw another seed."""
+        for i in ended:
+            if i not in self._resetting:
+                self._resetting[i] = self._each[i].begin_reset()
+
+    def _end_resets(self, outcomes: Mapping[int, Outcome], infos: dict[str, Any]) -> None:
+        """End every reset that has begun; ``infos`` is added to."""
+        for i in sorted(self._resetting):
+            with _named(i):
+                self._seen[i], info = self._each[i].end_reset(outcomes[i])
+            self._over[i] = False
+            infos.update(self._add_info(infos, info, i))
+        self._resetting.clear()
+
+    def _run(self, jobs: Mapping[int, Job]) -> dict[int, Outcome]:
+        """What the jobs of some sub-environments come to, run side by side."""
+        done: dict[int, Outcome] = {}
+        for i, outcome in zip(jobs, settle_all(self.runner, list(jobs.values())), strict=True):
+            if isinstance(outcome, JobFailed):
+                raise JobFailed(f"environment {i}: {outcome}") from outcome
+            done[i] = outcome
+        return done
+
+    def _observations_now(self) -> Any:
+        """A batch of its own of what each sub-environment shows."""
+        space = self.single_observation_space
+        room: Any = create_empty_array(space, self.num_envs)
+        return deepcopy(concatenate(space, self._seen, room))
+
+    def _actions(self, actions: Any) -> list[Any]:
+        one_each = isinstance(actions, list | tuple)
+        given = list(actions if one_each else iterate(self.action_space, actions))
+        if len(given) != self.num_envs:
+            raise ActionError(f"actions holds {len(given)}; give {self.num_envs}, one for each environment")
+        return given
+
+    def _snapshots(self, options: Mapping[str, Any]) -> Sequence[Any] | None:
+        snapshots = options.get("snapshot")
+        if not isinstance(snapshots, list | tuple):
+            return None
+        if len(snapshots) != self.num_envs:
+            raise ActionError(
+                f"options['snapshot'] holds {len(snapshots)}; give one, or {self.num_envs}, one for each environment"
+            )
+        return snapshots
+
+
+class _named:
+    """Errors of ours inside it say which sub-environment they are of."""
+
+    def __init__(self, i: int) -> None:
+        self._i = i
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        if isinstance(error, DataenvError):
+            raise type(error)(f"environment {self._i}: {error}") from error
+
+
+def autoreset_mode_of(given: str | AutoresetMode) -> AutoresetMode:
+    """The mode of a name.
+
+    Raises:
+        SettingError: If there is none.
+    """
+    try:
+        return AutoresetMode(given)
+    except ValueError:
+        raise SettingError(f"autoreset_mode is {given!r}; give one of {', '.join(MODES)}") from None
+
+
+def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:
+    """The seed of each of ``n`` environments: ``s + i`` from a number, its own from a list.
+
+    Raises:
+        ActionError: If it is out of range, or the list of another length.
+    """
+    if seed is None:
+        return [None] * n
+    seeds: list[int | None] = list(range(int(seed), int(seed) + n) if isinstance(seed, int | np.integer) else seed)
+    if len(seeds) != n:
+        raise ActionError(f"seed holds {len(seeds)}; give {n}, one for each environment")
+    for one in seeds:
+        if one is not None and not 0 <= one < MOST_SEEDS:
+            raise ActionError(f"seed is {one}; give one from 0 to {MOST_SEEDS - 1}")
+    return seeds
+
+
+def masked(mask: Any, n: int) -> list[int]:
+    """The environments of a ``reset_mask``; all ``n`` where there is none.
+
+    Raises:
+        ActionError: If it is no mask.
+    """
+    if mask is None:
+        return list(range(n))
+    if not (isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == (n,) and mask.any()):
+        raise ActionError(f"options['reset_mask'] must be {n} numpy bools, at least one of them true")
+    chosen: list[int] = np.flatnonzero(mask).tolist()
+    return chosen
+
+
+def _settings(num_envs: int, given: Sequence[Setting] | None, fields: Mapping[str, Any]) -> Sequence[Setting]:
+    """The Setting of each sub-environment."""
+    if not isinstance(num_envs, int) or num_envs < 1:
+        raise SettingError(f"num_envs is {num_envs!r}; give a whole number of at least 1")
+    if given is None:
+        return [make_setting(fields)] * num_envs
+    if fields:
+        raise SettingError(
+            f"settings and {next(iter(fields))} are both given; give one Setting each, or fields for all"
+        )
+    if len(given) != num_envs:
+        raise SettingError(f"settings holds {len(given)} and num_envs is {num_envs}; give one for each environment")
+    for i, setting in enumerate(given):
+        for name in ("task", "task_args", "lesson_size"):
+            here, there = getattr(setting, name), getattr(given[0], name)
+            if here != there:
+                raise SettingError(
+                    f"settings[{i}].{name} is {here!r} and settings[0].{name} is {there!r}; a vector has one of them"
+                )
+    return given

@@ -1,0 +1,248 @@
+"""``LlmEngine``: a source of examples that a language model writes, with the filters that it needs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, model_validator
+
+from dataenv.setting import validated
+from tasks.base import Unsupported
+from tasks.records import Example, Record
+from teachers.chat.client import Chat
+from teachers.chat.spec import ChatError, ChatSpec, make_spec
+from teachers.chat.synthesis import Question, Solution, Want, agreeing, propose, solve
+from teachers.engines.signature import signature
+from teachers.lessons import Request, Source, shuffled
+
+if TYPE_CHECKING:
+    from dataenv.episode import Context
+
+
+class EngineSpec(Record):
+    """How examples are written. Plain JSON; unknown fields are refused.
+
+    Attributes:
+        chat: Who writes. A teacher gives its own ``chat``, unless this is given.
+        references: Solved examples in a prompt for new questions.
+        questions: New questions that one prompt asks for.
+        solutions: Solutions of each question.
+        agree: How many of them must agree; with 1 of 1 nothing is filtered.
+        kept: Agreeing solutions of each question that become examples, at the most.
+        rounds: Times that what is missing is asked for, at the most.
+    """
+
+    chat: ChatSpec
+    references: Annotated[int, Field(ge=1)] = 3
+    questions: Annotated[int, Field(ge=1)] = 2
+    solutions: Annotated[int, Field(ge=1)] = 3
+    agree: Annotated[int, Field(ge=1)] = 2
+    kept: Annotated[int, Field(ge=1)] = 1
+    rounds: Annotated[int, Field(ge=1)] = 4
+
+    @model_validator(mode="after")
+    def _possible(self) -> EngineSpec:
+        if self.agree > self.solutions:
+            raise ValueError(f"agree is {self.agree}; give 1 to solutions, which is {self.solutions}")
+        return self
+
+    def most_requests(self, n: int) -> int:
+        """Requests that ``n`` examples take at the most, without repair turns and retries."""
+        return self.rounds * n * (1 + self.questions * self.solutions)
+
+
+def engine_spec(chat: Mapping[str, Any] | str, fields: Mapping[str, Any] | None = None) -> EngineSpec:
+    """The settings of an engine from a teacher's arguments.
+
+    Args:
+        chat: The teacher's, as ``make_spec`` takes it.
+        fields: The other fields of ``EngineSpec``.
+
+    Raises:
+        ChatError: With every wrong field by name and what it should be.
+    """
+    given = dict(fields or {})
+    return validated(EngineSpec, given | {"chat": make_spec(given.get("chat", chat))}, "engine", ChatError)
+
+
+def maybe_engine(chat: Mapping[str, Any] | str | None, fields: Mapping[str, Any] | None) -> EngineSpec | None:
+    """``engine_spec`` for a teacher that needs no language model; ``None`` where it is given no chat.
+
+    Raises:
+        ChatError: If there is an engine and no chat, or a field is wrong.
+    """
+    if chat is None and fields is not None:
+        raise ChatError("engine is given and chat is not; give chat too, or leave both out")
+    return None if chat is None else engine_spec(chat, fields)
+
+
+def source_of(context: Context, spec: EngineSpec | None, origin: str) -> Source:
+    """Where a teacher draws from: what the task makes itself, or what a language model writes."""
+    return Source(context) if spec is None else LlmEngine(context, spec, origin)
+
+
+class LlmEngine(Source):
+    """Examples that a language model writes, skill by skill, from (skill, difficulty, references, operator).
+
+    A round proposes questions after a few references each, drops copies, solves each question several times, and keeps
+    those of which enough solutions agree (STAT-Syn's stage 3, arXiv 2510.10023), if nothing like them was made in this
+    episode (``signature``). What is missing then is asked for in the next round, after other references, until nothing
+    more comes. What the student cannot read at all is dropped. Whether an answer is *right* is not asked here: the
+    environment's screen asks the task's judge, counts what it says, and enforces it under ``verify`` alone.
+
+    The operator ``rewrite`` writes no questions: it solves the pool's anew, after the pool's own solution, and keeps
+    what comes to the same answer (STAT-Sel's teacher-rewritten solutions).
+
+    Args:
+        context: Of the episode.
+        spec: How examples are written.
+        origin: What examples say of where they come from.
+        chat: The teacher's own, which then has one purse for both; ``None`` for a new one by ``spec.chat``.
+
+    Attributes:
+        yields: What came of each stage: ``wanted`` (examples), ``asked`` (questions), ``questions`` (that came, can be
+            used and are no copies), ``solved`` (solutions), ``consistent`` (questions), ``near-duplicates`` (dropped),
+            ``unreadable`` (examples, dropped), ``examples``; of rewriting ``rewritten`` (solutions) and ``off`` (of
+            them, dropped: another answer).
+        chat: Its ``counts`` say what became of every request.
+    """
+
+    def __init__(self, context: Context, spec: EngineSpec, origin: str, chat: Chat | None = None) -> None:
+        super().__init__(context)
+        self.spec, self.origin = spec, origin
+        self.chat = chat or Chat.of(spec.chat, context)
+        self._solved = Source(context)  # what the task has itself: references
+        self._by_skill: dict[str, list[Example]] | None = None
+        self._seen: set[str] = set()
+
+    def draw(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
+        """See Source; at the most ``n``."""
+        return self.make([Request(skill, n, difficulty)])[0]
+
+    def make(self, requests: Sequence[Request]) -> list[list[Example]]:
+        """See Source. All requests of a round are sent together."""
+        self.yields["wanted"] += sum(r.n for r in requests)
+        made: list[list[Example]] = [[] for _ in requests]
+        for number in range(self.spec.rounds):
+            short = [i for i, r in enumerate(requests) if len(made[i]) < r.n]
+            found = self._round([requests[i] for i in short], [requests[i].n - len(made[i]) for i in short], number)
+            for i, examples in zip(short, found, strict=True):
+                made[i] += examples[: requests[i].n - len(made[i])]
+            if not any(found):
+                break
+        self.yields["examples"] += sum(map(len, made))
+        return made
+
+    def answered(self, questions: Sequence[Question]) -> list[list[Example]]:
+        """The examples that come of each question: solved, agreed on, new, and readable.
+
+        Args:
+            questions: Each with the references whose form its solution is to have, and the skills that it trains.
+        """
+        solved = solve(self.chat, questions, self.spec.solutions, self._context.rng)
+        agreed = [agreeing(solutions, self.spec.agree) for solutions in solved]
+        self.yields.update(solved=sum(map(len, solved)), consistent=sum(map(bool, agreed)))
+        return [self._examples(q, solutions) for q, solutions in zip(questions, agreed, strict=True)]
+
+    def rewritten(self, examples: Sequence[Example]) -> list[Example]:
+        """Examples with solutions of the model's own, ``kept`` of each at the most, that come to the same answer."""
+        questions = [Question(e.prompt, Want(e.skills, (e,))) for e in examples]
+        solved = solve(self.chat, questions, self.spec.solutions, self._context.rng)
+        made: list[Example] = []
+        for example, solutions in zip(examples, solved, strict=True):
+            same = [s.solution for s in solutions if comes_to(s, example.response)]
+            self.yields.update(rewritten=len(solutions), off=len(solutions) - len(same))
+            texts = list(dict.fromkeys(same))[: self.spec.kept]
+            made += [example.model_copy(update={"response": text, "origin": self.origin}) for text in texts]
+        return self._readable(made)
+
+    def _round(self, requests: Sequence[Request], missing: Sequence[int], number: int) -> list[list[Example]]:
+        """What one round brings for each request."""
+        again = [i for i, r in enumerate(requests) if r.operator == "rewrite"]
+        found: list[list[Example]] = [[] for _ in requests]
+        for i in again:
+            found[i] = self.rewritten(self._known(requests[i].skill, missing[i]))
+        owner: dict[int, int] = {}
+        wants: list[Want] = []
+        each = self.spec.questions * self.spec.kept
+        for i, request in enumerate(requests):
+            for _ in range(0 if i in again else -(-missing[i] // each)):
+                want = self._want(request)
+                if want.references:
+                    owner[id(want)] = i
+                    wants.append(want)
+        fresh = propose(self.chat, wants, self.spec.questions, self._context.rng, number)
+        self.yields.update(asked=len(wants) * self.spec.questions, questions=len(fresh))
+        for question, examples in zip(fresh, self.answered(fresh), strict=True):
+            found[owner[id(question.want)]] += examples
+        return found
+
+    def _examples(self, question: Question, agreed: Sequence[Solution]) -> list[Example]:
+        """At the most ``kept`` examples of a question, all of the same answer, none if one like it was made before."""
+        if not agreed:
+            return []
+        skills = question.want.skills
+        name = signature(skills, question.text, agreed[0].solution)
+        if name in self._seen:
+            self.yields["near-duplicates"] += 1
+            return []
+        self._seen.add(name)
+        texts = list(dict.fromkeys(s.solution for s in agreed))[: self.spec.kept]
+        return self._readable(
+            [Example(prompt=question.text, response=text, skills=skills, origin=self.origin) for text in texts]
+        )
+
+    def _readable(self, examples: Sequence[Example]) -> list[Example]:
+        can = self._context.readable(examples)
+        self.yields["unreadable"] += len(can) - sum(can)
+        return [example for example, ok in zip(examples, can, strict=True) if ok]
+
+    def _want(self, request: Request) -> Want:
+        references = request.references or tuple(self._references(request))
+        self._seen.update(signature((request.skill,), e.prompt, e.response) for e in references)
+        level = request.difficulty
+        data = {
+            "skill": request.skill,
+            "harder": request.operator == "harder",
+            "easier": request.operator == "easier",
+            "levelled": level is not None,
+            "difficulty": round(100 * level) if level is not None else 0,
+        }
+        return Want((request.skill,), references, "teachers.engines:propose.j2", data=data)
+
+    def _references(self, request: Request) -> list[Example]:
+        """Of the pool; where there is none, or a difficulty is asked for that a generator knows, made for it."""
+        if request.difficulty is not None:
+            return self._solved.draw(request.skill, self.spec.references, request.difficulty)
+        return self._known(request.skill, self.spec.references)
+
+    def _known(self, skill: str, n: int) -> list[Example]:
+        """Solved examples that need a skill, drawn from all of the pool that do; else from the generator."""
+        if self._by_skill is None:
+            self._by_skill = defaultdict(list)
+            try:
+                for example in self._context.pool():
+                    for needed in set(example.skills):
+                        self._by_skill[needed].append(example)
+            except Unsupported:
+                pass
+        items = self._by_skill.get(skill)
+        return shuffled(items, self._context.rng)[:n] if items else self._solved.draw(skill, n)
+
+
+def comes_to(solution: Solution, gold: str) -> bool:
+    """Whether a solution says and ends with the answer that a gold response ends with, up to case and spaces."""
+    answer = _plain(solution.answer)
+    return all(_ends(_plain(text), answer) for text in (gold, solution.solution))
+
+
+def _ends(text: str, answer: str) -> bool:
+    """Whether a text ends with an answer that is not the tail of a longer word or number."""
+    before = text[: len(text) - len(answer)]
+    return bool(answer) and text.endswith(answer) and not (before and (before[-1].isalnum() or before[-1] in "-.,/"))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).rstrip(".").casefold()

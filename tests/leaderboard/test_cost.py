@@ -1,0 +1,150 @@
+"""What language models cost, from the plan of a board to its table, CSV and page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from rich.console import Console
+
+from dataenv.leaderboard.asking import Asking, told
+from dataenv.leaderboard.board import play
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.cost import TeacherCost
+from dataenv.leaderboard.plan import make_plan, sentences
+from dataenv.leaderboard.report import cells, terminal_table, write_csv, write_page
+from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.shares import Figure
+from dataenv.leaderboard.summary import summarise
+from dataenv.runner import Runner
+from dataenv.store import Store
+from teachers.chat.scripted import Server, serving
+from tests.chatting import backwards
+from tests.leaderboard.synthetic import make_board, make_row
+from tests.toys import TOY_BOARD
+
+
+def asked(row: dict[str, Any], tokens: int, money: float) -> dict[str, Any]:
+    """A synthetic row whose teacher spent as much before every step."""
+    for step in row["steps"]:
+        step |= {"teacher_tokens": step["step"] * tokens, "money": step["step"] * money}
+    last = len(row["steps"]) - 1
+    row["budget"] |= {"teacher_tokens": last * tokens, "money": last * money}
+    return row
+
+
+@pytest.fixture
+def board() -> list[dict[str, Any]]:
+    return [asked(row, 10_000, 0.05) if row["teacher"] == "stat-sel" else row for row in make_board(4)]
+
+
+def test_a_point_costs_what_was_spent_over_what_was_learnt(board: list[dict[str, Any]]) -> None:
+    summary = summarise(board)
+    standing = next(s for s in summary.teachers if s.teacher == "stat-sel")
+    cost = standing.cost
+    assert cost is not None
+    untaught = next(s for s in summary.references if s.teacher == "nothing")
+    assert standing.score is not None
+    assert untaught.score is not None
+    points = 100 * (standing.score.value - untaught.score.value)
+    assert (cost.tokens, cost.money) == (80_000, pytest.approx(0.4))
+    assert cost.tokens_per_point is not None
+    assert cost.tokens_per_point.value == pytest.approx(80_000 / points)
+    assert cost.tokens_per_point.low < cost.tokens_per_point.value < cost.tokens_per_point.high
+    assert cost.money_per_point is not None
+    assert cost.money_per_point.value == pytest.approx(0.4 / points)
+    assert all(s.cost is None for s in (*summary.teachers, *summary.references) if s is not standing)
+    assert any("a point" in sentence for sentence in summary.sources)
+
+
+def test_what_teaches_nothing_has_no_price_at_which_it_does() -> None:
+    def figure(value: float) -> Figure:
+        return Figure(value=value, split="test", n=9)
+
+    cost = TeacherCost(tokens=100.0, money=0.0, learnt=figure(0.02), low=figure(-0.01), high=figure(0.05))
+    assert cost.tokens_per_point == (50.0, 20.0, math.inf)
+    worse = TeacherCost(tokens=100.0, money=1.0, learnt=figure(-0.02), low=None, high=None)
+    assert worse.money_per_point == (math.inf, math.inf, math.inf)
+    unknown = TeacherCost(tokens=100.0, money=1.0, learnt=None, low=None, high=None)
+    assert unknown.tokens_per_point is None
+
+
+def test_terminal_csv_and_page_show_it_where_there_is_something_to_show(
+    board: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    plain = make_board(4)
+    for rows, there in ((board, True), (plain, False)):
+        console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+        console.print(terminal_table(rows))
+        assert ("tokens a point" in console.export_text()) == there
+        write_page(rows, tmp_path / "page.html")
+        page = (tmp_path / "page.html").read_text(encoding="utf-8")
+        assert ("Teacher tokens by step: 1: 10,000 (0.0500), 2:" in page) == there
+        assert ("in all 80,000 (0.4000)" in page) == there
+        assert ("<th>teacher<br>tokens</th>" in page) == there
+        write_csv(rows, tmp_path / "board.csv")
+        lines = {line["teacher"]: line for line in csv.DictReader((tmp_path / "board.csv").open())}
+        assert lines["stat-sel"]["teacher_tokens"] == ("80000.0" if there else "0.0")
+        assert bool(lines["stat-sel"]["teacher_tokens_per_point"]) == there
+        assert lines["random"]["money_per_point"] == ""
+    shown = cells(next(s for s in summarise(board).teachers if s.teacher == "stat-sel"))
+    assert (shown["teacher tokens"], shown["money"]) == ("80.0k", "0.4000")
+
+
+def test_rows_from_before_are_read_and_what_does_not_add_up_is_not() -> None:
+    row = Row.model_validate(make_row("random"))
+    assert (row.budget.teacher_tokens, row.steps[-1].money) == (0, 0.0)
+    falling = asked(make_row("random"), 10, 0.0)
+    falling["steps"][3]["teacher_tokens"] = 1
+    with pytest.raises(ValidationError, match="they are cumulative"):
+        Row.model_validate(falling)
+    short = asked(make_row("random"), 10, 1.0)
+    short["budget"]["money"] = 0.5
+    with pytest.raises(ValidationError, match=r"budget\.money is below"):
+        Row.model_validate(short)
+
+
+def with_model(server: Server, **changes: Any) -> Board:
+    chat = {"base_url": server.base_url, "model": "scripted", "max_tokens": 64, "price_in": 1.0, "price_out": 4.0}
+    syn = {"name": "stat-syn", "args": {"chat": chat, "quota": 4, "difficult": 2}}
+    return Board.model_validate(TOY_BOARD | {"teachers": ["stratified", syn], "references": ["nothing"]} | changes)
+
+
+def test_a_board_is_planned_without_asking_and_played_within_its_caps(toys: None, tmp_path: Path) -> None:
+    caps = {"student_tokens": 1200, "teacher_tokens": 9_000, "money": 0.02}
+    with serving(Server(backwards)) as server:
+        board, store = with_model(server, setting=TOY_BOARD["setting"] | {"budget": caps}), Store(None)
+        plan = make_plan(board, store, tmp_path / "toy", 1)
+        assert server.heard == []
+        assert plan.asking == (
+            Asking(name="stat-syn", runs=2, tokens=18_000, money=0.04, requests=plan.asking[0].requests),
+        )
+        assert "at the most 18,000 teacher tokens, 0.0400 money" in " ".join(sentences(plan))
+        rows = [row for row in play(board, Runner(store), tmp_path / "toy") if row.teacher == "stat-syn"]
+        assert all(0 < row.budget.teacher_tokens <= 9_000 and 0 < row.budget.money <= 0.02 for row in rows)
+        assert max(row.budget.teacher_tokens for row in rows) > 7_000, "the cap was felt"
+        assert all(row.steps[1].teacher_tokens > 0 for row in rows)
+        assert len(server.heard) <= (plan.asking[0].requests or 0)
+        sent = len(server.heard)
+        (tmp_path / "toy" / "rows" / "stat-syn--1.json").unlink()
+        after = make_plan(board, store, tmp_path / "toy", 1)  # goes over that run again, with what is stored
+        assert (after.known, after.rows) == (after.trainings, 5)
+        assert [row for row in play(board, Runner(store), tmp_path / "toy") if row.teacher == "stat-syn"] == rows
+        assert len(server.heard) == sent, "it was all stored, and paid again"
+
+
+def test_a_plan_says_where_nothing_bounds_the_spending(toys: None, tmp_path: Path) -> None:
+    with serving(Server(backwards)) as server:
+        plan = make_plan(with_model(server), Store(None), tmp_path / "toy", 1)
+    (line,) = plan.asking
+    assert (line.tokens, line.money) == (None, None)
+    assert "There is no cap on teacher tokens: set setting.budget.teacher_tokens." in told(line)
+    assert "There is no cap on money" in told(line)
+    assert json.loads(plan.model_dump_json())["asking"][0]["tokens"] is None
+    free = line.model_copy(update={"requests": None})
+    assert "nothing bounds what it spends" in told(free)
