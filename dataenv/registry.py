@@ -51,6 +51,7 @@ TEACHERS = {
     "accel": "teachers.accel:Accel",
     "self-improve": "teachers.self_improve:SelfImprove",
     "influence": "teachers.influence:Influence",
+    "lookahead": "teachers.lookahead:Lookahead",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
 
