@@ -34,7 +34,7 @@ def menu(skills: tuple[str, ...]) -> Any:
     return np.array([[1.0] * len(skills), row(), row(*chains), row(*single)])
 
 
-def main(seeds: int) -> None:
+def main(seeds: int, real: int) -> None:
     """Print the oracle's value and the teachers' regret to it."""
     import numpy as np
 
@@ -72,11 +72,43 @@ def main(seeds: int) -> None:
         lines.append([name, f"{100 * np.mean(found):.1f}", *_regrets(np.array(found), top, over, paired_t)])
     table(f"Expected accuracy, %, and regret in points [95 %], n = {seeds} students",
           ["", "value", "to the menu's oracle", "to the refined"], lines)  # fmt: skip
-    for lesson, mixture in enumerate(
-        np.mean([x.mixtures for x in better if len(x.mixtures) == len(better[0].mixtures)], 0)
-    ):
-        print(f"lesson {lesson + 1}: " + ", ".join(
-            f"{s} {p:.0%}" for s, p in zip(setting.built_task.skills, mixture, strict=True) if p >= 0.02))  # fmt: skip
+    schedule = np.mean([x.mixtures for x in better if len(x.mixtures) == len(better[0].mixtures)], axis=0)
+    for lesson, mixture in enumerate(schedule):
+        shares = zip(setting.built_task.skills, mixture, strict=True)
+        print(f"lesson {lesson + 1}: " + ", ".join(f"{s} {p:.0%}" for s, p in shares if p >= 0.02))
+    if real:
+        _on_real(schedule, mixtures, real)
+
+
+def _on_real(schedule: Any, mixtures: Any, students: int) -> None:
+    """The mean of the refined schedules, taught to real students of seeds that nothing was fitted to."""
+    import numpy as np
+
+    from dataenv.environment import TeachingEnv
+    from dataenv.leaderboard.statistics import paired_t
+    from dataenv.setting import make_setting
+
+    setting = make_setting({"items": {"feedback": 5, "selection": 100, "test": 1, "transfer": 0}})
+    ways = {"refined": schedule, "no-slow-half-known": mixtures[1], "stratified": mixtures[0]}
+    ways = {name: np.broadcast_to(way, schedule.shape) for name, way in ways.items()}
+    env, scores = TeachingEnv("skill-list", setting=setting), {name: [] for name in ways}  # type: ignore[var-annotated]
+    for seed in range(200, 200 + students):
+        for name, lessons in ways.items():
+            observation, _ = env.reset(seed=seed)
+            found = [float(observation["score"][0])]
+            for mixture in lessons:
+                observation, _, _, over, _ = env.step((mixture / mixture.max()).astype(np.float32))
+                found.append(float(observation["score"][0]))
+                if over:
+                    break
+            scores[name].append(max(found))
+            print(f"real student {seed}, {name}: " + " ".join(f"{100 * x:.1f}" for x in found), flush=True)
+    refined, rows = np.array(scores["refined"]), []
+    for name, values in scores.items():
+        t = paired_t((refined - np.array(values)).tolist())
+        gain = "" if name == "refined" else f"{100 * t.gain:+.1f} [{100 * t.low:+.1f}, {100 * t.high:+.1f}]"
+        rows.append([name, f"{100 * np.mean(values):.1f}", gain])
+    table(f"Best selection accuracy, %, n = {students} real students", ["", "value", "refined is ahead by"], rows)
 
 
 def _regrets(found: Any, *tops_and_test: Any) -> list[str]:
@@ -91,5 +123,7 @@ def _regrets(found: Any, *tops_and_test: Any) -> list[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--real", type=int, default=0, help="real students that the schedule is taught to")
+    args = parser.parse_args()
     print(machine("numpy"))
-    main(parser.parse_args().seeds)
+    main(args.seeds, args.real)
