@@ -1,12 +1,11 @@
-"""The oracle: the best schedule of lessons for a simulated student, whose curves are known, and teachers' regret to it.
+"""The oracle: the best schedule of lessons for a simulated student, whose curves are known, and the regret to it.
 
 A schedule is worth the best expected accuracy along it (mean over skills of the model's probabilities, so no exam's
 luck is in it): the state that a board would select. Two schedules are found, and each says what it is:
 
 - ``best_schedule`` is exact over a menu of mixtures: it looks at every sequence of them that the purse buys, by
   breadth, and leaves out only those that a bound proves to be no better. Under one mixture a loss is mapped by an
-  increasing function, so the smallest loss of each skill by itself, lesson by lesson, is below what any sequence
-  reaches.
+  increasing function, so each skill's smallest loss by itself, lesson by lesson, is below what any sequence reaches.
 - ``refine`` climbs from there over all mixtures, to a local optimum: a schedule that exists, so the regret to it is a
   lower bound of the regret to the best of all.
 """
@@ -146,7 +145,7 @@ def best_schedule(setting: Setting, seed: int, menu: npt.ArrayLike) -> Schedule:
     return Schedule(best.mixtures, best.value, looked)
 
 
-def refine(setting: Setting, seed: int, schedule: Schedule, rounds: int = 200, rate: float = 20.0) -> Schedule:
+def refine(setting: Setting, seed: int, schedule: Schedule, rounds: int = 60, rate: float = 20.0) -> Schedule:
     """A schedule over all mixtures that is worth at least as much, by exponentiated gradient ascent.
 
     Args:

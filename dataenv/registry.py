@@ -72,6 +72,7 @@ TEACHERS = {
     "thompson": "teachers.forest_bandits:Thompson",
     "exp3": "teachers.forest_bandits:Exp3",
     "forest-progress": "teachers.forest_bandits:ForestProgress",
+    "lookahead": "teachers.lookahead:Lookahead",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
 

@@ -3,6 +3,8 @@
 Entry (i, j) is the gain on skill j of the selection split after one lesson of skill i alone, from the untaught student
 of a seed, in a Setting's own recipe (so with its replay). It is the linear estimator of Skill-It (arXiv 2307.14430,
 section 3.2: train on i alone, measure j), on accuracy in place of loss, and without cutting off what is negative.
+
+``credit`` asks the other way round: what a lesson of everything would have lost, had it left one skill out.
 """
 
 from __future__ import annotations

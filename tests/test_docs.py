@@ -40,6 +40,15 @@ def test_contributing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert episode.steps[-1].ended == "mastered"
 
 
+def test_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = run_page("docs/levels.md", "levels", tmp_path, monkeypatch)
+    assert not page.observation["allocation"][:5].any()
+    assert page.observation["subskill_counts"][5:, 0].all()
+    assert page.truncated
+    assert len(page.vector) == 322
+    assert page.blind.fields >= {"accuracy", "errors"}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,13 +187,14 @@ def leak_into_arrays(patch: pytest.MonkeyPatch) -> None:
 def leak_into_snapshots(patch: pytest.MonkeyPatch) -> None:
     sound = TeachingEnv.snapshot
     memory = {"seen": [{"deep": first().prompt}]}
+    patch.setattr("dataenv.levels.base.Level.check", lambda self, memory: None)
     patch.setattr(TeachingEnv, "snapshot", lambda self: sound(self).model_copy(update={"memory": memory}))
 
 
 def leak_into_the_pool(patch: pytest.MonkeyPatch) -> None:
-    sound = Canaried.pool
+    sound = dataenv.Context.pool
     extra = Example(prompt=first().prompt, response="x", skills=("short",))
-    patch.setattr(Canaried, "pool", lambda self: [*sound(self), extra])
+    patch.setattr(dataenv.Context, "pool", lambda self: [*sound(self), extra])
 
 
 def leak_into_diagnoses(patch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,12 @@ from dataenv.checks import ContractError, check_student, check_task, check_teach
 from dataenv.environment import TeachingEnv
 from students.base import Data, Decoding, Recipe, Trained
 from tasks.records import Example, Grade, Problem
-from tests.toys import Parrot, Reverse
+from tests.toys import Branching, Parrot, Reverse
 
 
 def test_what_keeps_its_contract_passes() -> None:
     check_task(Reverse())
+    check_task(Branching())
     check_student(Parrot())
 
 
@@ -75,6 +76,10 @@ def shifting(self: Reverse, name: Any) -> list[Problem]:
     return [problems[i] for i in order]
 
 
+def shuffled_twice(rows: list[Example]) -> list[Example]:
+    return [rows[i] for i in np.random.default_rng().permutation(len(rows))]
+
+
 TASKS = [
     (broken(Reverse, name=""), "name is ''; set it to a word"),
     (broken(Reverse, skills=("short", "short")), "give a tuple of distinct words"),
@@ -106,6 +111,15 @@ TASKS = [
     (changed("generate", every(response="x")), r"with an answer that judge\(\) finds wrong"),
     (changed("generate", every(skills=("long",))), r"primary skills \[\('long',\)\]; put 'short' first"),
     (changed("generate", every(skills=("odd",))), r"skills \['odd'\], which the task does not have"),
+    (
+        broken(Branching, subskills=lambda self, skill: ("a", "a")),
+        r"subskills\('short'\) is \('a', 'a'\); give a tuple of",
+    ),
+    (broken(Branching, subskills=lambda self, skill: ("a/b",)), "distinct names without '/'"),
+    (changed("generate_subskill", lambda rows: rows[1:], Branching), "gives 19 examples; give as many as were asked"),
+    (changed("generate_subskill", every(skills=("long",)), Branching), r"\('long',\)\]; put 'short' first in skills"),
+    (changed("generate_subskill", every(response="x"), Branching), r"with an answer that judge\(\) finds wrong"),
+    (changed("generate_subskill", shuffled_twice, Branching), r"generate_subskill\(.*\) differs for an equal rng"),
     (broken(Reverse, pool=lambda self: []), r"pool\(\) is empty"),
     (changed("pool", every(skills=())), "an example without skills"),
     (broken(Reverse, prior=lambda self, n, rng: self.generate("short", 3, rng)), "gives 3 examples; give 20"),

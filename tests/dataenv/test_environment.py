@@ -134,7 +134,8 @@ def test_reset_without_a_seed_draws_from_the_warm_starts() -> None:
 
 
 def test_the_empty_action_stops_at_every_level() -> None:
-    for level, action in (("skill-list", None), ("open-ended", ()), ("open-ended", [])):
+    nothing = {"explore": np.zeros(K, int), "data": np.zeros(K), "allocation": np.zeros((K, 4))}
+    for level, action in (("skill-list", None), ("open-ended", ()), ("open-ended", []), ("skill-tree", nothing)):
         env = make(level=level)
         env.reset(seed=0)
         before = env.state

@@ -102,7 +102,7 @@ def test_digests_refuse_nan_and_do_not_depend_on_order_of_keys() -> None:
 def test_names_that_are_not_there() -> None:
     with pytest.raises(SettingError, match="did you mean 'stratified'"):
         registry.build("teacher", "stratifed")
-    with pytest.raises(SettingError, match="known: pocket"):
+    with pytest.raises(SettingError, match=r"known: .*pocket"):
         registry.build("student", "gigantic")
 
 

@@ -168,7 +168,9 @@ def test_small_boards_are_boards(rows: list[dict], tmp_path: Path) -> None:
 
 def test_a_simulated_student_is_labelled(tmp_path: Path) -> None:
     rows = [make_row("stratified") | {"simulated": True}]
-    assert "simulated student" in "".join(page_of(rows, tmp_path)[1].text)
+    html, page = page_of(rows, tmp_path)
+    assert "simulated student" in "".join(page.text)
+    assert "<h1>Simulated: Board " in html
     assert "simulated" in printed(rows, 100)
 
 

@@ -165,6 +165,38 @@ def test_harder_examples_use_more_columns() -> None:
     assert columns(0.0) <= 1 < columns(0.5) <= 2 < columns(1.0)
 
 
+def test_subskills_are_what_they_are_called() -> None:
+    """Columns in use, the one operator of a first step, and one pair of operators each."""
+    task = Arithmetic()
+    assert task.subskills("add") == ("3 columns", "2 columns", "1 column")
+    assert task.subskills("sub-borrow") == ("3 columns", "2 columns"), "a borrow takes two columns"
+    assert task.subskills("chain") == ("<~", "<@", "@~", "~@")
+    for skill in task.skills:
+        for name in task.subskills(skill):
+            made = task.generate_subskill(skill, name, 30, stream(0, "subskills"))
+            questions = [read(e.prompt) for e in made]
+            assert all(task.judge(e) and e.skills[0] == skill for e in made)
+            if name == "first step":
+                assert {q.operators for q in questions if q} == {"^" if skill == "max-succ" else "+"}
+                assert {e.skills[1] for e in made} <= set(task.skills) - {skill}
+            elif skill == "chain":
+                assert {q.operators for q in questions if q} == {name}
+            else:
+                busy = [sum(any(o[i] != "0" for o in q.operands) for i in range(3)) for q in questions if q]
+                assert max(busy) == int(name[0]), (skill, name)
+    assert {e.skills for e in task.generate_subskill("max-succ", "first step", 3, stream(0, "x"))} == {
+        ("max-succ", "max")
+    }
+
+
+@pytest.mark.parametrize(("skill", "name"), [("ad", "3 columns"), ("add", "4 columns"), ("add", "")])
+def test_a_bad_subskill_is_named(skill: str, name: str) -> None:
+    with pytest.raises(ValueError, match="is not one of"):
+        Arithmetic().generate_subskill(skill, name, 1, stream(0, "x"))
+    with pytest.raises(ValueError, match="n is -1"):
+        Arithmetic().generate_subskill("add", "1 column", -1, stream(0, "x"))
+
+
 def test_pool_and_prior_are_right_and_never_sealed() -> None:
     pool = TASK.pool()
     assert {s: sum(e.skills[0] == s for e in pool) for s in TASK.skills} == dict.fromkeys(TASK.skills, 1000)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.lego import IMBALANCE, POOL, Lego
-from tasks.records import Example
+from tasks.records import Example, stream
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,15 @@ def test_generated_chains_are_right_and_ask_what_their_skill_says() -> None:
 def test_the_pool_is_out_of_balance_as_in_the_paper() -> None:
     counts = Counter(e.skills[0] for e in Lego().pool())
     assert tuple(counts[s] // POOL for s in Lego.skills) == IMBALANCE
+
+
+def test_subskills_are_lengths_of_the_chain() -> None:
+    task = Lego()
+    assert task.subskills("depth-5") == ("5 variables",)
+    assert task.subskills("depth-1")[-1] == "1 variable"
+    for skill in task.skills:
+        for name in task.subskills(skill):
+            for example in task.generate_subskill(skill, name, 20, stream(0, "subskills")):
+                clauses, asked = example.prompt.split(":")
+                assert (len(clauses.split(",")), asked) == (int(name[0]), skill[-1])
+                assert task.judge(example)
