@@ -1,8 +1,9 @@
 """What the local language model writes: the yield of every stage, and what is right before and after the filter.
 
 For each skill of ``arithmetic`` the model is shown five solved problems and asked for one more with its answer, many
-times. What is a new question of the task's grammar is then solved twice more, and kept where two of the three answers
-agree. What is right is said by the task's own judge. Replies are kept in a store: what was asked is not asked again.
+times. What is a question of the task's grammar, not in the pool, not sealed and not there twice, is solved twice more
+and kept where two of the three answers agree. What is right is said by the task's own judge. Replies are kept in a
+store: what was asked is not asked again.
 
     nice -n 5 python tests/bench/bench_local_llm.py --store runs/.local --each 19
 
@@ -72,7 +73,7 @@ def solution(shown: Sequence[Example], question: str) -> str:
 
 def propose(task: Task, chat: Chat, each: int) -> list[Written]:
     """``each`` items a skill. A skill's prompt is the same for all its items, which a server's cache likes."""
-    made, seen = [], {e.prompt for e in task.pool()}
+    made, seen = [], {task.identity(e.prompt) for e in task.pool()}
     for start in range(0, each, BLOCK):
         for skill in task.skills:
             samples = range(start, min(each, start + BLOCK))
@@ -84,8 +85,8 @@ def propose(task: Task, chat: Chat, each: int) -> list[Written]:
                     parsed = read(item.question)
                     item.usable = parsed is not None
                     item.kind = parsed is not None and parsed.operators in forms(task, skill)
-                    item.new = item.usable and item.question not in seen
-                    seen.add(item.question)
+                    item.new = item.usable and task.identity(item.question) not in seen | task.sealed
+                    seen.add(task.identity(item.question))
                 made.append(item)
             print(f"  {skill}: {sum(reply.ok for reply in replies)} of {len(replies)}", flush=True)
     return made

@@ -93,7 +93,7 @@ def main() -> None:
     table(("writer", "made", "consistent", "right, all solutions", "right, what is kept", "requests each"), rows)
     fresh = {e.prompt: e for s in TASK.skills for e in TASK.generate(s, 400, stream(0, "signatures"))}
     names = {signature(e.skills[:1], e.prompt, e.response) for e in fresh.values()}
-    print("\ndistinct questions of the generator that the signature takes for one made before:")
+    print("\ndistinct prompts of the generator that the signature takes for one made before:")
     print(rate(len(fresh) - len(names), len(fresh)))
 
 

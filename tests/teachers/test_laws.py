@@ -277,7 +277,7 @@ def test_no_errors_are_taught_by_the_pools_own_law() -> None:
 # All of them
 
 ARGUMENTS = {"static": {"weights": {"s0": 1.0}}}
-LIVE = {"skill-it", "skill-curriculum"}
+LIVE = {"lookahead", "skill-it", "skill-curriculum"}
 """They ask the purse, or branches, of a live episode, and have tests of their own."""
 SKILL_LIST = {name for name, where in registry.TEACHERS.items() if resolve_name(where).level == "skill-list"}
 SKILL_LIST -= {"skill-list"}  # a model decides, see tests/teachers/llm/test_policies.py
