@@ -171,8 +171,8 @@ def _noise(turn: Turn) -> str:
 
 
 def test_augment_words_half_of_the_items_anew_and_never_shows_their_solutions(server: Server) -> None:
-    teacher = live("augment", server, quota=64)
-    play(teacher, fields=SHORT | {"lesson_size": 64})
+    teacher = live("augment", server, quota=24)
+    play(teacher, fields=SHORT | {"lesson_size": 24})
     pool = {e.prompt: e.response for e in teacher._pool}
     reworded = prompts(server, "Reworded")
     assert reworded
