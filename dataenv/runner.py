@@ -10,7 +10,7 @@ import errno
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -245,8 +245,10 @@ class Runner:
             )
 
 
-def side_by_side(runner: Runner, items: Sequence[T], act: Callable[[T], R]) -> list[R]:
+def side_by_side(runner: Runner, items: Iterable[T], act: Callable[[T], R]) -> list[R]:
     """``[act(item) for item in items]``, as many at once as the executor is wide, in threads of the driver.
+
+    Items that are made one by one are acted on as they come.
 
     The first failure ends it: what has not begun is not begun, and the failure is raised.
     """
@@ -266,7 +268,7 @@ def side_by_side(runner: Runner, items: Sequence[T], act: Callable[[T], R]) -> l
     return [future.result() for future in futures]
 
 
-def settle_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome | JobFailed]:
+def settle_all(runner: Runner, jobs: Iterable[Job]) -> list[Outcome | JobFailed]:
     """What jobs come to, run side by side; one that failed leaves its error in its place, and the others go on."""
 
     def act(job: Job) -> Outcome | JobFailed:

@@ -6,7 +6,7 @@ The sub-environments are ``TeachingEnv``s of one store and one executor, so ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, cast
 
@@ -100,7 +100,7 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
                 self._resetting[i] = self._each[i].begin_reset(seed=seeds[i], options=own)
         self._over[chosen] = False
         infos: dict[str, Any] = {}
-        self._end_resets(self._run(self._resetting), infos)
+        self._end_resets(self._run(self._resetting.items()), infos)
         return self._observations_now(), infos
 
     def step(self, actions: Any) -> Stepped:
@@ -125,29 +125,22 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
         resets = self._over.copy() if mode is AutoresetMode.NEXT_STEP else np.zeros_like(self._over)
         rewards, infos = np.zeros(self.num_envs), dict[str, Any]()
         terminated, truncated = np.zeros_like(self._over), np.zeros_like(self._over)
-        stepping = [i for i in range(self.num_envs) if not resets[i]]
+        stepping = np.flatnonzero(~resets).tolist()
         try:
-            with self.runner.desk:
-                jobs = {i: self._begin(i, given[i]) for i in stepping}
-                self._begin_resets(np.flatnonzero(resets).tolist())
-            outcomes = self._run({i: job for i, job in jobs.items() if job is not None} | self._resetting)
+            outcomes = self._run(self._begun(stepping, given, np.flatnonzero(resets).tolist()))
             with self.runner.desk:
                 self._end_resets(outcomes, infos)
                 for i in stepping:
                     self._seen[i], reward, terminated[i], truncated[i], info = self._each[i].end(outcomes.get(i))
-                    rewards[i] = float(reward)
-                    self._over[i] = terminated[i] or truncated[i]
-                    if not (self._over[i] and mode is AutoresetMode.SAME_STEP):
-                        infos = self._add_info(infos, info, i)
-                    else:
-                        infos = self._add_info(infos, {"final_obs": self._seen[i], "final_info": info}, i)
+                    rewards[i], self._over[i] = float(reward), terminated[i] or truncated[i]
+                    last = self._over[i] and mode is AutoresetMode.SAME_STEP
+                    infos = self._add_info(infos, {"final_obs": self._seen[i], "final_info": info} if last else info, i)
         except BaseException:
             for i in stepping:
                 self._each[i].abort()
             raise
         if mode is AutoresetMode.SAME_STEP and self._over.any():
-            self._begin_resets(np.flatnonzero(self._over).tolist())
-            self._end_resets(self._run(self._resetting), infos)
+            self._end_resets(self._run(self._begun([], given, np.flatnonzero(self._over).tolist())), infos)
         return self._observations_now(), rewards, terminated, truncated, infos
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -155,15 +148,20 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
         if self._owns:
             self.runner.executor.close()
 
-    def _begin(self, i: int, action: Any) -> Job | None:
-        with _named(i):
-            return self._each[i].begin(action)
+    def _begun(self, stepping: Sequence[int], given: Sequence[Any], ended: Sequence[int]) -> Iterator[tuple[int, Job]]:
+        """The jobs of steps and resets, each as soon as it has begun: no worker waits for the last of them.
 
-    def _begin_resets(self, ended: Iterable[int]) -> None:
-        """Begin to reset; one that has begun and failed to end is not begun twice, or it would draw another seed."""
+        A reset that has begun before and failed to end is not begun twice, or it would draw another seed.
+        """
+        for i in stepping:
+            with self.runner.desk, _named(i):
+                job = self._each[i].begin(given[i])
+            if job is not None:
+                yield i, job
         for i in ended:
             if i not in self._resetting:
                 self._resetting[i] = self._each[i].begin_reset()
+            yield i, self._resetting[i]
 
     def _end_resets(self, outcomes: Mapping[int, Outcome], infos: dict[str, Any]) -> None:
         """End every reset that has begun; ``infos`` is added to."""
@@ -174,10 +172,28 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
             infos.update(self._add_info(infos, info, i))
         self._resetting.clear()
 
-    def _run(self, jobs: Mapping[int, Job]) -> dict[int, Outcome]:
-        """What the jobs of some sub-environments come to, run side by side."""
+    def _run(self, jobs: Iterable[tuple[int, Job]]) -> dict[int, Outcome]:
+        """What the jobs of some sub-environments come to, run side by side.
+
+        Raises:
+            Exception: What one of them raised before it had a job, or a JobFailed, when all that began are done.
+        """
+        order: list[int] = []
+        failed: list[Exception] = []
+
+        def begun() -> Iterator[Job]:
+            try:
+                for i, job in jobs:
+                    order.append(i)
+                    yield job
+            except Exception as error:  # it is raised below: raised here it would stop the runner
+                failed.append(error)
+
+        found = settle_all(self.runner, begun())
+        if failed:
+            raise failed[0]
         done: dict[int, Outcome] = {}
-        for i, outcome in zip(jobs, settle_all(self.runner, list(jobs.values())), strict=True):
+        for i, outcome in zip(order, found, strict=True):
             if isinstance(outcome, JobFailed):
                 raise JobFailed(f"environment {i}: {outcome}") from outcome
             done[i] = outcome

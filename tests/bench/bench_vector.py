@@ -3,6 +3,8 @@
 numpy    environment steps a second of the simulated student's vector form, on one core, by the number of environments.
 fan-out  the same lessons of real students through make_vec on 1 and 2 worker processes: wall time and efficiency,
          t(1) / (2 t(2)); alternated, for the machine is shared.
+sleep    the same with workers that sleep for 1.2 s and answer with a recorded outcome: what the driver alone costs,
+         which a machine whose cores are busy with other work can tell too.
 """
 
 from __future__ import annotations
@@ -53,6 +55,47 @@ def fan_out(envs: int, steps: int, rounds: int) -> None:
     print(f"efficiency on 2 workers: {median(ratios):.2f} ({', '.join(f'{r:.2f}' for r in ratios)})")
 
 
+class _Asleep:
+    """So many of the sleepers at once and no more: the driver has a thread more than there are workers."""
+
+    def __init__(self, width: int, sleepers: Any) -> None:
+        from dataenv.executors.base import Line
+
+        self.width, self._sleepers, self._line = width, sleepers, Line(width)
+
+    def submit(self, job: Any, key: str, blobs: Any) -> Any:
+        """See Executor."""
+        return self._line.submit(lambda place: self._sleepers.submit(job, key, blobs))
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+
+def asleep(envs: int, steps: int, seconds: float = 1.2) -> None:
+    """One round on one, two and eight workers that only sleep."""
+    import numpy as np
+    from bench_executors import Replay, recorded
+
+    from dataenv.runner import Runner
+    from dataenv.store import Store
+    from dataenv.vector import TeachingVectorEnv
+
+    outcome, rows = recorded(), []
+    for workers in (1, 2, 8):
+        with tempfile.TemporaryDirectory() as folder:
+            runner = Runner(Store(Path(folder)), _Asleep(workers, Replay(workers, seconds, outcome)))
+            many = TeachingVectorEnv(envs, runner=runner, **FREE)
+            many.reset(seed=0)
+            batches = np.random.default_rng(0).random((steps, *many.action_space.shape)).astype(np.float32)
+            begun = time.perf_counter()
+            for actions in batches:
+                many.step(actions)
+            wall = time.perf_counter() - begun
+        rows.append([workers, f"{wall:.1f} s", f"{envs * steps * seconds / (workers * wall):.2f}"])
+    table(f"{envs} students, {steps} lessons each, workers that sleep {seconds} s", ["workers", "wall", "share of the "
+          "workers' time"], rows)  # fmt: skip
+
+
 def _lessons(workers: int, n: int, steps: int) -> float:
     """Wall time of the lessons alone: workers are up and students untaught but made."""
     import gymnasium as gym
@@ -86,5 +129,7 @@ if __name__ == "__main__":
     print(machine("gymnasium", "numpy", "torch"))
     if "numpy" in args.parts:
         numpy_form(seconds=2.0)
+    if "sleep" in args.parts:
+        asleep(args.envs, args.steps)
     if "fan-out" in args.parts:
         fan_out(args.envs, args.steps, args.rounds)

@@ -158,7 +158,7 @@ def test_another_task_is_refused() -> None:
 
 
 def test_it_is_taught_as_any_student_is() -> None:
-    env = TeachingEnv(**(TINY | {"student": "simulated", "student_args": {}}))
+    env = TeachingEnv(store="off", **(TINY | {"student": "simulated", "student_args": {}}))
     assert env.student.simulated
     env.reset(seed=0)
     _, _, _, _, info = env.step(np.ones(len(TASK.skills), np.float32))
