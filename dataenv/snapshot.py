@@ -165,8 +165,8 @@ class StepRecord(Record):
 
     step: int
     spent: int
-    teacher_tokens: int = 0
-    money: float = 0.0
+    teacher_tokens: int
+    money: float
     state: str
     reward: float
     selection: Tally

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class PerPoint(NamedTuple):
     """Spent a point, and the ends of its 95 % interval; infinite where no point was learnt, or none may have been."""
 
-    value: float
+    estimate: float
     low: float
     high: float
 

@@ -129,7 +129,7 @@ def cells(standing: Standing) -> dict[str, str]:
 
 
 def _per_point(cost: PerPoint | None, shown: Callable[[float], str]) -> str:
-    return NONE if cost is None else f"{shown(cost.value)} [{shown(cost.low)}, {shown(cost.high)}]"
+    return NONE if cost is None else f"{shown(cost.estimate)} [{shown(cost.low)}, {shown(cost.high)}]"
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -190,8 +190,8 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         "learnt": _value(computed["learnt"]),
         "learnt_low": _value(cost.low if cost else None),
         "learnt_high": _value(cost.high if cost else None),
-        "teacher_tokens_per_point": cost.tokens_per_point.value if cost and cost.tokens_per_point else None,
-        "money_per_point": cost.money_per_point.value if cost and cost.money_per_point else None,
+        "teacher_tokens_per_point": cost.tokens_per_point.estimate if cost and cost.tokens_per_point else None,
+        "money_per_point": cost.money_per_point.estimate if cost and cost.money_per_point else None,
         **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
         **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
     }

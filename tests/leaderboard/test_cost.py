@@ -12,8 +12,9 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
-from dataenv.leaderboard.asking import Asking, told
+from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.board import play
+from dataenv.leaderboard.cells import all_cells, by_group
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.cost import TeacherCost
 from dataenv.leaderboard.plan import make_plan, sentences
@@ -54,10 +55,10 @@ def test_a_point_costs_what_was_spent_over_what_was_learnt(board: list[dict[str,
     points = 100 * (standing.score.value - untaught.score.value)
     assert (cost.tokens, cost.money) == (80_000, pytest.approx(0.4))
     assert cost.tokens_per_point is not None
-    assert cost.tokens_per_point.value == pytest.approx(80_000 / points)
-    assert cost.tokens_per_point.low < cost.tokens_per_point.value < cost.tokens_per_point.high
+    assert cost.tokens_per_point.estimate == pytest.approx(80_000 / points)
+    assert cost.tokens_per_point.low < cost.tokens_per_point.estimate < cost.tokens_per_point.high
     assert cost.money_per_point is not None
-    assert cost.money_per_point.value == pytest.approx(0.4 / points)
+    assert cost.money_per_point.estimate == pytest.approx(0.4 / points)
     assert all(s.cost is None for s in (*summary.teachers, *summary.references) if s is not standing)
     assert any("a point" in sentence for sentence in summary.sources)
 
@@ -148,3 +149,13 @@ def test_a_plan_says_where_nothing_bounds_the_spending(toys: None, tmp_path: Pat
     assert json.loads(plan.model_dump_json())["asking"][0]["tokens"] is None
     free = line.model_copy(update={"requests": None})
     assert "nothing bounds what it spends" in told(free)
+
+
+def test_a_chat_that_is_known_by_its_name_costs_no_money(toys: None) -> None:
+    board = Board.model_validate(
+        TOY_BOARD | {"teachers": ["stratified", {"name": "stat-syn", "args": {"chat": "local", "quota": 4}}]}
+    )
+    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_cells(board)).items()}
+    (line,) = asking(groups)
+    assert (line.name, line.runs, line.tokens, line.money) == ("stat-syn", 2, None, 0.0)
+    assert line.requests == 2 * 3 * (32 + 8 * 2 * 7)
