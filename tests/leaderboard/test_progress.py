@@ -22,7 +22,8 @@ from tests.toys import TOY_BOARD
 def record(step: int, right: int = 143, of: int = 320, spent: int = 0) -> StepRecord:
     tally = Tally(correct=(right,), n=(of,))
     return StepRecord(
-        step=step, spent=spent, teacher_tokens=0, money=0.0, state="s", reward=0, selection=tally, feedback=tally, loss=(0.0,), mixture=None,
+        step=step, spent=spent, teacher_tokens=0, money=0.0, state="s", reward=0, selection=tally,
+        feedback=tally, loss=(0.0,), mixture=None,
         offered=0, kept=0, rejected={}, judged={}, lesson=None, ended="",
     )  # fmt: skip
 
