@@ -65,14 +65,13 @@ class Course:
     def teach(self, at: Moments, mixtures: Floats) -> Moments:
         """A lesson to each, ``(n, k)``; those that are over stay where they are."""
         form = self._form
-        budget, recipe = form.setting.budget.student_tokens, form.setting.recipe
         each = form.price(mixtures)
-        updates: Ints = np.where(at.over, 0, np.clip((budget - at.spent) // each, 0, recipe.updates))
-        effort = updates[:, None] * form.student.effort(recipe.model_copy(update={"updates": 1, "cooldown": 0}))
-        loss = form.model.after(at.loss, np.repeat(self.pace[None], len(at.loss), 0), mixtures, effort)
-        value = np.maximum(at.value, self._worth(loss))
-        spent: Ints = at.spent + updates * each
-        return Moments(loss, spent, value, at.over | (updates == 0) | (budget - spent < each))
+        updates, price = form.affordable(at.spent, each, ~at.over)
+        pace = np.repeat(self.pace[None], len(at.loss), 0)
+        loss = form.model.after(at.loss, pace, mixtures, form.effort(updates))
+        spent: Ints = at.spent + price
+        over = at.over | (updates == 0) | form.exhausted(spent, each)
+        return Moments(loss, spent, np.maximum(at.value, self._worth(loss)), over)
 
     def value(self, schedules: Floats) -> Floats:
         """What schedules ``(n, lessons, k)`` are worth, ``(n,)``; lessons that nobody can pay for are not given."""
@@ -86,7 +85,7 @@ class Course:
         form, loss, least = self._form, at.loss, at.loss
         left = form.setting.budget.student_tokens - at.spent
         recipe = form.setting.recipe
-        effort = np.full((len(loss), 1), form.student.effort(recipe))
+        effort = form.effort(np.full(len(loss), recipe.updates))
         cheapest = int(form.price(menu).min())
         pace = np.repeat(self.pace[None], len(loss), 0)
         for _ in range(-(-int(left.max(initial=0)) // (cheapest * recipe.updates))):

@@ -146,8 +146,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         rewards = np.where(resets, 0.0, self._score - before)
         mastered = (self._score >= self.setting.mastery) & taught
         terminated = stop | mastered
-        left = self.setting.budget.student_tokens - self._spent
-        truncated = taught & ~mastered & ((price == 0) | (left < each * (1 + self.setting.recipe.cooldown)))
+        truncated = taught & ~mastered & ((price == 0) | self.exhausted(self._spent, each))
         self._over = terminated | truncated
         infos: dict[str, Any] = {}
         if mode is AutoresetMode.SAME_STEP and self._over.any():
@@ -205,11 +204,26 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
 
     def _pay(self, counts: Ints, taught: Bools) -> tuple[Ints, Ints, Ints]:
         """Updates that the purse buys, their price, and that of one; see ``budget.price_of`` and ``tuition.charge``."""
-        recipe, each = self.setting.recipe, self.price(counts / self.setting.lesson_size)
-        fixed = recipe.cooldown * each
-        left = self.setting.budget.student_tokens - self._spent
+        each = self.price(counts / self.setting.lesson_size)
+        return *self.affordable(self._spent, each, taught), each
+
+    def affordable(self, spent: Ints, each: Ints, taught: Bools) -> tuple[Ints, Ints]:
+        """Updates that what is left buys, and what they cost with their cool-down, ``(n,)``; none where not taught."""
+        recipe, fixed = self.setting.recipe, self.setting.recipe.cooldown * each
+        left = self.setting.budget.student_tokens - spent
         updates = np.where(taught, np.clip((left - fixed) // each, 0, recipe.updates), 0)
-        return updates, np.where(updates > 0, updates * each + fixed, 0), each
+        return updates, np.where(updates > 0, updates * each + fixed, 0)
+
+    def exhausted(self, spent: Ints, each: Ints) -> Bools:
+        """Whether what is left buys not one more update like those at this price, ``(n,)``."""
+        left = self.setting.budget.student_tokens - spent
+        return np.asarray(left < each * (1 + self.setting.recipe.cooldown))
+
+    def effort(self, updates: Ints) -> Floats:
+        """What so many updates, ``(n,)``, do to a curve: ``(n, 1)``; those of nobody do nothing."""
+        recipe = self.setting.recipe
+        one = self.student.effort(recipe.model_copy(update={"updates": 1, "cooldown": 0}))
+        return np.asarray(np.where(updates > 0, updates + 0.25 * recipe.cooldown, 0.0)[:, None] * one)
 
     def price(self, shares: Floats) -> Ints:
         """Student tokens of one update on lessons of these shares, ``(n, k)``: ``(n,)``, at least 1."""
@@ -223,11 +237,8 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         rows = np.flatnonzero(updates)
         if not len(rows):
             return
-        recipe = self.setting.recipe
         shares = counts[rows] / self.setting.lesson_size
-        one = recipe.model_copy(update={"updates": 1, "cooldown": 0})
-        effort = (updates[rows] + 0.25 * recipe.cooldown)[:, None] * self.student.effort(one)
-        self._loss[rows] = self.model.after(self._loss[rows], self._pace[rows], shares, effort)
+        self._loss[rows] = self.model.after(self._loss[rows], self._pace[rows], shares, self.effort(updates[rows]))
         self._counts[rows] += counts[rows]
         self._examine(rows)
 

@@ -58,10 +58,12 @@ def test_refining_climbs_and_gives_a_schedule_that_is_worth_what_it_says() -> No
     np.testing.assert_allclose(better.mixtures.sum(1), 1)
 
 
-def test_an_episode_of_the_oracles_lessons_comes_to_what_the_oracle_says() -> None:
+@pytest.mark.parametrize("recipe", [{}, {"cooldown": 20}], ids=["plain", "cooled down"])
+def test_an_episode_of_the_oracles_lessons_comes_to_what_the_oracle_says(recipe: dict[str, Any]) -> None:
     """Played in the environment, with real examples: lessons are whole numbers of them, so it is near and not equal."""
-    found = best_schedule(SETTING, 0, MENU)
-    env = TeachingEnv(**SMALL)
+    fields = SMALL | {"recipe": recipe}
+    found = best_schedule(make_setting(fields), 0, MENU)
+    env = TeachingEnv(**fields)
     env.reset(seed=0)
     for mixture in found.mixtures:
         if not env.snapshot().ended:
