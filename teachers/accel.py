@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.engines import split_counts
-from teachers.base import Floats, Level, Teacher, require, require_share
+from teachers.base import Floats, Level, Teacher, require, require_share, require_whole
 from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Allowance, Request, passed, shuffled
 
@@ -86,8 +86,7 @@ class Accel(Teacher):
         require(0.0 < replay <= 1.0, "replay", replay, "give a number in (0, 1]; at 0 nothing would ever be taught")
         require(0.0 < step <= 1.0, "step", step, "give a number in (0, 1]")
         for field, value, least in (("buffer", buffer, 1), ("items", items, 2)):
-            ok = isinstance(value, int) and value >= least
-            require(ok, field, value, f"give a whole number of at least {least}")
+            require_whole(field, value, least)
         self.beta, self.replay, self.buffer, self.step, self.items = beta, replay, buffer, step, items
         self.staleness, self.share = require_share("staleness", staleness), require_share("share", share)
         self._engine = maybe_engine(chat, engine)

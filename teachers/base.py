@@ -89,3 +89,10 @@ def require_share(field: str, value: float) -> float:
     """An argument that must be in [0, 1]; see ``require``."""
     require(0.0 <= value <= 1.0, field, value, "give a number in [0, 1]")
     return value
+
+
+def require_whole(field: str, value: int, least: int = 1) -> int:
+    """An argument that must be a whole number of at least so much; see ``require``."""
+    fine = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    require(fine, field, value, f"give a whole number of at least {least}")
+    return value

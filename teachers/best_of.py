@@ -10,7 +10,7 @@ import numpy as np
 from dataenv.errors import SettingError
 from tasks.records import Example
 from teachers.accel import learnability
-from teachers.base import Floats, Level, Teacher, require, require_share
+from teachers.base import Floats, Level, Teacher, require, require_share, require_whole
 from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Allowance, Source, passed, shuffled
 
@@ -85,7 +85,7 @@ class BestOf(Teacher):
             ("exam", exam, 1),
             ("quota", 1 if quota is None else quota, 1),
         ):
-            require(isinstance(value, int) and value >= least, field, value, f"give a whole number of at least {least}")
+            require_whole(field, value, least)
         require(
             0.0 < temperature < np.inf, "temperature", temperature, "give a finite number > 0; at 0 all are the same"
         )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.base import Unsupported
-from teachers.base import Floats, Level, Teacher, as_action, require, require_share, with_floor
+from teachers.base import Floats, Level, Teacher, as_action, require, require_share, require_whole, with_floor
 from teachers.lessons import Allowance, Source, shuffled
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Curriculum(Teacher):
 
     def __init__(self, order: Order = "easy", sample: int = 4096, share: float = 0.2) -> None:
         require(order in ORDERS, "order", order, "give 'easy' or 'hard'")
-        require(sample >= 1, "sample", sample, "give a whole number of at least 1")
+        require_whole("sample", sample)
         self.order, self.sample, self.share = order, sample, require_share("share", share)
 
     def begin(self, context: Context) -> None:
@@ -108,7 +108,7 @@ class Cyclical(Teacher):
     name: ClassVar[str] = "cyclical"
 
     def __init__(self, block: int = 4, floor: float = 0.2) -> None:
-        require(block >= 1, "block", block, "give a whole number of at least 1")
+        require_whole("block", block)
         self.block, self.floor = block, require_share("floor", floor)
 
     def begin(self, context: Context) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from teachers.base import Floats, Level, Teacher, require, require_share
+from teachers.base import Floats, Level, Teacher, require_share, require_whole
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -160,10 +160,3 @@ def even(observation: dict[str, Any]) -> Floats:
     """Weights ``(k, m)``: skills equally, and within a skill the subskills that are grown."""
     there = observation["grown"] > 0
     return np.asarray(there / np.maximum(there.sum(1, keepdims=True), 1))
-
-
-def require_whole(field: str, value: int) -> int:
-    """An argument that must be a whole number of at least 1."""
-    fine = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    require(fine, field, value, "give a whole number of at least 1")
-    return value

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from teachers.base import Floats, require, require_share, with_floor
-from teachers.forest import Action, ForestTeacher, even, exploit, grow, require_whole
+from teachers.base import Floats, require, require_share, require_whole, with_floor
+from teachers.forest import Action, ForestTeacher, even, exploit, grow
 from teachers.progress import slopes
 
 if TYPE_CHECKING:
@@ -160,8 +160,7 @@ class ForestProgress(ForestTeacher):
     name: ClassVar[str] = "forest-progress"
 
     def __init__(self, window: int = 3, floor: float = 0.2) -> None:
-        self.window, self.floor = require_whole("window", window), require_share("floor", floor)
-        require(window >= 2, "window", window, "give a whole number of at least 2")
+        self.window, self.floor = require_whole("window", window, 2), require_share("floor", floor)
 
     def begin(self, context: Context) -> None:
         """Forget the curves of the episode before."""

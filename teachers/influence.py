@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from teachers.base import Floats, Level, Teacher, require, require_share, with_floor
+from teachers.base import Floats, Level, Teacher, require, require_share, require_whole, with_floor
 from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Allowance, Source, passed, shuffled
 
@@ -57,7 +57,7 @@ class Influence(Teacher):
         engine: Mapping[str, Any] | None = None,
     ) -> None:
         for field, value in (("group", group), ("reference", reference)):
-            require(isinstance(value, int) and value >= 1, field, value, "give a whole number of at least 1")
+            require_whole(field, value)
         require(0.0 < keep <= 1.0, "keep", keep, "give a number in (0, 1]")
         self.group, self.reference, self.keep = group, reference, keep
         self.floor, self.share = require_share("floor", floor), require_share("share", share)

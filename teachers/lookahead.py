@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.runner import run_all
-from teachers.base import Floats, Teacher, as_action, require, require_share, with_floor
+from teachers.base import Floats, Teacher, as_action, require, require_share, require_whole, with_floor
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -33,8 +33,8 @@ class Lookahead(Teacher):
     name: ClassVar[str] = "lookahead"
 
     def __init__(self, candidates: int = 3, hold: int = 3, concentration: float = 1.0, floor: float = 0.3) -> None:
-        require(candidates >= 2, "candidates", candidates, "give a whole number of at least 2")
-        require(hold >= 1, "hold", hold, "give a whole number of at least 1")
+        require_whole("candidates", candidates, 2)
+        require_whole("hold", hold)
         require(
             np.isfinite(concentration) and concentration > 0, "concentration", concentration, "give a number above 0"
         )

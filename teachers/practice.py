@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dataenv.errors import BudgetSpent
 from tasks.records import Example
-from teachers.base import Floats, Teacher, require, require_share, with_floor
+from teachers.base import Floats, Teacher, require, require_share, require_whole, with_floor
 from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Request, passed
 
@@ -90,8 +90,7 @@ class DeliberatePractice(Teacher):
         exemplars: int = 0,
     ) -> None:
         for field, value in (("first", first), ("added", added), ("additions", additions), ("candidates", candidates)):
-            whole = value is None or (isinstance(value, int) and value >= 1)
-            require(whole, field, value, "give a whole number of at least 1")
+            require_whole(field, 1 if value is None else value)
         require(0.0 <= omega < np.inf, "omega", omega, "give a finite number >= 0, or select='top'")
         require(select in ("resample", "top"), "select", select, "give 'resample' or 'top'")
         require(signal in ("entropy", "loss"), "signal", signal, "give 'entropy' or 'loss'")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from teachers.base import Floats, Teacher, as_action, require, require_share, with_floor
+from teachers.base import Floats, Teacher, as_action, require, require_share, require_whole, with_floor
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -33,7 +33,7 @@ class LearningProgress(Teacher):
 
     def __init__(self, signal: Literal["loss", "accuracy"] = "loss", window: int = 3, floor: float = 0.2) -> None:
         require(signal in ("loss", "accuracy"), "signal", signal, "give 'loss' or 'accuracy'")
-        require(isinstance(window, int) and window >= 2, "window", window, "give a whole number of at least 2")
+        require_whole("window", window, 2)
         self.signal, self.floor = signal, require_share("floor", floor)
         self._seen: deque[Floats] = deque(maxlen=window)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from tasks.records import Example
-from teachers.base import Level, Teacher, require, require_share
+from teachers.base import Level, Teacher, require, require_share, require_whole
 from teachers.lessons import Allowance, Source, shuffled
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SelfImprove(Teacher):
     level: ClassVar[Level] = "open-ended"
 
     def __init__(self, samples: int = 4, temperature: float = 1.0, share: float = 1 / 3, gold: float = 0.0) -> None:
-        require(isinstance(samples, int) and samples >= 1, "samples", samples, "give a whole number of at least 1")
+        require_whole("samples", samples)
         require(0.0 <= temperature < np.inf, "temperature", temperature, "give a finite number >= 0")
         self.samples, self.temperature = samples, temperature
         self.share, self.gold = require_share("share", share), require_share("gold", gold)

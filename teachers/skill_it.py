@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.runner import run_all
-from teachers.base import Floats, Teacher, as_action, require
+from teachers.base import Floats, Teacher, as_action, require, require_whole
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -46,7 +46,7 @@ class SkillIt(Teacher):
         self, eta: float = 0.5, window: int = 3, graph: Graph = "learned", threshold: float = 0.1, prior: int = 0
     ) -> None:
         require(np.isfinite(eta) and eta >= 0, "eta", eta, "give a finite number >= 0")
-        require(window >= 1, "window", window, "give a whole number of at least 1")
+        require_whole("window", window)
         require(0 <= threshold < 1, "threshold", threshold, "give a number in [0, 1)")
         if isinstance(graph, str):
             require(graph in ("learned", "binary"), "graph", graph, "give 'learned', 'binary' or a matrix")

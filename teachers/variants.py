@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.base import Unsupported
-from teachers.base import Level, Teacher, require
+from teachers.base import Level, Teacher, require_whole
 from teachers.lessons import pool_or_made, shuffled
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Variants(Teacher):
     level: ClassVar[Level] = "open-ended"
 
     def __init__(self, each: int = 2) -> None:
-        require(isinstance(each, int) and each >= 1, "each", each, "give a whole number of at least 1")
+        require_whole("each", each)
         self.each = each
 
     def begin(self, context: Context) -> None:

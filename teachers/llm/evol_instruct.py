@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from tasks.records import Example, Record
-from teachers.base import require
+from teachers.base import require_whole
 from teachers.chat.synthesis import Want
 from teachers.llm.synthesizer import Shape, Synthesizer
 
@@ -57,7 +57,7 @@ class EvolInstruct(Synthesizer):
     def __init__(self, chat: Mapping[str, Any] | str, rounds: int = 4, seeds: int = 64, **shape: Unpack[Shape]) -> None:
         super().__init__(chat, **shape)
         for field, value in {"rounds": rounds, "seeds": seeds}.items():
-            require(isinstance(value, int) and value >= 1, field, value, "give a whole number of at least 1")
+            require_whole(field, value)
         self.rounds, self.seeds = rounds, seeds
 
     def begin(self, context: Context) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
 from tasks.records import Record
-from teachers.base import require
+from teachers.base import require_whole
 from teachers.chat.synthesis import Want
 from teachers.llm.synthesizer import Shape, Synthesizer
 
@@ -37,7 +37,7 @@ class GenQA(Synthesizer):
 
     def __init__(self, chat: Mapping[str, Any] | str, topics: int = 30, **shape: Unpack[Shape]) -> None:
         super().__init__(chat, **shape)
-        require(isinstance(topics, int) and topics >= 1, "topics", topics, "give a whole number of at least 1")
+        require_whole("topics", topics)
         self.topics = topics
 
     def wants(self, n: int) -> list[Want]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
-from teachers.base import require
+from teachers.base import require, require_whole
 from teachers.chat.synthesis import Want
 from teachers.llm.synthesizer import Shape, Synthesizer
 
@@ -30,7 +30,7 @@ class SkillMix(Synthesizer):
 
     def __init__(self, chat: Mapping[str, Any] | str, k: int = 2, **shape: Unpack[Shape]) -> None:
         super().__init__(chat, **shape)
-        require(isinstance(k, int) and k >= 1, "k", k, "give a whole number of at least 1")
+        require_whole("k", k)
         self.k = k
 
     def begin(self, context: Context) -> None:
