@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -101,6 +101,15 @@ class Source:
         for example in self._context.pool():
             rows[example.skills[0]].append(example)
         return {skill: shuffled(found, self._context.rng) for skill, found in rows.items()}
+
+
+def by_needed_skill(examples: Iterable[Example]) -> dict[str, list[Example]]:
+    """Examples by every skill that they need, the primary one and the others."""
+    found: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        for skill in set(example.skills):
+            found[skill].append(example)
+    return found
 
 
 def pool_or_made(context: Context, each: int = 200) -> Sequence[Example]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +12,9 @@ from tasks.base import Unsupported
 from tasks.records import Example, Record
 from teachers.chat.client import Chat
 from teachers.chat.spec import ChatError, ChatSpec, make_spec
-from teachers.chat.synthesis import Question, Solution, Want, agreeing, propose, solve
+from teachers.chat.synthesis import Question, Solution, Want, agreed, propose, solve
 from teachers.engines.signature import signature
-from teachers.lessons import Request, Source, shuffled
+from teachers.lessons import Request, Source, by_needed_skill, shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -141,10 +140,9 @@ class LlmEngine(Source):
         Args:
             questions: Each with the references whose form its solution is to have, and the skills that it trains.
         """
-        solved = solve(self.chat, questions, self.spec.solutions, self._context.rng)
-        agreed = [agreeing(solutions, self.spec.agree) for solutions in solved]
-        self.yields.update(solved=sum(map(len, solved)), consistent=sum(map(bool, agreed)))
-        return [self._examples(q, solutions) for q, solutions in zip(questions, agreed, strict=True)]
+        spec, rng = self.spec, self._context.rng
+        made = agreed(self.chat, questions, spec.solutions, spec.agree, rng, self.yields, self.origin)
+        return [self._new(examples) for examples in made]
 
     def rewritten(self, examples: Sequence[Example]) -> list[Example]:
         """Examples with solutions of the model's own, ``kept`` of each at the most, that come to the same answer."""
@@ -174,25 +172,21 @@ class LlmEngine(Source):
                     owner[id(want)] = i
                     wants.append(want)
         fresh = propose(self.chat, wants, self.spec.questions, self._context.rng, number)
-        self.yields.update(asked=len(wants) * self.spec.questions, questions=len(fresh))
+        self.yields["asked"] += len(wants) * self.spec.questions
         for question, examples in zip(fresh, self.answered(fresh), strict=True):
             found[owner[id(question.want)]] += examples
         return found
 
-    def _examples(self, question: Question, agreed: Sequence[Solution]) -> list[Example]:
-        """At the most ``kept`` examples of a question, all of the same answer, none if one like it was made before."""
-        if not agreed:
+    def _new(self, examples: Sequence[Example]) -> list[Example]:
+        """At the most ``kept`` of what came of one question, none if one like it was made before."""
+        if not examples:
             return []
-        skills = question.want.skills
-        name = signature(skills, question.text, agreed[0].solution)
+        name = signature(examples[0].skills, examples[0].prompt, examples[0].response)
         if name in self._seen:
             self.yields["near-duplicates"] += 1
             return []
         self._seen.add(name)
-        texts = list(dict.fromkeys(s.solution for s in agreed))[: self.spec.kept]
-        return self._readable(
-            [Example(prompt=question.text, response=text, skills=skills, origin=self.origin) for text in texts]
-        )
+        return self._readable(list(dict.fromkeys(examples))[: self.spec.kept])
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
         can = self._context.readable(examples)
@@ -221,13 +215,10 @@ class LlmEngine(Source):
     def _known(self, skill: str, n: int) -> list[Example]:
         """Solved examples that need a skill, drawn from all of the pool that do; else from the generator."""
         if self._by_skill is None:
-            self._by_skill = defaultdict(list)
             try:
-                for example in self._context.pool():
-                    for needed in set(example.skills):
-                        self._by_skill[needed].append(example)
+                self._by_skill = by_needed_skill(self._context.pool())
             except Unsupported:
-                pass
+                self._by_skill = {}
         items = self._by_skill.get(skill)
         return shuffled(items, self._context.rng)[:n] if items else self._solved.draw(skill, n)
 

@@ -91,7 +91,7 @@ class OpenEnded(Teacher):
         replies = self.chat.ask_many(asks)
         texts = [s.question.strip() for r in replies if r.ok for s in r.value.specs if usable(s.question)]
         fresh = dict.fromkeys(text for text in texts if text not in {one["problem"].strip() for one in shown})
-        self.yields.update(asked=len(shown) * self.specs, questions=len(fresh))
+        self.yields["asked"] += len(shown) * self.specs
         return [Question(text, form) for text in fresh]
 
 

@@ -12,7 +12,7 @@ from teachers.base import Level, Teacher, require
 from teachers.chat.client import Chat
 from teachers.chat.spec import make_spec
 from teachers.chat.synthesis import Want, agreed, propose
-from teachers.lessons import pool_or_made
+from teachers.lessons import by_needed_skill, pool_or_made
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -75,10 +75,7 @@ class Synthesizer(Teacher):
         self._context, self.chat = context, Chat.of(self._spec, context)
         self.yields: Counter[str] = Counter()
         self._pool = pool_or_made(context)
-        self._needing: dict[str, list[Example]] = {skill: [] for skill in context.skills}
-        for example in self._pool:
-            for skill in set(example.skills) & self._needing.keys():
-                self._needing[skill].append(example)
+        self._needing = by_needed_skill(self._pool)
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
         """The next lesson; the empty one where nothing is wanted, or nothing came of it."""
@@ -118,5 +115,5 @@ class Synthesizer(Teacher):
 
     def _items(self, n: int, skill: str | None = None) -> tuple[Example, ...]:
         """``n`` random items of the pool, or of those that need a skill; fewer where there are fewer."""
-        items = self._pool if skill is None else self._needing[skill]
+        items = self._pool if skill is None else self._needing.get(skill, ())
         return tuple(items[i] for i in self._context.rng.permutation(len(items))[:n].tolist())
