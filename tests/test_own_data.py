@@ -86,6 +86,12 @@ def test_validate_of_a_sound_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert validated(tmp_path, board(), monkeypatch) == (0, ["sound"])
 
 
+def test_sizes_that_nobody_gave_are_what_a_small_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    questions(tmp_path)
+    text = "\n".join(line for line in board().splitlines() if not line.startswith("setting.items"))
+    assert validated(tmp_path, text, monkeypatch) == (0, ["sound"])
+
+
 @pytest.mark.parametrize(
     ("line", "extra", "words"),
     [

@@ -99,8 +99,8 @@ def _level(name: str, args: dict[str, Any]) -> None:
 
 
 def _exams(setting: Setting) -> Iterator[str]:
-    """No exam asks for more problems than there are."""
-    for split in SPLITS:
+    """No size that was given asks for more problems than there are; where none was, an exam is all that a split has."""
+    for split in (split for split in SPLITS if split in setting.items.model_fields_set):
         wanted, problems = getattr(setting.items, split), setting.built_task.split(split)
         if split == "transfer":
             if wanted > len(problems):
