@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Rows = Iterable[Row | Mapping[str, Any]]
 WIDE = 181
 """Columns of terminal that the one-table form needs; below that the table is told in two."""
+BROKEN = {"spent of purse": "spent of\npurse", "transfer %": "transfer\n%", "worst skill": "worst\nskill"}
+"""Headings over two lines where there is little room, which then goes to the names of teachers."""
 STYLES = {"better": "green", "worse": "red", "baseline": "bold"}
 
 SCORES = ("#", "teacher", "test %", "k/n", "gain [95 %]", "Holm p", "verdict")
@@ -60,8 +62,8 @@ class TerminalBoard:
         if options.max_width >= WIDE:
             yield self._table((*SCORES, *details, *TO_TARGET))
         else:
-            yield self._table(SCORES)
-            yield self._table(("teacher", *details))
+            yield self._table(SCORES, gap=0)
+            yield self._table(("teacher", *details), gap=0)
         costs = [s.cost for s in (*self.summary.teachers, *self.summary.references) if s.cost]
         if costs:
             yield self._table(("teacher", *(COSTS if any(cost.money for cost in costs) else COSTS[:2])))
@@ -71,17 +73,18 @@ class TerminalBoard:
         for sentence in self.summary.warnings:
             yield Text(visible(sentence), style="yellow")
 
-    def _table(self, columns: tuple[str, ...]) -> Table:
+    def _table(self, columns: tuple[str, ...], gap: int = 1) -> Table:
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
         simulated = " (simulated student)" if self.summary.simulated else ""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0))
         for name in columns:
+            head = name + simulated * (name == "teacher")
             left = name in ("teacher", "verdict", "level", "worst skill", *TO_TARGET)
             table.add_column(
-                Text(name + simulated * (name == "teacher")),
+                Text(head if gap else BROKEN.get(head, head)),
                 justify="left" if left else "right",
                 no_wrap=name != "teacher",
             )
