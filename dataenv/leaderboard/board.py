@@ -62,13 +62,14 @@ class Watch:
         begin: Called once, with what the board is about to do.
         start: Called with a run that is about to begin; its untaught student may still have to be made.
         step: Called with the run and the record of each step; the first is that of the untaught student.
-        done: Called with a run that has ended, and whether it failed.
+        done: Called with a run that has ended, and why, in one sentence, where it failed. Of runs that are cut off with
+            their board, nothing is said.
     """
 
     begin: Callable[[Outline], None] = field(default=lambda outline: None)
     start: Callable[[Cell], None] = field(default=lambda cell: None)
     step: Callable[[Cell, StepRecord], None] = field(default=lambda cell, record: None)
-    done: Callable[[Cell, bool], None] = field(default=lambda cell, failed: None)
+    done: Callable[[Cell, str | None], None] = field(default=lambda cell, error: None)
 
 
 def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None, replace: bool = False) -> list[Row]:
@@ -125,14 +126,14 @@ def warm_tokens(setting: Setting) -> int:
 
 
 def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
-    failed = True
     watch.start(cell)
     try:
         episode = run(masked(env, cell.mask), teacher, cell.seed, lambda record: watch.step(cell, record))
-        failed = False
-        return episode
-    finally:
-        watch.done(cell, failed)
+    except (JobFailed, ActionError) as error:
+        watch.done(cell, str(error))
+        raise
+    watch.done(cell, None)
+    return episode
 
 
 def _selection(cell: Cell, runner: Runner, watch: Watch) -> float:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dataenv.leaderboard.board import Outline, Watch
 from dataenv.leaderboard.cells import SEARCH, Cell
+from dataenv.leaderboard.text import visible
 from dataenv.snapshot import StepRecord
 
 EARLY = 0.02
@@ -83,14 +84,14 @@ class Terminal:
             if not self._quiet and self._live is None:
                 self._say(f"{_name(cell)} step {record.step}: selection {_counts(record)}; left {self._left()}")
 
-    def _finish(self, cell: Cell, failed: bool) -> None:
+    def _finish(self, cell: Cell, error: str | None) -> None:
         with self._lock:
             self._flying.pop((cell.group, cell.label, cell.seed), None)
             self._spent_by_done += cell.setting.budget.student_tokens
             self._done[cell.group] = self._done.get(cell.group, 0) + 1
-            self._failed[cell.group] = self._failed.get(cell.group, 0) + failed
+            self._failed[cell.group] = self._failed.get(cell.group, 0) + (error is not None)
             if not self._quiet and self._live is None:
-                runs, end = sum(self._outline.runs.values()), "failed" if failed else "done"
+                runs, end = sum(self._outline.runs.values()), "done" if error is None else f"failed ({visible(error)})"
                 self._say(f"{_name(cell)} {end}: {sum(self._done.values())} of {runs} runs")
 
     def _say(self, line: str) -> None:

@@ -158,7 +158,7 @@ def test_a_row_is_there_as_soon_as_its_run_has_ended(
         return sound(self, *args)
 
     monkeypatch.setattr(Apprentice, "fit", breaks)
-    watch = boards.Watch(done=lambda cell, failed: told.append(cell.group))
+    watch = boards.Watch(done=lambda cell, error: told.append(cell.group))
     with pytest.raises(KeyboardInterrupt):
         boards.play(board(), Runner(store), tmp_path / "toy", watch)
     rows = read_rows(tmp_path / "toy")

@@ -16,7 +16,8 @@ from dataenv.leaderboard.progress import Terminal
 from dataenv.runner import Runner
 from dataenv.snapshot import StepRecord, Tally
 from dataenv.store import Store
-from tests.toys import TOY_BOARD
+from students.base import TrainingDiverged
+from tests.toys import TOY_BOARD, Apprentice
 
 
 def record(step: int, right: int = 143, of: int = 320, spent: int = 0) -> StepRecord:
@@ -53,9 +54,9 @@ def test_the_screen_is_readable(
 ) -> None:
     terminal, watch, cells = under_way
     watch.start(cells["uniform", 100])
-    watch.done(cells["uniform", 100], False)
+    watch.done(cells["uniform", 100], None)
     for seed in range(6):
-        watch.done(cells["random", seed], seed == 3)
+        watch.done(cells["random", seed], "the loss became nan" if seed == 3 else None)
     watch.start(cells["failure", 0])
     watch.start(cells["failure", 1])
     watch.step(cells["failure", 1], record(3))
@@ -82,7 +83,7 @@ def test_where_there_is_no_room_those_under_way_are_shown(
 ) -> None:
     terminal, watch, cells = under_way
     for seed in range(6):
-        watch.done(cells["random", seed], False)
+        watch.done(cells["random", seed], None)
     watch.step(cells["joint-x4", 5], record(1))
     lines = screen(terminal, 80, 10)
     assert len(lines) <= 10
@@ -113,6 +114,34 @@ def test_plain_lines_elsewhere(toys: None, tmp_path: Path) -> None:
     assert any(line.startswith("stratified seed 1 step 3: selection 6/10; left ") for line in lines)
     assert [line for line in lines if "runs" in line][-1].endswith("10 of 10 runs")
     assert shown(quiet=True) == []
+
+
+def test_a_plain_line_says_why_a_run_failed(toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverges(self: Apprentice, *args: Any) -> Any:
+        raise TrainingDiverged("the loss became nan at update 3; lower recipe.rate")
+
+    board = Board.model_validate(TOY_BOARD | {"references": ["nothing"]})
+    console = Console(width=40, file=io.StringIO(), record=True)
+    sound = Apprentice.fit
+    with Terminal(console) as watch:
+        watch.start = lambda cell: monkeypatch.setattr(
+            Apprentice, "fit", diverges if cell.label == "failure" else sound
+        )
+        play(board, Runner(Store(None)), tmp_path / "toy", watch)
+    failed = [line for line in console.export_text().splitlines() if " failed " in line]
+    assert [line.split(" failed ")[0] for line in failed] == ["failure seed 0", "failure seed 1"]
+    assert all("the loss became nan at update 3; lower recipe.rate" in line for line in failed), failed
+
+
+def test_of_a_run_that_is_cut_off_nothing_is_said(toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stops(self: Apprentice, *args: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Apprentice, "fit", stops)
+    console = Console(width=80, file=io.StringIO(), record=True)
+    with pytest.raises(KeyboardInterrupt), Terminal(console) as watch:
+        play(Board.model_validate(TOY_BOARD), Runner(Store(None)), tmp_path / "toy", watch)
+    assert " runs" not in console.export_text()
 
 
 def test_on_a_terminal_nothing_is_left_behind(toys: None, tmp_path: Path) -> None:
