@@ -56,7 +56,10 @@ test-slow: dev
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
 
 test-sb3: $(VENV)-sb3/.leg
-	@DATAENV_LEG=sb3 $(VENV)-sb3/bin/python -m pytest tests/rl/test_sb3.py
+	@DATAENV_LEG=sb3 $(VENV)-sb3/bin/python -m pytest tests/rl/test_sb3.py tests/rl/test_record.py
+
+test-trl: $(VENV)-trl/.leg
+	@DATAENV_LEG=trl $(VENV)-trl/bin/python -m pytest tests/rl/test_trl.py
 
 # RLlib asks for gymnasium 1.2.2, the oldest that dataenv takes: here the environment's own tests meet it too.
 OLD_GYM := $(addprefix tests/dataenv/test_,environment.py masks.py parts.py skill_tree.py vector.py views.py)

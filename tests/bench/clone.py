@@ -2,7 +2,7 @@
 
     .venv-sb3/bin/python tests/bench/clone.py --teacher failure
 
-Students are simulated (docs/simulated.md), a hundredth of a second a lesson. ``cloned`` takes any dataset of
+Students are simulated (docs/simulated.md). ``cloned`` takes any dataset of
 ``dataenv record`` of the level skill-list.
 """
 
@@ -15,8 +15,16 @@ import numpy as np
 import torch
 from torch import nn
 
+SETTING: dict[str, Any] = {
+    "student": "simulated",
+    "lesson_size": 256,
+    "warm_start": {"examples": 2000},
+    "items": {"feedback": 20, "selection": 40},
+}
+"""That of the boards, with fewer examples to read and fewer problems to answer: a second an episode."""
 
-def cloned(dataset: Any, seed: int = 0, epochs: int = 300, rate: float = 3e-3) -> Any:
+
+def cloned(dataset: Any, seed: int = 0, epochs: int = 200, rate: float = 3e-3) -> Any:
     """A policy, vector -> mixture, that was fitted to a dataset by cross-entropy between mixtures."""
     episodes = list(dataset.iterate_episodes())
     x = torch.as_tensor(np.concatenate([e.observations[:-1] for e in episodes]))
@@ -81,10 +89,10 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", default="failure")
-    parser.add_argument("--episodes", type=int, default=30, help="to learn from; as many others to compare on")
+    parser.add_argument("--episodes", type=int, default=20, help="to learn from; as many others to compare on")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    setting, runner, n = make_setting({"student": "simulated"}), Runner(Store()), given.episodes
+    setting, runner, n = make_setting(SETTING), Runner(Store()), given.episodes
     with tempfile.TemporaryDirectory() as folder:
 
         def recorded(teacher: str, seeds: range) -> Any:

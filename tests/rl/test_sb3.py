@@ -83,3 +83,12 @@ def test_a_spent_purse_is_a_truncation() -> None:
     *_, done, infos = vector.step(np.array([3]))  # stop
     assert done[0]
     assert not infos[0]["TimeLimit.truncated"]
+
+
+def test_where_a_spent_purse_is_final_no_value_is_added() -> None:
+    vector = make_vec_env(lambda: make(LISTED, "discrete", final=True), n_envs=1)
+    vector.reset()
+    done = [False]
+    while not done[0]:
+        *_, done, infos = vector.step(np.array([2]))
+    assert not infos[0]["TimeLimit.truncated"]

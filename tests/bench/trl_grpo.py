@@ -1,6 +1,6 @@
-"""GRPO on a language model that teaches: TRL's trainer, the environments of ``teachers.grpo``, and a model to watch.
+"""GRPO on a language model that teaches: TRL's trainer, the environments of ``teachers.rollouts``, and a model to watch.
 
-    .venv-trl/bin/python tests/bench/grpo.py --steps 12
+    .venv-trl/bin/python tests/bench/trl_grpo.py --steps 12
 
 The model is a Llama of two layers that has never read anything. It is first shown what a call of the tool looks like,
 half of the calls for each of the toy's two skills, one of which cannot be learnt; what GRPO makes of that is printed.
@@ -51,7 +51,7 @@ def _template() -> str:
     return files("trl").joinpath("chat_templates", "qwen3.jinja").read_text(encoding="utf-8")
 
 
-def shown(rollout: Any, skills: tuple[str, ...], seed: int, steps: int = 150, batch: int = 4) -> tuple[Any, Any]:
+def shown(rollout: Any, skills: tuple[str, ...], seed: int, steps: int = 200, batch: int = 4) -> tuple[Any, Any]:
     """A model and its tokenizer, after it was shown calls of the tool."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -142,7 +142,7 @@ def main() -> None:
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from dataenv import registry
-    from teachers.grpo import environments
+    from teachers.rollouts import environments
     from tests.toys import PAYING
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

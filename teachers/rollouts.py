@@ -102,10 +102,10 @@ class Rollout:
         return self._told(observation, info)
 
     def _told(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> str:
-        rng = stream(self._seed, "grpo", int(info["step"]))
+        rng = stream(self._seed, "rollout", int(info["step"]))
         shown = shuffled(observation["errors"], rng)[: self._errors]
         return render(
-            "teachers:grpo.j2",
+            "teachers:rollout.j2",
             rng,
             first=info["step"] == 0,
             listed="accuracy" in observation,
