@@ -1,4 +1,4 @@
-"""GRPO on a language model that teaches: TRL's trainer, the environments of ``teachers.rollouts``, and a model to watch.
+"""GRPO on a language model that teaches: TRL's trainer, the environments of ``teachers.rollouts``, a tiny model.
 
     .venv-trl/bin/python tests/bench/trl_grpo.py --steps 12
 

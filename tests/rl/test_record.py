@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,22 @@ def test_rows_of_a_board(tmp_path: Path) -> None:
     reference = next((tmp_path / "runs" / "rows").glob("nothing--*.json"))
     with pytest.raises(SettingError, match="is a reference that the board computes itself"):
         runs_of_rows([reference])
+
+
+def test_a_clone_teaches_as_its_source_did(tmp_path: Path) -> None:
+    """``failure`` weighs skills by what is still wrong, which the numbers show: so much can be learnt from them."""
+    path = Path(__file__).resolve().parents[1] / "bench" / "clone.py"
+    spec = importlib.util.spec_from_file_location("clone", path)
+    assert spec is not None
+    assert spec.loader is not None
+    clone = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(clone)
+    shown, held = recorded(tmp_path / "a", "failure", tuple(range(8))), recorded(tmp_path / "b", "failure", (8, 9, 10))
+    policy = clone.cloned(shown, epochs=100)
+    uniform = clone.distance(lambda vector: np.full(2, 0.5), held)
+    assert clone.distance(policy, held) < 0.3 * uniform
+    taught = clone.returns(held.recover_environment, policy, (8, 9, 10))
+    assert np.mean(taught) == pytest.approx(np.mean([e.rewards.sum() for e in held.iterate_episodes()]), abs=0.06)
 
 
 def test_what_cannot_be_recorded(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from tests.rl.legs import package
+from tests.rl.legs import package, run_block
 from tests.rl.views import LISTED, VIEWS, make
 
 package("ray.rllib", leg="rllib")
@@ -25,14 +25,14 @@ HOW: dict[str, Any] = {"train_batch_size_per_learner": 128, "minibatch_size": 32
 def local_ray() -> Iterator[None]:
     """A Ray of this test's own, whatever cluster the machine belongs to."""
     ray.init("local", num_cpus=1, num_gpus=0, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    register_env("teaching", lambda given: make(given["id"], given["actions"]))
+    register_env("toy", lambda given: make(given["id"], given["actions"]))
     yield
     ray.shutdown()
 
 
 def trained(id_: str, actions: str, iterations: int) -> list[dict[str, Any]]:
     """What the environment runner says after every iteration."""
-    config = PPOConfig().environment("teaching", env_config={"id": id_, "actions": actions})
+    config = PPOConfig().environment("toy", env_config={"id": id_, "actions": actions})
     config = config.env_runners(num_env_runners=0).training(entropy_coeff=0.003, **HOW).debugging(seed=0)
     algorithm = config.build_algo()
     try:
@@ -56,3 +56,7 @@ def test_ppo_trains_through_every_view(id_: str, actions: str) -> None:
 def test_what_it_learns_teaches_better() -> None:
     returns = [each["episode_return_mean"] for each in trained(LISTED, "discrete", 6)]
     assert np.mean(returns[-2:]) - returns[0] > 0.08
+
+
+def test_the_page() -> None:
+    assert run_block("RLlib")["algorithm"].iteration == 1

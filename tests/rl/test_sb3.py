@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.rl.legs import package
+from tests.rl.legs import package, run_block
 from tests.rl.views import LISTED, TREE, VIEWS, make
 
 package("stable_baselines3", leg="sb3")
@@ -92,3 +92,9 @@ def test_where_a_spent_purse_is_final_no_value_is_added() -> None:
     while not done[0]:
         *_, done, infos = vector.step(np.array([2]))
     assert not infos[0]["TimeLimit.truncated"]
+
+
+def test_the_page() -> None:
+    page = run_block("Stable-Baselines3")
+    assert page["env"].action_space.contains(page["action"])
+    assert page["model"].num_timesteps == 32
