@@ -107,8 +107,9 @@ def main() -> None:
         got = np.array([e.rewards.sum() for e in held.iterate_episodes()])
         flat = np.array([e.rewards.sum() for e in even.iterate_episodes()])
         own = np.array(returns(held.recover_environment, policy, range(n, 2 * n)))
+        apart = [distance(each, held) for each in (policy, uniform)]
     print(f"{shown.total_steps} steps of {given.teacher} in {n} episodes; compared on {n} other seeds")
-    print(f"lesson dealt out otherwise: clone {distance(policy, held):.3f}, uniform {distance(uniform, held):.3f}")
+    print(f"lesson dealt out otherwise: clone {apart[0]:.3f}, uniform {apart[1]:.3f}")
     for name, values in ((given.teacher, got), ("its clone", own), ("stratified", flat)):
         print(f"{name:<18} mean return {values.mean():.4f}")
     for name, other in (("clone - source", got), ("clone - stratified", flat)):
