@@ -81,6 +81,7 @@ def main() -> None:
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     import minari
+    from scipy.stats import t
 
     from dataenv.record import Run, record
     from dataenv.runner import Runner
@@ -114,7 +115,7 @@ def main() -> None:
         print(f"{name:<18} mean return {values.mean():.4f}")
     for name, other in (("clone - source", got), ("clone - stratified", flat)):
         gap = own - other
-        print(f"{name:<18} {gap.mean():+.4f} ± {1.96 * gap.std(ddof=1) / n**0.5:.4f}")
+        print(f"{name:<18} {gap.mean():+.4f} ± {t.ppf(0.975, n - 1) * gap.std(ddof=1) / n**0.5:.4f}")
 
 
 if __name__ == "__main__":
