@@ -30,6 +30,7 @@ def example() -> ModuleType:
     return module
 
 
+@pytest.mark.timeout(900)  # half a minute of CPU, and minutes on a machine that others use
 @pytest.mark.filterwarnings("ignore:You are using 'environment_factory'")
 def test_grpo_trains_on_lessons(tmp_path: Path) -> None:
     """One skill of two cannot be learnt; a lesson in the other gains 0.1, and about half of the calls give it."""
