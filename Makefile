@@ -18,7 +18,9 @@ PINS := pyproject.toml constraints.txt
 # One thread per process: it is what makes runs comparable bit for bit, and faster than more for students this small.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: leaderboard smoke real test test-slow faults check bench statistics leaks install dev clean help
+LEGS := sb3 rllib trl
+
+.PHONY: leaderboard smoke real test test-slow test-sb3 test-rllib test-trl faults check bench statistics leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (5 to 15 minutes), write runs/quick/leaderboard.html"
@@ -26,6 +28,9 @@ help:
 	@echo "make real          install PEFT and SmolLM2 too, run the board 'real': a pre-trained language model (under an hour)"
 	@echo "make test          install, then lint, import direction, types and the tests that are not slow"
 	@echo "make test-slow     the slow tests"
+	@echo "make test-sb3      a venv beside it with Stable-Baselines3 and Minari, and the tests that need them (docs/rl.md)"
+	@echo "make test-rllib    the same with RLlib, and the environment's tests under the gymnasium that it asks for"
+	@echo "make test-trl      the same with TRL"
 	@echo "make check         lint, import direction and types, without tests"
 	@echo "make bench         install TRL beside it and print the side-by-side figures"
 	@echo "make statistics    simulate boards whose truth is known: false positives, power (two minutes)"
@@ -49,6 +54,18 @@ test: check
 
 test-slow: dev
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
+
+test-sb3: $(VENV)-sb3/.leg
+	@DATAENV_LEG=sb3 $(VENV)-sb3/bin/python -m pytest tests/rl/test_sb3.py tests/rl/test_record.py
+
+test-trl: $(VENV)-trl/.leg
+	@DATAENV_LEG=trl $(VENV)-trl/bin/python -m pytest tests/rl/test_trl.py
+
+# RLlib asks for gymnasium 1.2.2, the oldest that dataenv takes: here the environment's own tests meet it too.
+OLD_GYM := $(addprefix tests/dataenv/test_,environment.py masks.py parts.py skill_tree.py vector.py views.py)
+test-rllib: $(VENV)-rllib/.leg
+	@DATAENV_LEG=rllib $(VENV)-rllib/bin/python -m pytest tests/rl/test_rllib.py
+	@$(VENV)-rllib/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(OLD_GYM)
 
 check: dev
 	@$(BIN)/ruff check .
@@ -103,6 +120,20 @@ $(VENV)/.bench: $(VENV)/.core
 	@$(PIP) --editable '.[trl]'
 	@touch $@
 
+# A leg sees all that .venv holds, and holds itself what one extra adds; its own comes first. Torch is not there twice.
+PURELIB := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+$(VENV)-sb3/.leg: EXTRAS := sb3,offline
+$(VENV)-rllib/.leg: EXTRAS := rllib
+$(VENV)-rllib/.leg: EXCEPT := s/^gymnasium==.*/gymnasium==1.2.2/
+$(VENV)-trl/.leg: EXTRAS := trl
+$(LEGS:%=$(VENV)-%/.leg): $(VENV)/.dev
+	@echo "Installing $(EXTRAS) into $(@D), on top of $(VENV)"
+	@$(BIN)/python -m venv --without-pip --clear $(@D)
+	@echo "import site; site.addsitedir('$$($(BIN)/python $(PURELIB))')" > $$($(@D)/bin/python $(PURELIB))/beneath.pth
+	@sed '$(EXCEPT)' constraints.txt > $(@D)/constraints.txt
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --constraint $(@D)/constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(LEGS:%=$(VENV)-%) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find dataenv teachers students tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,13 @@ Stepped = tuple[Any, npt.NDArray[np.float64], Bools, Bools, dict[str, Any]]
 MODES = tuple(mode.value for mode in AutoresetMode)
 
 
-class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
+if TYPE_CHECKING:
+    Synchronous = SyncVectorEnv[Any, Any]
+else:
+    Synchronous = SyncVectorEnv  # takes no parameters in gymnasium 1.2
+
+
+class TeachingVectorEnv(Synchronous):
     """Sub-environments of equal spaces, stepped together.
 
     Sub-environment ``i`` of a given seed and actions goes through the same observations and rewards as one
@@ -51,6 +57,8 @@ class TeachingVectorEnv(SyncVectorEnv[Any, Any]):
     Raises:
         SettingError: If a field is unknown or wrong, or ``settings`` are of several tasks.
     """
+
+    _owns = False  # gymnasium 1.2 also closes a vector that was refused before it was made
 
     def __init__(
         self,

@@ -4,7 +4,7 @@
 
 Two plain Gymnasium wrappers, for skill-list and skill-tree: the observation becomes a 1-D ``Box`` in [0, 1], float32;
 the action a ``Box``, a ``MultiDiscrete`` or a ``Discrete``. Nothing else changes: rewards, ends and infos are those of
-the environment below.
+the environment below, unless ``final`` asks for one kind of end alone.
 """
 
 from __future__ import annotations
@@ -29,18 +29,37 @@ FOCUS = 0.5
 """Share of the lesson that goes to what a ``Discrete`` action names; the other half is dealt out evenly."""
 
 
-def numeric(env: Env, actions: Actions = "box", steps: int = 5) -> Env:
+def numeric(env: Env, actions: Actions = "box", steps: int = 5, final: bool = False) -> Env:
     """Both wrappers around an environment.
 
     Args:
         env: Of level skill-list or skill-tree, behind a ``Mask`` or not.
         actions: ``box``, ``multi-discrete`` or ``discrete``; see ``NumericAction``.
         steps: How many amounts a ``multi-discrete`` action tells apart, from none to all; at least 2.
+        final: Whether a spent purse is told as ``terminated``; see ``SpentIsFinal``.
 
     Raises:
         SettingError: If the level has no numeric view, or an argument is wrong.
     """
-    return NumericAction(NumericObservation(env), actions, steps)
+    view = NumericAction(NumericObservation(env), actions, steps)
+    return SpentIsFinal(view) if final else view
+
+
+class SpentIsFinal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Tell a spent purse as ``terminated`` in place of ``truncated``.
+
+    After a truncation SB3 and RLlib add the value of the last observation, for the episode might have gone on. This one
+    could not have: how much is left is part of what is observed, and nothing is to be had without it.
+    """
+
+    def __init__(self, env: Env) -> None:
+        RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """See TeachingEnv."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated or truncated, False, info
 
 
 class NumericObservation(gym.ObservationWrapper[Floats, Any, Any], RecordConstructorArgs):
@@ -130,6 +149,20 @@ class NumericAction(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
             raise ActionError(f"action ({shown:.60}) is not in {space:.60}; mind shape, range, NaN and dtype")
         return self._read(action)
 
+    def vector(self, action: Any) -> Floats:
+        """The ``box`` action that is read as a structured action: what ``action`` gives it back for.
+
+        Args:
+            action: Of the environment below, as a teacher gives it.
+
+        Returns:
+            ``(k,)`` or ``(2k + km,)``, in [0, 1]. How many to grow is the middle of what is read as that number.
+        """
+        if not self._m:
+            return _clipped(action)
+        explore = (np.asarray(action["explore"], np.float64) + 0.5) / (self._m + 1)
+        return np.concatenate([_clipped(part).ravel() for part in (explore, action["data"], action["allocation"])])
+
     def _from_box(self, values: Floats) -> Any:
         k, m = self._k, self._m
         if not m:
@@ -169,6 +202,10 @@ def _focus(weights: npt.NDArray[Any], chosen: int) -> Floats:
         out *= (1.0 - FOCUS) / max(rest, 1e-9)
         out[chosen] = FOCUS
     return np.asarray(out / max(out.max(initial=0.0), 1e-9), np.float32)
+
+
+def _clipped(values: Any) -> Floats:
+    return np.clip(np.asarray(values, np.float32), 0.0, 1.0)
 
 
 def _tree(explore: npt.NDArray[np.int64], data: npt.NDArray[Any], allocation: npt.NDArray[Any]) -> dict[str, Any]:

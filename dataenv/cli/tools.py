@@ -1,4 +1,4 @@
-"""Commands around boards: ``run | list | doctor | transfer-matrix | export``."""
+"""Commands around boards: ``run | list | doctor | transfer-matrix | export | record``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from dataenv.cli.common import (
     make_runner,
     takes_executor,
 )
+from dataenv.errors import SettingError
 
 
 @app.command()
@@ -147,3 +148,45 @@ def export(
     folder = out or run.with_suffix("")
     n = export_run(run, folder, runner)
     console.print(f"{n} examples in {folder / 'data.jsonl'}, the student in {folder / 'student'}", highlight=False)
+
+
+@app.command()
+def record(
+    rows: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Rows of a board, in place of --teacher: runs/quick/rows/frontier--*.json"),
+    ] = None,
+    teacher: Annotated[str, typer.Option(help="A registered teacher of a structured level.")] = "stratified",
+    task: Annotated[str, typer.Option(help="A registered task.")] = "arithmetic",
+    student: Annotated[str, typer.Option(help="A registered student.")] = "pocket",
+    seeds: Annotated[str, typer.Option(help="Of the episodes, with commas.")] = "0",
+    args: Annotated[str, typer.Option(help="The teacher's arguments, as JSON.")] = "{}",
+    setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
+    id_: Annotated[
+        str, typer.Option("--id", help="Of the dataset. [default: TASK/TEACHER-v0]", show_default=False)
+    ] = "",
+    out: Annotated[Path, typer.Option(help="The folder of datasets.")] = Path("runs/datasets"),
+    store: Store = None,
+) -> None:
+    """Write the steps of runs as a dataset that Minari loads: numeric observation, action and reward."""
+    from dataenv.record import Run, runs_of_rows
+    from dataenv.record import record as write
+    from dataenv.runner import Runner
+    from dataenv.setting import make_setting
+    from dataenv.store import open_store
+
+    if rows:
+        runs = runs_of_rows(rows)
+    else:
+        fields = make_setting({"task": task, "student": student} | json_object("--setting", setting))
+        runs = [Run(fields, teacher, json_object("--args", args), seed) for seed in _whole_numbers("--seeds", seeds)]
+    dataset = id_ or f"{runs[0].setting.task.partition(':')[0]}/{runs[0].teacher}-v0"
+    episodes, steps = write(runs, Runner(open_store(store or DEFAULT_STORE)), out, dataset)
+    console.print(f"{steps} steps in {episodes} episodes: {out / dataset}", markup=False, highlight=False)
+    console.print(f'MINARI_DATASETS_PATH={out} and minari.load_dataset("{dataset}")', markup=False, highlight=False)
+
+
+def _whole_numbers(option: str, text: str) -> list[int]:
+    if not all(part.strip().isdecimal() for part in text.split(",")):
+        raise SettingError(f"{option} is {text!r}; give whole numbers with commas, such as 0,1,2")
+    return [int(part) for part in text.split(",")]

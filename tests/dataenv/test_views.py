@@ -13,6 +13,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import dataenv
+import dataenv.checks.teacher
 from dataenv.environment import TeachingEnv
 from dataenv.masks import Mask
 from dataenv.views import NumericObservation, numeric
@@ -147,6 +148,33 @@ def test_views_that_cannot_be() -> None:
         make(actions="continuous")
     with pytest.raises(dataenv.SettingError, match="steps is 1; give a whole number of amounts, at least 2"):
         numeric(gym.make(IDS[1], **BRANCHING), "multi-discrete", steps=1)
+
+
+def test_a_spent_purse_is_final_where_that_is_asked() -> None:
+    env = numeric(gym.make(IDS[0], **PAYING), "discrete", final=True)
+    assert env.spec is not None
+    again: Any = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    ends = []
+    for each in (make(IDS[0], "discrete", **PAYING), env, again):
+        each.reset(seed=0)
+        over = False
+        while not over:
+            *_, terminated, truncated, _ = each.step(2)
+            over = terminated or truncated
+        ends.append((terminated, truncated))
+    assert ends == [(False, True), (True, False), (True, False)]
+
+
+@pytest.mark.parametrize("id_", IDS)
+def test_a_vector_stands_for_a_structured_action(id_: str) -> None:
+    env = make(id_)
+    below_it = env.unwrapped.action_space
+    below_it.seed(0)
+    for _ in range(20):
+        action = below_it.sample()
+        again = env.action(env.vector(action))
+        same = {n: again[n] for n in action} if isinstance(action, dict) else again
+        assert dataenv.checks.teacher._equal(same, action)
 
 
 def ppo() -> ModuleType:
