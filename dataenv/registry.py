@@ -64,6 +64,7 @@ TEACHERS = {
     "best-of": "teachers.best_of:BestOf",
     "open-ended": "teachers.llm.open_ended:OpenEnded",
     "skill-list": "teachers.llm.skill_list:SkillList",
+    "skill-tree": "teachers.llm.skill_tree:SkillTree",
     "even-forest": "teachers.forest:EvenForest",
     "alternating": "teachers.forest:Alternating",
     "fill-balanced": "teachers.forest:FillBalanced",

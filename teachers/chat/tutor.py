@@ -37,8 +37,8 @@ def tutor(
     """A script that answers the prompts of the teachers in ``teachers.llm`` and ``teachers.discovery``.
 
     It blames two skills at random; its new questions are ones like the references, whatever else is asked; its
-    plans go where there is most to gain; its revisions keep the question, and give its right answer where there is
-    one; and it groups names by keeping the commonest.
+    plans go where there is most to gain, in a forest too, which it grows one by one; its revisions keep the question,
+    and give its right answer where there is one; and it groups names by keeping the commonest.
 
     Args:
         solve: The right answer to a question, or ``None``.
@@ -63,6 +63,10 @@ def tutor(
             reply |= {"specs": [spec | {"question": vary(data["shown"]["problem"], rng)} for spec in reply["specs"]]}
         elif turn.schema["title"] == "Plan":
             reply |= {"counts": [_share(row) for row in data["skills"]]}
+        elif turn.schema["title"] == "Moves":
+            grows = [row for row in data["skills"] if row["left"] and (not row["subskills"] or rng.random() < 0.5)]
+            reply |= {"explore": [{"skill": row["skill"], "new": 1, "data": 100} for row in grows]}
+            reply |= {"exploit": [p for row in data["skills"] if row not in grows for p in _parts(row)]}
         elif turn.schema["title"] == "Solution":
             asked = data["question"] if rng.random() >= wrong else vary(data["question"], rng)
             answer = solve(asked) or "none"
@@ -84,6 +88,14 @@ def _share(row: dict[str, Any]) -> dict[str, Any]:
     """As many examples of a skill as there are points to gain in it; equally many where nothing is said of it."""
     need = 100 - row["accuracy"] if "accuracy" in row else row.get("mistakes", 1)
     return {"skill": row["skill"], "count": need}
+
+
+def _parts(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Data for the grown subskills of a skill: what there is to gain in each; equally much where nothing is said."""
+    parts = row["subskills"]
+    return [
+        {"skill": row["skill"], "subskill": part["subskill"], "data": 100 - part.get("accuracy", 0)} for part in parts
+    ]
 
 
 def _solve(question: str) -> str | None:
