@@ -26,7 +26,7 @@ Part = Annotated[int, Field(ge=0, le=100)]
 class SkillTree(ForestTeacher):
     """A language model as the policy of DataEnvGym's Skill-Tree (arXiv 2410.06215).
 
-    Its code has one; the paper's results at that level are of hand-written policies (``alternating``, ``fill-balanced``).
+    Its code has one; the paper's results at that level are of hand-written policies (``teachers.forest``).
     Before every lesson the model is shown the forest and gives a move for each skill: explore, with a number of new
     subskills and the data of each, or exploit, with the new data of some that are grown. What it does not name stays.
 

@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("skills", nargs="+", help="label=file")
     parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--teachers", nargs="+", default=["stratified", "stat-sel"])
     parser.add_argument("--store", required=True)
     given = parser.parse_args()
@@ -52,12 +53,12 @@ def main() -> None:
     arms = {OWN: fields} | {k: fields | {"skills": v} for k, _, v in (pair.partition("=") for pair in given.skills)}
     runner = Runner(open_store(given.store))
     shares: dict[tuple[str, str], list[float]] = {(who, arm): [] for who in given.teachers for arm in arms}
-    for seed in range(given.seeds):
+    for seed in range(given.first, given.first + given.seeds):
         for (who, arm), found in shares.items():
             k, n = solved(arms[arm], who, seed, runner)
             found.append(100 * k / n)
             print(f"seed {seed} {who} {arm}: {k}/{n}", flush=True)
-        if seed:
+        if seed > given.first:
             report(shares)
 
 

@@ -21,6 +21,7 @@ from dataenv.setting import Setting, make_setting
 from dataenv.simulated import SimulatedVectorEnv
 from dataenv.store import Store
 from tasks.discovered import Discovery
+from teachers.stat_sel import StatSel
 from tests.toys import OTHER, PLENTY, Plenty, found
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -159,3 +160,19 @@ def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path: Path, text: str | 
 def test_curves_of_the_tasks_own_skills_refuse_others(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"^skills is '.*'; the vector of simulated students takes '' alone"):
         SimulatedVectorEnv(2, setting=Setting(student="simulated", skills=write(tmp_path / "s.json")))
+
+
+def test_a_file_of_questions_without_skills_is_given_some(tmp_path: Path) -> None:
+    """One's own benchmark: no skill column, no generator, and nothing to compare with."""
+    rows = [
+        {"question": f"{a} {sign} {b} =", "answer": a} for a in range(10, 40) for b in range(5) for sign in ("+", "times")
+    ]
+    (tmp_path / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    fields = PLENTY | {"task": f"jsonl:{tmp_path / 'eval.jsonl'}", "task_args": {"natural": False}, "engine": "pool"}
+    made = discover(make_setting(fields), "text", {"skills": 2}, Runner(Store()), items=80)
+    assert (made.task, made.quality, len(made.skills)) == ("jsonl", {}, 2)
+    env = TeachingEnv("skill-list", runner=Runner(Store()), skills=write(tmp_path / "skills.json", made), **fields)
+    episode = dataenv.run(env, StatSel(), seed=0)
+    assert episode.steps[1].kept == 8
+    assert {len(step.selection.n) for step in episode.steps} == {2}
+    assert len({problem.skills for problem in env.task.split("test") if "times" in problem.prompt}) == 1
