@@ -90,9 +90,12 @@ class ByChat:
 
     def _labelled(self, chat: Chat, scene: Scene, skills: Sequence[str]) -> list[int | None]:
         """The row of each item's skill; what cannot be used is asked for again, ``tries`` times in all."""
-        rng, schema = stream(scene.seed, "discover labels"), _label(skills)
-        template = "teachers.discovery:label.j2"
-        prompts = [render(template, rng, problem=_shown(item), skills=skills) for item in scene.items]
+        template, schema, seed = "teachers.discovery:label.j2", _label(skills), scene.seed
+        # One nonce for all, and the problem last: what comes before it is read once by servers that keep prefixes.
+        prompts = [
+            render(template, stream(seed, "discover labels"), problem=_shown(item), skills=skills)
+            for item in scene.items
+        ]
         labels: list[int | None] = [None] * len(prompts)
         for sample in range(self.tries):
             open_ = [i for i, label in enumerate(labels) if label is None]

@@ -165,7 +165,10 @@ def test_curves_of_the_tasks_own_skills_refuse_others(tmp_path: Path) -> None:
 def test_a_file_of_questions_without_skills_is_given_some(tmp_path: Path) -> None:
     """One's own benchmark: no skill column, no generator, and nothing to compare with."""
     rows = [
-        {"question": f"{a} {sign} {b} =", "answer": a} for a in range(10, 40) for b in range(5) for sign in ("+", "times")
+        {"question": f"{a} {sign} {b} =", "answer": a}
+        for a in range(10, 40)
+        for b in range(5)
+        for sign in ("+", "times")
     ]
     (tmp_path / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     fields = PLENTY | {"task": f"jsonl:{tmp_path / 'eval.jsonl'}", "task_args": {"natural": False}, "engine": "pool"}
