@@ -16,13 +16,15 @@ from dataenv import registry
 from dataenv.discovery import Found, Scene, discover
 from dataenv.environment import TeachingEnv
 from dataenv.errors import SettingError, SnapshotError
+from dataenv.leaderboard import board as boards
+from dataenv.leaderboard.config import Board
 from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
 from dataenv.simulated import SimulatedVectorEnv
 from dataenv.store import Store
 from tasks.discovered import Discovery
 from teachers.stat_sel import StatSel
-from tests.toys import OTHER, PLENTY, Plenty, found
+from tests.toys import OTHER, PLENTY, TOY_BOARD, Plenty, found
 
 pytestmark = pytest.mark.usefixtures("toys")
 
@@ -172,6 +174,7 @@ def test_a_file_of_questions_without_skills_is_given_some(tmp_path: Path) -> Non
     ]
     (tmp_path / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     fields = PLENTY | {"task": f"jsonl:{tmp_path / 'eval.jsonl'}", "task_args": {"natural": False}, "engine": "pool"}
+    fields |= {"budget": {"student_tokens": 1500}}
     made = discover(make_setting(fields), "text", {"skills": 2}, Runner(Store()), items=80)
     assert (made.task, made.quality, len(made.skills)) == ("jsonl", {}, 2)
     env = TeachingEnv("skill-list", runner=Runner(Store()), skills=write(tmp_path / "skills.json", made), **fields)
@@ -179,3 +182,22 @@ def test_a_file_of_questions_without_skills_is_given_some(tmp_path: Path) -> Non
     assert episode.steps[1].kept == 8
     assert {len(step.selection.n) for step in episode.steps} == {2}
     assert len({problem.skills for problem in env.task.split("test") if "times" in problem.prompt}) == 1
+
+
+def test_a_board_under_discovered_skills_is_another_board(tmp_path: Path) -> None:
+    """Other labels under the same name of a file: rows of before are not taken for rows of now."""
+    path = write(tmp_path / "skills.json")
+    fields = TOY_BOARD["setting"] | {"task": "plenty", "skills": path}
+    weights = {"seeds": [7], "weights": {"plain": {}, "lengthy-alone": {"brief words": 0}}}
+    board = Board.model_validate(TOY_BOARD | {"setting": fields, "mixtures": weights})
+    rows = boards.play(board, Runner(Store()), tmp_path / "board")
+    assert {row.skills for row in rows} == {tuple(OTHER.values())}
+    assert {row.hashes["task"] for row in rows} == {board.setting.built_task.fingerprint}
+    assert rows[0].test is not None
+    assert rows[0].test.n == (5, 5)
+    items = dict(found(Plenty()).items)
+    items[next(iter(items))] = "lengthy words"
+    write(Path(path), found(Plenty(), items=items))
+    again = Board.model_validate(board.model_dump(mode="json"))
+    with pytest.raises(SettingError, match="task version changed"):
+        boards.play(again, Runner(Store()), tmp_path / "board")
