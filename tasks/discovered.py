@@ -21,8 +21,8 @@ _SMOOTHING = 0.1
 _LENGTHS = 64
 _CHUNK = 4096
 """Texts that are looked at together; a bound on memory."""
-_ROUNDS = 32
-"""Draws of the task's generator for one request, after which what comes nearest to the skill is taken."""
+_ROUNDS = 10
+"""Draws of the task's generator for one request, each larger, after which what comes nearest to the skill is taken."""
 _RARE = 0.01
 """A skill of the task's own that holds less of a discovered one than this is not drawn from to generate it."""
 
@@ -182,8 +182,8 @@ class Discovered(Task):
         row, sources = self._row[skill], self._sources[skill]
         made: list[Example] = []
         nearest: list[tuple[float, Example]] = []
-        for _ in range(_ROUNDS if n else 0):
-            drawn = self._draw(sources, 2 * (n - len(made)) + 8, rng, difficulty)
+        for turn in range(_ROUNDS if n else 0):
+            drawn = self._draw(sources, 2 * (turn + 1) * (n - len(made)) + 8, rng, difficulty)
             scores = self._rule.scores([e.prompt for e in drawn])
             fits = scores.argmax(1) == row
             made += [e for e, fit in zip(drawn, fits, strict=True) if fit]
