@@ -1,7 +1,7 @@
-"""Names of tasks, students and teachers: ``name -> "module:Class"``, so that nothing is imported before it is used.
+"""Tasks, students, teachers, discoverers by name: ``name -> "module:Class"``, so nothing is imported before it is used.
 
 A new one inside this project is one line here. Other packages register theirs under the entry-point groups
-``dataenv.tasks``, ``dataenv.students`` and ``dataenv.teachers``.
+``dataenv.tasks``, ``dataenv.students``, ``dataenv.teachers`` and ``dataenv.discoverers``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from dataenv.errors import SettingError
 
-Kind = Literal["task", "student", "teacher"]
+Kind = Literal["task", "student", "teacher", "discoverer"]
 
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
@@ -64,6 +64,7 @@ TEACHERS = {
     "best-of": "teachers.best_of:BestOf",
     "open-ended": "teachers.llm.open_ended:OpenEnded",
     "skill-list": "teachers.llm.skill_list:SkillList",
+    "skill-tree": "teachers.llm.skill_tree:SkillTree",
     "even-forest": "teachers.forest:EvenForest",
     "alternating": "teachers.forest:Alternating",
     "fill-balanced": "teachers.forest:FillBalanced",
@@ -74,7 +75,17 @@ TEACHERS = {
     "forest-progress": "teachers.forest_bandits:ForestProgress",
     "lookahead": "teachers.lookahead:Lookahead",
 }
-_BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
+DISCOVERERS = {
+    "chat": "teachers.discovery.chat:ByChat",
+    "loss": "teachers.discovery.loss:ByLoss",
+    "text": "teachers.discovery.text:ByText",
+}
+_BUILT_IN: dict[Kind, dict[str, str]] = {
+    "task": TASKS,
+    "student": STUDENTS,
+    "teacher": TEACHERS,
+    "discoverer": DISCOVERERS,
+}
 
 
 def names(kind: Kind) -> dict[str, str]:
@@ -109,7 +120,7 @@ def _files(name: str, args: str) -> tuple[tuple[str, int, int], ...]:
 
 
 def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
-    """Make a task, student or teacher by name.
+    """Make a task, student, teacher or discoverer by name.
 
     Args:
         kind: What it is.

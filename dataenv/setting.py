@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from dataenv import registry
 from dataenv.budget import Budget
+from dataenv.discovery import read_discovery, under
 from dataenv.errors import SettingError
 from dataenv.jobs import Spec, Training
 from students.base import Decoding, Recipe
@@ -46,6 +47,7 @@ class Setting(Record):
 
     Attributes:
         task: A registered task, with ``task_args``.
+        skills: A file of ``dataenv discover``: its skills take the place of the task's own. Empty for those.
         student: A registered student, with ``student_args``.
         warm_start: How the untaught student is made.
         recipe: How a lesson is trained.
@@ -61,6 +63,8 @@ class Setting(Record):
 
     task: str = "arithmetic"
     task_args: dict[str, Any] = {}
+    # Left out where there are none: Settings without them keep the names that they had before there were any.
+    skills: str = Field(default="", exclude_if=lambda path: not path)
     student: str = "pocket"
     student_args: dict[str, Any] = {}
     warm_start: WarmStart = WarmStart()
@@ -78,7 +82,7 @@ class Setting(Record):
     def built_task(self) -> Task:
         """The task itself; one instance a process, for its problems are always the same."""
         task: Task = registry.shared("task", self.task, canonical_json(self.task_args))
-        return task
+        return under(task, self.skills) if self.skills else task
 
     @property
     def student_spec(self) -> Spec:
@@ -87,8 +91,9 @@ class Setting(Record):
 
     @cached_property
     def digest(self) -> str:
-        """Names the Setting."""
-        return digest(self.model_dump(mode="json"))
+        """Names the Setting. Discovered skills go by what the file holds, and not by where it lies."""
+        held = {"skills": read_discovery(self.skills).digest} if self.skills else {}
+        return digest(self.model_dump(mode="json") | held)
 
     def changed(self, **fields: Any) -> Setting:
         """The Setting with some fields changed, checked anew; ``model_copy`` would keep what was cached of this one."""

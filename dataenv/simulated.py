@@ -305,9 +305,14 @@ def _check(setting: Setting, level: str) -> None:
     """Refuse what this form does not have."""
     wants: dict[str, Any] = {"student": "simulated", "engine": "procedural"}
     found: dict[str, Any] = {name: getattr(setting, name) for name in wants}
-    found |= {"task": setting.task, "level": level, "budget.examples": setting.budget.examples}
+    found |= {
+        "task": setting.task,
+        "skills": setting.skills,
+        "level": level,
+        "budget.examples": setting.budget.examples,
+    }
     found |= {f"recipe.{name}": getattr(setting.recipe, name) for name in PLAIN}
-    wants |= {"task": "arithmetic", "level": "skill-list", "budget.examples": None}
+    wants |= {"task": "arithmetic", "skills": "", "level": "skill-list", "budget.examples": None}
     wants |= {f"recipe.{name}": value for name, value in PLAIN.items()}
     for name, value in wants.items():
         if found[name] != value:

@@ -301,7 +301,7 @@ def _settings(num_envs: int, given: Sequence[Setting] | None, fields: Mapping[st
     if len(given) != num_envs:
         raise SettingError(f"settings holds {len(given)} and num_envs is {num_envs}; give one for each environment")
     for i, setting in enumerate(given):
-        for name in ("task", "task_args", "lesson_size"):
+        for name in ("task", "task_args", "skills", "lesson_size"):
             here, there = getattr(setting, name), getattr(given[0], name)
             if here != there:
                 raise SettingError(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from tasks.embedding import Embedding, nearest
 from teachers.base import Level, Teacher, require
-from teachers.embedding import Embedding, nearest
 from teachers.lessons import pool_or_made, shuffled
 from teachers.profile import Detect, difficult_problems, require_profile
 
@@ -22,7 +22,7 @@ class EmbedSel(Teacher):
     """Embed-Sel, the baseline of STAT-Sel (arXiv 2510.10023, section 4): no skills, only likeness of the questions.
 
     There: five nearest training questions of each difficult question, by a language model's embedding. Here: hashed
-    character n-grams (``teachers.embedding``), which need no model, and the nearest item of every difficult question,
+    character n-grams (``tasks.embedding``), which need no model, and the nearest item of every difficult question,
     then the second nearest of every one, and so on, none twice, until the lesson is full. Likeness of the wording is
     likeness of the topic; which step of a solution failed it cannot see, and that is what it is a baseline for. Where
     a task has no pool, one is made of its generator at the beginning. Where nothing is difficult, items are drawn

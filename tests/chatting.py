@@ -28,6 +28,7 @@ def chatting(script: Script) -> Iterator[dict[str, dict[str, Any]]]:
             "reflection": {"chat": chat, "teacher": "genqa", "args": small},
             "open-ended": {"chat": chat, "errors": 3},
             "skill-list": {"chat": chat},
+            "skill-tree": {"chat": chat},
             "best-of": small | {"candidates": 2, "samples": 2},
         }
 

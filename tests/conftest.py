@@ -28,6 +28,7 @@ def toys() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
+        patch.setitem(registry.TASKS, "plenty", "tests.toys:Plenty")
         patch.setitem(registry.TASKS, "branching", "tests.toys:Branching")
         patch.setitem(registry.TASKS, "canaried", "tests.canaries:Canaried")
         patch.setitem(registry.STUDENTS, "parrot", "tests.toys:Parrot")

@@ -12,6 +12,7 @@ import numpy as np
 
 from students.base import Data, Decoding, Recipe, Student, Trained
 from tasks.base import Task
+from tasks.discovered import Discovery, item_key
 from tasks.records import Example, Grade, Problem, Split, stream
 
 BUCKETS: dict[str, set[int]] = {"feedback": {0}, "selection": {1}, "test": {2}, "transfer": {3}}
@@ -67,6 +68,28 @@ class Reverse(Task):
             if zlib.crc32(word.encode()) % 16 in buckets:
                 found[word] = None
         return list(found)
+
+
+class Plenty(Reverse):
+    """The same with a larger pool, and with capitals in long words, by which a text shows its skill."""
+
+    name = "plenty"
+
+    def pool(self) -> Sequence[Example]:
+        return [e for skill in self.skills for e in self.generate(skill, 200, stream(0, "plenty"))]
+
+    def words(self, skill: str, n: int, rng: np.random.Generator, buckets: set[int]) -> list[str]:
+        words = super().words(skill, n, rng, buckets)
+        return [word.upper() for word in words] if skill == "long" else words
+
+
+OTHER = {"short": "brief words", "long": "lengthy words"}
+
+
+def found(task: Task, /, **fields: Any) -> Discovery:
+    """A discovery of the toy's own skills under other names, from every item of its pool."""
+    items = {item_key(task, e.prompt): OTHER[e.skills[0]] for e in task.pool()}
+    return Discovery(**{"task": task.name, "method": "test", "skills": tuple(OTHER.values()), "items": items} | fields)
 
 
 class Parrot(Student):
@@ -163,6 +186,8 @@ class Renewed(Reverse):
     version = "2"
 
 
+PLENTY: dict[str, Any] = TOYS | {"task": "plenty"}
+"""A Setting whose skills can be discovered."""
 BRANCHING: dict[str, Any] = TOYS | {
     "task": "branching",
     "student": "apprentice",

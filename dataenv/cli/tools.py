@@ -1,13 +1,14 @@
-"""Commands around boards: ``run | list | doctor | transfer-matrix | export | record``."""
+"""Commands around boards: ``run | discover | list | doctor | transfer-matrix | export | record``."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from dataenv import registry
 from dataenv.cli.common import (
@@ -22,6 +23,15 @@ from dataenv.cli.common import (
 )
 from dataenv.errors import SettingError
 
+if TYPE_CHECKING:
+    from tasks.discovered import Discovery
+
+ChatAt = Annotated[str | None, typer.Option(help="A language model: 'local', or the base_url of a server.")]
+ChatModel = Annotated[str | None, typer.Option(help="The model, as that server names it.")]
+ChatKeyEnv = Annotated[
+    str | None, typer.Option(help="The environment variable that holds the key, where the server asks for one.")
+]
+
 
 @app.command()
 def run(
@@ -31,23 +41,16 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 0,
     args: Annotated[str, typer.Option(help="The teacher's arguments, as JSON.")] = "{}",
     setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
-    chat: Annotated[
-        str | None, typer.Option(help="A language model for the teacher: 'local', or the base_url of a server.")
-    ] = None,
-    chat_model: Annotated[str | None, typer.Option(help="The model, as that server names it.")] = None,
-    chat_key_env: Annotated[
-        str | None, typer.Option(help="The environment variable that holds the key, where the server asks for one.")
-    ] = None,
+    chat: ChatAt = None,
+    chat_model: ChatModel = None,
+    chat_key_env: ChatKeyEnv = None,
     store: Store = None,
 ) -> None:
     """Let one teacher teach one episode, and show the student step by step."""
     from dataenv.environment import TeachingEnv
     from dataenv.episode import run as play
 
-    given = json_object("--args", args)
-    chatted = {"base_url": chat, "model": chat_model, "key_env": chat_key_env}
-    if any(chatted.values()):
-        given["chat"] = _chat(given.get("chat", {})) | {name: value for name, value in chatted.items() if value}
+    given = _with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
     who = registry.build("teacher", teacher, given)
     fields = {"task": task, "student": student} | json_object("--setting", setting)
     level = getattr(who, "level", "skill-list")
@@ -65,19 +68,77 @@ def run(
             console.print(f"{what}: {said or 'nothing'}", markup=False, highlight=False)
 
 
-def _chat(given: Any) -> dict[str, Any]:
-    """The chat of ``--args``, which may be a ``base_url`` alone."""
-    return {"base_url": given} if isinstance(given, str) else dict(given)
+def _with_chat(args: dict[str, Any], chat: str | None, model: str | None, key_env: str | None) -> dict[str, Any]:
+    """Arguments with the options of a chat in them; the chat of ``--args`` may be a ``base_url`` alone."""
+    options = {"base_url": chat, "model": model, "key_env": key_env}
+    if not any(options.values()):
+        return args
+    given = args.get("chat", {})
+    fields = {"base_url": given} if isinstance(given, str) else dict(given)
+    return args | {"chat": fields | {name: value for name, value in options.items() if value}}
+
+
+@app.command()
+def discover(
+    task: Annotated[str, typer.Argument(help="A registered task.")] = "arithmetic",
+    by: Annotated[
+        str, typer.Option(help="chat (a language model), loss (how a student learns), or text (how items are written).")
+    ] = "loss",
+    student: Annotated[str, typer.Option(help="A registered student, for 'loss'.")] = "pocket",
+    items: Annotated[int, typer.Option(min=2, help="Items of the task's pool that are looked at.")] = 400,
+    least: Annotated[int, typer.Option(min=2, help="Problems that a skill needs in every split.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
+    args: Annotated[str, typer.Option(help="The discoverer's arguments, as JSON.")] = "{}",
+    setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
+    chat: ChatAt = None,
+    chat_model: ChatModel = None,
+    chat_key_env: ChatKeyEnv = None,
+    out: Annotated[Path, typer.Option(help="The file.")] = Path("skills.json"),
+    store: Store = None,
+) -> None:
+    """Find the skills of a task's items; the file goes into a Setting as skills, in place of the task's own."""
+    from dataenv.discovery import discover as find
+    from dataenv.setting import make_setting
+
+    fields = {"task": task, "student": student} | json_object("--setting", setting)
+    given = _with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
+    runner = make_runner(store or DEFAULT_STORE, {"kind": "inline"})
+    found = find(make_setting(fields), by, given, runner, items, least, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    _show_discovery(found)
+    console.print(f'{len(found.skills)} skills in {out}; use them by skills="{out}" in a Setting', highlight=False)
+
+
+def _show_discovery(found: Discovery) -> None:
+    """A table of the skills, their agreement with the task's own, and what they cost."""
+    from dataenv.leaderboard.text import visible
+
+    table = Table("skill", "items", "such as", box=None)
+    for skill, n in Counter(found.items.values()).most_common():
+        shown = "  ".join(prompt[:30] for prompt in found.examples[skill][:3])
+        table.add_row(Text(visible(skill)), str(n), Text(visible(shown)))
+    console.print(table)
+    for name, what in (("labelled", "labels"), ("rule", "feedback problems by the rule")):
+        if name in found.quality:
+            agreed = found.quality[name]
+            console.print(
+                f"{what}, beside the task's own skills: AMI {agreed.ami:.3f}, n = {agreed.n}", highlight=False
+            )
+    for what, figures in (("counts", found.counts), ("cost", found.cost)):
+        if figures:
+            said = ", ".join(f"{name} {value:g}" for name, value in figures.items())
+            console.print(f"{what}: {said}", markup=False, highlight=False)
 
 
 @app.command("list")
 def list_() -> None:
-    """Tasks, students, teachers, levels and boards by name."""
+    """Tasks, students, teachers, discoverers, levels and boards by name."""
     from dataenv.leaderboard.config import built_in
     from dataenv.levels import LEVELS
 
     table = Table("kind", "name", "where", box=None)
-    for kind in ("task", "student", "teacher"):
+    for kind in ("task", "student", "teacher", "discoverer"):
         for name, where in registry.names(kind).items():
             table.add_row(kind, name, where)
     for name, level in LEVELS.items():

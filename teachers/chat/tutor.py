@@ -29,18 +29,22 @@ def blocks(prompt: str) -> dict[str, Any]:
 
 
 def tutor(
-    solve: Callable[[str], str | None], vary: Callable[[str, np.random.Generator], str], wrong: float = 0.2
+    solve: Callable[[str], str | None],
+    vary: Callable[[str, np.random.Generator], str],
+    wrong: float = 0.2,
+    kind: Callable[[str], str] = lambda question: f"{len(question)} letters",
 ) -> Script:
-    """A script that answers the prompts of the teachers in ``teachers.llm``.
+    """A script that answers the prompts of the teachers in ``teachers.llm`` and ``teachers.discovery``.
 
     It blames two skills at random; its new questions are ones like the references, whatever else is asked; its
-    plans go where there is most to gain; and its revisions keep the question, and give its right answer where there is
-    one.
+    plans go where there is most to gain, in a forest too, which it grows one by one; its revisions keep the question,
+    and give its right answer where there is one; and it groups names by keeping the commonest.
 
     Args:
         solve: The right answer to a question, or ``None``.
         vary: A question like another.
         wrong: Share of solutions, in [0, 1], that are another question's.
+        kind: The name of the skill that a question needs.
     """
 
     def script(turn: Turn) -> str:
@@ -59,10 +63,19 @@ def tutor(
             reply |= {"specs": [spec | {"question": vary(data["shown"]["problem"], rng)} for spec in reply["specs"]]}
         elif turn.schema["title"] == "Plan":
             reply |= {"counts": [_share(row) for row in data["skills"]]}
+        elif turn.schema["title"] == "Moves":
+            grows = [row for row in data["skills"] if row["left"] and (not row["subskills"] or rng.random() < 0.5)]
+            reply |= {"explore": [{"skill": row["skill"], "new": 1, "data": 100} for row in grows]}
+            reply |= {"exploit": [p for row in data["skills"] if row not in grows for p in _parts(row)]}
         elif turn.schema["title"] == "Solution":
             asked = data["question"] if rng.random() >= wrong else vary(data["question"], rng)
             answer = solve(asked) or "none"
             reply |= {"solution": answer, "answer": answer}
+        elif turn.schema["title"] in ("Named", "Label"):
+            reply |= {"skill": kind(data["problem"]["problem"])}
+        elif turn.schema["title"] == "Catalogue":
+            names = [row["name"] for row in data["names"]]
+            reply |= {"skills": names[: turn.schema["properties"]["skills"]["maxItems"]]}
         elif turn.schema["title"] == "Revision":
             shown = data["example"]
             reply |= {"question": shown["question"], "solution": solve(shown["question"]) or shown["solution"]}
@@ -77,9 +90,22 @@ def _share(row: dict[str, Any]) -> dict[str, Any]:
     return {"skill": row["skill"], "count": need}
 
 
+def _parts(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Data for the grown subskills of a skill: what there is to gain in each; equally much where nothing is said."""
+    parts = row["subskills"]
+    return [
+        {"skill": row["skill"], "subskill": part["subskill"], "data": 100 - part.get("accuracy", 0)} for part in parts
+    ]
+
+
 def _solve(question: str) -> str | None:
     found = read(question)
     return None if found is None else found.answer()
+
+
+def _operators(question: str) -> str:
+    found = read(question)
+    return "none" if found is None else f"operator {' then '.join(found.operators)}"
 
 
 def _vary(question: str, rng: np.random.Generator) -> str:
@@ -102,8 +128,9 @@ def _task() -> Arithmetic:
     return Arithmetic()  # it takes a second to know what it may not generate
 
 
-arithmetic = tutor(_solve, _vary)
-"""Varies the digits of questions of ``arithmetic`` and solves them by its grammar, one in five wrongly."""
-perfect = tutor(_solve, _same_skill, wrong=0.0)
+arithmetic = tutor(_solve, _vary, kind=_operators)
+"""Varies the digits of questions of ``arithmetic`` and solves them by its grammar, one in five wrongly; its
+skills are the operators."""
+perfect = tutor(_solve, _same_skill, wrong=0.0, kind=_operators)
 """Writes fresh questions of the references' own skills of ``arithmetic``, and solves all of them rightly. No language
 model: it is the most that one could do, and a board that uses it says so."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+from tasks.embedding import Embedding, nearest
 from tasks.records import Example
 from teachers.base import require
 from teachers.chat.synthesis import Want
-from teachers.embedding import Embedding, nearest
 from teachers.llm.synthesizer import Shape, Synthesizer
 from teachers.profile import Detect, difficult_problems, require_profile
 

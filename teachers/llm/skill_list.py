@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from dataenv.exams import SHOWN_ERRORS
 from tasks.records import Example, Record
@@ -115,15 +115,31 @@ class SkillList(Teacher):
             most=SHOWN_ERRORS,
         )
         counts = np.zeros(len(skills))
-        for sample in range(self.tries):
-            self.yields["plans"] += 1
-            reply = self.chat.ask(Ask(prompt, _plan(skills), sample))
-            if reply.ok:
-                for given in reply.value.counts:
-                    counts[skills.index(given.skill)] += given.count
-                break
-            self.yields["unusable"] += 1
+        plan = usable(self.chat, prompt, _plan(skills), self.tries, self.yields)
+        for given in plan.counts if plan else ():
+            counts[skills.index(given.skill)] += given.count
         return counts
+
+
+def usable(
+    chat: Chat,
+    prompt: str,
+    schema: type[BaseModel],
+    tries: int,
+    yields: Counter[str],
+    fits: Callable[[Any], bool] = lambda value: True,
+) -> Any:
+    """The first reply of the schema that fits, of at most so many; ``None`` where none does.
+
+    ``yields`` counts what was asked for (``plans``) and could not be used (``unusable``).
+    """
+    for sample in range(tries):
+        yields["plans"] += 1
+        reply = chat.ask(Ask(prompt, schema, sample))
+        if reply.ok and fits(reply.value):
+            return reply.value
+        yields["unusable"] += 1
+    return None
 
 
 class Share(Record):

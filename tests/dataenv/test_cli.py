@@ -93,7 +93,7 @@ def test_run_shows_the_student_step_by_step(tmp_path: Path) -> None:
 
 def test_list_and_doctor(tmp_path: Path) -> None:
     listed = dataenv("list", cwd=tmp_path)
-    for name in ("arithmetic", "pocket", "stat-sel", "learning-progress", "skill-list", "smoke"):
+    for name in ("arithmetic", "pocket", "stat-sel", "learning-progress", "skill-list", "smoke", "discoverer"):
         assert name in listed.stdout
     doctor = dataenv("doctor", cwd=tmp_path)
     assert doctor.returncode == 0, doctor.stdout
@@ -115,9 +115,22 @@ def test_transfer_matrix(tmp_path: Path) -> None:
     assert (tmp_path / "runs/transfer/transfer.svg").read_text().startswith("<svg")
 
 
+def test_discover_writes_a_file_that_a_setting_takes(tmp_path: Path) -> None:
+    done = dataenv(
+        "discover", "arithmetic", "--by", "text", "--items", "200", "--out", "made/skills.json", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "labels, beside the task's own skills: AMI 0." in done.stdout
+    made = json.loads((tmp_path / "made/skills.json").read_text())
+    assert len(made["items"]) == 200
+    assert f"{len(made['skills'])} skills in made/skills.json" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["discover", "--by", "los"], "did you mean 'loss'"),
+        (["run", "--setting", '{"skills": "no.json"}'], "skills 'no.json' cannot be read"),
         (["leaderboard", "quik"], "board 'quik' is unknown"),
         (["run", "--teacher", "stratifed"], "did you mean 'stratified'"),
         (["run", "--args", "{"], "--args is no JSON"),

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tasks.embedding import Embedding, nearest
 from tasks.records import Example
 from teachers.embed_sel import EmbedSel, in_turn
-from teachers.embedding import Embedding, nearest
 from teachers.hard_only import HardOnly
 from teachers.variants import Variants
 from tests.teachers.fakes import Fake, taught

@@ -1,4 +1,4 @@
-"""``open-ended`` and ``skill-list``: what they show with state and without, what they make of a reply, and replays."""
+"""The policies after DataEnvGym: what they show with state and without, what they make of a reply, and replays."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "skill_list": ("skill-list", {}),
     "skill_list_blind": ("skill-list", {"state": False}),
     "skill_list_written": ("skill-list", {"engine": {}, "quota": 4}),
+    "skill_tree": ("skill-tree", {}),
+    "skill_tree_blind": ("skill-tree", {"state": False}),
 }
 """Each is recorded once; the cassette is a snapshot of its prompts as well."""
 
@@ -49,6 +51,8 @@ def teacher(server: Server | None, name: str, **args: Any) -> Any:
 
 
 def play(teacher: Any, fields: dict[str, Any] = SHORT, store: Store | None = None) -> Episode:
+    if teacher.level == "skill-tree":
+        fields = {**fields, "task": "branching" if fields is SHORT else fields["task"]}
     return run(TeachingEnv(teacher.level, runner=Runner(store or Store()), **fields), teacher, seed=0)
 
 
@@ -184,6 +188,69 @@ def test_no_counts_end_the_training(server: Server) -> None:
     assert who.yields["unusable"] == 0
 
 
+def test_skill_tree_is_shown_the_forest_and_moves_what_the_model_names(server: Server) -> None:
+    plans = [
+        {"explore": [{"skill": "long", "new": 2, "data": 50}], "exploit": []},
+        {"explore": [{"skill": "short", "new": 1, "data": 100}],
+         "exploit": [{"skill": "long", "subskill": "a-h", "data": 0}]},
+        {"explore": [], "exploit": []},
+    ]  # fmt: skip
+    server.script = lambda turn: json.dumps({"why": "", **plans[len(server.heard) - 1]})
+    who = teacher(server, "skill-tree")
+    episode = play(who, SHORT | {"task": "branching", "budget": {"student_tokens": 5000}})
+    rows = shown(server, "Moves", "skills")
+    assert rows[0] == [
+        {"skill": "short", "left": 2, "subskills": [], "accuracy": 0},
+        {"skill": "long", "left": 3, "subskills": [], "accuracy": 0},
+    ]
+    assert [(part["subskill"], part["data"], part["taught"]) for part in rows[1][1]["subskills"]] == [
+        ("a-h", 50, 4),
+        ("i-q", 50, 4),
+    ]
+    assert [(part["subskill"], part["data"]) for row in rows[2] for part in row["subskills"]] == [
+        ("a-m", 100),
+        ("a-h", 0),
+        ("i-q", 50),
+    ]
+    assert set(rows[2][1]["subskills"][0]) == {"subskill", "data", "taught", "accuracy"}
+    assert (episode.steps[-1].ended, who.yields) == ("stopped", {"plans": 3})
+
+
+def test_skill_tree_without_state_shows_the_forest_alone(server: Server) -> None:
+    play(teacher(server, "skill-tree"))
+    told = server.heard[0]
+    server.heard.clear()
+    play(teacher(server, "skill-tree", state=False))
+    last = shown(server, "Moves", "skills")[-1]
+    assert any(row["subskills"] for row in last)
+    assert "accuracy is" not in json.dumps(server.heard)
+    assert not [row for row in last for part in (row, *row["subskills"]) if "accuracy" in part]
+    assert server.heard[0]["response_format"] == told["response_format"]
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [
+        {"explore": [{"skill": "cooking", "new": 1, "data": 9}], "exploit": []},
+        {"explore": [{"skill": "long", "new": 0, "data": 9}], "exploit": []},
+        {"explore": [{"skill": "long", "new": 1, "data": 101}], "exploit": []},
+        {"explore": [{"skill": "long", "new": 1, "data": 9}] * 2, "exploit": []},
+        {"explore": [], "exploit": [{"skill": "long", "subskill": "r-z", "data": 9}]},
+        {"explore": [], "exploit": [{"skill": "long", "subskill": "a-m", "data": 9}]},
+        {"explore": [{"skill": "long", "new": 1, "data": 9}],
+         "exploit": [{"skill": "long", "subskill": "a-h", "data": 9}]},
+    ],
+)  # fmt: skip
+def test_a_move_that_is_not_of_the_forest_is_asked_for_again_and_then_the_episode_stops(
+    server: Server, moves: dict[str, Any]
+) -> None:
+    first = {"explore": [{"skill": s, "new": 1, "data": 50} for s in ("short", "long")], "exploit": []}
+    server.script = lambda turn: json.dumps({"why": "", **(first if len(server.heard) == 1 else moves)})
+    who = teacher(server, "skill-tree", tries=2)
+    assert play(who).steps[-1].ended == "stopped"
+    assert who.yields == {"plans": 3, "unusable": 2}
+
+
 @pytest.mark.parametrize("verify", [False, True])
 def test_the_judge_is_counted_and_enforced_only_under_verify(server: Server, verify: bool) -> None:
     """A model that is wrong and always agrees with itself: the filter cannot help, and only ``verify`` does."""
@@ -214,6 +281,8 @@ def test_the_judge_is_counted_and_enforced_only_under_verify(server: Server, ver
         ("skill-list", {"chat": {"model": "m"}}, "base_url is missing"),
         ("skill-list", {"chat": DEAD, "quota": 4}, "quota is 4; leave it out, or give an engine too"),
         ("skill-list", {"chat": DEAD, "tries": 0}, "tries is 0"),
+        ("skill-tree", {"chat": DEAD, "tries": 0}, "tries is 0; give a whole number of at least 1"),
+        ("skill-tree", {"chat": DEAD, "state": 1}, "state is 1; give true or false"),
     ],
 )
 def test_bad_arguments(name: str, args: dict[str, Any], says: str) -> None:

@@ -30,13 +30,13 @@ class Embedding:
 
     def __init__(self, corpus: Sequence[str], buckets: int = BUCKETS) -> None:
         self._buckets = buckets
-        counts = _counts(corpus, buckets)
+        counts = ngrams(corpus, buckets)
         self._weights = (np.log((1 + len(corpus)) / (1 + (counts > 0).sum(axis=0))) + 1).astype(np.float32)
         self.vectors: Vectors = self._scaled(counts)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """``(texts, buckets)``, each of length 1; all zeros for an empty text."""
-        return self._scaled(_counts(texts, self._buckets))
+        return self._scaled(ngrams(texts, self._buckets))
 
     def _scaled(self, counts: Vectors) -> Vectors:
         counts *= self._weights
@@ -60,8 +60,11 @@ def nearest(corpus: Vectors, queries: Vectors) -> npt.NDArray[np.int64]:
     return np.argsort(farness, axis=1, kind="stable")
 
 
-def _counts(texts: Sequence[str], buckets: int) -> Vectors:
-    """``(texts, buckets)``: the n-grams of all texts, laid end to end, of which those across an end are left out."""
+def ngrams(texts: Sequence[str], buckets: int = BUCKETS) -> Vectors:
+    """``(texts, buckets)``: how many n-grams of each text fall into each bucket, as float32.
+
+    All texts are laid end to end, and what reaches across an end is left out.
+    """
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     rows = np.repeat(np.arange(len(texts)), [len(text) for text in texts])
     counts = np.zeros((len(texts), buckets), np.float32)

@@ -1,0 +1,224 @@
+"""Skill discovery: what items of a task's pool have in common, found before the environment is made.
+
+A discoverer looks at a sample of the pool, without the task's own skills, and says which skill each item is of. What is
+here draws the sample, drops skills that could not be measured, and says how far the rest agrees with the task's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import ValidationError
+
+from dataenv import registry
+from dataenv.agreement import adjusted_mutual_information
+from dataenv.errors import SettingError
+from tasks.base import Task
+from tasks.discovered import Discovered, Discovery, Quality, TextRule, item_key, primary
+from tasks.records import Example, Record, Split, stream
+
+if TYPE_CHECKING:
+    from dataenv.runner import Runner
+    from dataenv.setting import Setting
+
+SHOWN = 5
+"""Prompts of a skill that the file holds to read."""
+MEASURED: tuple[Split, ...] = ("feedback", "selection", "test")
+"""The splits in which every skill has a row."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a discoverer is given. No example in it says what skill it is of.
+
+    Attributes:
+        items: The examples to label, no two of which ask the same.
+        others: The rest of the pool, which a student may be trained on.
+        setting: Task, student and recipe.
+        runner: Store and executor; ``runner.chats`` keeps what language models said.
+        seed: Of every draw.
+    """
+
+    items: tuple[Example, ...]
+    others: tuple[Example, ...]
+    setting: Setting
+    runner: Runner
+    seed: int
+
+
+class Found(Record):
+    """What a discoverer found.
+
+    Attributes:
+        skills: Their names.
+        labels: The row of each item's skill; ``None`` for one that has none.
+        cost: Student tokens, teacher tokens and money that it took.
+        counts: Items, replies and so on by what became of them.
+    """
+
+    skills: tuple[str, ...]
+    labels: tuple[int | None, ...]
+    cost: dict[str, float] = {}
+    counts: dict[str, int] = {}
+
+
+class Discoverer(Protocol):
+    """What is registered as a ``discoverer``."""
+
+    name: str
+
+    def discover(self, scene: Scene) -> Found:
+        """Label the items of a scene."""
+
+
+def discover(
+    setting: Setting,
+    by: str,
+    args: Mapping[str, Any],
+    runner: Runner,
+    items: int = 400,
+    least: int = 10,
+    seed: int = 0,
+) -> Discovery:
+    """Discover the skills of a task.
+
+    Args:
+        setting: Of the task, with no discovered skills; the discoverer may train its student.
+        by: A registered discoverer, with ``args``.
+        args: Its arguments.
+        runner: Store and executor.
+        items: How many items of the pool are looked at, drawn evenly.
+        least: A skill of which the rule finds fewer problems than this in the feedback, selection or test split, or
+            that has fewer items than 2, is dropped, and its items have none.
+        seed: Of every draw.
+
+    Raises:
+        SettingError: If fewer than two skills are left.
+        tasks.base.Unsupported: If the task has no pool.
+    """
+    if setting.skills:
+        raise SettingError(f"skills is {setting.skills!r}; leave it out to discover others")
+    for field, value in (("items", items), ("least", least)):
+        if value < 2:
+            raise SettingError(f"{field} is {value}; give 2 or more")
+    task, who = setting.built_task, registry.build("discoverer", by, args)
+    chosen, rest = _sampled(task, items, seed)
+    bare = [tuple(e.model_copy(update={"skills": ()}) for e in part) for part in (chosen, rest)]
+    found: Found = who.discover(Scene(bare[0], bare[1], setting, runner, seed))
+    labelled = {i: label for i, label in enumerate(found.labels) if label is not None}
+    kept, rule = _measurable(task, chosen, labelled, found.skills, least)
+    skills = tuple(skill for i, skill in enumerate(found.skills) if i in kept)
+    labels = {i: found.skills[label] for i, label in labelled.items() if label in kept}
+    dropped = len(found.skills) - len(skills)
+    return Discovery(
+        task=task.name,
+        method=by,
+        made_with={"args": dict(args), "items": items, "least": least, "seed": seed, "student": setting.student},
+        cost=found.cost,
+        counts={"items": len(chosen), "labelled": len(labels), "skills dropped": dropped, **found.counts},
+        quality=_quality(task, [chosen[i] for i in labels], list(labels.values()), rule),
+        skills=skills,
+        examples={s: tuple(chosen[i].prompt for i in labels if labels[i] == s)[:SHOWN] for s in skills},
+        items={item_key(task, chosen[i].prompt): skill for i, skill in labels.items()},
+    )
+
+
+def _sampled(task: Task, n: int, seed: int) -> tuple[list[Example], list[Example]]:
+    """``n`` items of the pool, no two of which ask the same, and those that ask something else."""
+    pool, chosen = task.pool(), dict[str, Example]()
+    order = stream(seed, "discover items").permutation(len(pool)).tolist()
+    keys = [item_key(task, e.prompt) for e in pool]
+    for i in order:
+        if len(chosen) < n:
+            chosen.setdefault(keys[i], pool[i])
+    return list(chosen.values()), [pool[i] for i in order if keys[i] not in chosen]
+
+
+def _measurable(
+    task: Task, items: Sequence[Example], labels: Mapping[int, int], skills: Sequence[str], least: int
+) -> tuple[set[int], TextRule]:
+    """The skills of which every split has enough problems, and the rule for them; the rarest is dropped until it is so.
+
+    The prompts of sealed problems are counted by the rule, and shown to nobody.
+    """
+    kept = {label for label, n in Counter(labels.values()).items() if n > 1}
+    asked = [[problem.prompt for problem in task.split(split)] for split in MEASURED]
+    while len(kept) > 1:
+        rows = sorted(kept)
+        there = [i for i in labels if labels[i] in kept]
+        rule = TextRule([items[i].prompt for i in there], [rows.index(labels[i]) for i in there], len(rows))
+        counts = [Counter(rule.labels(prompts)) for prompts in asked]
+        fewest, row = min((min(c[row] for c in counts), row) for row in range(len(rows)))
+        if fewest >= least:
+            return kept, rule
+        kept.remove(rows[row])
+    raise SettingError(
+        f"of {len(skills)} skills that were discovered fewer than two have {least} problems in every split; look at "
+        "more --items, ask for other skills, or lower --least"
+    )
+
+
+def _quality(task: Task, items: Sequence[Example], labels: Sequence[str], rule: TextRule) -> dict[str, Quality]:
+    """How far the labels, and the rule on feedback problems, agree with the task's own skills, where it has several."""
+    if len(task.skills) < 2:
+        return {}
+    problems = task.split("feedback")
+    said = rule.labels([problem.prompt for problem in problems])
+    pairs: dict[str, tuple[Sequence[Any], list[str]]] = {
+        "labelled": (labels, primary(items)),
+        "rule": (said, primary(problems)),
+    }
+    return {
+        name: Quality(ami=round(adjusted_mutual_information(ours, own), 4), n=len(own))
+        for name, (ours, own) in pairs.items()
+    }
+
+
+def read_discovery(path: str) -> Discovery:
+    """The skills of a file; read once for each state that it is in.
+
+    Raises:
+        SettingError: If there is none, or it holds no discovery.
+    """
+    try:
+        stat = os.stat(path)
+        return _read(os.path.abspath(path), stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        raise SettingError(
+            f"skills {path!r} cannot be read ({error.strerror}); make the file with `dataenv discover`"
+        ) from None
+
+
+@lru_cache(maxsize=16)
+def _read(path: str, modified: int, size: int) -> Discovery:
+    from dataenv.setting import explain
+
+    try:
+        return Discovery.model_validate_json(Path(path).read_bytes())
+    except ValidationError as error:
+        said = explain(error, Discovery)
+    raise SettingError(f"skills {path!r} is no discovery ({said}); make the file with `dataenv discover`")
+
+
+def under(task: Task, path: str) -> Task:
+    """A task under the discovered skills of a file; one instance a process, as of the task itself.
+
+    Raises:
+        SettingError: If the file cannot be used, or its skills are not this task's.
+    """
+    found = read_discovery(path)
+    try:
+        return _under(task, found.digest, path)
+    except ValueError as error:
+        raise error if isinstance(error, SettingError) else SettingError(f"skills {path!r}: {error}") from None
+
+
+@lru_cache(maxsize=8)
+def _under(task: Task, name: str, path: str) -> Discovered:
+    return Discovered(task, read_discovery(path))

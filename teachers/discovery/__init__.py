@@ -1,0 +1,1 @@
+"""Discoverers: what finds skills in a task's items. See ``docs/skills.md``."""
