@@ -80,6 +80,11 @@ class Grade(Record):
     lenient: bool | None = None
 
 
+def absent(value: object) -> bool:
+    """For ``Field(exclude_if=absent)``: without a value, a record keeps the name that it had without the field."""
+    return value is None
+
+
 def canonical_json(value: Any) -> str:
     """The one JSON text of a value: sorted keys, no spaces, no NaN.
 
