@@ -227,7 +227,8 @@ def price_of(recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int], watch
 
     Args:
         recipe: Gives batch, replay share, cool-down and interval.
-        fresh: Tokens of each example of the lesson, where answers are sampled with the longest answer; not empty.
+        fresh: Tokens of each example of the lesson (of a pair, of both; where answers are sampled, with the longest);
+            not empty.
         earlier: Tokens of each replayed example; empty where nothing is replayed.
         watched: Tokens of each example that patience looks at.
     """
@@ -237,5 +238,6 @@ def price_of(recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int], watch
     mean = sum(fresh) / len(fresh)
     share = recipe.replay if earlier else 0.0
     blended = (1 - share) * mean + (share * sum(earlier) / len(earlier) if earlier else 0.0)
-    each = FORWARD_BACKWARD * math.ceil(recipe.batch * blended - 1e-9)
+    times = FORWARD_BACKWARD + (FORWARD if recipe.dpo and recipe.dpo.variant == "dpo" else 0)  # and the reference
+    each = times * math.ceil(recipe.batch * blended - 1e-9)
     return Price(each, recipe.cooldown * each, FORWARD * sum(watched), recipe.interval)

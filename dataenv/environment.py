@@ -208,6 +208,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             verify=self.setting.verify,
             largest=LARGEST * self.setting.lesson_size,
             allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
+            pairs=recipe.dpo is not None,
         )
         self._report(screened, "lesson")
         tuition = charge(self.setting, snap, self._lessons, screened.kept, self._purse, self._use, seen, recipe)

@@ -145,7 +145,7 @@ def _after_one_step(env: TeachingEnv, groups: Sequence[Examples], exam: Exam) ->
     snap, recipe = env.snapshot(), env.setting.recipe
     # One update that sees each example once, at the recipe's full rate, and nothing besides: that is what is paid for.
     once = {"updates": 1, "warmup": 0, "cooldown": 0, "patience": 0, "replay": 0.0}
-    step = once | {"start": "current", "data": "lesson", "method": "sft", "grpo": None}
+    step = once | {"start": "current", "data": "lesson", "method": "sft", "grpo": None, "dpo": None}
     seed = int(stream(snap.seed, "influence", snap.step).integers(2**31))
 
     jobs = []

@@ -50,6 +50,8 @@ class Finish(Record):
     def _goes_on(self) -> Self:
         if (self.recipe.start, self.recipe.data) != ("current", "lesson"):
             raise ValueError("finish.recipe goes on from the student as it is; leave out start and data")
+        if self.recipe.method == "dpo":
+            raise ValueError("finish.recipe.method is 'dpo', and no engine makes pairs; give 'grpo' or 'sft'")
         return self
 
 

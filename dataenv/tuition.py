@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dataenv.budget import Payment, Price, Purse, price_of
 from dataenv.engines import replayed
 from dataenv.jobs import Spec, Training, student_of
+from dataenv.screen import refused
 from dataenv.setting import Setting
 from students.base import Recipe, Student, Trained
 from tasks.records import Example, stream
@@ -110,7 +111,9 @@ def complete(recipe: Recipe, setting: Setting) -> Recipe:
 
 
 def sizes(student: Student, recipe: Recipe, examples: Sequence[Example]) -> list[int]:
-    """What ``price_of`` takes of a lesson: the tokens of each example, or of its prompt and the longest answer."""
+    """What ``price_of`` takes of a lesson: the tokens of each example, of both of a pair, or of the longest answer."""
+    if recipe.dpo is not None:
+        return [student.tokens(e) + (student.tokens(refused(e)) if e.rejected else 0) for e in examples]
     if recipe.grpo is None:
         return [student.tokens(e) for e in examples]
     longest = recipe.grpo.max_tokens or 0
@@ -134,8 +137,9 @@ def nominal_price(setting: Setting) -> int:
 
 def paid_for(training: Training, trained: Trained, setting: Setting) -> int:
     """What a training run cost whoever taught it, in student tokens."""
-    tokens, parts = student_of(setting.student_spec).tokens, (training.lesson, training.earlier, training.watched)
-    return price_of(training.recipe, *([tokens(e) for e in part] for part in parts)).of(trained)
+    student, fresh = student_of(setting.student_spec), training.lesson
+    others = ([student.tokens(e) for e in part] for part in (training.earlier, training.watched))
+    return price_of(training.recipe, sizes(student, training.recipe, fresh), *others).of(trained)
 
 
 def nominal_tokens(setting: Setting) -> int:

@@ -50,7 +50,24 @@ class Grpo(Record):
     allowance: Annotated[int, Field(ge=0)] | None = None
 
 
-Method = Literal["sft", "grpo"]
+class Dpo(Record):
+    """How a student learns from pairs.
+
+    Attributes:
+        variant: ``dpo`` (arXiv 2305.18290), against the student as it was before this training; ``unlikelihood``: the
+            chosen response likelier, each token of the rejected one less likely (arXiv 1908.04319).
+        beta: Of ``dpo``: how strongly it is held to the student before.
+        gamma: Of ``unlikelihood``: the weight of what is rejected.
+    """
+
+    variant: Literal["dpo", "unlikelihood"] = "dpo"
+    beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    gamma: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+
+
+Method = Literal["sft", "grpo", "dpo"]
+OWN: dict[Any, type[Record]] = {"grpo": Grpo, "dpo": Dpo}
+"""What methods take besides, under their own name."""
 
 
 class Recipe(Record):
@@ -58,7 +75,7 @@ class Recipe(Record):
 
     Attributes:
         method: ``sft``: next-token loss on the responses; ``grpo``: the student answers the prompts, and learns from
-            what the task's checker says of its answers.
+            what the task's checker says of its answers; ``dpo``: from pairs, of a batch of which each is one.
         updates: Optimiser steps; a step of the environment is a fixed number of them, never seconds. The most that are
             made, where there is patience.
         batch: Examples per update.
@@ -76,6 +93,7 @@ class Recipe(Record):
             all updates. Under ``data="all"`` it grows with the data: times all examples over those of the first lesson.
         interval: Updates between two looks.
         grpo: What ``grpo`` takes besides; a batch is then so many answers, and so a multiple of the group.
+        dpo: What ``dpo`` takes besides.
     """
 
     method: Method = "sft"
@@ -94,18 +112,20 @@ class Recipe(Record):
     interval: Annotated[int, Field(ge=1)] = 16
     # Left out where it plays no part: recipes without it keep the names that they had before there was any.
     grpo: Grpo | None = Field(default=None, exclude_if=absent)
+    dpo: Dpo | None = Field(default=None, exclude_if=absent)
 
     @model_validator(mode="before")
     @classmethod
     def _own(cls, given: Any) -> Any:
         """A method's own fields have defaults, so it may be asked for by its name alone."""
-        own = isinstance(given, dict) and given.get("method") == "grpo" and given.get("grpo") is None
-        return {**given, "grpo": Grpo()} if own else given
+        name = given.get("method") if isinstance(given, dict) else None
+        return {**given, name: OWN[name]()} if name in OWN and given.get(name) is None else given
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if (self.grpo is not None) != (self.method == "grpo"):
-            raise ValueError(f"grpo is given and method is {self.method!r}; give method 'grpo', or leave it out")
+        for name in OWN:
+            if getattr(self, name) is not None and name != self.method:
+                raise ValueError(f"{name} is given and method is {self.method!r}; give {name!r}, or leave it out")
         if self.method != "sft" and (self.replay or self.patience or self.cooldown):
             raise ValueError(f"replay, patience and cooldown are for method 'sft'; leave them out with {self.method!r}")
         if self.grpo and self.batch % self.grpo.group:

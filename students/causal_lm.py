@@ -17,6 +17,7 @@ import numpy as np
 from students import ragged
 from students.base import Data, Decoding, Recipe, Student, Trained, code_digest
 from students.checkpoint import Format, located, longest_context, names_of
+from students.dpo import Preferring
 from students.grpo import Practising
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack
 from students.network import Lora, Network
@@ -59,11 +60,12 @@ class CausalLM(Student):
     """
 
     name = "causal-lm"
-    methods = ("sft", "grpo")
+    methods = ("sft", "grpo", "dpo")
     code = (
         "students.loop",
         "students.policy",
         "students.grpo",
+        "students.dpo",
         "students.network",
         "students.ragged",
         "students.checkpoint",
@@ -159,8 +161,9 @@ class CausalLM(Student):
             def look() -> float:
                 return float(np.mean(self._each(data.watched, _loss)))
 
-            if recipe.method == "grpo":
-                fitted = Practising(self._policy(), data, recipe, seed).run(moments)
+            if recipe.method != "sft":
+                method = Practising if recipe.method == "grpo" else Preferring
+                fitted = method(self._policy(), data, recipe, seed).run(moments)
             else:
                 optimisation = Optimisation(self._network.trainable, loss_of, recipe, moments)
                 lesson, earlier = (Encoded([self._row(e) for e in part], PAD) for part in (data.lesson, data.earlier))

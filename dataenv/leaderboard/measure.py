@@ -25,7 +25,7 @@ from tasks.records import Example, Record, canonical_json, stream
 
 T = TypeVar("T")
 WARM_UP, UPDATES, SLICE, TIMES = 2, 16, 400, 3
-PLAIN = {"method": "sft", "grpo": None}
+PLAIN = {"method": "sft", "grpo": None, "dpo": None}
 """A student token is timed where it is taught, whatever a board does with it."""
 SECONDS = 8.0
 """About how long each timing of a piece may take: a student of hundreds of millions of weights is timed on fewer."""
