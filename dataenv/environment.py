@@ -20,12 +20,13 @@ from dataenv.engines import check_engine, make_lesson
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
+from dataenv.figures import figures
 from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.leaks import LeakLog, Leaks, Where
 from dataenv.levels import Plan, SkillTree, make_level
 from dataenv.render import ansi
 from dataenv.runner import Runner
-from dataenv.screen import REASONS, Screened, screen
+from dataenv.screen import Screened, screen
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot, StepRecord, Tally, lessons_of
 from dataenv.store import open_store
@@ -189,12 +190,11 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._observe(), self._info(None)
 
     def begin(self, action: Any) -> Job | None:
-        """The first half of ``step``: read, make, screen, charge. ``None`` where nothing is to be trained.
-
-        Where the Setting's finish has begun, the action is not read.
-        """
+        """The first half of ``step``: read (until the finish), make, screen, charge. ``None``: nothing to be trained."""
         snap = self._ready()
-        plan = self._own_plan(snap) if snap.finishing else self.level.read(action, snap.memory)
+        even = np.full(len(self.task.skills), 1 / len(self.task.skills))  # where no teacher says what
+        own = Plan(mixture=even, memory=dict(snap.memory))
+        plan = own if snap.finishing else self.level.read(action, snap.memory)
         recipe = self.setting.finish.recipe if snap.finishing and self.setting.finish else self.setting.recipe
         if plan.stop:
             self._pending = Pending(snap.taken, plan.memory, ended="stopped")
@@ -356,11 +356,6 @@ class TeachingEnv(gym.Env[Observation, Any]):
         """Whether the Setting's finish is under way: no action is read any more, and the episode goes on."""
         return self._snapshot is not None and self._snapshot.finishing and not self._snapshot.ended
 
-    def _own_plan(self, snap: Snapshot) -> Plan:
-        """What the environment does where no teacher does: every skill equally."""
-        k = len(self.task.skills)
-        return Plan(mixture=np.full(k, 1 / k), memory=dict(snap.memory))
-
     def _need(self) -> Snapshot:
         if self._snapshot is None:
             raise DataenvError("the environment has not been reset; call reset(seed=…) first")
@@ -449,36 +444,6 @@ class TeachingEnv(gym.Env[Observation, Any]):
         )
 
     def _info(self, pending: Pending | None, trained: Trained | None = None) -> dict[str, Any]:
-        """Flat figures, the same keys at every step, so that vector environments can stack them."""
-        screened = pending.screened if pending else NOTHING
-        rejected = {f"rejected/{reason}": screened.rejected.get(reason, 0) for reason in REASONS}
-        judged = {f"judged/{v}": screened.judged.get(v, 0) for v in ("right", "wrong", "unknown")}
-        return {
-            "step": self._need().step,
-            "state": self._need().state,
-            "score": self._standing.selection.score,
-            "offered": screened.offered,
-            "kept": len(screened.kept),
-            **rejected,
-            **judged,
-            "updates": trained.updates if trained else 0,
-            "price": pending.tuition.payment.price if pending and pending.tuition else 0,
-            "spent": (spent := self._purse.spent),  # read once, for branches may be spending in other threads
-            "remaining": self._purse.open - spent,
-            "teacher_tokens": (teacher := self._teacher_purse.spent).tokens,
-            "money": teacher.money,
-            "finishing": self.finishing,
-            **_practised(trained),
-            "grader_errors": self._standing.feedback.grader_errors + self._standing.selection.grader_errors,
-        }
-
-
-def _practised(trained: Trained | None) -> dict[str, Any]:
-    """Groups of verified answers, and those without a gradient; the share of right answers at the end."""
-    came = trained.practice if trained else None
-    return {
-        "groups": came.groups if came else 0,
-        "groups/right": came.right if came else 0,
-        "groups/wrong": came.wrong if came else 0,
-        "answers/right": came.reward[1] if came else 0.0,
-    }
+        price = pending.tuition.payment.price if pending and pending.tuition else 0
+        screened, teacher = pending.screened if pending else NOTHING, self._teacher_purse.spent
+        return figures(self._need(), self._standing, screened, trained, price, self._purse, teacher)
