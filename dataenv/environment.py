@@ -190,7 +190,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._observe(), self._info(None)
 
     def begin(self, action: Any) -> Job | None:
-        """The first half of ``step``: read (until the finish), make, screen, charge. ``None``: nothing to be trained."""
+        """The first half of ``step``: read (until the finish), make, screen, charge. ``None``: nothing to train."""
         snap = self._ready()
         even = np.full(len(self.task.skills), 1 / len(self.task.skills))  # where no teacher says what
         own = Plan(mixture=even, memory=dict(snap.memory))
