@@ -16,14 +16,8 @@ from weakref import WeakSet
 from pydantic import Field
 
 from dataenv.errors import BudgetSpent
-from students.base import Recipe, Trained
-from tasks.records import Record
-
-FORWARD, FORWARD_BACKWARD = 1, 3
-
-
-def _uncapped(cap: float | None) -> bool:
-    return cap is None
+from students.base import FORWARD, FORWARD_BACKWARD, Recipe, Trained
+from tasks.records import Record, absent
 
 
 class Budget(Record):
@@ -40,8 +34,8 @@ class Budget(Record):
     student_tokens: Annotated[int, Field(ge=0)]
     examples: Annotated[int, Field(ge=0)] | None = None
     # Left out where there is no such cap: Settings without one keep the names that they had before there were any.
-    teacher_tokens: Annotated[int, Field(ge=0)] | None = Field(default=None, exclude_if=_uncapped)
-    money: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(default=None, exclude_if=_uncapped)
+    teacher_tokens: Annotated[int, Field(ge=0)] | None = Field(default=None, exclude_if=absent)
+    money: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(default=None, exclude_if=absent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +49,18 @@ class Payment:
 class Purse:
     """The money of one episode; branches of the episode share it. Safe to use from many threads.
 
-    ``spent + remaining == total`` and ``0 <= spent <= total`` hold whatever is asked; ``spent`` falls only when a
-    payment is given back, and then by exactly its price.
+    ``spent + remaining + aside == total`` and ``0 <= spent <= total`` hold whatever is asked; ``spent`` falls only when
+    a payment is given back, and then by exactly its price.
 
     Args:
         total: Student tokens.
         training: Already spent on training.
         probes: Already spent on probes and branches.
+        aside: Set aside, until it is released.
     """
 
-    def __init__(self, total: int, training: int = 0, probes: int = 0) -> None:
-        self._total = total
+    def __init__(self, total: int, training: int = 0, probes: int = 0, aside: int = 0) -> None:
+        self._total, self._aside = total, min(aside, total - training - probes)
         self._uses: dict[str, int] = {"training": training, "probes": probes}
         self._payments: WeakSet[Payment] = WeakSet()  # those that somebody still holds
         self._lock = threading.Lock()
@@ -88,8 +83,17 @@ class Purse:
 
     @property
     def remaining(self) -> int:
-        """Student tokens left; never negative."""
-        return self._total - self.spent
+        """Student tokens left, those set aside apart; never negative."""
+        return self._total - self._aside - self.spent
+
+    @property
+    def open(self) -> int:
+        """Student tokens in all, those set aside apart."""
+        return self._total - self._aside
+
+    def release(self) -> None:
+        """Add what was set aside to what may be spent."""
+        self._aside = 0
 
     def pay(self, price: int, use: str) -> Payment:
         """Take ``price`` out of the purse for ``use`` (``training`` or ``probes``).
@@ -192,12 +196,15 @@ class Price:
         fixed: Of the branch that is cooled down.
         look: Of one look at the watched examples; forward.
         interval: Updates between two looks.
+        metered: Whether ``each`` is the most that an update may cost, and what it did cost is counted by the token:
+            how long answers are is known when they are written.
     """
 
     each: int
     fixed: int = 0
     look: int = 0
     interval: int = 1
+    metered: bool = False
 
     @property
     def reserved(self) -> int:
@@ -210,6 +217,8 @@ class Price:
 
     def of(self, trained: Trained) -> int:
         """What a training run cost."""
+        if self.metered:
+            return FORWARD * trained.forward + FORWARD_BACKWARD * trained.tokens
         return trained.updates * self.each + self.fixed + trained.looks * self.look
 
 
@@ -218,12 +227,17 @@ def price_of(recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int], watch
 
     Args:
         recipe: Gives batch, replay share, cool-down and interval.
-        fresh: Tokens of each example of the lesson; not empty.
+        fresh: Tokens of each example of the lesson (of a pair, of both; where answers are sampled, with the longest);
+            not empty.
         earlier: Tokens of each replayed example; empty where nothing is replayed.
         watched: Tokens of each example that patience looks at.
     """
+    if recipe.grpo is not None:  # the answers go forward, those with an advantage forward and backward
+        times = FORWARD * (2 if recipe.grpo.kl else 1) + FORWARD_BACKWARD * recipe.grpo.passes
+        return Price(recipe.batch * max(fresh) * times, metered=True)
     mean = sum(fresh) / len(fresh)
     share = recipe.replay if earlier else 0.0
     blended = (1 - share) * mean + (share * sum(earlier) / len(earlier) if earlier else 0.0)
-    each = FORWARD_BACKWARD * math.ceil(recipe.batch * blended - 1e-9)
+    times = FORWARD_BACKWARD + (FORWARD if recipe.dpo and recipe.dpo.variant == "dpo" else 0)  # and the reference
+    each = times * math.ceil(recipe.batch * blended - 1e-9)
     return Price(each, recipe.cooldown * each, FORWARD * sum(watched), recipe.interval)

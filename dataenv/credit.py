@@ -59,6 +59,8 @@ def leave_one_out(env: TeachingEnv) -> Credit:
     taught = [s for s in env.task.skills if any(e.skills[:1] == (s,) for lesson in lessons for e in lesson)]
     if not taught:
         raise SettingError("env has taught no example of a named skill; teach a lesson first")
+    if setting.finish:
+        raise SettingError("env goes on by itself after its lessons (finish); take the credit of lessons without it")
     free = setting.changed(budget=Budget(student_tokens=1 << 60), mastery=1.0)
     start = Snapshot(setting=free.digest, level="open-ended", seed=moment.seed, student_seed=moment.student_seed)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.errors import SettingError
 from dataenv.setting import Setting
-from tasks.base import Task
+from tasks.base import Task, Unsupported
 from tasks.records import Example, stream
 
 if TYPE_CHECKING:
@@ -39,6 +40,19 @@ def make_lesson(
     if setting.engine == "pool":
         return from_pool(task, counts, rng, snapshot.seed, snapshot.taken)
     return procedural(task, counts, rng), snapshot.taken
+
+
+def check_engine(setting: Setting) -> None:
+    """Refuse a finish without problems.
+
+    Raises:
+        SettingError: If the task has none for the Setting's engine.
+    """
+    task = setting.built_task
+    try:
+        task.pool() if setting.engine == "pool" else task.generate(task.skills[0], 0, stream(0, "engine"))
+    except Unsupported as error:
+        raise SettingError(f"finish has no problems to go on with: {error}") from error
 
 
 def procedural(task: Task, counts: list[int], rng: np.random.Generator) -> list[Example]:

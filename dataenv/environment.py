@@ -16,16 +16,17 @@ import gymnasium as gym
 import numpy as np
 
 from dataenv.budget import Purse
-from dataenv.engines import make_lesson
+from dataenv.engines import check_engine, make_lesson
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
+from dataenv.figures import figures
 from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.leaks import LeakLog, Leaks, Where
 from dataenv.levels import Plan, SkillTree, make_level
 from dataenv.render import ansi
 from dataenv.runner import Runner
-from dataenv.screen import REASONS, Screened, screen
+from dataenv.screen import Screened, screen
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot, StepRecord, Tally, lessons_of
 from dataenv.store import open_store
@@ -88,14 +89,16 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.render_mode = render_mode
         self.setting = setting or make_setting(fields)
         self.task = self.setting.built_task
-        self.student = student_for(self.setting.student_spec, self.setting.task)
+        self.student = student_for(self.setting.student_spec, self.setting.task, self.setting.methods)
+        if self.setting.finish:
+            check_engine(self.setting)
         self.level = make_level(level, self.setting)
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
         self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
         self._origin: TeachingEnv | None = None
         budget = self.setting.budget
-        self._purse = Purse(budget.student_tokens)
+        self._purse = Purse(budget.student_tokens, aside=self.setting.aside)
         self._teacher_purse = TeacherPurse(budget.teacher_tokens, budget.money)
         self._leaks = LeakLog()
         self.history: list[StepRecord] = []
@@ -168,7 +171,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
         budget = self.setting.budget
         self._purse.close()  # what branches of the episode before have left is not for this one
         self._teacher_purse.close()
-        self._purse = Purse(budget.student_tokens, snap.training, snap.probes)
+        aside = 0 if snap.finishing else self.setting.aside
+        self._purse = Purse(budget.student_tokens, snap.training, snap.probes, aside)
         self._teacher_purse = TeacherPurse(budget.teacher_tokens, budget.money, snap.teacher_spent)
 
     def end_reset(self, outcome: Outcome) -> tuple[Observation, dict[str, Any]]:
@@ -186,9 +190,12 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._observe(), self._info(None)
 
     def begin(self, action: Any) -> Job | None:
-        """The first half of ``step``: read, make, screen, charge. ``None`` where nothing is to be trained."""
+        """The first half of ``step``: read (until the finish), make, screen, charge. ``None``: nothing to train."""
         snap = self._ready()
-        plan = self.level.read(action, snap.memory)
+        even = np.full(len(self.task.skills), 1 / len(self.task.skills))  # where no teacher says what
+        own = Plan(mixture=even, memory=dict(snap.memory))
+        plan = own if snap.finishing else self.level.read(action, snap.memory)
+        recipe = self.setting.finish.recipe if snap.finishing and self.setting.finish else self.setting.recipe
         if plan.stop:
             self._pending = Pending(snap.taken, plan.memory, ended="stopped")
             return None
@@ -201,9 +208,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
             verify=self.setting.verify,
             largest=LARGEST * self.setting.lesson_size,
             allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
+            pairs=recipe.dpo is not None,
         )
         self._report(screened, "lesson")
-        tuition = charge(self.setting, snap, self._lessons, screened.kept, self._purse, self._use, seen)
+        tuition = charge(self.setting, snap, self._lessons, screened.kept, self._purse, self._use, seen, recipe)
         paid = tuition.payment.price  # what is not paid for is not told: the screen is no oracle
         job = self._job(tuition.training) if tuition.training else None
         self._pending = Pending(taken, plan.memory, screened if paid else NOTHING, tuition, job)
@@ -237,11 +245,15 @@ class TeachingEnv(gym.Env[Observation, Any]):
             pending = replace(pending, tuition=pending.tuition.settled(outcome.trained, self._purse))
         mastered = now.selection.score >= self.setting.mastery
         ended = pending.ended or ("mastered" if mastered else "spent" if self._spent(pending, lessons) else "")
+        if self.setting.finish and not (snap.finishing or self.is_branch) and ended in ("spent", "stopped"):
+            ended, update["finishing"] = "", True  # the teacher's part is over, and the episode is not
+            self._purse.release()
         self._snapshot = snap.model_copy(update=update | {"ended": ended})
         self._now, self._lessons, self._pending = now, lessons, None
         reward = now.selection.score - before.selection.score
-        self._record(reward, pending)
-        info = self._info(pending, outcome.trained if outcome else None)
+        trained = outcome.trained if outcome else None
+        self._record(reward, pending, trained)
+        info = self._info(pending, trained)
         return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", info
 
     def abort(self) -> None:
@@ -298,7 +310,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def leave(self) -> None:
         """Be a branch no more, but an episode with purses of its own that have spent what the shared ones have."""
-        self._origin, self._purse = None, Purse(self._purse.total, **self._purse.uses)
+        aside = self._purse.total - self._purse.open
+        self._origin, self._purse = None, Purse(self._purse.total, **self._purse.uses, aside=aside)
         self._teacher_purse = self._teacher_purse.branch()
 
     @property
@@ -337,6 +350,11 @@ class TeachingEnv(gym.Env[Observation, Any]):
         if self._pending is not None:
             raise DataenvError("a step has begun and not ended; call end(outcome) before the next begin(action)")
         return snap
+
+    @property
+    def finishing(self) -> bool:
+        """Whether the Setting's finish is under way: no action is read any more, and the episode goes on."""
+        return self._snapshot is not None and self._snapshot.finishing and not self._snapshot.ended
 
     def _need(self) -> Snapshot:
         if self._snapshot is None:
@@ -389,7 +407,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         counts = np.zeros(len(self.task.skills), np.int64)
         for lesson in self._lessons:
             counts += self._count(lesson)
-        total = self.setting.budget.student_tokens
+        total = self._purse.open
         view = self._standing.view(counts, self._purse.remaining / total if total else 0.0)
         return self.level.observe(replace(view, lessons=self._lessons), self._need().memory)
 
@@ -398,7 +416,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         first = Counter(e.skills[0] for e in lesson if e.skills)
         return [first[skill] for skill in self.task.skills]
 
-    def _record(self, reward: float, pending: Pending | None) -> None:
+    def _record(self, reward: float, pending: Pending | None, trained: Trained | None = None) -> None:
         snap, screened = self._need(), pending.screened if pending else NOTHING
         taught = pending is not None and pending.job is not None
         counts = self._count(screened.kept) if taught else []
@@ -421,27 +439,11 @@ class TeachingEnv(gym.Env[Observation, Any]):
                 judged=screened.judged,
                 lesson=snap.lessons[-1] if taught else None,
                 ended=snap.ended,
+                practice=trained.practice if trained else None,
             )
         )
 
     def _info(self, pending: Pending | None, trained: Trained | None = None) -> dict[str, Any]:
-        """Flat figures, the same keys at every step, so that vector environments can stack them."""
-        screened = pending.screened if pending else NOTHING
-        rejected = {f"rejected/{reason}": screened.rejected.get(reason, 0) for reason in REASONS}
-        judged = {f"judged/{v}": screened.judged.get(v, 0) for v in ("right", "wrong", "unknown")}
-        return {
-            "step": self._need().step,
-            "state": self._need().state,
-            "score": self._standing.selection.score,
-            "offered": screened.offered,
-            "kept": len(screened.kept),
-            **rejected,
-            **judged,
-            "updates": trained.updates if trained else 0,
-            "price": pending.tuition.payment.price if pending and pending.tuition else 0,
-            "spent": (spent := self._purse.spent),  # read once, for branches may be spending in other threads
-            "remaining": self._purse.total - spent,
-            "teacher_tokens": (teacher := self._teacher_purse.spent).tokens,
-            "money": teacher.money,
-            "grader_errors": self._standing.feedback.grader_errors + self._standing.selection.grader_errors,
-        }
+        price = pending.tuition.payment.price if pending and pending.tuition else 0
+        screened, teacher = pending.screened if pending else NOTHING, self._teacher_purse.spent
+        return figures(self._need(), self._standing, screened, trained, price, self._purse, teacher)

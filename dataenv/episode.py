@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv import probes
-from dataenv.budget import FORWARD, Purse
+from dataenv.budget import Purse
 from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.levels.base import cut
@@ -20,6 +20,7 @@ from dataenv.probes import ProbeKind
 from dataenv.screen import as_example, passing
 from dataenv.snapshot import Snapshot, StepRecord
 from dataenv.tuition import nominal_price, nominal_tokens
+from students.base import FORWARD
 from tasks.records import Example, Problem, stream
 
 Env = gym.Env[Any, Any]
@@ -52,8 +53,8 @@ class BudgetView:
 
     @property
     def total(self) -> int:
-        """Student tokens at the start."""
-        return self._purse.total
+        """Student tokens at the start, those apart that are set aside for the Setting's finish."""
+        return self._purse.open
 
     @property
     def spent(self) -> int:
@@ -315,7 +316,7 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
     try:
         tell(inner.history[-1])
         _begin(teacher, begin, Context(inner))
-        while not over:
+        while not over and not inner.finishing:
             action = act(observation, info)
             after, reward, terminated, truncated, info = env.step(action)
             total, over = total + float(reward), terminated or truncated
@@ -324,8 +325,11 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
             observation = after
     except BudgetSpent:  # the teacher asked for more than there is, and did not catch what it was told
         if not over:
-            inner.exhaust()
+            over = inner.exhaust()[3]
             tell(inner.history[-1])
+    while inner.finishing:  # nobody is asked any more
+        total += float(inner.step(None)[1])
+        tell(inner.history[-1])
     return Episode(tuple(inner.history), total, inner.snapshot())
 
 

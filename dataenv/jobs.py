@@ -6,14 +6,18 @@ the blobs it was given. Jobs are never nested, and a job says everything that it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
+
+from pydantic import Field
 
 from dataenv import registry
 from dataenv.blobs import Blobs
 from dataenv.errors import SettingError
-from students.base import Data, Decoding, Recipe, Student, Trained, derive_key, initial_key
-from tasks.records import Example, Record, canonical_json, digest
+from students.base import Data, Decoding, Recipe, Student, Trained, code_digest, derive_key, initial_key
+from tasks.base import Task
+from tasks.records import Example, Record, absent, canonical_json, digest
 
 
 class Spec(Record):
@@ -26,7 +30,8 @@ class Spec(Record):
 class Training(Record):
     """What is trained: the lesson, the sample of earlier examples that is replayed, how, and in which order.
 
-    ``watched`` is what patience looks at.
+    ``watched`` is what patience looks at. ``task`` is whose checker says what is right, where the student practises: a
+    worker asks it while it trains.
     """
 
     lesson: tuple[Example, ...]
@@ -34,11 +39,17 @@ class Training(Record):
     watched: tuple[Example, ...] = ()
     recipe: Recipe
     seed: int
+    task: Spec | None = Field(default=None, exclude_if=absent)
 
     @cached_property
     def data(self) -> Data:
         """The same, as the student takes it; kept, for it knows its digest."""
-        return Data(self.lesson, self.earlier, self.watched)
+        if self.task is None:
+            return Data(self.lesson, self.earlier, self.watched)
+        task: Task = registry.shared("task", self.task.name, canonical_json(self.task.args))
+        # What rewards is part of what is trained: a worker with another checker has another name for the state.
+        checker = digest([task.fingerprint, code_digest(type(task))])
+        return Data(self.lesson, self.earlier, self.watched, task.verify, checker)
 
 
 class Exam(Record):
@@ -106,13 +117,19 @@ def student_of(spec: Spec) -> Student:
     return student
 
 
-def student_for(spec: Spec, task: str) -> Student:
-    """The student, if it can learn the task: simulated ones know the tasks that they are fitted to.
+def student_for(spec: Spec, task: str, methods: Iterable[str] = ("sft",)) -> Student:
+    """The student, if it can learn the task, by these methods: simulated ones know the tasks that they are fitted to.
 
     Raises:
         SettingError: If it cannot.
     """
     student = student_of(spec)
+    for method in methods:
+        if method not in student.methods:
+            raise SettingError(
+                f"recipe.method is {method!r}, by which student {student.name!r} is not trained; give "
+                f"{' or '.join(map(repr, student.methods))}, or another student"
+            )
     known = getattr(student, "tasks", (task,))
     if task not in known:
         raise SettingError(f"student {student.name!r} cannot learn task {task!r}; give {' or '.join(known)}")

@@ -16,14 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from dataenv.budget import FORWARD, FORWARD_BACKWARD
 from dataenv.environment import TeachingEnv
 from dataenv.errors import Refused, SettingError
 from dataenv.exams import exam_of
 from dataenv.jobs import Answers, Exam, Job, Training
 from dataenv.runner import run_all
 from dataenv.screen import as_example
-from students.base import Decoding, Student
+from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Student
 from tasks.records import Example, stream
 
 Floats = npt.NDArray[np.float64]
@@ -146,7 +145,7 @@ def _after_one_step(env: TeachingEnv, groups: Sequence[Examples], exam: Exam) ->
     snap, recipe = env.snapshot(), env.setting.recipe
     # One update that sees each example once, at the recipe's full rate, and nothing besides: that is what is paid for.
     once = {"updates": 1, "warmup": 0, "cooldown": 0, "patience": 0, "replay": 0.0}
-    step = once | {"start": "current", "data": "lesson"}
+    step = once | {"start": "current", "data": "lesson", "method": "sft", "grpo": None, "dpo": None}
     seed = int(stream(snap.seed, "influence", snap.step).integers(2**31))
 
     jobs = []

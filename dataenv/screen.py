@@ -17,9 +17,9 @@ from tasks.records import Example
 REASONS = ("form", "length", "alphabet", "duplicate", "leak", "wrong", "size", "budget")
 """Why an example is rejected, in the order in which the screen asks:
 
-form: not a record of two non-empty texts; length, alphabet: the student cannot read it; duplicate: twice in one lesson;
-leak: asks or spells out what a sealed problem asks; wrong: the task's judge says so (only under ``verify``); size:
-beyond the longest lesson allowed; budget: beyond the cap on examples.
+form: not a record of two non-empty texts, or no pair where pairs are asked; length, alphabet: the student cannot read
+it; duplicate: twice in one lesson; leak: asks or spells out what a sealed problem asks; wrong: the task's judge says so
+(only under ``verify``); size: beyond the longest lesson allowed; budget: beyond the cap on examples.
 """
 
 
@@ -39,7 +39,14 @@ class Screened:
 
 
 def screen(
-    offered: Iterable[Any], task: Task, student: Student, *, verify: bool, largest: int, allowed: int | None
+    offered: Iterable[Any],
+    task: Task,
+    student: Student,
+    *,
+    verify: bool,
+    largest: int,
+    allowed: int | None,
+    pairs: bool = False,
 ) -> Screened:
     """Pass a lesson through the screen.
 
@@ -50,25 +57,28 @@ def screen(
         verify: Whether wrong examples are rejected or only counted.
         largest: Longest lesson.
         allowed: How many more examples the budget allows; ``None`` for no cap.
+        pairs: Whether only pairs are taken.
     """
     guard = guard_of(task)
     kept: list[Example] = []
     rejected: Counter[str] = Counter()
     judged: Counter[str] = Counter()
     leaks: list[Hit] = []
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str | None]] = set()
     offers = 0
     for offer in offered:
         offers += 1
         example = as_example(offer)
-        if example is None:
+        if example is None or (pairs and example.rejected is None):
             rejected["form"] += 1
             continue
-        reason = student.refuse(example) or ("duplicate" if (example.prompt, example.response) in seen else None)
+        both = [example] if example.rejected is None else [example, refused(example)]
+        name = (example.prompt, example.response, example.rejected)
+        reason = next(filter(None, map(student.refuse, both)), None) or ("duplicate" if name in seen else None)
         if reason is not None:
             rejected[reason] += 1
             continue
-        hit = guard.find(example)
+        hit = next(filter(None, map(guard.find, both)), None)
         if hit is not None:
             leaks.append(hit)
             rejected["leak"] += 1
@@ -81,7 +91,7 @@ def screen(
         elif allowed is not None and len(kept) >= allowed:
             rejected["budget"] += 1
         else:
-            seen.add((example.prompt, example.response))
+            seen.add(name)
             judged[_VERDICTS[verdict]] += 1
             kept.append(example)
     return Screened(offers, tuple(kept), dict(sorted(rejected.items())), dict(sorted(judged.items())), tuple(leaks))
@@ -113,7 +123,14 @@ def as_example(offer: Any) -> Example | None:
             return None
     if not _is_text(offer.prompt) or not _is_text(offer.response):
         return None
+    if offer.rejected is not None and (not _is_text(offer.rejected) or offer.rejected == offer.response):
+        return None
     return offer if all(map(_is_text, offer.skills)) and _is_text(offer.origin or "-") else None
+
+
+def refused(pair: Example) -> Example:
+    """A pair with what is rejected in place of the response, to be read and measured as that is."""
+    return pair.model_copy(update={"response": pair.rejected, "rejected": None})
 
 
 def _is_text(value: Any) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from dataenv import registry
 from dataenv.budget import Budget
@@ -16,7 +16,7 @@ from dataenv.errors import SettingError
 from dataenv.jobs import Spec, Training
 from students.base import Decoding, Recipe
 from tasks.base import Task
-from tasks.records import SPLITS, Problem, Record, Split, canonical_json, digest, stream
+from tasks.records import SPLITS, Problem, Record, Split, absent, canonical_json, digest, stream
 
 R = TypeVar("R", bound=Record)
 
@@ -31,6 +31,29 @@ class WarmStart(Record):
 
     examples: Annotated[int, Field(ge=0)] = 20_000
     recipe: Recipe = Recipe(updates=600, rate=3e-3)
+
+
+class Finish(Record):
+    """A phase after the teacher's last lesson: the environment goes on by itself, on problems of every skill equally.
+
+    The teacher has spent its part of the purse, or has stopped; the rest is spent here, step by step, each on a lesson
+    of the engine's.
+
+    Attributes:
+        share: Of the purse, that is set aside for it.
+        recipe: How; ``grpo`` practises on the problems, ``sft`` is taught them.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    recipe: Recipe = Recipe(method="grpo", batch=128, rate=1e-3)
+
+    @model_validator(mode="after")
+    def _goes_on(self) -> Self:
+        if (self.recipe.start, self.recipe.data) != ("current", "lesson"):
+            raise ValueError("finish.recipe goes on from the student as it is; leave out start and data")
+        if self.recipe.method == "dpo":
+            raise ValueError("finish.recipe.method is 'dpo', and no engine makes pairs; give 'grpo' or 'sft'")
+        return self
 
 
 class Items(Record):
@@ -59,6 +82,7 @@ class Setting(Record):
         decoding: How the student answers in exams.
         mastery: Selection accuracy, in [0, 1], at which the episode terminates.
         warm_starts: How many untaught students ``reset()`` without a seed chooses from.
+        finish: What comes after the teacher's last lesson, if anything does.
     """
 
     task: str = "arithmetic"
@@ -77,6 +101,26 @@ class Setting(Record):
     decoding: Decoding = Decoding(max_tokens=12)
     mastery: Annotated[float, Field(gt=0, le=1)] = 0.99
     warm_starts: Annotated[int, Field(ge=1)] = 8
+    # Left out where there is none: Settings without it keep the names that they had before there was any.
+    finish: Finish | None = Field(default=None, exclude_if=absent)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.warm_start.recipe.method != "sft":
+            raise ValueError(f"warm_start.recipe.method is {self.warm_start.recipe.method!r}; give 'sft'")
+        if self.finish and self.budget.examples is not None:
+            raise ValueError("finish brings problems of its own, which budget.examples would cap; leave one out")
+        return self
+
+    @property
+    def aside(self) -> int:
+        """Student tokens that are set aside for the finish."""
+        return int(self.finish.share * self.budget.student_tokens) if self.finish else 0
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """By which a student must be trainable."""
+        return tuple(dict.fromkeys([self.recipe.method, *([self.finish.recipe.method] if self.finish else [])]))
 
     @cached_property
     def built_task(self) -> Task:

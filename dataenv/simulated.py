@@ -17,14 +17,13 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from dataenv.budget import FORWARD_BACKWARD
 from dataenv.engines import split_counts
 from dataenv.errors import ActionError, SettingError
 from dataenv.jobs import student_of
 from dataenv.levels import SkillList
 from dataenv.setting import Setting, make_setting
 from dataenv.vector import autoreset_mode_of, masked, seeds_of
-from students.base import Data
+from students.base import FORWARD_BACKWARD, Data
 from students.simulated import Simulated
 from students.simulated.student import recognise
 from tasks.records import Example, Split, stream
@@ -34,7 +33,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 NUMBERS = ("accuracy", "loss", "counts", "score", "budget")
 """Of an observation of the skill-list level, what is kept; the mistakes, which are text, are not."""
-PLAIN = {"start": "current", "data": "lesson", "replay": 0.0, "patience": 0}
+PLAIN = {"method": "sft", "start": "current", "data": "lesson", "replay": 0.0, "patience": 0}
 """What a recipe must say, for this form keeps no lessons."""
 
 
@@ -303,7 +302,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
 
 def _check(setting: Setting, level: str) -> None:
     """Refuse what this form does not have."""
-    wants: dict[str, Any] = {"student": "simulated", "engine": "procedural"}
+    wants: dict[str, Any] = {"student": "simulated", "engine": "procedural", "finish": None}
     found: dict[str, Any] = {name: getattr(setting, name) for name in wants}
     found |= {
         "task": setting.task,

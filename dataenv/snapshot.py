@@ -15,8 +15,8 @@ from dataenv.setting import Setting
 from dataenv.store import Store
 from dataenv.teacher_purse import Cost
 from dataenv.tuition import paid_for
-from students.base import Trained
-from tasks.records import Example, Record
+from students.base import Practice, Trained
+from tasks.records import Example, Record, absent
 
 Whole = Annotated[int, Field(ge=0)]
 Ended = Literal["", "stopped", "mastered", "spent"]
@@ -40,6 +40,7 @@ class Snapshot(Record):
         step: Steps made.
         ended: Why the episode is over, or empty.
         memory: The level's own memory, as JSON.
+        finishing: Whether the teacher's lessons are over, and the Setting's finish is not.
     """
 
     schema_version: Literal[1] = 1
@@ -57,6 +58,7 @@ class Snapshot(Record):
     step: Whole = 0
     ended: Ended = ""
     memory: dict[str, Any] = {}
+    finishing: bool = False
 
     @classmethod
     def read(cls, given: Any) -> Snapshot:
@@ -161,6 +163,7 @@ class StepRecord(Record):
         judged: Kept examples by the judge's verdict.
         lesson: Digest of the kept examples, where they were trained.
         ended: Why the episode ended with this step, or empty.
+        practice: What came of the student's own answers, where it practised on them.
     """
 
     step: int
@@ -179,3 +182,4 @@ class StepRecord(Record):
     judged: dict[str, int]
     lesson: str | None
     ended: Ended
+    practice: Practice | None = Field(default=None, exclude_if=absent)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from dataenv.blobs import Blobs, DiskBlobs, MemoryBlobs
 from dataenv.errors import StoreError
-from tasks.records import Example, canonical_json, digest_examples
+from tasks.records import Example, as_list, canonical_json, digest_examples
 
 SCHEMA = 2
 ROWS = "store.sqlite"
@@ -116,7 +116,7 @@ class Store:
         examples = tuple(examples)
         name = digest_examples(examples)
         if not self.has("lessons", name):
-            self.put("lessons", name, [[e.prompt, e.response, list(e.skills), e.kind, e.origin] for e in examples])
+            self.put("lessons", name, [as_list(e) for e in examples])
         return name
 
     def lesson(self, name: str) -> tuple[Example, ...]:
@@ -130,8 +130,8 @@ class Store:
             raise StoreError(
                 f"lesson {name[:12]} is not in store {self.path or 'in memory'}; open the store that made it"
             )
-        fields = ("prompt", "response", "skills", "kind", "origin")
-        return tuple(Example.model_validate(dict(zip(fields, e, strict=True))) for e in found)
+        fields = ("prompt", "response", "skills", "kind", "origin", "rejected")
+        return tuple(Example.model_validate(dict(zip(fields, e, strict=False))) for e in found)
 
     def table(self, name: str) -> Table:
         """One table by itself, for whoever has no business in the others."""

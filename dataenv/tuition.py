@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from dataenv.budget import Payment, Price, Purse, price_of
 from dataenv.engines import replayed
-from dataenv.jobs import Training, student_of
+from dataenv.jobs import Spec, Training, student_of
+from dataenv.screen import refused
 from dataenv.setting import Setting
-from students.base import Trained
+from students.base import Recipe, Student, Trained
 from tasks.records import Example, stream
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def charge(
     purse: Purse,
     use: str,
     seen: Lessons | None = None,
+    recipe: Recipe | None = None,
 ) -> Tuition:
     """Take the price of a lesson out of the purse.
 
@@ -66,23 +68,56 @@ def charge(
         purse: Pays.
         use: What it is booked as.
         seen: What of the earlier lessons may be trained on again; ``None`` for all of them.
+        recipe: How; ``None`` for the Setting's.
     """
-    recipe, student = setting.recipe, student_of(setting.student_spec)
+    recipe, student = complete(recipe or setting.recipe, setting), student_of(setting.student_spec)
     lesson, seen = kept, before if seen is None else seen
     if recipe.data == "all":
         lesson = tuple(e for earlier in seen for e in earlier) + kept
-    earlier = _earlier(setting, snapshot, seen) if lesson else ()
-    watched = watched_of(setting)
-    fresh = [student.tokens(e) for e in lesson] or [nominal_tokens(setting)]
+    earlier = _earlier(setting, recipe, snapshot, seen) if lesson else ()
+    watched = watched_of(setting) if recipe.patience else ()
+    fresh = sizes(student, recipe, lesson) or [nominal_tokens(setting)]
     price = price_of(recipe, fresh, [student.tokens(e) for e in earlier], [student.tokens(e) for e in watched])
-    updates, payment = purse.buy(price.reserved, recipe.updates, use, price.fixed)
+    if price.metered:
+        updates, payment = _advance(price, recipe, purse, use)
+    else:
+        updates, payment = purse.buy(price.reserved, recipe.updates, use, price.fixed)
     if not kept or updates == 0:
         return Tuition(None, price, payment)
     first = len(before[0]) if before and recipe.data == "all" else len(lesson)
     patience = -(-recipe.patience * len(lesson) // first)
-    bought = recipe.model_copy(update={"updates": updates, "patience": patience})
+    if recipe.grpo is not None:  # what answers cost is known when they are written: they go on while the purse pays
+        bought = recipe.model_copy(update={"grpo": recipe.grpo.model_copy(update={"allowance": payment.price})})
+    else:
+        bought = recipe.model_copy(update={"updates": updates, "patience": patience})
     seed = int(stream(snapshot.seed, "training", snapshot.step).integers(2**31))
-    return Tuition(Training(lesson=lesson, earlier=earlier, watched=watched, recipe=bought, seed=seed), price, payment)
+    task = Spec(name=setting.task, args=setting.task_args) if recipe.grpo else None
+    training = Training(lesson=lesson, earlier=earlier, watched=watched, recipe=bought, seed=seed, task=task)
+    return Tuition(training, price, payment)
+
+
+def _advance(price: Price, recipe: Recipe, purse: Purse, use: str) -> tuple[int, Payment]:
+    """All that the recipe may cost, or what the purse holds, if that pays for one update; what is left comes back."""
+    tokens, payment = purse.buy(1, price.most(recipe.updates), use)
+    return (recipe.updates, payment) if tokens >= price.reserved else (0, purse.settle(payment, 0))
+
+
+def complete(recipe: Recipe, setting: Setting) -> Recipe:
+    """The recipe with all that it leaves to the Setting."""
+    if recipe.grpo is None or recipe.grpo.max_tokens is not None:
+        return recipe
+    own = recipe.grpo.model_copy(update={"max_tokens": setting.decoding.max_tokens})
+    return recipe.model_copy(update={"grpo": own})
+
+
+def sizes(student: Student, recipe: Recipe, examples: Sequence[Example]) -> list[int]:
+    """What ``price_of`` takes of a lesson: the tokens of each example, of both of a pair, or of the longest answer."""
+    if recipe.dpo is not None:
+        return [student.tokens(e) + (student.tokens(refused(e)) if e.rejected else 0) for e in examples]
+    if recipe.grpo is None:
+        return [student.tokens(e) for e in examples]
+    longest = recipe.grpo.max_tokens or 0
+    return [student.tokens(e.model_copy(update={"response": ""})) + longest for e in examples]
 
 
 def watched_of(setting: Setting) -> tuple[Example, ...]:
@@ -94,15 +129,17 @@ def watched_of(setting: Setting) -> tuple[Example, ...]:
 
 def nominal_price(setting: Setting) -> int:
     """What a lesson of ordinary length is likely to cost, in student tokens."""
-    student, tokens = student_of(setting.student_spec), [nominal_tokens(setting)]
-    price = price_of(setting.recipe, tokens, tokens, [student.tokens(e) for e in watched_of(setting)])
-    return price.most(setting.recipe.updates)
+    student, recipe, tokens = student_of(setting.student_spec), setting.recipe, [nominal_tokens(setting)]
+    most = [tokens[0] + setting.decoding.max_tokens] if recipe.grpo else tokens
+    price = price_of(recipe, most, tokens, [student.tokens(e) for e in watched_of(setting)])
+    return price.most(recipe.updates)
 
 
 def paid_for(training: Training, trained: Trained, setting: Setting) -> int:
     """What a training run cost whoever taught it, in student tokens."""
-    tokens, parts = student_of(setting.student_spec).tokens, (training.lesson, training.earlier, training.watched)
-    return price_of(training.recipe, *([tokens(e) for e in part] for part in parts)).of(trained)
+    student, fresh = student_of(setting.student_spec), training.lesson
+    others = ([student.tokens(e) for e in part] for part in (training.earlier, training.watched))
+    return price_of(training.recipe, sizes(student, training.recipe, fresh), *others).of(trained)
 
 
 def nominal_tokens(setting: Setting) -> int:
@@ -112,9 +149,8 @@ def nominal_tokens(setting: Setting) -> int:
     return max(1, round(mean))
 
 
-def _earlier(setting: Setting, snapshot: Snapshot, before: Lessons) -> tuple[Example, ...]:
+def _earlier(setting: Setting, recipe: Recipe, snapshot: Snapshot, before: Lessons) -> tuple[Example, ...]:
     """The examples that replay will draw: half from earlier lessons, half from what the student knew at first."""
-    recipe = setting.recipe
     wanted = (recipe.updates + recipe.cooldown) * round(recipe.batch * recipe.replay)
     if not wanted:
         return ()

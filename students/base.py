@@ -10,22 +10,72 @@ import ast
 import inspect
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tasks.records import Example, Record, digest, digest_examples, stream
+from tasks.records import Example, Record, absent, digest, digest_examples, stream
+
+FORWARD, FORWARD_BACKWARD = 1, 3
+"""Student tokens, the currency: what one token costs that goes forward, and forward and backward."""
+
+
+class Grpo(Record):
+    """How a student learns from verified answers of its own: GRPO (DeepSeekMath, arXiv 2402.03300, section 4.1).
+
+    Attributes:
+        group: Answers to each problem; an advantage is a reward less the mean of its group.
+        variant: ``grpo`` divides advantages by the group's standard deviation, and the loss of an answer by its length;
+            ``dr-grpo`` does neither, and divides by ``max_tokens`` (arXiv 2503.20783).
+        temperature: Of the answers, and of the probabilities that are trained.
+        clip: The ratio of new to old probability counts within 1 ± this.
+        kl: Weight of the divergence from the student as it was before this training.
+        passes: Updates on each batch of answers; from the second on, they are no more the student's own.
+        max_tokens: Longest answer; ``None`` for that of exams.
+        allowance: Student tokens that training may cost: no answers are asked for that might cost more than is left.
+            ``None`` for what the purse holds.
+    """
+
+    group: Annotated[int, Field(ge=2, le=65_536)] = 8
+    variant: Literal["grpo", "dr-grpo"] = "grpo"
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    clip: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    kl: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    passes: Annotated[int, Field(ge=1)] = 1
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    allowance: Annotated[int, Field(ge=0)] | None = None
+
+
+class Dpo(Record):
+    """How a student learns from pairs.
+
+    Attributes:
+        variant: ``dpo`` (arXiv 2305.18290), against the student as it was before this training; ``unlikelihood``: the
+            chosen response likelier, each token of the rejected one less likely (arXiv 1908.04319).
+        beta: Of ``dpo``: how strongly it is held to the student before.
+        gamma: Of ``unlikelihood``: the weight of what is rejected.
+    """
+
+    variant: Literal["dpo", "unlikelihood"] = "dpo"
+    beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    gamma: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+
+
+Method = Literal["sft", "grpo", "dpo"]
+OWN: dict[Any, type[Record]] = {"grpo": Grpo, "dpo": Dpo}
+"""What methods take besides, under their own name."""
 
 
 class Recipe(Record):
     """How data is trained.
 
     Attributes:
-        method: ``sft``: next-token loss on the responses.
+        method: ``sft``: next-token loss on the responses; ``grpo``: the student answers the prompts, and learns from
+            what the task's checker says of its answers; ``dpo``: from pairs, of a batch of which each is one.
         updates: Optimiser steps; a step of the environment is a fixed number of them, never seconds. The most that are
             made, where there is patience.
         batch: Examples per update.
@@ -42,9 +92,11 @@ class Recipe(Record):
         patience: Looks at the feedback problems' loss, without a better one, after which training stops; 0 to make
             all updates. Under ``data="all"`` it grows with the data: times all examples over those of the first lesson.
         interval: Updates between two looks.
+        grpo: What ``grpo`` takes besides; a batch is then so many answers, and so a multiple of the group.
+        dpo: What ``dpo`` takes besides.
     """
 
-    method: Literal["sft"] = "sft"
+    method: Method = "sft"
     updates: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     batch: Annotated[int, Field(ge=1, le=65_536)] = 64
     rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
@@ -58,6 +110,27 @@ class Recipe(Record):
     cooldown: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     patience: Annotated[int, Field(ge=0)] = 0
     interval: Annotated[int, Field(ge=1)] = 16
+    # Left out where it plays no part: recipes without it keep the names that they had before there was any.
+    grpo: Grpo | None = Field(default=None, exclude_if=absent)
+    dpo: Dpo | None = Field(default=None, exclude_if=absent)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own(cls, given: Any) -> Any:
+        """A method's own fields have defaults, so it may be asked for by its name alone."""
+        name = given.get("method") if isinstance(given, dict) else None
+        return {**given, name: OWN[name]()} if name in OWN and given.get(name) is None else given
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for name in OWN:
+            if getattr(self, name) is not None and name != self.method:
+                raise ValueError(f"{name} is given and method is {self.method!r}; give {name!r}, or leave it out")
+        if self.method != "sft" and (self.replay or self.patience or self.cooldown):
+            raise ValueError(f"replay, patience and cooldown are for method 'sft'; leave them out with {self.method!r}")
+        if self.grpo and self.batch % self.grpo.group:
+            raise ValueError(f"batch is {self.batch}, which groups of {self.grpo.group} do not fill; give a multiple")
+        return self
 
 
 class Decoding(Record):
@@ -67,21 +140,29 @@ class Decoding(Record):
     max_tokens: Annotated[int, Field(ge=1)] = 32
 
 
+Verdict = Callable[[Example, str], bool | None]
+"""Whether a response answers an example's prompt; ``None`` for cannot tell."""
+
+
 @dataclass(frozen=True)
 class Data:
     """What one training run sees: the lesson, the earlier examples that replay draws from, and what patience watches.
 
-    ``watched`` examples are read and not trained on.
+    ``watched`` examples are read and not trained on. ``verdict`` is what answers of the student's own are rewarded by,
+    and ``checker`` its name.
     """
 
     lesson: tuple[Example, ...]
     earlier: tuple[Example, ...] = ()
     watched: tuple[Example, ...] = ()
+    verdict: Verdict | None = None
+    checker: str = ""
 
     @cached_property
     def digest(self) -> str:
-        """Names the data, order included."""
-        return digest([digest_examples(part) for part in (self.lesson, self.earlier, self.watched)])
+        """Names the data, order included, and the checker where there is one."""
+        parts = [digest_examples(part) for part in (self.lesson, self.earlier, self.watched)]
+        return digest([*parts, self.checker] if self.checker else parts)
 
 
 @dataclass(frozen=True)
@@ -92,20 +173,45 @@ class State:
     weights: bytes
 
 
+class Practice(Record):
+    """What came of answers that were verified while a student was trained on them.
+
+    Attributes:
+        answers: How many.
+        unknown: Of these, those of which the checker could not tell; they are left out of their group.
+        groups: Of answers to one problem.
+        right: Groups that were right throughout. They have no gradient.
+        wrong: Groups that were wrong throughout. Nor have these.
+        reward: Share of right answers in the first and in the last eighth of the batches.
+    """
+
+    answers: int
+    unknown: int
+    groups: int
+    right: int
+    wrong: int
+    reward: tuple[float, float]
+
+
 class Trained(Record):
     """What a training run reports.
 
     Attributes:
-        loss: Mean response loss (nats per token) of the first and of the last eighth of the updates.
+        loss: Mean loss (nats per token, where it is that of responses) of the first and of the last eighth of the
+            updates.
         updates: Optimiser steps made, a branch's apart.
         tokens: Tokens that went forward and backward, padding excluded.
         looks: How often the watched examples were looked at.
+        forward: Tokens that went forward alone, padding excluded: answers that were sampled, and references.
+        practice: Where the student practised.
     """
 
     loss: tuple[float, float]
     updates: int
     tokens: int
     looks: int = 0
+    forward: int = 0
+    practice: Practice | None = Field(default=None, exclude_if=absent)
 
 
 class TrainingDiverged(ArithmeticError):
@@ -117,6 +223,8 @@ class Student(ABC):
 
     name: ClassVar[str]
     simulated: ClassVar[bool] = False
+    methods: ClassVar[tuple[Method, ...]] = ("sft",)
+    """Of recipes, that it can be trained by."""
     code: ClassVar[tuple[str, ...]] = ()
     """Modules that decide what it computes, besides its own and those of what it inherits from."""
 
@@ -180,15 +288,18 @@ class Student(ABC):
 
 
 @lru_cache(maxsize=64)
-def code_digest(student: type[Student]) -> str:
+def code_digest(student: type[Any]) -> str:
     """Names the code that trains: this module, the records', those of the student, its parents and its ``code``.
+
+    The same of a task: the code that rewards.
 
     Comments, docstrings and layout are left out.
 
     So a change to what is trained changes every State key by itself, and a change of wording changes none.
     """
     inherited = {c.__module__ for c in student.__mro__ if c.__module__ not in ("abc", "builtins")}
-    modules = [sys.modules[name] for name in sorted({__name__, stream.__module__, *student.code} | inherited)]
+    named = {__name__, stream.__module__, *getattr(student, "code", ())}
+    modules = [sys.modules[name] for name in sorted(named | inherited)]
     try:
         return digest([_bare(inspect.getsource(module)) for module in modules])
     except (OSError, TypeError):

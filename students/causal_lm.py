@@ -7,7 +7,7 @@ Training and examining use one prompt format (``students.checkpoint``) and one w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,11 @@ import numpy as np
 from students import ragged
 from students.base import Data, Decoding, Recipe, Student, Trained, code_digest
 from students.checkpoint import Format, located, longest_context, names_of
-from students.loop import IGNORE, Batch, Encoded, Optimisation, pack
+from students.dpo import Preferring
+from students.grpo import Practising
+from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack
 from students.network import Lora, Network
+from students.policy import Policy
 from tasks.records import Example, digest
 
 if TYPE_CHECKING:
@@ -57,7 +60,17 @@ class CausalLM(Student):
     """
 
     name = "causal-lm"
-    code = ("students.loop", "students.network", "students.ragged", "students.checkpoint", "students.smollm2")
+    methods = ("sft", "grpo", "dpo")
+    code = (
+        "students.loop",
+        "students.policy",
+        "students.grpo",
+        "students.dpo",
+        "students.network",
+        "students.ragged",
+        "students.checkpoint",
+        "students.smollm2",
+    )
 
     def __init__(
         self,
@@ -134,7 +147,7 @@ class CausalLM(Student):
         return pack(self._network.untaught(seed))
 
     def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
-        """Train with AdamW on the responses and the tokens that end them; see ``Student.fit``."""
+        """Train with AdamW, by ``sft`` on the responses and the tokens that end them; see ``Student.fit``."""
         import torch.nn.functional as F
 
         if not data.lesson:
@@ -148,9 +161,13 @@ class CausalLM(Student):
             def look() -> float:
                 return float(np.mean(self._each(data.watched, _loss)))
 
-            optimisation = Optimisation(self._network.trainable, loss_of, recipe, moments)
-            lesson, earlier = (Encoded([self._row(e) for e in part], PAD) for part in (data.lesson, data.earlier))
-            fitted = optimisation.run(lesson, earlier, seed, look if data.watched else None)
+            if recipe.method != "sft":
+                method = Practising if recipe.method == "grpo" else Preferring
+                fitted = method(self._policy(), data, recipe, seed).run(moments)
+            else:
+                optimisation = Optimisation(self._network.trainable, loss_of, recipe, moments)
+                lesson, earlier = (Encoded([self._row(e) for e in part], PAD) for part in (data.lesson, data.earlier))
+                fitted = optimisation.run(batches(lesson, earlier, recipe, seed), look if data.watched else None)
             return pack(self._network.trainable, fitted), fitted.report
 
     def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
@@ -164,21 +181,9 @@ class CausalLM(Student):
         # Where nothing is drawn, alike prompts are answered once, and what is answered together depends on no order.
         asked = list(prompts) if decoding.temperature else sorted(set(prompts))
         encoded = [() if self._format.forges(prompt) else self._format.prompt(prompt) for prompt in asked]
-        order = [i for i, ids in enumerate(encoded) if 0 < len(ids) < self.context]
-        order.sort(key=lambda i: (len(encoded[i]), encoded[i]))
-        answers = [""] * len(asked)
         with self._network.ready(weights):
-            for chunk in ragged.chunks([len(encoded[i]) + decoding.max_tokens for i in order], self._most):
-                places = [order[k] for k in chunk]
-                rows = [encoded[i] for i in places]
-                rooms = [min(decoding.max_tokens, self.context - len(row)) for row in rows]
-                laid = ragged.lay(rows, [1] * len(rows), self._network.device)
-                with self._network.autocast():
-                    written = ragged.generate(
-                        self._network.model, laid, rooms, self._format.stops, decoding.temperature, generator
-                    )
-                for i, tokens in zip(places, written, strict=True):
-                    answers[i] = self._format.read(tokens)
+            written = self._write(encoded, decoding.max_tokens, decoding.temperature, generator)
+        answers = [self._format.read(tokens) if tokens else "" for tokens in written]
         if decoding.temperature:
             return answers
         said = dict(zip(asked, answers, strict=True))
@@ -209,6 +214,51 @@ class CausalLM(Student):
         """Write the model with its tokenizer, the adapter merged; the adapter by itself is in ``adapter/``."""
         self._network.export(weights, folder, self.args["path"])
         self._format.tokenizer.save_pretrained(folder)
+
+    def _write(
+        self,
+        rows: Sequence[Sequence[int]],
+        most: int,
+        temperature: float,
+        generator: torch.Generator,
+        whole: bool = False,
+    ) -> list[list[int]]:
+        """What the network writes behind rows, nothing where there is no room; see ``ragged.generate``."""
+        order = [i for i, ids in enumerate(rows) if 0 < len(ids) < self.context]
+        order.sort(key=lambda i: (len(rows[i]), rows[i]))
+        written: list[list[int]] = [[] for _ in rows]
+        for chunk in ragged.chunks([len(rows[i]) + most for i in order], self._most):
+            places = [order[k] for k in chunk]
+            some = [tuple(rows[i]) for i in places]
+            rooms = [min(most, self.context - len(row)) for row in some]
+            laid = ragged.lay(some, [1] * len(some), self._network.device)
+            with self._network.autocast():
+                found = ragged.generate(
+                    self._network.model, laid, rooms, self._format.stops, temperature, generator, whole
+                )
+            for i, tokens in zip(places, found, strict=True):
+                written[i] = tokens
+        return written
+
+    def _policy(self) -> Policy:
+        """The network as methods beyond next-token loss see it."""
+
+        def score(batch: Batch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+            logits, due = self._logits([_row(*each) for each in zip(batch.ids, batch.targets, strict=True)])
+            return -_loss(logits / temperature, due), due != IGNORE
+
+        def read(tokens: Sequence[int]) -> str:
+            return self._format.read([token for token in tokens if token not in self._format.stops])
+
+        return Policy(
+            parameters=self._network.trainable,
+            prompt=lambda example: self._format.prompt(example.prompt),
+            response=self._format.response,
+            write=partial(self._write, whole=True),
+            read=read,
+            score=score,
+            pad=PAD,
+        )
 
     @property
     def _most(self) -> int:

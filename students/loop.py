@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,17 @@ class Batch(NamedTuple):
     ids: Ints
     targets: Ints
     tokens: int
+
+
+class Turn(Protocol):
+    """What one update is made from. Without a token there is nothing to learn, and no step is made."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that go forward and backward."""
+
+
+B = TypeVar("B", bound=Turn)
 
 
 class Encoded:
@@ -92,12 +104,12 @@ def unpack(weights: bytes, trunk: bool = False) -> tuple[Tensors, Tensors]:
     return model, moments
 
 
-class Optimisation:
+class Optimisation(Generic[B]):
     """One training run of a model.
 
     Args:
         parameters: The trainable parameters by name.
-        loss_of: Mean loss over the response tokens of a batch, with a gradient.
+        loss_of: The loss of a batch, with a gradient.
         recipe: How.
         moments: AdamW's of the state before; empty to start afresh, and then the rate warms up.
     """
@@ -105,7 +117,7 @@ class Optimisation:
     def __init__(
         self,
         parameters: dict[str, torch.nn.Parameter],
-        loss_of: Callable[[Batch], torch.Tensor],
+        loss_of: Callable[[B], torch.Tensor],
         recipe: Recipe,
         moments: Tensors,
     ) -> None:
@@ -116,26 +128,23 @@ class Optimisation:
         self._losses: list[float] = []
         self._tokens = 0
 
-    def run(self, lesson: Encoded, earlier: Encoded, seed: int, look: Callable[[], float] | None = None) -> Fitted:
+    def run(self, batches: Iterator[B], look: Callable[[], float] | None = None) -> Fitted:
         """Train by the recipe.
 
         Args:
-            lesson: Not empty.
-            earlier: What replay draws from.
-            seed: Of every order and draw.
+            batches: Each is asked for when it is trained on; training ends where they do, if not before.
             look: The loss on the examples that patience watches.
 
         Raises:
             TrainingDiverged: If a loss, or a weight at the end, is not finite.
         """
         recipe = self._recipe
-        batches = _batches(lesson, earlier, recipe, seed)
         patience = _Patience(recipe, look)
-        for _ in range(recipe.updates):
-            self._update(next(batches), recipe.rate * min(1.0, (len(self._losses) + 1) / (self._warmup + 1)))
+        for batch in islice(batches, recipe.updates):
+            self._update(batch, recipe.rate * min(1.0, (len(self._losses) + 1) / (self._warmup + 1)))
             if patience.is_over(len(self._losses)):
                 break
-        updates, losses = len(self._losses), tuple(self._losses)
+        updates, losses = len(self._losses), tuple(self._losses or [0.0])
         moments, trunk = self._moments(), {}
         if recipe.cooldown:
             moments = {name: tensor.clone() for name, tensor in moments.items()}
@@ -150,9 +159,12 @@ class Optimisation:
         report = Trained(loss=ends, updates=updates, looks=patience.looks, tokens=self._tokens)
         return Fitted(report, moments, trunk)
 
-    def _update(self, batch: Batch, rate: float) -> None:
+    def _update(self, batch: B, rate: float) -> None:
         import torch
 
+        if not batch.tokens:
+            self._losses.append(0.0)
+            return
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         loss = self._loss_of(batch)
@@ -171,6 +183,8 @@ class Optimisation:
         out: Tensors = {}
         for name, parameter in self._parameters.items():
             state = self._optimiser.state[parameter]
+            if not state:  # no step was made
+                continue
             out["step"] = state["step"]
             out[f"exp_avg.{name}"] = state["exp_avg"]
             out[f"exp_avg_sq.{name}"] = state["exp_avg_sq"]
@@ -194,20 +208,25 @@ class _Patience:
         return self._worse >= self._recipe.patience
 
 
-def _batches(lesson: Encoded, earlier: Encoded, recipe: Recipe, seed: int) -> Iterator[Batch]:
-    """Batches without end, trimmed to their longest row.
-
-    The lesson is walked in shuffled epochs, so nothing repeats before everything was seen; replay is drawn with
-    replacement.
-    """
-    order_rng, replay_rng = stream(seed, "order"), stream(seed, "replay")
-    replayed = round(recipe.batch * recipe.replay) if len(earlier) else 0
-    fresh = recipe.batch - replayed
+def shuffled(n: int, size: int, seed: int) -> Iterator[list[int]]:
+    """Places in ``range(n)``, ``size`` at a time without end, in shuffled epochs: none again before all were seen."""
+    rng = stream(seed, "order")
     order: list[int] = []
     while True:
-        while len(order) < fresh:
-            order.extend(order_rng.permutation(len(lesson)).tolist())
-        picked, order = order[:fresh], order[fresh:]
+        while len(order) < size:
+            order.extend(rng.permutation(n).tolist())
+        yield order[:size]
+        order = order[size:]
+
+
+def batches(lesson: Encoded, earlier: Encoded, recipe: Recipe, seed: int) -> Iterator[Batch]:
+    """Batches without end, trimmed to their longest row.
+
+    The lesson, which is not empty, is walked in shuffled epochs; replay is drawn from ``earlier``, with replacement.
+    """
+    replay_rng = stream(seed, "replay")
+    replayed = round(recipe.batch * recipe.replay) if len(earlier) else 0
+    for picked in shuffled(len(lesson), recipe.batch - replayed, seed):
         parts = [(lesson, np.array(picked, dtype=np.int64))]
         if replayed:
             parts.append((earlier, replay_rng.integers(len(earlier), size=replayed)))

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from students.base import Data, Decoding, Recipe, Student, Trained
-from students.loop import IGNORE, Batch, Encoded, Optimisation, pack, unpack
+from students.dpo import Preferring
+from students.grpo import Practising
+from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack, unpack
+from students.policy import Policy
 from tasks.records import Example
 
 if TYPE_CHECKING:
@@ -43,6 +46,12 @@ def _decode(ids: Sequence[int]) -> str:
     return "".join(letters)
 
 
+def _ended(ids: Sequence[int]) -> list[int]:
+    """Tokens up to the one that ends an answer, with it."""
+    end = next((i for i, token in enumerate(ids) if token < FIRST), len(ids) - 1)
+    return list(ids[: end + 1])
+
+
 class Pocket(Student):
     """The pocket student.
 
@@ -55,7 +64,8 @@ class Pocket(Student):
     """
 
     name = "pocket"
-    code = ("students.loop",)
+    methods = ("sft", "grpo", "dpo")
+    code = ("students.loop", "students.policy", "students.grpo", "students.dpo")
 
     def __init__(self, width: int = 64, layers: int = 2, heads: int = 4, context: int = 64, threads: int = 1) -> None:
         super().__init__(width=width, layers=layers, heads=heads, context=context, threads=threads)
@@ -97,7 +107,7 @@ class Pocket(Student):
         return pack(model.state_dict())
 
     def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
-        """Train with AdamW (betas 0.9, 0.95) on the responses of ``data``; see ``Student.fit``."""
+        """Train with AdamW (betas 0.9, 0.95) on ``data``; see ``Student.fit``."""
         import torch
         import torch.nn.functional as F
 
@@ -118,8 +128,13 @@ class Pocket(Student):
             return loss
 
         model.train()
-        optimisation = Optimisation(dict(model.named_parameters()), loss_of, recipe, moments)
-        fitted = optimisation.run(_encoded(data.lesson), _encoded(data.earlier), seed, look if data.watched else None)
+        if recipe.method != "sft":
+            method = Practising if recipe.method == "grpo" else Preferring
+            fitted = method(self._policy(model), data, recipe, seed).run(moments)
+        else:
+            optimisation = Optimisation(dict(model.named_parameters()), loss_of, recipe, moments)
+            endless = batches(_encoded(data.lesson), _encoded(data.earlier), recipe, seed)
+            fitted = optimisation.run(endless, look if data.watched else None)
         return pack(model.state_dict(), fitted), fitted.report
 
     def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
@@ -130,18 +145,8 @@ class Pocket(Student):
         model, _ = self._unpack(weights)
         model.eval()
         generator = torch.Generator().manual_seed(seed)
-        groups: dict[int, list[int]] = defaultdict(list)
-        for i, prompt in enumerate(prompts):
-            groups[len(prompt)].append(i)
-        answers = [""] * len(prompts)
-        for length, members in sorted(groups.items()):
-            room = min(decoding.max_tokens, self.context - length)
-            if room < 1 or length < 1:
-                continue
-            ids = torch.tensor([_encode(prompts[i]) for i in members])
-            for i, row in zip(members, _generate(model, ids, room, decoding.temperature, generator), strict=True):
-                answers[i] = _decode(row)
-        return answers
+        asked = [_encode(prompt) if len(prompt) < self.context else [] for prompt in prompts]
+        return [_decode(row) for row in self._write(model, asked, decoding.max_tokens, decoding.temperature, generator)]
 
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean response loss of each example, in nats per token."""
@@ -187,6 +192,54 @@ class Pocket(Student):
         PreTrainedTokenizerFast(
             tokenizer_object=characters, pad_token="<pad>", eos_token="<eos>", clean_up_tokenization_spaces=False
         ).save_pretrained(folder)
+
+    def _write(
+        self,
+        model: LlamaForCausalLM,
+        rows: Sequence[Sequence[int]],
+        most: int,
+        temperature: float,
+        generator: torch.Generator,
+    ) -> list[list[int]]:
+        """What the model writes behind rows, nothing where there is no room; it may run on after an end token."""
+        import torch
+
+        groups: dict[int, list[int]] = defaultdict(list)
+        for i, row in enumerate(rows):
+            groups[len(row)].append(i)
+        written: list[list[int]] = [[] for _ in rows]
+        for length, members in sorted(groups.items()):
+            room = min(most, self.context - length)
+            if room < 1 or length < 1:
+                continue
+            ids = torch.tensor([rows[i] for i in members])
+            for i, row in zip(members, _generate(model, ids, room, temperature, generator), strict=True):
+                written[i] = row
+        return written
+
+    def _policy(self, model: LlamaForCausalLM) -> Policy:
+        """The model as methods beyond next-token loss see it."""
+        import torch
+
+        def write(
+            rows: Sequence[Sequence[int]], most: int, temperature: float, generator: torch.Generator
+        ) -> list[list[int]]:
+            return [_ended(row) for row in self._write(model, rows, most, temperature, generator)]
+
+        def score(batch: Batch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+            logits = model(input_ids=torch.from_numpy(batch.ids[:, :-1]), use_cache=False).logits / temperature
+            targets = torch.from_numpy(batch.targets[:, 1:])
+            return -_cross_entropy(logits, targets), targets != IGNORE
+
+        return Policy(
+            parameters=dict(model.named_parameters()),
+            prompt=lambda example: _encode(example.prompt),
+            response=lambda text: [*_encode(text), EOS],
+            write=write,
+            read=_decode,
+            score=score,
+            pad=PAD,
+        )
 
     def _build(self) -> LlamaForCausalLM:
         from transformers import LlamaConfig, LlamaForCausalLM

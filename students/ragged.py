@@ -84,8 +84,9 @@ def generate(
     stops: frozenset[int],
     temperature: float,
     generator: torch.Generator,
+    whole: bool = False,
 ) -> list[list[int]]:
-    """What the model writes behind each row, without the token that ends it.
+    """What the model writes behind each row.
 
     Rows that have ended leave the batch once they are half of it.
 
@@ -96,6 +97,7 @@ def generate(
         stops: Tokens that end an answer.
         temperature: 0 is greedy.
         generator: Of the draws, on the CPU.
+        whole: Whether with the token that ends it.
     """
     import torch
 
@@ -108,7 +110,7 @@ def generate(
             tokens = _choose(logits[:, -1].float(), temperature, generator)
             for i, token in zip(live, tokens.tolist(), strict=True):
                 if not ended[i]:
-                    answers[i] += [token] if token not in stops else []
+                    answers[i] += [token] if whole or token not in stops else []
                     ended[i] = token in stops or len(answers[i]) == rooms[i]
             rest = [row for row, i in enumerate(live) if not ended[i]]
             if not rest:

@@ -143,6 +143,19 @@ class Task(ABC):
         """Whether an example teaches something true: yes, no, or ``None`` for cannot tell."""
         return None
 
+    def verify(self, example: Example, response: str) -> bool | None:
+        """Whether a response answers an example's prompt: the reward where a student practises on verified answers.
+
+        ``None`` for cannot tell. The default asks the judge, and where that cannot tell the checker, with the example's
+        own response as the gold answer.
+        """
+        verdict = self.judge(example.model_copy(update={"response": response}))
+        if verdict is not None:
+            return verdict
+        gold = Problem(id="", prompt=example.prompt, answer=example.response, skills=example.skills, split="feedback")
+        found = self.grade(gold, response)
+        return None if found.error is not None else found.correct
+
     @cached_property
     def sealed(self) -> frozenset[str]:
         """The identities of all problems in all splits; nothing with such an identity may be taught."""

@@ -13,11 +13,16 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Split = Literal["feedback", "selection", "test", "transfer"]
 SPLITS: tuple[Split, ...] = ("feedback", "selection", "test", "transfer")
 """Sealed splits. Teachers see *feedback* responses; *selection* is behind the reward; the rest is the board's."""
+
+
+def absent(value: object) -> bool:
+    """For ``Field(exclude_if=absent)``: without a value, a record keeps the name that it had without the field."""
+    return value is None
 
 
 class Record(BaseModel):
@@ -55,6 +60,7 @@ class Example(Record):
         skills: The skills it teaches, the primary one first; may be empty where the teacher does not say.
         kind: ``solution`` for a worked answer.
         origin: Who made it (an engine's or a teacher's name).
+        rejected: A response that the other one is preferred to; it makes the example a pair.
     """
 
     prompt: str
@@ -62,6 +68,7 @@ class Example(Record):
     skills: tuple[str, ...] = ()
     kind: Literal["solution"] = "solution"
     origin: str = ""
+    rejected: str | None = Field(default=None, exclude_if=absent)
 
 
 class Grade(Record):
@@ -96,7 +103,14 @@ def digest(value: Any) -> str:
 
 def digest_examples(examples: Iterable[Example]) -> str:
     """The name of a lesson: order matters, for the order is part of what is trained."""
-    return digest([[e.prompt, e.response, list(e.skills), e.kind, e.origin] for e in examples])
+    return digest([as_list(e) for e in examples])
+
+
+def as_list(example: Example) -> list[Any]:
+    """An example as a lesson's record holds it; what is rejected comes last, where anything is."""
+    e = example
+    whole = [e.prompt, e.response, list(e.skills), e.kind, e.origin]
+    return whole if e.rejected is None else [*whole, e.rejected]
 
 
 def stream(seed: int, purpose: str, step: int = 0) -> np.random.Generator:

@@ -48,7 +48,9 @@ def known_cells(board: Board) -> list[Cell]:
     cells = [
         cell
         for entry in board.teachers
-        for cell in _registered(entry.shown, entry.name, entry.args, "teacher", board.seeds, board.setting, entry.mask)
+        for cell in _registered(
+            entry.shown, entry.name, entry.args, "teacher", board.seeds, entry.within(board.setting), entry.mask
+        )
     ]
     return cells + [cell for name in board.references if name != STATIC for cell in _reference_cells(board, name)]
 
@@ -147,7 +149,9 @@ def _registered(
 
 def _reference_cells(board: Board, name: str) -> list[Cell]:
     kind: type[Any] = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
-    setting = _joint_setting(board.setting, 4 if name == "joint-x4" else 1) if kind is Joint else board.setting
+    setting = board.setting.changed(finish=None) if board.setting.finish else board.setting
+    if kind is Joint:
+        setting = _joint_setting(setting, 4 if name == "joint-x4" else 1)
     return [Cell(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
 
 

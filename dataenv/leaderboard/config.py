@@ -15,8 +15,8 @@ from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.levels import make_level
 from dataenv.masks import masked_fields
-from dataenv.setting import Setting, explain
-from tasks.records import Record
+from dataenv.setting import Finish, Setting, explain
+from tasks.records import Record, absent
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 Reference = Literal["nothing", "format-only", "joint", "joint-x4", "static-best"]
@@ -32,12 +32,18 @@ class Entry(Record):
         label: What the board calls it; the name, where empty.
         mask: Fields of the observation that it is not shown; ``state`` for all that tell of the student. See
             ``dataenv.masks``.
+        finish: What comes after its last lesson, paid from the same purse; without, that of the Setting.
     """
 
     name: str
     args: dict[str, Any] = {}
     label: str = ""
     mask: tuple[str, ...] = ()
+    finish: Finish | None = Field(default=None, exclude_if=absent)
+
+    def within(self, setting: Setting) -> Setting:
+        """What it teaches in: the Setting of the board, with its own finish if it has one."""
+        return setting.changed(finish=self.finish) if self.finish else setting
 
     @property
     def shown(self) -> str:
@@ -95,6 +101,8 @@ class Board(Record):
             raise ValueError(f"teachers name {twice[0]!r} twice; give one of them another label")
         if "stratified" not in shown:
             raise ValueError("teachers lack 'stratified', which the others are measured against; add it")
+        if self.setting.budget.examples is not None and any(entry.finish for entry in self.teachers):
+            raise ValueError("teachers have a finish, which setting.budget.examples would cap; leave one out")
         if "nothing" not in self.references:
             raise ValueError("references lack 'nothing', as which a failed run is scored; add it")
         if len(set(self.seeds)) != len(self.seeds):

@@ -11,7 +11,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.budget import FORWARD_BACKWARD
 from dataenv.engines import from_pool, procedural, split_counts
 from dataenv.environment import TeachingEnv
 from dataenv.errors import SettingError
@@ -20,12 +19,14 @@ from dataenv.jobs import student_of
 from dataenv.runner import Runner
 from dataenv.setting import Setting
 from dataenv.store import Store
-from students.base import Data, Student, TrainingDiverged
+from students.base import FORWARD_BACKWARD, Data, Student, TrainingDiverged
 from tasks.base import Unsupported
 from tasks.records import Example, Record, canonical_json, stream
 
 T = TypeVar("T")
 WARM_UP, UPDATES, SLICE, TIMES = 2, 16, 400, 3
+PLAIN = {"method": "sft", "grpo": None, "dpo": None}
+"""A student token is timed where it is taught, whatever a board does with it."""
 SECONDS = 8.0
 """About how long each timing of a piece may take: a student of hundreds of millions of weights is timed on fewer."""
 
@@ -92,7 +93,7 @@ def _training(setting: Setting, student: Student, weights: bytes) -> tuple[bytes
     if not lesson:
         raise SettingError(f"student {setting.student!r} can read no example of task {setting.task!r}; give another")
     recipe = setting.recipe.model_copy(
-        update={"updates": min(UPDATES, setting.recipe.updates), "replay": 0.0, "cooldown": 0}
+        update={"updates": min(UPDATES, setting.recipe.updates), "replay": 0.0, "cooldown": 0, **PLAIN}
     )
     few = recipe.model_copy(update={"updates": min(WARM_UP, recipe.updates)})
     try:

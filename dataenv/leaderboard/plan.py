@@ -33,7 +33,7 @@ from dataenv.levels import make_level
 from dataenv.masks import masked
 from dataenv.setting import Setting
 from dataenv.store import Store
-from dataenv.tuition import watched_of
+from dataenv.tuition import complete, sizes, watched_of
 from tasks.records import Example, Record
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ ROW, ANSWER = 12_000, 10
 """Bytes, about: a row file without its lessons' texts, and one stored answer."""
 ASSUMES = (
     "every run spends its whole purse on lessons (no mastery, failures or probes), adaptive teachers as if they taught "
-    "every skill equally, the machine as busy with other work as while it was measured"
+    "every skill equally, the machine as busy with other work as while it was measured; a finish's answers as long as "
+    "they may be"
 )
 
 
@@ -209,7 +210,10 @@ class _Oracle:
         known, ended = (0, False) if cell.label == STATIC or not self.warm(cell.seed) else self._replay(cell)
         if ended:
             updates = updates[:known]
-        return Forecast(updates=updates, tokens=sum(map(price.most, updates)), known=min(known, len(updates)))
+        tokens = sum(map(price.most, updates))
+        if cell.setting.finish and not ended:
+            updates, tokens = updates + _finishing(cell.setting), tokens + cell.setting.aside
+        return Forecast(updates=updates, tokens=tokens, known=min(known, len(updates)))
 
     def _replay(self, cell: Cell) -> tuple[int, bool]:
         """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
@@ -233,12 +237,13 @@ def _expected(cell: Cell) -> tuple[tuple[int, ...], Price]:
     if isinstance(cell.make(), Nothing):
         return (), Price(0)
     student = student_of(setting.student_spec)
-    fresh = [student.tokens(example) for example in _taught(cell)]
+    recipe = complete(recipe, setting)
+    fresh = sizes(student, recipe, _taught(cell))
     prior = setting.warm_training(cell.seed) if recipe.replay else None
     earlier = [student.tokens(example) for example in prior.lesson[:SAMPLE]] if prior else []
     watched = [student.tokens(example) for example in watched_of(setting)]
     price = price_of(recipe, fresh, earlier, watched)
-    remaining, examples = setting.budget.student_tokens, setting.budget.examples
+    remaining, examples = setting.budget.student_tokens - setting.aside, setting.budget.examples
     lessons: list[int] = []
     while (updates := min(recipe.updates, (remaining - price.fixed) // price.reserved)) > 0:
         if examples is not None and len(lessons) * setting.lesson_size >= examples:
@@ -246,6 +251,14 @@ def _expected(cell: Cell) -> tuple[tuple[int, ...], Price]:
         lessons.append(updates)
         remaining -= price.most(updates)
     return tuple(lessons), price
+
+
+def _finishing(setting: Setting) -> tuple[int, ...]:
+    """Updates of each step of the finish, if it spends all that is set aside."""
+    assert setting.finish is not None
+    recipe, student = complete(setting.finish.recipe, setting), student_of(setting.student_spec)
+    price = price_of(recipe, sizes(student, recipe, sample(setting, None, min(SAMPLE, setting.lesson_size))), ())
+    return (recipe.updates,) * -(-setting.aside // price.most(recipe.updates))
 
 
 def _taught(cell: Cell) -> Sequence[Example]:

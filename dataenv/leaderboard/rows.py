@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
+from students.base import Practice
+from tasks.records import absent, canonical_json, digest
+
 SCHEMA = 1
 """Version of the row; readers refuse what they do not know."""
 
@@ -92,6 +95,7 @@ class StepRow(RowPart):
         loss: On the gold answers of the feedback problems, by skill, ``(k,)``, nats per token.
         judged: Kept examples by the verdict of the task's judge: right, wrong, unknown.
         lesson: Digest of the kept examples, where they were trained; the store holds them.
+        practice: What came of the student's own answers, where it practised on them.
     """
 
     step: Count
@@ -109,6 +113,7 @@ class StepRow(RowPart):
     rejected: dict[Text, Count]
     judged: dict[Text, Count] = {}
     lesson: Text | None = None
+    practice: Practice | None = Field(default=None, exclude_if=absent)
 
     @model_validator(mode="after")
     def _conserved(self) -> Self:
@@ -262,6 +267,12 @@ class Row(RowPart):
         return f"{self.level} without {', '.join(self.mask)}" if self.mask else self.level
 
     @property
+    def finish(self) -> str:
+        """What came after the teacher's last lesson, as JSON; empty where nothing did."""
+        found = self.setting.get("finish")
+        return canonical_json(found) if found else ""
+
+    @property
     def failed(self) -> bool:
         """Whether the run ended by a failure; it is then scored as the untaught student of its seed."""
         return self.ended == "failed"
@@ -329,7 +340,7 @@ def _check_one_board(rows: Sequence[Row]) -> None:
         "board": {row.board for row in rows},
         "skills": {row.skills for row in rows},
         "simulated": {row.simulated for row in rows},
-        "setting_digest": {row.setting_digest for row in rows if row.role == "teacher"},
+        "setting_digest": {_compared(row) for row in rows if row.role == "teacher"},
         "test.n": {row.test.n for row in rows if row.test is not None},
         "hashes.task": {row.hashes.get("task") for row in rows},
     }
@@ -337,6 +348,13 @@ def _check_one_board(rows: Sequence[Row]) -> None:
         if len(values) > 1:
             raise ValueError(f"rows differ in {field}; teachers are compared within one setting: make a board of each")
     for teacher in sorted({row.teacher for row in rows}):
-        kinds = {(row.role, row.level, row.mask) for row in rows if row.teacher == teacher}
+        kinds = {(row.role, row.level, row.mask, row.finish) for row in rows if row.teacher == teacher}
         if len(kinds) > 1:
-            raise ValueError(f"rows of teacher {teacher!r} differ in role, level or mask; give each its own name")
+            raise ValueError(f"rows of teacher {teacher!r} differ in role, level, mask or finish; name each by itself")
+
+
+def _compared(row: Row) -> str:
+    """Digest of the Setting that a row is compared within: what comes after a teacher's lessons is the teacher's."""
+    if not row.finish:
+        return row.setting_digest
+    return digest({name: value for name, value in row.setting.items() if name != "finish"})

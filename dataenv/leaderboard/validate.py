@@ -13,20 +13,21 @@ from pydantic import ValidationError
 
 from dataenv import registry
 from dataenv.budget import price_of
+from dataenv.engines import check_engine
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Context
 from dataenv.errors import DataenvError, SettingError
 from dataenv.executors import Executor
-from dataenv.jobs import student_of
+from dataenv.jobs import student_for, student_of
 from dataenv.leaderboard.cells import Cell, all_cells, fixed
-from dataenv.leaderboard.config import Board, check_mask, read, unknown_skills
+from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
 from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.measure import sample
 from dataenv.leaks import guard_of
 from dataenv.levels import level_class
 from dataenv.setting import Setting, faults
 from dataenv.store import Store, open_store
-from dataenv.tuition import watched_of
+from dataenv.tuition import complete, sizes, watched_of
 from students.base import Student
 from tasks.base import Task, Unsupported
 from tasks.records import SPLITS, Example, Problem, stream
@@ -81,6 +82,7 @@ def _teachers(board: Board) -> list[str]:
     found = []
     for entry in board.teachers:
         found += _refused(f"teachers.{entry.shown}", lambda e=entry: _level(e.name, e.args))  # type: ignore[misc]
+        found += _refused(f"teachers.{entry.shown}.finish", lambda e=entry: _finish(e, board.setting))  # type: ignore[misc]
     for name, weights in board.mixtures.weights.items():
         found += _refused(f"mixtures.weights.{name}", lambda w=weights: _level("static", fixed(w)))  # type: ignore[misc]
     return found
@@ -91,6 +93,13 @@ def _masks(board: Board) -> Iterator[str]:
     for entry in board.teachers:
         teacher = registry.build("teacher", entry.name, entry.args)
         yield from _refused(f"teachers.{entry.shown}", partial(check_mask, entry, teacher, board.setting))
+
+
+def _finish(entry: Entry, setting: Setting) -> None:
+    if entry.finish:
+        within = entry.within(setting)
+        student_for(within.student_spec, within.task, within.methods)
+        check_engine(within)
 
 
 def _level(name: str, args: dict[str, Any]) -> None:
@@ -202,13 +211,15 @@ def _fits(setting: Setting) -> Iterator[str]:
 def _purse(setting: Setting) -> Iterator[str]:
     """The purse, and the cap on examples, pay at least one whole lesson."""
     student, recipe, budget = student_of(setting.student_spec), setting.recipe, setting.budget
-    tokens = [student.tokens(example) for example in sample(setting, None, min(512, setting.lesson_size))]
+    made, recipe = sample(setting, None, min(512, setting.lesson_size)), complete(recipe, setting)
+    tokens = sizes(student, recipe, made)
     watched = [student.tokens(example) for example in watched_of(setting)]
     price = price_of(recipe, tokens, tokens, watched).most(recipe.updates)
-    if budget.student_tokens < price:
+    if budget.student_tokens - setting.aside < price:
+        apart = f", {setting.aside} of them for the finish," if setting.aside else ""
         yield (
-            f"setting.budget.student_tokens is {budget.student_tokens} and a lesson of {recipe.updates} updates costs "
-            f"about {price}; give at least that"
+            f"setting.budget.student_tokens is {budget.student_tokens}{apart} and a lesson of {recipe.updates} updates "
+            f"costs about {price}; give at least that"
         )
     if budget.examples is not None and budget.examples < setting.lesson_size:
         yield (

@@ -10,11 +10,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.budget import FORWARD, FORWARD_BACKWARD
 from dataenv.discovery import Found, Scene
 from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_of
 from dataenv.runner import side_by_side
-from students.base import Decoding
+from students.base import FORWARD, FORWARD_BACKWARD, Decoding
 from tasks.records import Example, stream
 from teachers.base import require_whole
 from teachers.discovery.clusters import kmeans, named

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pytest
 
 from students.base import Data, Decoding, Recipe, TrainingDiverged, initial, respond, train
-from students.loop import _batches
+from students.loop import batches
 from students.pocket import Pocket, _encoded
 from tasks.records import Example, stream
 
@@ -137,8 +137,8 @@ def test_carried_moments_are_part_of_the_weights() -> None:
 def drawn(recipe: Recipe, earlier: tuple[Example, ...], seed: int = 0) -> list[list[str]]:
     """The first letter of every row of every batch."""
     lesson = _encoded(tuple(Example(prompt=f"L{i:03}", response="x") for i in range(24)))
-    batches = islice(_batches(lesson, _encoded(earlier), recipe, seed), recipe.updates)
-    return [["".join(chr(token + 30) for token in row[:4]) for row in batch.ids] for batch in batches]
+    made = islice(batches(lesson, _encoded(earlier), recipe, seed), recipe.updates)
+    return [["".join(chr(token + 30) for token in row[:4]) for row in batch.ids] for batch in made]
 
 
 def test_replay_takes_its_share_of_every_batch() -> None:
