@@ -73,6 +73,7 @@ TEACHERS = {
     "exp3": "teachers.forest_bandits:Exp3",
     "forest-progress": "teachers.forest_bandits:ForestProgress",
     "lookahead": "teachers.lookahead:Lookahead",
+    "learned": "teachers.learned:Learned",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {"task": TASKS, "student": STUDENTS, "teacher": TEACHERS}
 
