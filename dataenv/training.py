@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Share = Annotated[float, Field(ge=0, le=1)]
-RATES: dict[Algorithm, float] = {"ppo": 0.01, "reinforce": 0.03}
 EDGE = 1e-3
 """Actions stay so far from 0 and 1, where the logarithm of their probability has no end."""
 
@@ -40,7 +39,7 @@ class Plan(Record):
         iterations: Updates of the policy, each after one episode in every sub-environment.
         group: Sub-environments that teach the same student: what its episodes have in common is no merit of an action,
             and is taken off the advantages (as in RLOO, arXiv 2402.14740). It divides the number of sub-environments.
-        rate: Learning rate of Adam; it falls to zero linearly. ``None`` for 0.01 (PPO) or 0.03 (REINFORCE).
+        rate: Learning rate of Adam; it falls to zero linearly.
         floor: Share of every lesson that is dealt out evenly.
         seed: Of the first weights, of actions and of batches.
         discount: Of a later reward; 1, for the purse ends an episode.
@@ -55,7 +54,7 @@ class Plan(Record):
     algorithm: Algorithm = "ppo"
     iterations: Annotated[int, Field(ge=1)] = 300
     group: Annotated[int, Field(ge=1)] = 8
-    rate: Annotated[float, Field(gt=0)] | None = None
+    rate: Annotated[float, Field(gt=0)] = 0.01
     floor: Share = 0.2
     seed: Annotated[int, Field(ge=0)] = 0
     discount: Share = 1.0
@@ -65,11 +64,6 @@ class Plan(Record):
     clip: Annotated[float, Field(gt=0)] = 0.2
     norm: Annotated[float, Field(gt=0)] = 0.5
     hidden: Annotated[int, Field(ge=1, le=256)] = HIDDEN
-
-    @property
-    def first_rate(self) -> float:
-        """``rate``, or the one of the algorithm."""
-        return self.rate or RATES[self.algorithm]
 
 
 class Rollout(NamedTuple):
@@ -141,7 +135,7 @@ class Learner:
         self._plan, self._floor = plan, policy.floor
         self._rng = stream(plan.seed, "policy batches")
         self._weights = {name: torch.tensor(w, requires_grad=True) for name, w in policy.weights.items()}
-        self._adam = torch.optim.Adam(self._weights.values(), lr=plan.first_rate, eps=1e-5)
+        self._adam = torch.optim.Adam(self._weights.values(), lr=plan.rate, eps=1e-5)
         self._made = 0
 
     @property
@@ -154,15 +148,15 @@ class Learner:
         import torch
 
         plan, ppo = self._plan, self._plan.algorithm == "ppo"
-        self._adam.param_groups[0]["lr"] = plan.first_rate * (1 - self._made / plan.iterations)
+        self._adam.param_groups[0]["lr"] = plan.rate * (1 - self._made / plan.iterations)
         self._made += 1
         x, drawn = (torch.tensor(part[rollout.open], dtype=torch.float32) for part in (rollout.x, rollout.actions))
         with torch.no_grad():
             old, found = self._likely(x, drawn)
-        worth = np.zeros(rollout.open.shape)
-        worth[rollout.open] = found.numpy()
-        gains = advantage(rollout, worth, plan.discount, plan.trace if ppo else 1.0)
-        targets = torch.tensor((gains + worth)[rollout.open], dtype=torch.float32)
+        held = np.zeros(rollout.open.shape)
+        held[rollout.open] = found.numpy()
+        gains = advantage(rollout, held, plan.discount, plan.trace if ppo else 1.0)
+        targets = torch.tensor((gains + held)[rollout.open], dtype=torch.float32)
         gain = torch.tensor(without_common(gains, rollout.open, plan.group)[rollout.open], dtype=torch.float32)
         gain = (gain - gain.mean()) / (gain.std() + 1e-8)
         for _ in range(plan.epochs if ppo else 1):
@@ -196,12 +190,12 @@ class Learner:
         return beta.log_prob(drawn).sum(-1), values(self._weights, x, torch.tanh)
 
 
-def advantage(rollout: Rollout, worth: npt.NDArray[Any], discount: float, trace: float) -> Floats:
+def advantage(rollout: Rollout, held: npt.NDArray[Any], discount: float, trace: float) -> Floats:
     """Generalised advantages, ``(T, n)``, from values ``(T, n)`` that are 0 where an episode is over."""
-    out, carried, following = np.zeros_like(worth), np.zeros(worth.shape[1]), np.zeros(worth.shape[1])
+    out, carried, following = np.zeros_like(held), np.zeros(held.shape[1]), np.zeros(held.shape[1])
     for t in reversed(range(len(out))):
-        carried = rollout.rewards[t] + discount * following - worth[t] + discount * trace * carried
-        out[t], following = carried, worth[t]
+        carried = rollout.rewards[t] + discount * following - held[t] + discount * trace * carried
+        out[t], following = carried, held[t]
     return out
 
 
@@ -247,24 +241,39 @@ def train(
     return Trained(learner.policy, tuple(curve), gatherer.tokens)
 
 
-def frozen(policy: Policy, setting: Setting, seeds: Sequence[int]) -> Floats:
-    """What episodes with simulated students come to, ``(seeds,)``: the best expected accuracy along each."""
+def worth(teach: Callable[[dict[str, Any]], Any], setting: Setting, seeds: Sequence[int]) -> Floats:
+    """What episodes with simulated students come to, ``(seeds,)``: the best expected accuracy along each.
+
+    Args:
+        teach: From a batch of observations to an action of each.
+        setting: See ``SimulatedVectorEnv``.
+        seeds: One a student.
+    """
     envs = SimulatedVectorEnv(len(seeds), autoreset_mode="SameStep", setting=setting)
     observation, _ = envs.reset(seed=seeds)
-    now = before = look(observation)
-    best, open_ = (
-        envs.model.accuracy(np.asarray(observation["loss"], np.float64)).mean(1),
-        np.ones(len(seeds), np.bool_),
-    )
+    best = envs.model.accuracy(np.asarray(observation["loss"], np.float64)).mean(1)
+    open_ = np.ones(len(seeds), np.bool_)
     while open_.any():
-        observation, _, terminated, truncated, infos = envs.step(policy.mixture(policy.mode(features(now, before))))
+        observation, _, terminated, truncated, infos = envs.step(teach(observation))
         loss = np.asarray(observation["loss"], np.float64)
         for i in np.flatnonzero(terminated | truncated):
             loss[i] = infos["final_obs"][i]["loss"]
         best = np.where(open_, np.maximum(best, envs.model.accuracy(loss).mean(1)), best)
         open_ &= ~(terminated | truncated)
-        before, now = now, look(observation)
     return np.asarray(best)
+
+
+def frozen(policy: Policy, setting: Setting, seeds: Sequence[int]) -> Floats:
+    """``worth`` of a policy that learns no more."""
+    before: list[dict[str, Floats]] = []
+
+    def teach(observation: dict[str, Any]) -> Any:
+        now = look(observation)
+        x = features(now, before.pop() if before else now)
+        before.append(now)
+        return policy.mixture(policy.mode(x))
+
+    return worth(teach, setting, seeds)
 
 
 def regrets(policy: Policy, setting: Setting, seeds: Sequence[int]) -> tuple[Floats, Floats]:
@@ -272,7 +281,7 @@ def regrets(policy: Policy, setting: Setting, seeds: Sequence[int]) -> tuple[Flo
 
     That schedule is climbed to from even shares (``dataenv.oracle.refine``), so a regret is a lower bound.
     """
-    values = frozen(policy, setting, seeds)
+    found = frozen(policy, setting, seeds)
     k = len(setting.built_task.skills)
     best = [refine(setting, seed, Schedule(np.full((8, k), 1 / k), 0.0, 0)).value for seed in seeds]
-    return values, np.maximum(np.array(best) - values, 0.0)
+    return found, np.maximum(np.array(best) - found, 0.0)
