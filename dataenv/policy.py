@@ -77,7 +77,8 @@ class Policy:
     def mixture(self, actions: Floats) -> npt.NDArray[np.float32]:
         """Actions as mixtures, ``(…, k)``, rows of sum 1: ``(1 - floor) a / sum(a) + floor / k``."""
         whole = np.maximum(actions.sum(-1, keepdims=True), 1e-9)
-        return ((1 - self.floor) * actions / whole + self.floor / actions.shape[-1]).astype(np.float32)
+        shares = (1 - self.floor) * actions / whole + self.floor / actions.shape[-1]
+        return np.asarray(shares, np.float32)
 
 
 def fresh(rng: np.random.Generator, floor: float, hidden: int = HIDDEN) -> Policy:

@@ -103,7 +103,7 @@ class Gatherer:
         """An episode in each, by actions drawn from the policy; one that is over is told to stop until all are."""
         n = self._envs.num_envs
         seeds = np.repeat(self._students.integers(2**31, size=n // self._group), self._group)
-        observation, _ = self._envs.reset(seed=seeds.tolist())
+        observation, _ = self._envs.reset(seed=seeds.tolist())  # type: ignore[arg-type]  # gymnasium's vectors take a list
         now = before = look(observation)
         sharp = float(np.exp(policy.weights["log_concentration"][0]))
         rows, open_ = [], np.ones(n, np.bool_)
@@ -205,7 +205,7 @@ def without_common(gains: Floats, open_: npt.NDArray[np.bool_], group: int) -> F
         return gains
     parts, counts = (part.reshape(len(gains), -1, group) for part in (np.where(open_, gains, 0.0), open_))
     mean = parts.sum(-1) / np.maximum(counts.sum(-1), 1)
-    return gains - np.repeat(mean, group, axis=1)
+    return np.asarray(gains - np.repeat(mean, group, axis=1))
 
 
 @dataclass(frozen=True)
@@ -241,15 +241,14 @@ def train(
     return Trained(learner.policy, tuple(curve), gatherer.tokens)
 
 
-def worth(teach: Callable[[dict[str, Any]], Any], setting: Setting, seeds: Sequence[int]) -> Floats:
+def worth(teach: Callable[[dict[str, Any]], Any], envs: SimulatedVectorEnv, seeds: Sequence[int]) -> Floats:
     """What episodes with simulated students come to, ``(seeds,)``: the best expected accuracy along each.
 
     Args:
         teach: From a batch of observations to an action of each.
-        setting: See ``SimulatedVectorEnv``.
+        envs: As many students, autoreset mode ``SameStep``.
         seeds: One a student.
     """
-    envs = SimulatedVectorEnv(len(seeds), autoreset_mode="SameStep", setting=setting)
     observation, _ = envs.reset(seed=seeds)
     best = envs.model.accuracy(np.asarray(observation["loss"], np.float64)).mean(1)
     open_ = np.ones(len(seeds), np.bool_)
@@ -273,7 +272,7 @@ def frozen(policy: Policy, setting: Setting, seeds: Sequence[int]) -> Floats:
         before.append(now)
         return policy.mixture(policy.mode(x))
 
-    return worth(teach, setting, seeds)
+    return worth(teach, SimulatedVectorEnv(len(seeds), autoreset_mode="SameStep", setting=setting), seeds)
 
 
 def regrets(policy: Policy, setting: Setting, seeds: Sequence[int]) -> tuple[Floats, Floats]:

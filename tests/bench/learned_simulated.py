@@ -31,12 +31,14 @@ def main(policies: list[str], students: int) -> None:
     from dataenv.episode import Context
     from dataenv.leaderboard.statistics import paired_t
     from dataenv.setting import make_setting
+    from dataenv.simulated import SimulatedVectorEnv
     from dataenv.training import worth
 
     setting = make_setting({"student": "simulated", "items": {"feedback": 50, "selection": 60, "test": 1}})
     seeds = list(range(2_000_000, 2_000_000 + students))
     env = TeachingEnv("skill-list", setting=setting)
     env.reset(seed=0)
+    context, envs = Context(env), SimulatedVectorEnv(students, autoreset_mode="SameStep", setting=setting)
     entries = {name: (name, args) for name, args in HAND.items()}
     for given in policies:
         label, _, path = given.partition("=")
@@ -45,13 +47,13 @@ def main(policies: list[str], students: int) -> None:
     for label, (name, args) in entries.items():
         each = [registry.build("teacher", name, args) for _ in seeds]
         for teacher in each:
-            teacher.begin(Context(env))
+            teacher.begin(context)
 
         def teach(batch: dict[str, Any], each: list[Any] = each) -> Any:
             rows = [{name: values[i] for name, values in batch.items()} for i in range(len(each))]
             return np.stack([teacher.act(row, {}) for teacher, row in zip(each, rows, strict=True)])
 
-        found[label] = worth(teach, setting, seeds)
+        found[label] = worth(teach, envs, seeds)
     rows = []
     for label, values in sorted(found.items(), key=lambda item: -item[1].mean()):
         gains = [paired_t((values - found[other]).tolist()) for other in ("stratified", "frontier")]
