@@ -14,6 +14,9 @@ import dataenv
 from dataenv.cli import app
 from dataenv.environment import TeachingEnv
 from dataenv.episode import run
+from dataenv.leaderboard.cells import known_cells
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.folder import Manifest, differences
 from dataenv.policy import CARD, WEIGHTS, Policy, fresh, load, look, save
 from dataenv.runner import Runner
 from dataenv.setting import make_setting
@@ -108,6 +111,22 @@ def test_what_was_kept_acts_as_it_did_wherever_it_lies(drawn: Policy, tmp_path: 
     assert one.row_args == other.row_args != Learned().row_args
     assert one.prior_compute == 7
     assert Policy(drawn.weights, 0.3).identity != drawn.identity
+
+
+def test_a_board_knows_a_policy_by_what_is_in_it(drawn: Policy, tmp_path: Path) -> None:
+    """Another policy at the same path is another run, and the folder of the board says what differs."""
+    at = {"name": "learned", "args": {"path": str(tmp_path)}}
+    board = Board.model_validate(
+        {"name": "b", "seeds": [0], "teachers": ["stratified", at], "references": ["nothing"], "setting": SMALL}
+    )
+
+    def seen(policy: Policy) -> tuple[Any, Manifest]:
+        save(policy, CARDS, tmp_path)
+        return known_cells(board)[1].args, Manifest.of(board)
+
+    (one, before), (other, after) = seen(drawn), seen(Policy(drawn.weights, 0.3))
+    assert one == {"policy": drawn.identity} != other
+    assert [line.split(":")[0] for line in differences(before, after)] == ["teachers.learned.policy"]
 
 
 @pytest.mark.parametrize(
