@@ -74,6 +74,7 @@ TEACHERS = {
     "exp3": "teachers.forest_bandits:Exp3",
     "forest-progress": "teachers.forest_bandits:ForestProgress",
     "lookahead": "teachers.lookahead:Lookahead",
+    "learned": "teachers.learned:Learned",
 }
 DISCOVERERS = {
     "chat": "teachers.discovery.chat:ByChat",

@@ -22,6 +22,7 @@ from dataenv.errors import ActionError, SettingError
 from dataenv.jobs import student_of
 from dataenv.levels import SkillList
 from dataenv.setting import Setting, make_setting
+from dataenv.variation import Variation, Varied
 from dataenv.vector import autoreset_mode_of, masked, seeds_of
 from students.base import FORWARD_BACKWARD, Data
 from students.simulated import Simulated
@@ -65,6 +66,8 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         num_envs: How many.
         level: ``skill-list``.
         autoreset_mode: See ``TeachingVectorEnv``.
+        vary: How far students depart from the curves, each episode anew (domain randomisation, for a teacher that is to
+            be trained on more than what was fitted); ``None`` for students as ``TeachingEnv`` has them.
         setting: In place of fields, a Setting that is there already.
         **fields: The fields of ``Setting``; student ``simulated``, procedural engine, a recipe that goes on from the
             current student with the lesson alone, without replay and patience, and no cap on examples.
@@ -79,6 +82,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         level: str = "skill-list",
         *,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        vary: Variation | None = None,
         setting: Setting | None = None,
         **fields: Any,
     ) -> None:
@@ -105,6 +109,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         self._spent, self._step = np.zeros(num_envs, np.int64), np.zeros(num_envs, np.int64)
         self._score, self._over = np.zeros(num_envs), np.zeros(num_envs, np.bool_)
         self._draws: list[np.random.Generator | None] = [None] * num_envs
+        self._varied = None if vary is None else Varied(vary, student, self.setting, num_envs)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -237,7 +242,9 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         if not len(rows):
             return
         shares = counts[rows] / self.setting.lesson_size
-        self._loss[rows] = self.model.after(self._loss[rows], self._pace[rows], shares, self.effort(updates[rows]))
+        own = None if self._varied is None else self._varied.of(rows)
+        effort = self.effort(updates[rows])
+        self._loss[rows] = self.model.after(self._loss[rows], self._pace[rows], shares, effort, own)
         self._counts[rows] += counts[rows]
         self._examine(rows)
 
@@ -258,7 +265,10 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
             else:
                 self._generator(i, seed)
             self._seeds[i] = seed
-            self._loss[i], self._pace[i] = self.untaught(student_seed)
+            if self._varied is None:
+                self._loss[i], self._pace[i] = self.untaught(student_seed)
+            else:
+                self._loss[i], self._pace[i] = self._varied.begin(i, self._generator(i, None))
         self._counts[chosen], self._spent[chosen], self._step[chosen], self._over[chosen] = 0, 0, 0, False
         self._examine(np.asarray(chosen))
 

@@ -85,15 +85,24 @@ class NumericObservation(gym.ObservationWrapper[Floats, Any, Any], RecordConstru
 
     def observation(self, observation: dict[str, Any]) -> Floats:
         """See the class."""
-        parts = [self._shares(name, np.asarray(observation[name], np.float64).ravel()) for name in self.fields]
+        given = ((name, np.asarray(observation[name], np.float64).ravel()) for name in self.fields)
+        parts = [as_shares(name, values, self._most[name]) for name, values in given]
         return np.clip(np.concatenate(parts), 0.0, 1.0).astype(np.float32)
 
-    def _shares(self, name: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        if name == "loss":
-            return np.asarray(values / (1.0 + values))
-        if np.isinf(self._most[name]):  # counts
-            return np.asarray(values / max(values.sum(), 1.0))
-        return values / self._most[name]
+
+def as_shares(name: str, values: npt.NDArray[np.float64], most: float = 1.0) -> npt.NDArray[np.float64]:
+    """The numbers of a field of an observation, or of many (the last axis is one's own), in [0, 1].
+
+    Args:
+        name: Of the field.
+        values: ``(…, length)``.
+        most: The most that one of them can be; infinite for counts.
+    """
+    if name == "loss":
+        return np.asarray(values / (1.0 + values))
+    if np.isinf(most):  # counts
+        return np.asarray(values / np.maximum(values.sum(-1, keepdims=True), 1.0))
+    return values / most
 
 
 class NumericAction(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):

@@ -25,11 +25,14 @@ class Teacher(ABC):
         name: On the board.
         level: Which observations it reads and which actions it gives; see ``dataenv.levels``.
         prior_compute: Student tokens that it used before ``reset`` (a learned policy, a skill graph); its own column.
+        row_args: What stands for its arguments in a row, where those name files: what is in them; ``None`` for the
+            arguments themselves.
     """
 
     name: ClassVar[str]
     level: ClassVar[Level] = "skill-list"
     prior_compute: int = 0
+    row_args: dict[str, Any] | None = None
 
     def begin(self, context: Context) -> None:  # noqa: B027 (not every teacher has something to prepare)
         """Start an episode. Called once, after the environment's reset and before the first ``act``."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from dataenv.cli import boards, tools
+from dataenv.cli import boards, learning, tools
 from dataenv.cli.common import app
 from dataenv.errors import DataenvError
 from tasks.base import Unsupported
 
-__all__ = ["app", "boards", "main", "tools"]
+__all__ = ["app", "boards", "learning", "main", "tools"]
 INTERRUPTED = 130
 
 

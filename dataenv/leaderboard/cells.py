@@ -23,8 +23,9 @@ SEARCH = "mixture search"
 class Cell:
     """One run of a board.
 
-    ``registered`` is the name that the teacher is registered by, empty for what the board computes itself. Runs of the
-    role ``search`` are those that choose among mixtures: ``label`` is then the mixture's name.
+    ``registered`` is the name that the teacher is registered by, empty for what the board computes itself; ``args`` are
+    as a row tells them (``Teacher.row_args``). Runs of the role ``search`` are those that choose among mixtures:
+    ``label`` is then the mixture's name.
     """
 
     label: str
@@ -53,6 +54,13 @@ def known_cells(board: Board) -> list[Cell]:
         )
     ]
     return cells + [cell for name in board.references if name != STATIC for cell in _reference_cells(board, name)]
+
+
+def contents(board: Board) -> dict[str, dict[str, Any]]:
+    """What stands for the arguments of teachers that name files, by label."""
+    made = {entry.shown: registry.build("teacher", entry.name, entry.args) for entry in board.teachers}
+    found = {label: getattr(teacher, "row_args", None) for label, teacher in made.items()}
+    return {label: args for label, args in found.items() if args is not None}
 
 
 def search_cells(board: Board) -> list[Cell]:
@@ -143,7 +151,8 @@ def _registered(
 ) -> list[Cell]:
     """A registered teacher on every one of some seeds."""
     make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
-    level = getattr(make(), "level", "skill-list")
+    teacher = make()
+    level, args = getattr(teacher, "level", "skill-list"), getattr(teacher, "row_args", None) or args
     return [Cell(label, name, role, make, args, level, seed, setting, mask) for seed in seeds]
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from dataenv.errors import SettingError
 from dataenv.jobs import student_of
-from dataenv.leaderboard.cells import Cell, all_cells, cell_identity, expected, row_identity
+from dataenv.leaderboard.cells import Cell, all_cells, cell_identity, contents, expected, row_identity
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.rows import Row, read
@@ -35,6 +35,7 @@ class Manifest(Record):
         board: The resolved board, defaults included.
         task: ``version`` and ``fingerprint``.
         student: ``fingerprint``, and what it is made of: ``code``, ``base``, ``numerics``.
+        contents: What is in the files that teachers' arguments name, by label (``Teacher.row_args``).
         rescored: Where the rows were graded again and not played: the ``commit`` that graded them.
     """
 
@@ -42,6 +43,7 @@ class Manifest(Record):
     board: Board
     task: dict[str, str]
     student: dict[str, Any]
+    contents: dict[str, Any] | None = None
     rescored: dict[str, Any] | None = None
 
     @classmethod
@@ -57,6 +59,7 @@ class Manifest(Record):
                 "base": student.base,
                 "numerics": student.numerics,
             },
+            contents=contents(board) or None,
         )
 
     @property
@@ -162,6 +165,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     """What differs between two manifests, a line each: ``setting.recipe.rate: 0.003 → 0.01``."""
     before, after = _flat(_plain(old.board)), _flat(_plain(new.board))
     lines = _compared(before, after)
+    lines += _compared(*(_flat({"teachers": m.contents or {}}) for m in (old, new)))
     if old.rescored != new.rescored:
         lines.append("the rows were graded again, not played")
     a, b = old.board.setting, new.board.setting

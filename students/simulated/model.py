@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ class Curves(Record):
         shelter: ``h``: how far rehearsing a skill shelters it.
         spread: Standard deviation of the log of a student's pace on a skill, over students.
         rate: Learning rate that the curves were measured at; effort is proportional to it, to first order.
+        tokens: Student tokens that the lessons behind the curves took, about: what is owed by who learns from them.
     """
 
     skills: tuple[str, ...]
@@ -48,6 +50,21 @@ class Curves(Record):
     shelter: float
     spread: float
     rate: float
+    tokens: int = 0
+
+
+class Dynamics(NamedTuple):
+    """Learning and forgetting of students that differ from the curves, each in its own way.
+
+    Attributes:
+        learn: ``A`` of each, ``(students, k, k)``.
+        forget: ``F`` of each, likewise.
+        shelter: ``h`` of each, ``(students, 1)``.
+    """
+
+    learn: Floats
+    forget: Floats
+    shelter: Floats
 
 
 class Model:
@@ -63,14 +80,17 @@ class Model:
     def __init__(self, curves: Curves) -> None:
         self.curves = curves
         self.ceiling, self.steepness = np.array(curves.ceiling), np.array(curves.steepness)
-        self._learn, self._forget = np.array(curves.learn), np.array(curves.forget)
-        self._strange = self._forget.mean(0)
+        self.dynamics = Dynamics(
+            np.array(curves.learn)[None], np.array(curves.forget)[None], np.array([[curves.shelter]])
+        )
 
     def pace(self, seed: int, spread: float) -> Floats:
         """How fast the student of a seed learns each skill, ``(k,)``: log-normal around 1."""
         return np.exp(spread * stream(seed, "pace").standard_normal(len(self.ceiling)))
 
-    def after(self, loss: Floats, pace: Floats, shares: Floats, effort: npt.ArrayLike) -> Floats:
+    def after(
+        self, loss: Floats, pace: Floats, shares: Floats, effort: npt.ArrayLike, dynamics: Dynamics | None = None
+    ) -> Floats:
         """The losses after training.
 
         Args:
@@ -78,13 +98,15 @@ class Model:
             pace: Of each student on each skill.
             shares: Of the training examples by skill; what is missing to 1 teaches nothing and makes forget.
             effort: Updates, ``(students, 1)``, in units of the rate the curves were measured at.
+            dynamics: Of each student, where they are not those of the curves.
         """
-        g, f = np.zeros_like(loss), np.maximum(0.0, 1.0 - _across(shares)) * self._strange
+        learn, forget, shelter = dynamics or self.dynamics
+        g, f = np.zeros_like(loss), np.maximum(0.0, 1.0 - _across(shares)) * forget.mean(1)
         for i in range(shares.shape[1]):
             share = shares[:, i : i + 1]
-            g = g + share * self._learn[i]
-            f = f + share * self._forget[i]
-        g, f = g * pace, f * np.exp(-self.curves.shelter * shares)
+            g = g + share * learn[:, i]
+            f = f + share * forget[:, i]
+        g, f = g * pace, f * np.exp(-shelter * shares)
         total = np.maximum(g + f, 1e-12)
         goal = f * self.ceiling / total
         return np.asarray(goal + (loss - goal) * np.exp(-total * effort))

@@ -191,6 +191,17 @@ class Fit:
         }
 
 
+def tokens_of(kept: dict[str, Any]) -> int:
+    """Student tokens that the lessons of all runs took, about: by their shares, as a lesson is priced."""
+    import numpy as np
+
+    from dataenv.simulated import SimulatedVectorEnv
+
+    shares = np.array([run["shares"] for run in kept["runs"]])
+    form = SimulatedVectorEnv(1)
+    return int(kept["setting"]["recipe"]["updates"] * form.price(shares.reshape(-1, shares.shape[-1])).sum())
+
+
 def fitted_to(runs: list[dict[str, Any]], kept: dict[str, Any], ridge: float) -> Any:
     """The curves of some of the runs."""
     from students.simulated.model import Curves
@@ -216,7 +227,7 @@ def fit(ridge: float) -> None:
         mine = [run["seed"] == left_out for run in runs]
         curves = fitted_to([run for run, out in zip(runs, mine, strict=True) if not out], kept, ridge)
         guess[mine] = predicted(curves, kept)[mine]
-    curves = fitted_to(runs, kept, ridge)
+    curves = fitted_to(runs, kept, ridge).model_copy(update={"tokens": tokens_of(kept)})
     (FOLDER / "arithmetic.json").write_text(curves.model_dump_json(indent=1) + "\n")
     report(curves, kept, guess)
 

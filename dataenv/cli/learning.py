@@ -1,0 +1,118 @@
+"""``train-teacher``: a policy, trained on simulated students or, to go on, on real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataenv.cli.common import DEFAULT_STORE, Quiet, Store, app, console, json_object, make_runner, takes_executor
+
+if TYPE_CHECKING:
+    from gymnasium.vector import VectorEnv
+
+    from dataenv.policy import Policy
+    from dataenv.runner import Runner
+    from dataenv.setting import Setting
+    from dataenv.variation import Variation
+
+HELD_OUT = range(1_000_000, 1_000_006)
+"""Seeds of the simulated students that the regret is of; training draws others."""
+
+
+@app.command("train-teacher")
+@takes_executor
+def train_teacher(
+    spec: dict[str, Any],
+    algorithm: Annotated[str, typer.Option(help="ppo or reinforce.")] = "ppo",
+    out: Annotated[Path, typer.Option(help="Folder for the policy; that of another is written over.")] = Path(
+        "runs/teachers/ppo"
+    ),
+    student: Annotated[str, typer.Option(help="simulated, or a real one to go on with.")] = "simulated",
+    start: Annotated[Path | None, typer.Option(help="The folder of a policy to go on from.")] = None,
+    envs: Annotated[int, typer.Option(min=1, help="Episodes before each update.")] = 128,
+    plan: Annotated[str, typer.Option(help="Fields of dataenv.training.Plan, as JSON: iterations, rate, …")] = "{}",
+    vary: Annotated[str, typer.Option(help="Fields of dataenv.variation.Variation, as JSON.")] = "{}",
+    setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
+    store: Store = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a teacher, show how its return grows, and write the policy: --teacher learned --args '{"path": …}'."""
+    from dataenv.errors import SettingError
+    from dataenv.policy import load, save
+    from dataenv.setting import make_setting, validated
+    from dataenv.training import Plan, train
+    from dataenv.variation import Variation
+
+    within = make_setting({"student": student} | json_object("--setting", setting))
+    made = validated(Plan, {"algorithm": algorithm} | json_object("--plan", plan), "--plan", SettingError)
+    varied = validated(Variation, json_object("--vary", vary), "--vary", SettingError)
+    begun, card = load(start) if start else (None, None)
+    simulated = student == "simulated"
+    runner = make_runner("off" if simulated else store or DEFAULT_STORE, spec)
+    try:
+        done = train(_vector(envs, within, varied, runner), made, begun, _teller(made.iterations, quiet))
+    finally:
+        runner.executor.close()
+    said = {"plan": made.model_dump(mode="json"), "envs": envs, "setting": within.digest, "student": student}
+    fields = {
+        "algorithm": made.algorithm,
+        "prior": (card.prior if card else 0) + _owed(within, done.tokens, card is not None),
+        "trained": (*(card.trained if card else ()), said | ({"vary": varied.model_dump()} if simulated else {})),
+        "curve": done.curve,
+    }
+    written = save(done.policy, fields, out)
+    if simulated and not quiet:
+        _show_regret(done.policy, within)
+    console.print(
+        f"policy {done.policy.identity[:12]} in {out}; prior compute {written.prior:,} student tokens",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _vector(envs: int, setting: Setting, varied: Variation, runner: Runner) -> VectorEnv[Any, Any, Any]:
+    """Students to train on. What resets itself in a step is told to stop, so one warm start is enough for all of it."""
+    from dataenv.simulated import SimulatedVectorEnv
+    from dataenv.vector import TeachingVectorEnv
+
+    if setting.student == "simulated":
+        return SimulatedVectorEnv(envs, autoreset_mode="SameStep", vary=varied, setting=setting)
+    one = setting.changed(warm_starts=1)
+    return TeachingVectorEnv(envs, runner=runner, settings=[one] * envs, autoreset_mode="SameStep")
+
+
+def _owed(setting: Setting, tokens: int, goes_on: bool) -> int:
+    """Real student tokens of a training: what it spent, or what the curves of simulated students took to measure."""
+    from students.simulated.model import fitted
+
+    if setting.student != "simulated":
+        return tokens
+    return 0 if goes_on else fitted().tokens
+
+
+def _teller(iterations: int, quiet: bool) -> Callable[[int, float], None]:
+    """Prints the mean return of twenty stretches of a training."""
+    found: list[float] = []
+    every = max(1, iterations // 20)
+
+    def say(iteration: int, mean: float) -> None:
+        found.append(mean)
+        if not quiet and ((iteration + 1) % every == 0 or iteration + 1 == iterations):
+            line = f"iteration {iteration + 1:>4} of {iterations}: mean return {sum(found) / len(found):+.3f}"
+            console.print(line, markup=False, highlight=False)
+            found.clear()
+
+    return say
+
+
+def _show_regret(policy: Policy, setting: Setting) -> None:
+    from dataenv.training import regrets
+
+    values, regret = regrets(policy, setting, HELD_OUT)
+    console.print(
+        f"frozen, on {len(HELD_OUT)} simulated students of other seeds, not varied: expected accuracy "
+        f"{100 * values.mean():.1f} %, at least {100 * regret.mean():.1f} points behind the best schedule",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip

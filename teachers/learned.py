@@ -1,0 +1,50 @@
+"""``learned``: a policy that was trained on students (``dataenv train-teacher``), and teaches without learning on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy.typing as npt
+
+from dataenv.errors import SettingError
+from dataenv.policy import features, load, look
+from teachers.base import Floats, Teacher
+
+if TYPE_CHECKING:
+    from dataenv.episode import Context
+
+SHIPPED = Path(__file__).parent / "policies" / "ppo"
+"""Trained by PPO on simulated students; docs/learned.md has the command."""
+
+
+class Learned(Teacher):
+    """Mixtures by a policy's most likely action; it looks at every skill in the same way (``dataenv.policy``).
+
+    Args:
+        path: The folder that ``dataenv train-teacher`` wrote; the policy that ships with the package, where empty.
+
+    Attributes:
+        row_args: What stands in a row: the content of the policy, not where it lies.
+    """
+
+    name: ClassVar[str] = "learned"
+
+    def __init__(self, path: str = "") -> None:
+        try:
+            self._policy, card = load(Path(path) if path else SHIPPED)
+        except SettingError as error:
+            raise ValueError(str(error)) from None
+        self.prior_compute, self.row_args = card.prior, {"policy": self._policy.identity}
+        self._before: dict[str, Floats] | None = None
+
+    def begin(self, context: Context) -> None:
+        """Forget the episode before."""
+        self._before = None
+
+    def act(self, observation: dict[str, Any], info: dict[str, Any]) -> npt.NDArray[Any]:
+        """The policy's mixture; what changed since the last lesson is part of what it looks at."""
+        now = look(observation)
+        x = features(now, self._before or now)
+        self._before = now
+        return self._policy.mixture(self._policy.mode(x))

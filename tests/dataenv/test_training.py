@@ -1,0 +1,229 @@
+"""A policy is trained: its return rises, it is kept and read back, and one that is damaged is one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import dataenv
+from dataenv.cli import app
+from dataenv.environment import TeachingEnv
+from dataenv.episode import run
+from dataenv.leaderboard.cells import known_cells
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.folder import Manifest, differences
+from dataenv.policy import CARD, WEIGHTS, Policy, fresh, load, look, save
+from dataenv.runner import Runner
+from dataenv.setting import make_setting
+from dataenv.simulated import SimulatedVectorEnv
+from dataenv.store import Store
+from dataenv.training import Gatherer, Plan, advantage, frozen, regrets, train, without_common
+from dataenv.variation import Variation
+from dataenv.vector import TeachingVectorEnv
+from tasks.records import stream
+from teachers.learned import Learned
+
+SMALL: dict[str, Any] = {
+    "student": "simulated",
+    "warm_start": {"examples": 400, "recipe": {"updates": 600}},
+    "items": {"feedback": 10, "selection": 20, "test": 1, "transfer": 0},
+    "budget": {"student_tokens": 400_000},
+}
+SETTING = make_setting(SMALL)
+STILL = Variation(speed=0, spread=0, learn=0, forget=0, shelter=0)
+CARDS: dict[str, Any] = {"algorithm": "ppo", "prior": 7, "trained": ()}
+
+
+def vector(n: int, **fields: Any) -> SimulatedVectorEnv:
+    return SimulatedVectorEnv(n, autoreset_mode="SameStep", setting=SETTING, **fields)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Policy:
+    """A policy with opinions."""
+    made = fresh(stream(3, "policy"), 0.2)
+    return Policy(made.weights | {"actor.out": 600 * made.weights["actor.out"]}, 0.2)
+
+
+@pytest.mark.parametrize(("algorithm", "iterations", "rate"), [("ppo", 12, 0.03), ("reinforce", 40, 0.02)])
+def test_the_return_rises(algorithm: Any, iterations: int, rate: float) -> None:
+    """On one student, so that the return is of what is taught and not of whom: it is steady to about 0.001."""
+    setting = make_setting(SMALL | {"student_args": {"spread": 0.0}})
+    envs = SimulatedVectorEnv(32, autoreset_mode="SameStep", setting=setting, vary=STILL)
+    curve = train(envs, Plan(algorithm=algorithm, iterations=iterations, group=32, rate=rate)).curve
+    assert np.mean(curve[-4:]) > np.mean(curve[:3]) + 0.003
+
+
+def test_equal_seeds_train_equally_and_others_do_not() -> None:
+    one, again, other = (
+        train(vector(4, vary=Variation()), Plan(iterations=2, group=2, seed=seed)) for seed in (0, 0, 1)
+    )
+    assert one.policy.identity == again.policy.identity != other.policy.identity
+    assert one.tokens == again.tokens > 4 * 2 * 300_000
+
+
+def test_no_skill_is_known_by_its_place(drawn: Policy) -> None:
+    """Skills in another order get the same shares in that order, and any number of skills is taught."""
+    rng = np.random.default_rng(0)
+    x = rng.random((5, 16, 7))
+    order = rng.permutation(16)
+    np.testing.assert_allclose(drawn.mode(x[:, order]), drawn.mode(x)[:, order], atol=1e-12)
+    assert drawn.mode(x).std() > 0.03
+    few = drawn.mixture(drawn.mode(x[0, :3]))
+    assert few.sum() == pytest.approx(1.0)
+    assert few.min() >= 0.2 / 3 - 1e-6
+
+
+def test_it_sees_what_the_numeric_view_shows() -> None:
+    env = dataenv.numeric(TeachingEnv("skill-list", runner=Runner(Store(None)), setting=SETTING))
+    view: Any = env.env
+    env.reset(seed=0)
+    vector, *_ = env.step(np.linspace(0, 1, 16, dtype=np.float32))
+    inner: Any = env.unwrapped
+    below, _ = inner.reset(options={"snapshot": inner.snapshot()})  # the same moment, without the views
+    seen = look(below)
+    assert np.array_equal(np.concatenate([seen[name] for name in view.fields]).astype(np.float32), vector)
+
+
+def test_a_frozen_policy_teaches_the_same_in_both_forms(drawn: Policy, tmp_path: Path) -> None:
+    """The environment with the teacher, and the vector in NumPy: equal lessons to a few hundredths of a point."""
+    from dataenv.oracle import expected
+
+    save(drawn, CARDS, tmp_path)
+    env = TeachingEnv("skill-list", runner=Runner(Store(None)), setting=SETTING)
+    run(env, Learned(str(tmp_path)), seed=50)
+    assert expected(env) == pytest.approx(frozen(drawn, SETTING, [50])[0], abs=2e-3)
+
+
+def test_what_was_kept_acts_as_it_did_wherever_it_lies(drawn: Policy, tmp_path: Path) -> None:
+    card = save(drawn, CARDS, tmp_path / "a")
+    save(drawn, CARDS | {"algorithm": "reinforce"}, tmp_path / "b")
+    read, again = load(tmp_path / "a")
+    x = np.random.default_rng(1).random((3, 5, 7))
+    assert np.array_equal(read.mode(x), drawn.mode(x))
+    assert again == card
+    one, other = Learned(str(tmp_path / "a")), Learned(str(tmp_path / "b"))
+    assert one.row_args == other.row_args != Learned().row_args
+    assert one.prior_compute == 7
+    assert Policy(drawn.weights, 0.3).identity != drawn.identity
+
+
+def test_a_board_knows_a_policy_by_what_is_in_it(drawn: Policy, tmp_path: Path) -> None:
+    """Another policy at the same path is another run, and the folder of the board says what differs."""
+    at = {"name": "learned", "args": {"path": str(tmp_path)}}
+    board = Board.model_validate(
+        {"name": "b", "seeds": [0], "teachers": ["stratified", at], "references": ["nothing"], "setting": SMALL}
+    )
+
+    def seen(policy: Policy) -> tuple[Any, Manifest]:
+        save(policy, CARDS, tmp_path)
+        return known_cells(board)[1].args, Manifest.of(board)
+
+    (one, before), (other, after) = seen(drawn), seen(Policy(drawn.weights, 0.3))
+    assert one == {"policy": drawn.identity} != other
+    assert [line.split(":")[0] for line in differences(before, after)] == ["teachers.learned.policy"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda folder: (folder / WEIGHTS).unlink(), "holds no policy"),
+        (lambda folder: (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:-4]), "is damaged"),
+        (lambda folder: (folder / CARD).write_text("{"), r"policy\.json"),
+        (lambda folder: (folder / CARD).write_text((folder / CARD).read_text().replace("0.2", "1.2")), "floor is 1.2"),
+    ],
+)
+def test_a_damaged_policy_is_one_sentence(drawn: Policy, tmp_path: Path, damage: Any, words: str) -> None:
+    save(drawn, CARDS, tmp_path)
+    damage(tmp_path)
+    with pytest.raises(dataenv.SettingError, match=words) as caught:
+        dataenv.run(TeachingEnv(setting=SETTING), _built(tmp_path), seed=0)
+    assert "\n" not in str(caught.value)
+    assert "give a folder that dataenv train-teacher wrote" in str(caught.value)
+
+
+def _built(folder: Path) -> Any:
+    from dataenv import registry
+
+    return registry.build("teacher", "learned", {"path": str(folder)})
+
+
+def test_it_goes_on_with_environments_that_are_no_arrays(drawn: Policy) -> None:
+    """The vector of real environments is gathered from as the NumPy form is, episode for episode."""
+    plan = Plan(iterations=1, group=1, seed=5)
+    one = SETTING.changed(warm_starts=1)
+    real = TeachingVectorEnv(2, runner=Runner(Store(None)), settings=[one, one], autoreset_mode="SameStep")
+    (a, spent), (b, paid) = (
+        (gatherer.gather(drawn), gatherer.tokens) for gatherer in (Gatherer(real, plan), Gatherer(vector(2), plan))
+    )
+    assert np.array_equal(a.open, b.open)
+    np.testing.assert_allclose(a.x, b.x, atol=2e-2)
+    assert spent == pytest.approx(paid, rel=1e-3)
+
+
+def test_advantages_are_returns_less_values_and_what_a_student_has_in_common_is_taken_off() -> None:
+    rng = np.random.default_rng(0)
+    open_ = np.array([[1, 1, 1, 1], [1, 1, 1, 0]], bool)
+    rewards, worth = (np.where(open_, rng.random((2, 4)), 0.0) for _ in range(2))
+    rollout: Any = type("R", (), {"rewards": rewards})
+    whole = advantage(rollout, worth, 1.0, 1.0)
+    np.testing.assert_allclose(whole[0], rewards.sum(0) - worth[0])
+    step = advantage(rollout, worth, 1.0, 0.0)
+    np.testing.assert_allclose(step[0], rewards[0] + worth[1] - worth[0])
+    left = without_common(whole, open_, 2)
+    np.testing.assert_allclose(left[0], np.array([1, -1, 1, -1]) * np.repeat((whole[0, ::2] - whole[0, 1::2]) / 2, 2))
+    assert left[1, 2] == 0.0
+
+
+def test_varied_students_differ_and_seeds_decide_them() -> None:
+    one, again = (vector(3, vary=Variation()).reset(seed=[1, 1, 2])[0]["loss"] for _ in range(2))
+    assert np.array_equal(one, again)
+    assert np.array_equal(one[0], one[1])
+    assert not np.array_equal(one[0], one[2])
+
+
+def test_without_variation_students_are_those_of_the_curves() -> None:
+    """But for the pace, which is drawn by another generator: at no spread they are the same students."""
+    setting = make_setting(SMALL | {"student_args": {"spread": 0.0}})
+    one, other = (SimulatedVectorEnv(1, setting=setting, vary=vary) for vary in (None, STILL))
+    action = np.linspace(0.1, 1, 16, dtype=np.float32)[None]
+    for env in (one, other):
+        env.reset(seed=0)
+    np.testing.assert_allclose(one.step(action)[0]["loss"], other.step(action)[0]["loss"], rtol=1e-6)
+
+
+def test_regret_is_to_a_schedule_that_is_better() -> None:
+    values, regret = regrets(fresh(stream(0, "policy"), 1.0), SETTING, [50])
+    assert 0.02 < regret[0] < 0.6
+    assert values[0] + regret[0] < 1.0
+
+
+def test_groups_divide_the_vector() -> None:
+    with pytest.raises(dataenv.SettingError, match="group is 3 and there are 4 envs; give a divisor"):
+        train(vector(4), Plan(group=3))
+
+
+def test_train_teacher_and_run(tmp_path: Path) -> None:
+    """What a user types: train, then teach with it."""
+
+    def typed(*words: str) -> str:
+        done = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
+
+    small, out = json.dumps({k: v for k, v in SMALL.items() if k != "student"}), str(tmp_path / "ppo")
+    said = typed("train-teacher", "--out", out, "--envs", "8", "--plan", '{"iterations": 2}', "--setting", small)
+    assert "iteration    2 of 2: mean return" in said
+    assert "points behind the best schedule" in said
+    assert load(tmp_path / "ppo")[1].prior > 10_000_000
+    typed("train-teacher", "--start", out, "--out", out, "--envs", "2", "--plan", '{"iterations": 1, "group": 2}',
+          "--setting", small, "--quiet")  # fmt: skip
+    assert len(load(tmp_path / "ppo")[1].trained) == 2
+    taught = typed("run", "--teacher", "learned", "--student", "simulated", "--args", json.dumps({"path": out}),
+                   "--setting", small, "--store", "off")  # fmt: skip
+    assert "learned, seed 0: total reward" in taught
