@@ -51,8 +51,11 @@ class Context:
 
 
 def see(accuracy: Any, loss: Any = None, errors: tuple[dict[str, str], ...] = ()) -> dict[str, Any]:
+    """All that the level skill-list shows."""
     a = np.asarray(accuracy, np.float32)
-    return {"accuracy": a, "loss": np.asarray(1 - a if loss is None else loss, np.float32), "errors": errors}
+    score, budget, counts = np.mean(a, keepdims=True), np.ones(1, np.float32), np.zeros_like(a)
+    loss = np.asarray(1 - a if loss is None else loss, np.float32)
+    return {"accuracy": a, "loss": loss, "errors": errors, "score": score, "budget": budget, "counts": counts}
 
 
 def teach(teacher: Any, *observations: dict[str, Any], context: Any = None) -> Vector:
