@@ -57,10 +57,10 @@ def test_a_driver_killed_at_random_moments(faults: Faults, workers: list[str], o
     words = ["leaderboard", board, "--quiet", "--workers", "2", *workers]
     rng, store, before = stream(0, "moments"), faults.folder / "runs/.store", set[str]()
     for kill in range(KILLS):
-        driver = faults.driver(*words, DATAENV_FAULTS_PAUSE="0.4")
+        driver = faults.driver(*words, DATAENV_FAULTS_PAUSE="0.8")  # long enough for all kills on a fast processor too
         if kill % 4:  # while it trains; else at a random moment of its start
             done = len(faults.log("begun"))
-            until(lambda n=done: len(faults.log("begun")) > n, 90)
+            until(lambda n=done, d=driver: len(faults.log("begun")) > n or d.poll() is not None, 90)
             time.sleep(rng.uniform(0.0, 1.2))
         else:
             time.sleep(rng.uniform(0.0, 6.0))
