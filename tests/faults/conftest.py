@@ -48,7 +48,9 @@ class Faults:
         mark, found = f"DATAENV_FAULTS={self.folder}".encode(), []
         for place in Path("/proc").glob("[0-9]*"):
             try:
-                state = (place / "stat").read_text().rpartition(")")[2].split()[0]
+                state, parent = (place / "stat").read_text().rpartition(")")[2].split()[:2]
+                if int(parent) == os.getpid() and b"multiprocessing.resource_tracker" in (place / "cmdline").read_bytes():
+                    continue  # Python's own, which the first process pool of this process starts and which ends with it
                 if jobs and not (place / "cmdline").read_bytes().startswith(b"ray::dataenv-job"):
                     continue
                 if state != "Z" and mark in (place / "environ").read_bytes().split(b"\0"):
