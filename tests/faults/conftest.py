@@ -49,9 +49,10 @@ class Faults:
         for place in Path("/proc").glob("[0-9]*"):
             try:
                 state, parent = (place / "stat").read_text().rpartition(")")[2].split()[:2]
-                if int(parent) == os.getpid() and b"multiprocessing.resource_tracker" in (place / "cmdline").read_bytes():
-                    continue  # Python's own, which the first process pool of this process starts and which ends with it
-                if jobs and not (place / "cmdline").read_bytes().startswith(b"ray::dataenv-job"):
+                words = (place / "cmdline").read_bytes()
+                if int(parent) == os.getpid() and b"multiprocessing.resource_tracker" in words:
+                    continue  # Python's own: the first process pool here starts it, and it ends with this process
+                if jobs and not words.startswith(b"ray::dataenv-job"):
                     continue
                 if state != "Z" and mark in (place / "environ").read_bytes().split(b"\0"):
                     found.append(int(place.name))
