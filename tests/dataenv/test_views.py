@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import gymnasium as gym
@@ -17,6 +14,7 @@ import dataenv.checks.teacher
 from dataenv.environment import TeachingEnv
 from dataenv.masks import Mask
 from dataenv.views import NumericObservation, numeric
+from tests.scripts import script
 from tests.toys import BRANCHING, PAYING, TOYS
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -177,20 +175,9 @@ def test_a_vector_stands_for_a_structured_action(id_: str) -> None:
         assert dataenv.checks.teacher._equal(same, action)
 
 
-def ppo() -> ModuleType:
-    """The example, as who runs it has it."""
-    path = Path(__file__).resolve().parents[1] / "bench" / "ppo.py"
-    spec = importlib.util.spec_from_file_location("ppo", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def gained(id_: str, actions: Any, steps: int, **how: Any) -> float:
     """By how much the mean return of the last quarter of the episodes is above that of the first."""
-    first, *_, last = np.array_split(ppo().train(lambda: make(id_, actions, **PAYING), steps, seed=0, **how), 4)
+    first, *_, last = np.array_split(script("ppo").train(lambda: make(id_, actions, **PAYING), steps, seed=0, **how), 4)
     return float(np.mean(last) - np.mean(first))
 
 

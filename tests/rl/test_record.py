@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from dataenv.store import Store
 from tests.rl.legs import package
+from tests.scripts import script
 from tests.toys import BRANCHING, PAYING, TOY_BOARD, write_toml
 
 package("minari", leg="sb3")
@@ -89,12 +89,7 @@ def test_rows_of_a_board(tmp_path: Path) -> None:
 
 def test_a_clone_teaches_as_its_source_did(tmp_path: Path) -> None:
     """``failure`` weighs skills by what is still wrong, which the numbers show: so much can be learnt from them."""
-    path = Path(__file__).resolve().parents[1] / "bench" / "clone.py"
-    spec = importlib.util.spec_from_file_location("clone", path)
-    assert spec is not None
-    assert spec.loader is not None
-    clone = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(clone)
+    clone = script("clone")
     shown, held = recorded(tmp_path / "a", "failure", tuple(range(8))), recorded(tmp_path / "b", "failure", (8, 9, 10))
     policy = clone.cloned(shown, epochs=100)
     uniform = clone.distance(lambda vector: np.full(2, 0.5), held)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 from teachers.rollouts import environments
 from tests.rl.legs import package
+from tests.scripts import script
 from tests.toys import PAYING
 
 package("trl", leg="trl")
@@ -18,24 +17,12 @@ package("trl", leg="trl")
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toys")]
 
 
-def example() -> ModuleType:
-    """The example, as who runs it has it."""
-    spec = importlib.util.spec_from_file_location(
-        "trl_grpo", Path(__file__).resolve().parents[1] / "bench" / "trl_grpo.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.timeout(900)  # half a minute of CPU, and minutes on a machine that others use
 @pytest.mark.filterwarnings("ignore:You are using 'environment_factory'")
 def test_grpo_trains_on_lessons(tmp_path: Path) -> None:
     """One skill of two cannot be learnt; a lesson in the other gains 0.1, and about half of the calls give it."""
     torch.set_num_threads(1)
-    trainer = example().train(environments(errors=0, **PAYING), ("short", "long"), str(tmp_path), steps=2)
+    trainer = script("trl_grpo").train(environments(errors=0, **PAYING), ("short", "long"), str(tmp_path), steps=2)
     log = [line for line in trainer.state.log_history if "reward" in line]
     assert [line["step"] for line in log] == [1, 2]
     for line in log:
