@@ -52,6 +52,5 @@ def figures(
         "groups": came.groups if came else 0,
         "groups/right": came.right if came else 0,
         "groups/wrong": came.wrong if came else 0,
-        "answers/right": came.reward[1] if came else 0.0,
         "grader_errors": standing.feedback.grader_errors + standing.selection.grader_errors,
     }

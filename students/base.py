@@ -182,7 +182,8 @@ class Practice(Record):
         groups: Of answers to one problem.
         right: Groups that were right throughout. They have no gradient.
         wrong: Groups that were wrong throughout. Nor have these.
-        reward: Share of right answers in the first and in the last eighth of the batches.
+        reward: Share of right answers, of those that the checker could tell, in the first and in the last eighth of the
+            batches that hold any; ``None`` where it could tell of none.
     """
 
     answers: int
@@ -190,7 +191,7 @@ class Practice(Record):
     groups: int
     right: int
     wrong: int
-    reward: tuple[float, float]
+    reward: tuple[float, float] | None
 
 
 class Trained(Record):

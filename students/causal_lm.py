@@ -17,9 +17,8 @@ import numpy as np
 from students import ragged
 from students.base import Data, Decoding, Recipe, Student, Trained, code_digest
 from students.checkpoint import Format, located, longest_context, names_of
-from students.dpo import Preferring
-from students.grpo import Practising
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack
+from students.methods import CODE, METHODS, beyond
 from students.network import Lora, Network
 from students.policy import Policy
 from tasks.records import Example, digest
@@ -60,12 +59,9 @@ class CausalLM(Student):
     """
 
     name = "causal-lm"
-    methods = ("sft", "grpo", "dpo")
+    methods = METHODS
     code = (
-        "students.loop",
-        "students.policy",
-        "students.grpo",
-        "students.dpo",
+        *CODE,
         "students.network",
         "students.ragged",
         "students.checkpoint",
@@ -162,8 +158,7 @@ class CausalLM(Student):
                 return float(np.mean(self._each(data.watched, _loss)))
 
             if recipe.method != "sft":
-                method = Practising if recipe.method == "grpo" else Preferring
-                fitted = method(self._policy(), data, recipe, seed).run(moments)
+                fitted = beyond(self._policy(), data, recipe, seed, moments)
             else:
                 optimisation = Optimisation(self._network.trainable, loss_of, recipe, moments)
                 lesson, earlier = (Encoded([self._row(e) for e in part], PAD) for part in (data.lesson, data.earlier))

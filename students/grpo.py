@@ -80,7 +80,7 @@ class Practising:
         seed: Of the order of the problems, and of every answer.
 
     Raises:
-        ValueError: If there is no verdict, or no length.
+        ValueError: If there is no verdict, or no length; from ``run``, if the allowance pays for no answers.
     """
 
     def __init__(self, policy: Policy, data: Data, recipe: Recipe, seed: int) -> None:
@@ -111,7 +111,10 @@ class Practising:
         for picked in shuffled(len(self._data.lesson), self._recipe.batch // how.group, self._seed):
             asked = [self._data.lesson[i] for i in picked for _ in range(how.group)]
             prompts = [self._policy.prompt(example) for example in asked]
-            if how.allowance is not None and self._cost + self._most(prompts) > how.allowance:
+            most = self._most(prompts)
+            if how.allowance is not None and self._cost + most > how.allowance:
+                if not self._rewards:
+                    raise ValueError(f"grpo.allowance is {how.allowance} and answers may cost {most}; give that or more")
                 return
             rollout = self._answered(asked, prompts)
             for _ in range(how.passes):
@@ -165,7 +168,7 @@ class Practising:
     def _report(self, trained: Trained) -> Trained:
         rewards = np.concatenate(self._rewards)
         known = np.isfinite(rewards)
-        means = [float(np.nanmean(r)) if np.isfinite(r).any() else 0.0 for r in self._rewards]
+        means = [float(np.nanmean(r)) for r in self._rewards if np.isfinite(r).any()]  # of what could be told
         eighth = max(1, len(means) // 8)
         practice = Practice(
             answers=rewards.size,
@@ -173,7 +176,7 @@ class Practising:
             groups=len(rewards),
             right=int((known.any(1) & np.where(known, rewards == 1, True).all(1)).sum()),
             wrong=int((known.any(1) & np.where(known, rewards == 0, True).all(1)).sum()),
-            reward=(float(np.mean(means[:eighth])), float(np.mean(means[-eighth:]))),
+            reward=(float(np.mean(means[:eighth])), float(np.mean(means[-eighth:]))) if means else None,
         )
         return trained.model_copy(update={"forward": self._forward, "practice": practice})
 

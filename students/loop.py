@@ -144,7 +144,7 @@ class Optimisation(Generic[B]):
             self._update(batch, recipe.rate * min(1.0, (len(self._losses) + 1) / (self._warmup + 1)))
             if patience.is_over(len(self._losses)):
                 break
-        updates, losses = len(self._losses), tuple(self._losses or [0.0])
+        updates, losses = len(self._losses), tuple(self._losses)
         moments, trunk = self._moments(), {}
         if recipe.cooldown:
             moments = {name: tensor.clone() for name, tensor in moments.items()}

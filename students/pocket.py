@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from students.base import Data, Decoding, Recipe, Student, Trained
-from students.dpo import Preferring
-from students.grpo import Practising
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack, unpack
+from students.methods import CODE, METHODS, beyond
 from students.policy import Policy
 from tasks.records import Example
 
@@ -64,8 +63,7 @@ class Pocket(Student):
     """
 
     name = "pocket"
-    methods = ("sft", "grpo", "dpo")
-    code = ("students.loop", "students.policy", "students.grpo", "students.dpo")
+    methods, code = METHODS, CODE
 
     def __init__(self, width: int = 64, layers: int = 2, heads: int = 4, context: int = 64, threads: int = 1) -> None:
         super().__init__(width=width, layers=layers, heads=heads, context=context, threads=threads)
@@ -129,8 +127,7 @@ class Pocket(Student):
 
         model.train()
         if recipe.method != "sft":
-            method = Practising if recipe.method == "grpo" else Preferring
-            fitted = method(self._policy(model), data, recipe, seed).run(moments)
+            fitted = beyond(self._policy(model), data, recipe, seed, moments)
         else:
             optimisation = Optimisation(dict(model.named_parameters()), loss_of, recipe, moments)
             endless = batches(_encoded(data.lesson), _encoded(data.earlier), recipe, seed)

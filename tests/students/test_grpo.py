@@ -105,6 +105,7 @@ def test_the_divergence_is_none_from_itself_and_never_negative(pair: list[float]
 def test_the_reward_rises_on_what_is_half_learnt(half: bytes) -> None:
     practice = STUDENT.fit(half, data(), recipe(updates=40), 0)[1].practice
     assert practice is not None
+    assert practice.reward is not None
     first, last = practice.reward
     assert 0.05 < first < 0.6
     assert last > first + 0.15
@@ -126,6 +127,7 @@ def test_without_a_contrast_nothing_moves(half: bytes, always: bool | None, vari
     assert (report.tokens, report.loss, report.practice.groups) == (0, (0.0, 0.0), 24)
     assert (report.practice.right, report.practice.wrong) == (24 * (always is True), 24 * (always is False))
     assert report.practice.unknown == (0 if always is not None else 192)
+    assert report.practice.reward == (None if always is None else (float(always), float(always)))
 
 
 def counted(half: bytes, how: Recipe) -> tuple[Trained, int, int]:
@@ -227,5 +229,7 @@ def test_a_recipe_keeps_its_name() -> None:
 def test_what_is_missing_is_said(half: bytes) -> None:
     with pytest.raises(ValueError, match="needs a checker"):
         STUDENT.fit(half, Data(LESSON), recipe(), 0)
+    with pytest.raises(ValueError, match="allowance is 9 and answers may cost 2304; give that or more"):
+        STUDENT.fit(half, data(), recipe(allowance=9), 0)
     with pytest.raises(ValueError, match="max_tokens is missing"):
         STUDENT.fit(half, data(), Recipe.model_validate({"method": "grpo"}), 0)
