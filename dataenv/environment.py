@@ -192,10 +192,9 @@ class TeachingEnv(gym.Env[Observation, Any]):
     def begin(self, action: Any) -> Job | None:
         """The first half of ``step``: read (until the finish), make, screen, charge. ``None``: nothing to train."""
         snap = self._ready()
-        even = np.full(len(self.task.skills), 1 / len(self.task.skills))  # where no teacher says what
-        own = Plan(mixture=even, memory=dict(snap.memory))
-        plan = own if snap.finishing else self.level.read(action, snap.memory)
-        recipe = self.setting.finish.recipe if snap.finishing and self.setting.finish else self.setting.recipe
+        finish = self.setting.finish if snap.finishing else None
+        plan = Plan.even(len(self.task.skills), snap.memory) if finish else self.level.read(action, snap.memory)
+        recipe = finish.recipe if finish else self.setting.recipe
         if plan.stop:
             self._pending = Pending(snap.taken, plan.memory, ended="stopped")
             return None

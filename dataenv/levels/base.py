@@ -42,6 +42,11 @@ class Plan:
     forest: npt.NDArray[np.float64] | None = None
     memory: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def even(cls, skills: int, memory: dict[str, Any]) -> Plan:
+        """Every skill equally: what is taught where no teacher says what."""
+        return cls(mixture=np.full(skills, 1 / skills), memory=dict(memory))
+
 
 @dataclass(frozen=True)
 class View:
