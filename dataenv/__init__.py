@@ -72,9 +72,15 @@ _MODULES = {
 _LAZY = {name: module for module, listed in _MODULES.items() for name in listed.split()}
 __version__ = "0.1.0"
 
-for _id, _level in (("OpenEnded", "open-ended"), ("SkillList", "skill-list"), ("SkillTree", "skill-tree")):
+LEVEL_IDS = {
+    "open-ended": "dataenv/OpenEnded-v0",
+    "skill-list": "dataenv/SkillList-v0",
+    "skill-tree": "dataenv/SkillTree-v0",
+}
+"""The ids that Gymnasium knows the levels by."""
+for _level, _id in LEVEL_IDS.items():
     gymnasium.register(
-        id=f"dataenv/{_id}-v0",
+        id=_id,
         entry_point="dataenv.environment:TeachingEnv",
         vector_entry_point="dataenv.vector:TeachingVectorEnv",
         kwargs={"level": _level},

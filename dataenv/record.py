@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from dataenv import registry
+from dataenv import LEVEL_IDS, registry
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Env, run
 from dataenv.errors import SettingError
@@ -24,8 +24,6 @@ from dataenv.masks import masked
 from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
 from dataenv.views import NumericAction, NumericObservation, numeric
-
-IDS = {"skill-list": "dataenv/SkillList-v0", "skill-tree": "dataenv/SkillTree-v0", "open-ended": "dataenv/OpenEnded-v0"}
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def _played(each: Run, teacher: Any, level: str, runner: Runner) -> Steps:
 def _view(level: str, each: Run) -> Env:
     """The numeric view that a policy learnt from the dataset is for; its spec is JSON and names no store."""
     fields = each.setting.model_dump(mode="json")
-    return numeric(masked(gym.make(IDS[level], disable_env_checker=True, **fields), each.mask), "box")
+    return numeric(masked(gym.make(LEVEL_IDS[level], disable_env_checker=True, **fields), each.mask), "box")
 
 
 def _metadata(dataset: str, teachers: Sequence[str], setting: Setting) -> dict[str, Any]:

@@ -33,6 +33,17 @@ Out = Annotated[Path, typer.Option(help="Folder for results; a folder of the boa
 BoardName = Annotated[str, typer.Argument(help="A built-in board (quick, smoke) or the path of a .toml file.")]
 BoardFolder = Annotated[Path, typer.Argument(help="The folder of a board that was played, such as runs/quick.")]
 
+TaskName = Annotated[str, typer.Option("--task", help="A registered task.")]
+StudentName = Annotated[str, typer.Option("--student", help="A registered student.")]
+TeacherArgs = Annotated[str, typer.Option("--args", help="The teacher's arguments, as JSON.")]
+SettingFields = Annotated[str, typer.Option("--setting", help="Further fields of the Setting, as JSON.")]
+ChatAt = Annotated[str | None, typer.Option("--chat", help="A language model: 'local', or the base_url of a server.")]
+ChatModel = Annotated[str | None, typer.Option("--chat-model", help="The model, as that server names it.")]
+ChatKeyEnv = Annotated[
+    str | None,
+    typer.Option("--chat-key-env", help="The environment variable that holds the key, where the server asks for one."),
+]
+
 ExecutorKind = Annotated[
     str | None, typer.Option(help="inline (this process), processes, or ray. [default: processes]", show_default=False)
 ]

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataenv.cli.common import DEFAULT_STORE, Quiet, Store, app, console, json_object, make_runner, takes_executor
+from dataenv.cli.common import (
+    DEFAULT_STORE,
+    Quiet,
+    SettingFields,
+    Store,
+    app,
+    console,
+    json_object,
+    make_runner,
+    takes_executor,
+)
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
@@ -35,7 +45,7 @@ def train_teacher(
     envs: Annotated[int, typer.Option(min=1, help="Episodes before each update.")] = 128,
     plan: Annotated[str, typer.Option(help="Fields of dataenv.training.Plan, as JSON: iterations, rate, …")] = "{}",
     vary: Annotated[str, typer.Option(help="Fields of dataenv.variation.Variation, as JSON.")] = "{}",
-    setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
+    setting: SettingFields = "{}",
     store: Store = None,
     quiet: Quiet = False,
 ) -> None:

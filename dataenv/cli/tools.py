@@ -13,8 +13,15 @@ from rich.text import Text
 from dataenv import registry
 from dataenv.cli.common import (
     DEFAULT_STORE,
+    ChatAt,
+    ChatKeyEnv,
+    ChatModel,
     Quiet,
+    SettingFields,
     Store,
+    StudentName,
+    TaskName,
+    TeacherArgs,
     app,
     console,
     json_object,
@@ -26,21 +33,15 @@ from dataenv.errors import SettingError
 if TYPE_CHECKING:
     from tasks.discovered import Discovery
 
-ChatAt = Annotated[str | None, typer.Option(help="A language model: 'local', or the base_url of a server.")]
-ChatModel = Annotated[str | None, typer.Option(help="The model, as that server names it.")]
-ChatKeyEnv = Annotated[
-    str | None, typer.Option(help="The environment variable that holds the key, where the server asks for one.")
-]
-
 
 @app.command()
 def run(
     teacher: Annotated[str, typer.Option(help="A registered teacher.")] = "stratified",
-    task: Annotated[str, typer.Option(help="A registered task.")] = "arithmetic",
-    student: Annotated[str, typer.Option(help="A registered student.")] = "pocket",
+    task: TaskName = "arithmetic",
+    student: StudentName = "pocket",
     seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 0,
-    args: Annotated[str, typer.Option(help="The teacher's arguments, as JSON.")] = "{}",
-    setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
+    args: TeacherArgs = "{}",
+    setting: SettingFields = "{}",
     chat: ChatAt = None,
     chat_model: ChatModel = None,
     chat_key_env: ChatKeyEnv = None,
@@ -89,7 +90,7 @@ def discover(
     least: Annotated[int, typer.Option(min=2, help="Problems that a skill needs in every split.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
     args: Annotated[str, typer.Option(help="The discoverer's arguments, as JSON.")] = "{}",
-    setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
+    setting: SettingFields = "{}",
     chat: ChatAt = None,
     chat_model: ChatModel = None,
     chat_key_env: ChatKeyEnv = None,
@@ -165,14 +166,14 @@ def doctor(store: Store = None) -> None:
 @takes_executor
 def transfer_matrix(
     spec: dict[str, Any],
-    task: Annotated[str, typer.Option(help="A registered task.")] = "arithmetic",
-    student: Annotated[str, typer.Option(help="A registered student.")] = "pocket",
+    task: TaskName = "arithmetic",
+    student: StudentName = "pocket",
     seeds: Annotated[int, typer.Option(min=2, help="Untaught students, one a seed.")] = 6,
     updates: Annotated[int, typer.Option(min=1, help="Updates on each skill alone.")] = 64,
     out: Annotated[Path, typer.Option(help="Folder for the matrix (JSON) and its picture (SVG).")] = Path(
         "runs/transfer"
     ),
-    setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
+    setting: SettingFields = "{}",
     store: Store = None,
     quiet: Quiet = False,
 ) -> None:
@@ -218,11 +219,11 @@ def record(
         typer.Argument(help="Rows of a board, in place of --teacher: runs/quick/rows/frontier--*.json"),
     ] = None,
     teacher: Annotated[str, typer.Option(help="A registered teacher of a structured level.")] = "stratified",
-    task: Annotated[str, typer.Option(help="A registered task.")] = "arithmetic",
-    student: Annotated[str, typer.Option(help="A registered student.")] = "pocket",
+    task: TaskName = "arithmetic",
+    student: StudentName = "pocket",
     seeds: Annotated[str, typer.Option(help="Of the episodes, with commas.")] = "0",
-    args: Annotated[str, typer.Option(help="The teacher's arguments, as JSON.")] = "{}",
-    setting: Annotated[str, typer.Option(help="Further fields of the Setting, as JSON.")] = "{}",
+    args: TeacherArgs = "{}",
+    setting: SettingFields = "{}",
     id_: Annotated[
         str, typer.Option("--id", help="Of the dataset. [default: TASK/TEACHER-v0]", show_default=False)
     ] = "",
