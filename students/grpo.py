@@ -114,7 +114,7 @@ class Practising:
             most = self._most(prompts)
             if how.allowance is not None and self._cost + most > how.allowance:
                 if not self._rewards:
-                    raise ValueError(f"grpo.allowance is {how.allowance} and answers may cost {most}; give that or more")
+                    raise ValueError(f"allowance is {how.allowance} and answers may cost {most}; give that or more")
                 return
             rollout = self._answered(asked, prompts)
             for _ in range(how.passes):
