@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from teachers.base import Level, Teacher, require_share
-from teachers.lessons import Source, shuffled
+from tasks.records import Example
+from teachers.base import Level, Teacher, require_share, require_whole
+from teachers.engines.llm import maybe_engine, source_of
+from teachers.lessons import Request, shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
-    from tasks.records import Example
 
 
 class Llm2Llm(Teacher):
-    """The error-driven loop of LLM2LLM (arXiv 2403.15042, Algorithm 1) over the task's own engine.
+    """The error-driven loop of LLM2LLM (arXiv 2403.15042, Algorithm 1), over a language model or the task's own engine.
 
     There: fine-tune on the data so far, find the *seed* items that are still answered wrongly, have a teacher model
     write one similar item for each, add these, and start again from the base model. Items are made from seeds only,
@@ -21,34 +23,65 @@ class Llm2Llm(Teacher):
 
     * Seeds are the feedback problems, which the observation shows where they are wrong. They are sealed, so they
       themselves are never taught; the paper trains on its seeds too, and ``floor`` stands for that.
-    * There is no language model: similar is what the engine makes of the same skill and difficulty
-      (``context.describe``), or what the pool holds of the same skill. Such an item is always right.
+    * With ``chat`` a language model writes after the seed and its right answer, and what solutions agree on is kept.
+      Without, similar is what the engine makes of the same skill and difficulty (``context.describe``), or what the
+      pool holds of the same skill. Such an item is always right.
     * A lesson has ``lesson_size`` examples in place of one for each seed: every wrong seed gets equally many.
     * Whether data add up and the student starts again from the untaught one is the Setting's recipe: ``start="base"``,
       ``data="all"`` is the paper's; the default goes on from the student as it is, with this lesson alone.
 
     Args:
         floor: Share of a lesson dealt out evenly over the skills.
+        quota: Examples in a lesson; ``None`` for the Setting's ``lesson_size``.
+        chat: The language model that writes (see ``LlmEngine``): the fields of ``ChatSpec``, or ``local``; ``None`` for
+            the task itself.
+        engine: Further fields of ``EngineSpec``.
+
+    Attributes:
+        yields: What came of each stage of the engine.
     """
 
     name: ClassVar[str] = "llm2llm"
     level: ClassVar[Level] = "open-ended"
 
-    def __init__(self, floor: float = 0.1) -> None:
-        self.floor = require_share("floor", floor)
+    def __init__(
+        self,
+        floor: float = 0.1,
+        quota: int | None = None,
+        chat: Mapping[str, Any] | str | None = None,
+        engine: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.floor, self.quota = require_share("floor", floor), quota
+        if quota is not None:
+            require_whole("quota", quota, 1)
+        self._engine = maybe_engine(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Keep what examples are drawn from."""
-        self._context, self._source = context, Source(context)
+        self._context, self._source = context, source_of(context, self._engine, self.name)
+        self.yields = self._source.yields
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> list[Example]:
         """Examples like the seeds that are wrong now; where none is, all skills evenly."""
         context = self._context
-        wrong = shuffled([context.describe(error) for error in observation["errors"]], context.rng)
-        spared = context.lesson_size if not wrong else round(self.floor * context.lesson_size)
-        each, extra = divmod(context.lesson_size - spared, max(1, len(wrong)))
-        wanted: dict[tuple[str, float], int] = {}
-        for i, seed in enumerate(wrong):
-            wanted[seed] = wanted.get(seed, 0) + each + (i < extra)
-        made = [e for (skill, difficulty), n in sorted(wanted.items()) for e in self._source.draw(skill, n, difficulty)]
+        size = self.quota or context.lesson_size
+        wrong = shuffled(observation["errors"], context.rng)
+        spared = size if not wrong else round(self.floor * size)
+        each, extra = divmod(size - spared, max(1, len(wrong)))
+        counts = [each + (i < extra) for i in range(len(wrong))]
+        made = [e for examples in self._source.make(self._requests(wrong, counts)) for e in examples]
         return shuffled(made + self._source.stratified(spared), context.rng)
+
+    def _requests(self, wrong: Sequence[Mapping[str, str]], counts: Sequence[int]) -> list[Request]:
+        """For a model one a seed, which it is shown; for the task, which needs no seed, one a skill and difficulty."""
+        described = [self._context.describe(error) for error in wrong]
+        if self._engine is not None:
+            seeds = [
+                Example(prompt=error["prompt"], response=error["answer"], skills=(skill,))
+                for error, (skill, _) in zip(wrong, described, strict=True)
+            ]
+            return [Request(seed.skills[0], n, references=(seed,)) for seed, n in zip(seeds, counts, strict=True) if n]
+        wanted: dict[tuple[str, float], int] = {}
+        for place, n in zip(described, counts, strict=True):
+            wanted[place] = wanted.get(place, 0) + n
+        return [Request(skill, n, difficulty) for (skill, difficulty), n in sorted(wanted.items())]

@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from dataenv.environment import TeachingEnv
-from dataenv.episode import run
+from dataenv.episode import Context, run
+from teachers.chat.scripted import Server, serving
+from teachers.chat.tutor import blocks
 from teachers.llm2llm import Llm2Llm
+from tests.chatting import backwards
 from tests.teachers.fakes import Fake, taught, wrong
 from tests.tiny import TINY
+from tests.toys import TOYS
 
 
 def begun(context: Any, **args: Any) -> Llm2Llm:
@@ -59,3 +63,26 @@ def test_a_sealed_seed_is_never_taught() -> None:
 def test_a_floor_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match=r"floor is 2; give a number in \[0, 1\]"):
         Llm2Llm(floor=2)
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_language_model_is_shown_each_seed_and_writes_one_like_it() -> None:
+    with serving(Server(backwards)) as server:
+        chat = {"base_url": server.base_url, "model": "scripted"}
+        teacher = Llm2Llm(floor=0.0, quota=3, chat=chat)
+        env = TeachingEnv("open-ended", **TOYS)
+        observation, info = env.reset(seed=0)
+        teacher.begin(Context(env))
+        lesson = teacher.act(observation, info)
+    asked = [b for b in server.heard if b["response_format"]["json_schema"]["name"] == "Proposal"]
+    shown = [blocks(body["messages"][0]["content"])["references"] for body in asked]
+    seeds = {(error["prompt"], error["answer"]) for error in observation["errors"]}
+    assert len(shown) >= 3
+    assert all((one["question"], one["solution"]) in seeds for one, *_ in shown)
+    assert len(lesson) == 3
+    assert not {e.prompt for e in lesson} & {problem for problem, _ in seeds}, "a seed is never taught"
+
+
+def test_an_engine_without_a_chat_is_refused() -> None:
+    with pytest.raises(ValueError, match="engine is given and chat is not"):
+        Llm2Llm(engine={"references": 2})
