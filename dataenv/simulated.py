@@ -21,6 +21,7 @@ from dataenv.engines import split_counts
 from dataenv.errors import ActionError, SettingError
 from dataenv.jobs import student_of
 from dataenv.levels import SkillList
+from dataenv.levels.base import read_numbers
 from dataenv.setting import Setting, make_setting
 from dataenv.variation import Variation, Varied
 from dataenv.vector import autoreset_mode_of, masked, seeds_of
@@ -170,10 +171,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
     def _read(self, actions: Any) -> Floats:
         """Weights ``(envs, k)``, checked as ``SkillList.read`` does."""
         shape = (self.num_envs, len(self.skills))
-        try:
-            weights = np.asarray(actions, np.float64)
-        except (TypeError, ValueError):
-            raise ActionError(f"actions is a {type(actions).__name__}; give numbers from 0 to 1, {shape}") from None
+        weights = read_numbers(actions, "actions", f"give numbers from 0 to 1, {shape}")
         if weights.shape != shape:
             raise ActionError(f"actions has shape {weights.shape}; give {shape}, a row for each environment")
         bad = ~(np.isfinite(weights) & (weights >= -1e-6) & (weights <= 1 + 1e-6))

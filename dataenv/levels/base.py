@@ -130,10 +130,7 @@ def read_shares(values: Any, where: str, shape: tuple[int, ...], skills: Sequenc
         ActionError: If they are not that; it names the first wrong one.
     """
     form = f"give shape {shape}, numbers from 0 to 1"
-    try:
-        shares = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ActionError(f"{where} is a {type(values).__name__}; {form}") from None
+    shares = read_numbers(values, where, form)
     if shares.shape != shape:
         raise ActionError(f"{where} has shape {shares.shape}; {form}")
     bad = np.argwhere(~(np.isfinite(shares) & (shares >= -1e-6) & (shares <= 1 + 1e-6)))
@@ -142,6 +139,27 @@ def read_shares(values: Any, where: str, shape: tuple[int, ...], skills: Sequenc
         place = "][".join(map(str, at))
         raise ActionError(f"{where}[{place}] ({skills[at[0]]}) is {shares[at]}; give a number from 0 to 1")
     return np.clip(shares, 0.0, 1.0)
+
+
+def read_numbers(values: Any, where: str, form: str) -> npt.NDArray[np.float64]:
+    """Real numbers of any shape. What NumPy would make numbers of (texts, complex numbers, ``None``) is refused.
+
+    Args:
+        values: Read.
+        where: What they are, for the sentence.
+        form: What to give in their place.
+
+    Raises:
+        ActionError: If they are not that.
+    """
+    try:
+        given = np.asarray(values)
+    except (TypeError, ValueError):
+        raise ActionError(f"{where} is a {type(values).__name__}; {form}") from None
+    if given.dtype.kind not in "buif":
+        held = f" of {given.dtype.type.__name__.rstrip('_')}" if given.ndim else ""
+        raise ActionError(f"{where} is a {type(values).__name__}{held}; {form}")
+    return given.astype(np.float64)
 
 
 def cut(text: str) -> str:

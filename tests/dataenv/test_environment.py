@@ -207,6 +207,9 @@ def test_a_snapshot_of_another_setting_level_or_store_is_refused(env: TeachingEn
     ("action", "words"),
     [
         (np.full(K, np.nan), r"action\[0\] \(.*\) is nan; give a number from 0 to 1"),
+        (np.full(K, 1 + 1j), "action is a ndarray of complex128; give shape"),
+        (["1"] * K, "action is a list of str; give shape"),
+        ([None] * K, "action is a list of object; give shape"),
         (np.full(K, 2.0), r"action\[0\] .* is 2.0"),
         (np.ones(3), rf"shape \(3,\); give shape \({K},\)"),
         ("teach", "is a str|shape"),

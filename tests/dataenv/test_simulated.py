@@ -122,6 +122,9 @@ def test_what_it_does_not_have_is_refused(fields: dict[str, Any], words: str) ->
     [
         (np.ones((2, 3)), r"actions has shape \(2, 3\); give \(2, 16\)"),
         ("lesson", "actions is a str"),
+        (np.full((2, 16), "0.5"), "actions is a ndarray of str"),
+        (np.full((2, 16), 0.5 + 0j), "actions is a ndarray of complex128; give numbers from 0 to 1"),
+        ([[None] * 16] * 2, "actions is a list of object"),
         (np.array([[0.5] * K, [np.nan] + [1.0] * (K - 1)]), r"environment 1: action\[0\] \(first\) is nan"),
         (np.array([[0.5] * K, [1.0] * (K - 1) + [2.0]]), r"environment 1: action\[15\] \(hash\) is 2.0"),
     ],

@@ -116,6 +116,9 @@ def test_a_forest_without_data_stops_and_costs_nothing(action: Any) -> None:
         ({"allocation": np.full((2, 3), 1.5)}, r"\['allocation'\]\[0\]\[0\] \(short\) is 1.5; give a number from 0"),
         ({"allocation": np.zeros((3, 2))}, r"has shape \(3, 2\); give shape \(2, 3\)"),
         ({"allocation": "much"}, r"is a str; give shape \(2, 3\)"),
+        ({"allocation": np.full((2, 3), 0.5j)}, r"\['allocation'\] is a ndarray of complex128; give shape \(2, 3\)"),
+        ({"data": np.array(["0.5", "1"])}, r"\['data'\] is a ndarray of str; give shape \(2,\)"),
+        ({"data": [None, 1.0]}, r"\['data'\] is a list of object; give shape \(2,\)"),
         ({"prune": 1}, r"action is \['allocation', 'data', 'explore', 'prune'\]; give a dict of explore, data"),
     ],
 )
