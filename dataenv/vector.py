@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from gymnasium.error import CustomSpaceError
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
@@ -19,6 +20,7 @@ from dataenv.environment import MOST_SEEDS, TeachingEnv
 from dataenv.errors import ActionError, DataenvError, JobFailed, SettingError
 from dataenv.executors import make_executor
 from dataenv.jobs import Job, Outcome
+from dataenv.levels import SkillTree
 from dataenv.runner import Runner, settle_all
 from dataenv.setting import Setting, make_setting
 from dataenv.store import open_store
@@ -27,6 +29,8 @@ Bools = npt.NDArray[np.bool_]
 Reset = tuple[Any, dict[str, Any]]
 Stepped = tuple[Any, npt.NDArray[np.float64], Bools, Bools, dict[str, Any]]
 MODES = tuple(mode.value for mode in AutoresetMode)
+SHAPING = ("task", "task_args", "skills", "lesson_size")
+"""Fields of a Setting that spaces and lessons depend on; at skill-tree the engine too, which says what can be grown."""
 
 
 if TYPE_CHECKING:
@@ -73,7 +77,7 @@ class TeachingVectorEnv(Synchronous):
         settings: Sequence[Setting] | None = None,
         **fields: Any,
     ) -> None:
-        chosen = _settings(num_envs, settings, fields)
+        chosen = _settings(num_envs, settings, fields, SHAPING + (("engine",) if level == SkillTree.name else ()))
         self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
 
@@ -215,7 +219,13 @@ class TeachingVectorEnv(Synchronous):
 
     def _actions(self, actions: Any) -> list[Any]:
         one_each = isinstance(actions, list | tuple)
-        given = list(actions if one_each else iterate(self.action_space, actions))
+        try:
+            given = list(actions if one_each else iterate(self.action_space, actions))
+        except (TypeError, KeyError, IndexError, ValueError, CustomSpaceError):  # what gymnasium says of it
+            got = f"dict of {', '.join(map(str, actions))}" if isinstance(actions, dict) else type(actions).__name__
+            raise ActionError(
+                f"actions is a {got}; give a batch of action_space, or a list with one action for each environment"
+            ) from None
         if len(given) != self.num_envs:
             raise ActionError(f"actions holds {len(given)}; give {self.num_envs}, one for each environment")
         return given
@@ -288,8 +298,10 @@ def masked(mask: Any, n: int) -> list[int]:
     return chosen
 
 
-def _settings(num_envs: int, given: Sequence[Setting] | None, fields: Mapping[str, Any]) -> Sequence[Setting]:
-    """The Setting of each sub-environment."""
+def _settings(
+    num_envs: int, given: Sequence[Setting] | None, fields: Mapping[str, Any], one: Sequence[str]
+) -> Sequence[Setting]:
+    """The Setting of each sub-environment; those that are given are equal in the fields ``one``."""
     if not isinstance(num_envs, int) or num_envs < 1:
         raise SettingError(f"num_envs is {num_envs!r}; give a whole number of at least 1")
     if given is None:
@@ -301,7 +313,7 @@ def _settings(num_envs: int, given: Sequence[Setting] | None, fields: Mapping[st
     if len(given) != num_envs:
         raise SettingError(f"settings holds {len(given)} and num_envs is {num_envs}; give one for each environment")
     for i, setting in enumerate(given):
-        for name in ("task", "task_args", "skills", "lesson_size"):
+        for name in one:
             here, there = getattr(setting, name), getattr(given[0], name)
             if here != there:
                 raise SettingError(

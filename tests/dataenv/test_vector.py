@@ -17,7 +17,7 @@ from dataenv.setting import make_setting
 from dataenv.store import Store
 from dataenv.vector import TeachingVectorEnv
 from tests.tiny import TINY
-from tests.toys import TOYS
+from tests.toys import BRANCHING, TOYS
 
 MODES = list(AutoresetMode)
 SHORT = TOYS | {"budget": {"student_tokens": 800}}
@@ -72,9 +72,11 @@ def test_it_does_what_gymnasium_does_one_by_one(mode: AutoresetMode, runner: Run
     assert ends >= 6
 
 
-@pytest.mark.parametrize("executor", ["inline", pytest.param("processes:2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "executor", ["inline", *(pytest.param(name, marks=pytest.mark.slow) for name in ("processes:2", "ray:2"))]
+)
 def test_real_students_go_the_same_way_wherever_they_are_trained(executor: str, tmp_path: Path) -> None:
-    """Three real students, in this process or by two workers, come to the same as one by one."""
+    """Three real students, in this process or by two workers (Ray's too), come to the same as one by one."""
     many = gym.make_vec("dataenv/SkillList-v0", num_envs=3, store=str(tmp_path), executor=executor, **TINY)
     assert isinstance(many, TeachingVectorEnv)
     try:
@@ -184,6 +186,36 @@ def test_students_may_differ_and_tasks_may_not(runner: Runner) -> None:
     mixed = [small, make_setting(TINY)]
     with pytest.raises(dataenv.SettingError, match=r"settings\[1\].task is 'arithmetic' and settings\[0\].task is"):
         TeachingVectorEnv(2, runner=runner, settings=mixed)
+
+
+def test_a_skill_tree_is_not_of_two_engines(runner: Runner) -> None:
+    """A pool is not divided, so the spaces would differ."""
+    tree = make_setting(BRANCHING)
+    mixed = [tree, tree.changed(engine="pool")]
+    words = r"settings\[1\].engine is 'pool' and settings\[0\].engine is 'procedural'; a vector has one of them"
+    with pytest.raises(dataenv.SettingError, match=words):
+        TeachingVectorEnv(2, "skill-tree", runner=runner, settings=mixed)
+    assert TeachingVectorEnv(2, runner=runner, settings=mixed).num_envs == 2
+
+
+@pytest.mark.parametrize(
+    ("level", "actions", "words"),
+    [
+        ("skill-list", None, "actions is a NoneType; give a batch of action_space, or a list"),
+        ("skill-list", 1.0, "actions is a float; give a batch"),
+        ("skill-tree", np.zeros((2, 5)), "actions is a ndarray; give a batch"),
+        ("skill-tree", {"explore": np.zeros((2, 2), np.int64)}, "actions is a dict of explore; give a batch"),
+        ("open-ended", None, "actions is a NoneType; give a batch"),
+    ],
+)
+def test_what_is_no_batch_is_one_sentence(level: str, actions: Any, words: str, runner: Runner) -> None:
+    envs = TeachingVectorEnv(2, level, runner=runner, **BRANCHING)
+    envs.reset(seed=0)
+    before = [env.snapshot() for env in envs.envs]
+    with pytest.raises(dataenv.ActionError, match=words) as said:
+        envs.step(actions)
+    assert "\n" not in str(said.value)
+    assert [env.snapshot() for env in envs.envs] == before
 
 
 @pytest.mark.parametrize(
