@@ -72,6 +72,7 @@ class Context:
 
     Attributes:
         skills: The task's skills, in the order of the arrays.
+        level: The environment's.
         rng: The teacher's own random generator.
         budget: The live purse, and what a lesson, an example and an answer are likely to cost.
         lesson_size: Examples that a lesson is expected to hold.
@@ -82,7 +83,7 @@ class Context:
     def __init__(self, env: TeachingEnv) -> None:
         self._env = env
         seed = env.snapshot().seed
-        self.skills = env.task.skills
+        self.skills, self.level = env.task.skills, env.level.name
         self.rng = stream(seed, "teacher")
         tokens = nominal_tokens(env.setting)
         self.budget = BudgetView(

@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError
 from dataenv.errors import SettingError
 from dataenv.setting import explain
 from dataenv.views import as_shares
-from tasks.records import Record, digest
+from tasks.records import Record, digest, stream
 
 Floats = npt.NDArray[np.float64]
 Algorithm = Literal["ppo", "reinforce"]
@@ -31,6 +31,7 @@ PER_SKILL, OVERALL = {"accuracy": 1.0, "loss": 1.0, "counts": np.inf}, ("score",
 FEATURES = 7
 WEIGHTS, CARD = "policy.safetensors", "policy.json"
 HIDDEN = 32
+WIDEST = 256
 CONCENTRATION = 10.0
 """Of the Beta distributions of a policy that has learnt nothing: a standard deviation of 0.14 to 0.26."""
 
@@ -44,7 +45,7 @@ class Card(Record):
         floor: Share of a lesson that is dealt out evenly, in [0, 1].
         weights: BLAKE2b of the bytes of ``policy.safetensors``.
         prior: Student tokens that it has used: real lessons it gave, and those behind the curves of simulated students.
-        trained: How, in the order in which it was: plans of the training and what on.
+        trained: How, in the order in which it was: plans of the training, and what on (student, task and its skills).
         curve: Mean return of its episodes, by iteration of the last training.
     """
 
@@ -55,6 +56,13 @@ class Card(Record):
     prior: Annotated[int, Field(ge=0)]
     trained: tuple[dict[str, Any], ...]
     curve: tuple[float, ...] = ()
+
+    @property
+    def trained_on(self) -> str:
+        """What it was trained on, in words: tasks, and how many skills they have."""
+        told = [on for on in self.trained if {"task", "skills"} <= on.keys()]
+        known = dict.fromkeys((str(on["task"]), len(on["skills"])) for on in told)
+        return ", ".join(f"{task} ({n} skills)" for task, n in known) or "a task that its file does not name"
 
 
 @dataclass(frozen=True)
@@ -165,8 +173,9 @@ def load(folder: Path) -> tuple[Policy, Card]:
     """Read a policy.
 
     Raises:
-        SettingError: If one of its two files is not there, or they are not what ``save`` wrote.
+        SettingError: If one of its two files is not there, or they are not what ``save`` wrote, weight for weight.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load as tensors
 
     mend = "give a folder that dataenv train-teacher wrote"
@@ -180,7 +189,29 @@ def load(folder: Path) -> tuple[Policy, Card]:
         raise SettingError(f"path {folder / CARD}: {explain(error, Card)}; {mend}") from None
     if _sum(body) != card.weights:
         raise SettingError(f"path {folder / WEIGHTS} is damaged, or is not what {CARD} was written with; {mend}")
-    return Policy(tensors(body), card.floor), card
+    try:
+        weights = tensors(body)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        said = " ".join(str(error).split())
+        raise SettingError(f"path {folder / WEIGHTS} holds no float32 weights ({said:.80}); {mend}") from None
+    if wrong := _wrong(weights):
+        raise SettingError(f"path {folder / WEIGHTS}: {wrong}; {mend}")
+    return Policy(weights, card.floor), card
+
+
+def _wrong(weights: Mapping[str, npt.NDArray[Any]]) -> str:
+    """What keeps weights from being those of a policy, in words; nothing where they are."""
+    width = weights["actor.0.bias"].size if "actor.0.bias" in weights else HIDDEN
+    like = fresh(stream(0, "shapes"), 0.0, min(max(width, 1), WIDEST)).weights
+    for name in sorted(like.keys() | weights.keys()):
+        if name not in weights or name not in like:
+            return f"{name} is {'not there' if name in like else 'no weight of a policy'}"
+        has, wants = weights[name], like[name]
+        if (has.shape, has.dtype) != (wants.shape, wants.dtype):
+            return f"{name} is {has.dtype} of shape {has.shape} where a policy has {wants.dtype} of {wants.shape}"
+        if not np.isfinite(has).all():
+            return f"{name} holds a number that is not finite"
+    return ""
 
 
 def _bytes(weights: Mapping[str, npt.NDArray[np.float32]]) -> bytes:

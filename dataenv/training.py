@@ -16,7 +16,7 @@ from pydantic import Field
 
 from dataenv.errors import SettingError
 from dataenv.oracle import Schedule, refine
-from dataenv.policy import HIDDEN, Algorithm, Policy, features, fresh, look, modes, values
+from dataenv.policy import HIDDEN, WIDEST, Algorithm, Policy, features, fresh, look, modes, values
 from dataenv.setting import Setting
 from dataenv.simulated import SimulatedVectorEnv
 from tasks.records import Record, stream
@@ -63,7 +63,7 @@ class Plan(Record):
     batches: Annotated[int, Field(ge=1)] = 4
     clip: Annotated[float, Field(gt=0)] = 0.2
     norm: Annotated[float, Field(gt=0)] = 0.5
-    hidden: Annotated[int, Field(ge=1, le=256)] = HIDDEN
+    hidden: Annotated[int, Field(ge=1, le=WIDEST)] = HIDDEN
 
 
 class Rollout(NamedTuple):

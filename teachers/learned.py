@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dataenv.errors import SettingError
 from dataenv.policy import features, load, look
-from teachers.base import Floats, Teacher
+from teachers.base import Floats, Teacher, require
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -21,11 +21,15 @@ SHIPPED = Path(__file__).parent / "policies" / "ppo"
 class Learned(Teacher):
     """Mixtures by a policy's most likely action; it looks at every skill in the same way (``dataenv.policy``).
 
+    So it plays any number of skills, those of other tasks than it was trained on included: that is not refused, and
+    ``trained_on`` says what it was.
+
     Args:
         path: The folder that ``dataenv train-teacher`` wrote; the policy that ships with the package, where empty.
 
     Attributes:
         row_args: What stands in a row: the content of the policy, not where it lies.
+        trained_on: Tasks, with the number of their skills.
     """
 
     name: ClassVar[str] = "learned"
@@ -36,10 +40,16 @@ class Learned(Teacher):
         except SettingError as error:
             raise ValueError(str(error)) from None
         self.prior_compute, self.row_args = card.prior, {"policy": self._policy.identity}
+        self.trained_on = card.trained_on
         self._before: dict[str, Floats] | None = None
 
     def begin(self, context: Context) -> None:
-        """Forget the episode before."""
+        """Forget the episode before.
+
+        Raises:
+            ValueError: If the level is another than skill-list, whose fields it has learnt to look at.
+        """
+        require(context.level == self.level, "level", context.level, f"make an environment of level {self.level!r}")
         self._before = None
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> npt.NDArray[Any]:

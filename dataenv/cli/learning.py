@@ -67,6 +67,7 @@ def train_teacher(
     finally:
         runner.executor.close()
     said = {"plan": made.model_dump(mode="json"), "envs": envs, "setting": within.digest, "student": student}
+    said |= {"task": within.task, "skills": within.built_task.skills}
     fields = {
         "algorithm": made.algorithm,
         "prior": (card.prior if card else 0) + _owed(within, done.tokens, card is not None),

@@ -60,6 +60,9 @@ def run(
         env, who, seed, lambda record: console.print(env.render() or "", "\n", markup=False, highlight=False)
     )
     console.print(f"{teacher}, seed {seed}: total reward {episode.total_reward:+.3f}", highlight=False)
+    if trained_on := getattr(who, "trained_on", ""):  # a policy: it plays any skills, and says which it has learnt from
+        here = f"{env.setting.task} ({len(env.task.skills)} skills)"
+        console.print(f"{teacher}: trained on {trained_on}, plays {here}", markup=False, highlight=False)
     if stages := getattr(who, "yields", None):  # a teacher that writes: what came of each stage, and was it right
         verdicts = Counter[str]()
         for step in episode.steps:

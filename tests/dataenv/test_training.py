@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from dataenv.training import Gatherer, Plan, advantage, frozen, regrets, train, 
 from dataenv.variation import Variation
 from dataenv.vector import TeachingVectorEnv
 from tasks.records import stream
-from teachers.learned import Learned
+from teachers.learned import SHIPPED, Learned
+from tests.tiny import TINY
 
 SMALL: dict[str, Any] = {
     "student": "simulated",
@@ -147,6 +149,70 @@ def test_a_damaged_policy_is_one_sentence(drawn: Policy, tmp_path: Path, damage:
     assert "give a folder that dataenv train-teacher wrote" in str(caught.value)
 
 
+def _without(name: str) -> Any:
+    return lambda weights: {n: w for n, w in weights.items() if n != name}
+
+
+def _with(name: str, made: Any) -> Any:
+    return lambda weights: weights | {name: np.asarray(made, np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_without("critic.out"), "critic.out is not there"),
+        (_without("actor.0.bias"), "actor.0.bias is not there"),
+        (_with("actor.2.own", [[1.0]]), "actor.2.own is no weight of a policy"),
+        (_with("actor.1.own", np.ones((32, 5))), r"actor.1.own is float32 of shape \(32, 5\) where .* of \(32, 32\)"),
+        (_with("actor.0.own", np.ones((6, 32))), r"actor.0.own is float32 of shape \(6, 32\) where .* of \(7, 32\)"),
+        (_with("critic.bias", [np.nan]), "critic.bias holds a number that is not finite"),
+        (lambda weights: {n: w.astype(np.float64) for n, w in weights.items()}, "actor.0.bias is float64"),
+    ],
+)
+def test_weights_that_are_no_policys_are_one_sentence(drawn: Policy, tmp_path: Path, change: Any, words: str) -> None:
+    """Whose hash is right all the same, so that nobody but what reads them can tell."""
+    save(Policy(change(drawn.weights), 0.2), CARDS, tmp_path)
+    with pytest.raises(dataenv.SettingError, match=words) as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "give a folder that dataenv train-teacher wrote" in str(caught.value)
+
+
+def test_a_body_that_is_no_safetensors_is_one_sentence(drawn: Policy, tmp_path: Path) -> None:
+    card = save(drawn, CARDS, tmp_path)
+    (tmp_path / WEIGHTS).write_bytes(b"no weights")
+    told = card.model_copy(update={"weights": hashlib.blake2b(b"no weights", digest_size=16).hexdigest()})
+    (tmp_path / CARD).write_text(told.model_dump_json())
+    with pytest.raises(dataenv.SettingError, match="holds no float32 weights"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("level", ["open-ended", "skill-tree"])
+def test_it_plays_at_its_own_level_alone(level: str) -> None:
+    env = TeachingEnv(level, runner=Runner(Store(None)), setting=SETTING)
+    with pytest.raises(dataenv.SettingError, match=f"level is '{level}'; make an environment of level 'skill-list'"):
+        dataenv.run(env, Learned(), seed=0)
+
+
+def test_it_plays_skills_that_it_was_not_trained_on_and_says_so() -> None:
+    """Deliberate: it looks at every skill in the same way, so none is unknown to it (docs/learned.md)."""
+    small = TINY | {"task": "lego", "budget": {"student_tokens": 3_000}}
+    done = CliRunner().invoke(
+        app,
+        ["run", "--teacher", "learned", "--task", "lego", "--setting", json.dumps(small), "--store", "off"],
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0
+    assert "learned: trained on arithmetic (16 skills), plays lego (5 skills)" in done.output
+
+
+def test_the_policy_that_ships_tells_of_a_training_that_can_be_had_again() -> None:
+    _, card = load(SHIPPED)
+    (said,) = card.trained
+    assert Plan.model_validate(said["plan"]).rate == 0.01
+    assert tuple(said["skills"]) == SETTING.built_task.skills
+
+
 def _built(folder: Path) -> Any:
     from dataenv import registry
 
@@ -221,6 +287,7 @@ def test_train_teacher_and_run(tmp_path: Path) -> None:
     assert "iteration    2 of 2: mean return" in said
     assert "points behind the best schedule" in said
     assert load(tmp_path / "ppo")[1].prior > 10_000_000
+    assert load(tmp_path / "ppo")[1].trained_on == "arithmetic (16 skills)"
     typed("train-teacher", "--start", out, "--out", out, "--envs", "2", "--plan", '{"iterations": 1, "group": 2}',
           "--setting", small, "--quiet")  # fmt: skip
     assert len(load(tmp_path / "ppo")[1].trained) == 2
