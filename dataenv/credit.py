@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dataenv.budget import Budget
 from dataenv.environment import TeachingEnv
+from dataenv.episode import Env, unwrap
 from dataenv.errors import SettingError
 from dataenv.runner import side_by_side
 from dataenv.snapshot import Snapshot
@@ -44,19 +45,20 @@ class Credit(Record):
         return np.asarray((np.array(self.whole) - np.array(self.without)) / np.maximum(self.n, 1), np.float64)
 
 
-def leave_one_out(env: TeachingEnv) -> Credit:
+def leave_one_out(env: Env) -> Credit:
     """The credit of the skills that were taught in an episode; what was paid for it plays no part.
 
     Args:
-        env: After its lessons, of any level; it is left as it is.
+        env: After its lessons, of any level, in any wrappers; it is left as it is.
 
     Raises:
         SettingError: If no lesson was taught, or none of a named skill.
         JobFailed: If a training run failed.
     """
-    moment, setting, runner = env.snapshot(), env.setting, env.runner
+    inner = unwrap(env)
+    moment, setting, runner = inner.snapshot(), inner.setting, inner.runner
     lessons = [runner.store.lesson(name) for name in moment.lessons]
-    taught = [s for s in env.task.skills if any(e.skills[:1] == (s,) for lesson in lessons for e in lesson)]
+    taught = [s for s in inner.task.skills if any(e.skills[:1] == (s,) for lesson in lessons for e in lesson)]
     if not taught:
         raise SettingError("env has taught no example of a named skill; teach a lesson first")
     if setting.finish:
@@ -76,5 +78,5 @@ def leave_one_out(env: TeachingEnv) -> Credit:
 
     (whole, n), *rest = side_by_side(runner, [None, *taught], end_of)
     return Credit(
-        skills=env.task.skills, taught=tuple(taught), n=n, whole=whole, without=tuple(correct for correct, _ in rest)
+        skills=inner.task.skills, taught=tuple(taught), n=n, whole=whole, without=tuple(correct for correct, _ in rest)
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
 from dataenv.episode import Env, unwrap
@@ -29,12 +30,15 @@ class Mask(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         fields: Names of fields, or ``state`` for all that tell of the student at this level.
 
     Raises:
-        SettingError: If the level has no such field.
+        SettingError: If the level has no such field, or what is observed is no dict any more.
     """
 
     def __init__(self, env: Env, fields: Sequence[str] = (STATE,)) -> None:
         RecordConstructorArgs.__init__(self, fields=list(fields))  # so that env.spec tells of this wrapper too
         gym.Wrapper.__init__(self, env)
+        if not isinstance(env.observation_space, spaces.Dict):
+            kind = type(env.observation_space).__name__
+            raise SettingError(f"observation_space of env is a {kind}; put the mask below: numeric(Mask(env))")
         self.fields = masked_fields(unwrap(env).level, fields)
 
     def reset(self, **given: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.environment import TeachingEnv
+from dataenv.episode import Env, unwrap
 from dataenv.errors import SettingError
 from dataenv.setting import Setting
 from dataenv.simulated import SimulatedVectorEnv
@@ -176,10 +176,11 @@ def refine(setting: Setting, seed: int, schedule: Schedule, rounds: int = 60, ra
     return Schedule(best.mixtures, best.value, looked)
 
 
-def expected(env: TeachingEnv) -> float:
+def expected(env: Env) -> float:
     """What an episode of a simulated student came to: the best expected accuracy along it, in [0, 1].
 
-    Regret is ``best_schedule(…).value - expected(env)``; a teacher whose mixtures are not of the menu may be ahead.
+    Regret is ``best_schedule(…).value - expected(env)``; a teacher whose mixtures are not of the menu may be ahead. The
+    environment may be in wrappers.
 
     Raises:
         SettingError: If the student is a real one, whose curves nobody knows.
@@ -188,12 +189,13 @@ def expected(env: TeachingEnv) -> float:
 
     from students.simulated import Simulated
 
-    if not isinstance(env.student, Simulated):
-        raise SettingError(f"student is {env.setting.student!r}; regret to the oracle is of 'simulated' alone")
+    inner = unwrap(env)
+    if not isinstance(inner.student, Simulated):
+        raise SettingError(f"student is {inner.setting.student!r}; regret to the oracle is of 'simulated' alone")
     values = []
-    for state in dict.fromkeys(record.state for record in env.history):
-        loss = load(env.runner.weights(state))["loss"]
-        values.append(float(env.student.model.accuracy(loss).mean()))
+    for state in dict.fromkeys(record.state for record in inner.history):
+        loss = load(inner.runner.weights(state))["loss"]
+        values.append(float(inner.student.model.accuracy(loss).mean()))
     return max(values)
 
 

@@ -49,6 +49,19 @@ def test_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert page.blind.fields >= {"accuracy", "errors"}
 
 
+def test_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = run_page("docs/simulated.md", "simulated_page", tmp_path, monkeypatch)
+    assert page.env.unwrapped.student.simulated
+    assert page.envs.num_envs == 1024
+
+
+def test_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = run_page("docs/vector.md", "vector_page", tmp_path, monkeypatch)
+    assert page.observations["accuracy"].shape == (2, 16)
+    assert page.observations["counts"].any(axis=1).all()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

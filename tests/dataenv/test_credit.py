@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
 import dataenv
 from dataenv.credit import leave_one_out
 from dataenv.environment import TeachingEnv
+from dataenv.oracle import expected
 from tests.tiny import TINY
 
 FIELDS: dict[str, Any] = TINY | {
@@ -47,6 +49,18 @@ def test_a_skill_has_the_credit_of_what_it_taught_and_of_what_it_displaced(env: 
     alone.step(np.eye(len(action), dtype=np.float32)[first])
     alone.step(np.eye(len(action), dtype=np.float32)[first])
     assert abs(credit.without[1][first] - alone.history[-1].selection.correct[first]) <= 1
+
+
+def test_both_calls_take_what_gymnasium_makes() -> None:
+    """In its own wrappers and in ours."""
+    fields = {name: value for name, value in FIELDS.items() if name != "student"}
+    env = dataenv.Mask(gym.make("dataenv/Simulated-v0", store="off", **fields))
+    env.reset(seed=3)
+    action = np.zeros(env.action_space.shape, np.float32)
+    action[0] = 1.0
+    env.step(action)
+    assert leave_one_out(env).taught == ("first",)
+    assert 0.0 < expected(env) <= 1.0
 
 
 def test_an_episode_without_lessons_has_no_credit_to_give(env: TeachingEnv) -> None:

@@ -82,6 +82,13 @@ def test_a_mask_of_what_is_not_there(fields: Any, words: str) -> None:
         Mask(TeachingEnv("open-ended", **BRANCHING), fields)
 
 
+def test_a_mask_goes_below_a_numeric_view() -> None:
+    env = TeachingEnv("skill-list", **BRANCHING)
+    with pytest.raises(dataenv.SettingError, match=r"observation_space of env is a Box; put the mask below: numeric"):
+        Mask(dataenv.numeric(env))
+    assert dataenv.numeric(Mask(env)).reset(seed=0)[0].shape == (8,)
+
+
 def test_the_spec_tells_of_the_mask() -> None:
     env = Mask(gym.make("dataenv/SkillList-v0", **BRANCHING), ["accuracy"])
     assert env.spec is not None
