@@ -31,6 +31,7 @@ class Credit(Record):
         n: Selection problems of each skill.
         whole: Right answers on the selection split after all lessons, ``(skills,)``.
         without: The same without a skill, ``[taught][skill]``.
+        simulated: Whether the student was a simulated one: no evidence about a real one.
     """
 
     skills: tuple[str, ...]
@@ -38,6 +39,7 @@ class Credit(Record):
     n: tuple[int, ...]
     whole: tuple[int, ...]
     without: tuple[tuple[int, ...], ...]
+    simulated: bool = False
 
     @property
     def matrix(self) -> Floats:
@@ -78,5 +80,10 @@ def leave_one_out(env: Env) -> Credit:
 
     (whole, n), *rest = side_by_side(runner, [None, *taught], end_of)
     return Credit(
-        skills=inner.task.skills, taught=tuple(taught), n=n, whole=whole, without=tuple(correct for correct, _ in rest)
+        skills=inner.task.skills,
+        taught=tuple(taught),
+        n=n,
+        whole=whole,
+        without=tuple(correct for correct, _ in rest),
+        simulated=inner.student.simulated,
     )

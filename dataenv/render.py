@@ -8,6 +8,8 @@ from dataenv.budget import Purse
 from dataenv.snapshot import StepRecord
 
 BAR = 20
+SIMULATED = "simulated student"
+"""What stands beside figures of one: they say nothing about a real one."""
 
 
 def ansi(skills: Sequence[str], history: Sequence[StepRecord], purse: Purse) -> str:

@@ -18,8 +18,10 @@ from markupsafe import escape
 
 from dataenv.budget import Budget
 from dataenv.environment import TeachingEnv
+from dataenv.jobs import student_of
 from dataenv.leaderboard.statistics import holm, paired_t
 from dataenv.leaderboard.text import visible
+from dataenv.render import SIMULATED
 from dataenv.runner import Runner, side_by_side
 from dataenv.setting import Setting
 from tasks.records import Record
@@ -54,6 +56,7 @@ class Matrix(Record):
         before: Right answers, ``[seed][skill]``, of the untaught student.
         after: Right answers, ``[seed][taught][skill]``.
         gains: ``[taught][measured]``.
+        simulated: Whether the student was a simulated one: no evidence about a real one.
     """
 
     schema_version: Literal[1] = 1
@@ -65,6 +68,12 @@ class Matrix(Record):
     before: tuple[tuple[int, ...], ...]
     after: tuple[tuple[tuple[int, ...], ...], ...]
     gains: tuple[tuple[Gain, ...], ...]
+    simulated: bool = False
+
+    @property
+    def label(self) -> str:
+        """What is said beside its numbers, where the student is simulated."""
+        return f" ({SIMULATED})" if self.simulated else ""
 
 
 def measure(
@@ -110,6 +119,7 @@ def measure(
         before=before,
         after=after,
         gains=_with_intervals(gain),
+        simulated=student_of(setting.student_spec).simulated,
     )
 
 
@@ -152,7 +162,7 @@ def summary(matrix: Matrix) -> str:
         lines.append(f"{skill:<{width}}" + "".join(f"{100 * gain.mean:>+7.1f}" for gain in row))
     found, sure = links(matrix), links(matrix, corrected=True)
     lines.append(
-        f"points of selection accuracy, {len(matrix.seeds)} seeds, n = {matrix.n[0]} a skill and seed; "
+        f"points of selection accuracy{matrix.label}, {len(matrix.seeds)} seeds, n = {matrix.n[0]} a skill and seed; "
         f"{len(found)} off-diagonal gains have a 95 % interval above zero, {len(sure)} after Holm over all entries:"
     )
     lines.extend(f"  {taught} -> {measured}: {gain.shown}" for taught, measured, gain in found)
@@ -166,7 +176,7 @@ def picture(matrix: Matrix) -> str:
     names = [visible(skill) for skill in matrix.skills]
     notes = (
         f"points gained on a column by {matrix.updates} updates on a row",
-        f"{len(matrix.seeds)} seeds; ring: 95 % interval clear of 0",
+        f"{len(matrix.seeds)} seeds{matrix.label}; ring: 95 % interval clear of 0",
     )
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" ',

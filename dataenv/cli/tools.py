@@ -50,6 +50,7 @@ def run(
     """Let one teacher teach one episode, and show the student step by step."""
     from dataenv.environment import TeachingEnv
     from dataenv.episode import run as play
+    from dataenv.render import SIMULATED
 
     given = _with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
     who = registry.build("teacher", teacher, given)
@@ -59,7 +60,8 @@ def run(
     episode = play(
         env, who, seed, lambda record: console.print(env.render() or "", "\n", markup=False, highlight=False)
     )
-    console.print(f"{teacher}, seed {seed}: total reward {episode.total_reward:+.3f}", highlight=False)
+    label = f" ({SIMULATED})" if env.student.simulated else ""
+    console.print(f"{teacher}, seed {seed}{label}: total reward {episode.total_reward:+.3f}", highlight=False)
     if trained_on := getattr(who, "trained_on", ""):  # a policy: it plays any skills, and says which it has learnt from
         here = f"{env.setting.task} ({len(env.task.skills)} skills)"
         console.print(f"{teacher}: trained on {trained_on}, plays {here}", markup=False, highlight=False)

@@ -19,6 +19,7 @@ from dataenv.leaderboard.shares import Figure, Share, mean, number
 from dataenv.leaderboard.statistics import Standing, Summary
 from dataenv.leaderboard.summary import summarise
 from dataenv.leaderboard.text import NONE, counts, money, p_value, percent, signed, tokens, visible
+from dataenv.render import SIMULATED
 from tasks.records import canonical_json
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class TerminalBoard:
         from rich.table import Table
         from rich.text import Text
 
-        simulated = " (simulated student)" if self.summary.simulated else ""
+        simulated = f" ({SIMULATED})" if self.summary.simulated else ""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0))
         for name in columns:
             head = name + simulated * (name == "teacher")

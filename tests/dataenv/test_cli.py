@@ -147,3 +147,14 @@ def test_what_a_user_can_mend_is_one_sentence_and_exit_two(tmp_path: Path, words
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_figures_of_a_simulated_student_say_so(tmp_path: Path) -> None:
+    """Those of a run are in tests/dataenv/test_training.py."""
+    few = ["--setting", json.dumps({"items": TINY["items"], "warm_start": {"examples": 100}})]
+    plain = ["transfer-matrix", "--seeds", "2", "--updates", "1", "--workers", "1", "--quiet"]
+    done = dataenv(*plain, "--student", "simulated", *few, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "points of selection accuracy (simulated student), 2 seeds" in done.stdout
+    assert json.loads((tmp_path / "runs/transfer/transfer.json").read_text())["simulated"] is True
+    assert "2 seeds (simulated student); ring" in (tmp_path / "runs/transfer/transfer.svg").read_text()

@@ -59,7 +59,9 @@ def test_both_calls_take_what_gymnasium_makes() -> None:
     action = np.zeros(env.action_space.shape, np.float32)
     action[0] = 1.0
     env.step(action)
-    assert leave_one_out(env).taught == ("first",)
+    credit = leave_one_out(env)
+    assert credit.taught == ("first",)
+    assert credit.simulated
     assert 0.0 < expected(env) <= 1.0
 
 

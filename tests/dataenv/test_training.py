@@ -293,4 +293,4 @@ def test_train_teacher_and_run(tmp_path: Path) -> None:
     assert len(load(tmp_path / "ppo")[1].trained) == 2
     taught = typed("run", "--teacher", "learned", "--student", "simulated", "--args", json.dumps({"path": out}),
                    "--setting", small, "--store", "off")  # fmt: skip
-    assert "learned, seed 0: total reward" in taught
+    assert "learned, seed 0 (simulated student): total reward" in taught
