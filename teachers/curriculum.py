@@ -6,6 +6,7 @@ They look at the untaught student at most, and then keep to a plan; adaptive tea
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -22,39 +23,52 @@ if TYPE_CHECKING:
 
 Order = Literal["easy", "hard"]
 ORDERS = ("easy", "hard")
+Measure = Literal["loss", "length", "compression", "diversity"]
+MEASURES = ("loss", "length", "compression", "diversity")
 
 
 class Curriculum(Teacher):
     """Examples by the loss of the untaught student, with linear pacing (Skill-It, arXiv 2307.14430 §4, baselines).
 
     Lesson i of M is drawn from the first i/M of the pool in that order. The losses are a probe and paid for; of a large
-    pool a sample is looked at, and taught.
+    pool a sample is looked at, and taught. The other measures read the text alone and cost nothing ("Beyond Random
+    Sampling", curricula of pre-training by text metrics); see ``difficulty``.
 
     Args:
         order: ``easy`` first, or ``hard`` first (the anticurriculum).
         sample: Examples of the pool that are looked at, at the most.
         share: Share of the purse that looking may take; fewer examples are looked at where they cost more.
+        by: What says how hard an example is: ``loss``, ``length``, ``compression`` or ``diversity``.
     """
 
     name: ClassVar[str] = "curriculum"
     level: ClassVar[Level] = "open-ended"
 
-    def __init__(self, order: Order = "easy", sample: int = 4096, share: float = 0.2) -> None:
+    def __init__(self, order: Order = "easy", sample: int = 4096, share: float = 0.2, by: Measure = "loss") -> None:
         require(order in ORDERS, "order", order, "give 'easy' or 'hard'")
+        require(by in MEASURES, "by", by, f"give one of {', '.join(MEASURES)}")
         require_whole("sample", sample)
+        self.by: Measure = by
         self.order, self.sample, self.share = order, sample, require_share("share", share)
 
     def begin(self, context: Context) -> None:
         """Look at the pool, or at fresh examples where the task has none, and put it in order."""
-        allowance = Allowance(context, self.share)
-        n = min(self.sample, int(allowance.left // context.budget.example_price))
-        examples = _some(context, max(1, n))
-        losses = allowance.spend(lambda: context.probe(examples, "loss"))
-        if losses is not None:  # a purse that pays no look leaves the order as it was drawn
-            order = np.argsort(losses if self.order == "easy" else -losses, kind="stable")
+        examples, hard = self._looked(context)
+        if hard is not None:  # a purse that pays no look leaves the order as it was drawn
+            order = np.argsort(hard if self.order == "easy" else -hard, kind="stable")
             examples = [examples[i] for i in order]
         self._ordered, self._rng, self._size = examples, context.rng, context.lesson_size
         self._lessons, self._made = lessons_left(context), 0
+
+    def _looked(self, context: Context) -> tuple[list[Example], Floats | None]:
+        """Examples and how hard each is, if that could be paid."""
+        if self.by != "loss":
+            examples = _some(context, self.sample)
+            return examples, difficulty(examples, self.by)
+        allowance = Allowance(context, self.share)
+        n = min(self.sample, int(allowance.left // context.budget.example_price))
+        examples = _some(context, max(1, n))
+        return examples, allowance.spend(lambda: context.probe(examples, "loss"))
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Sequence[Example]:
         """A lesson out of the part of the pool that is open by now, without repetition."""
@@ -155,6 +169,27 @@ class EasyToHard(Teacher):
         each = -(-context.lesson_size // len(context.skills))
         made = [e for skill in context.skills for e in self._source.draw(skill, each, difficulty)]
         return shuffled(made, context.rng)[: context.lesson_size]
+
+
+def difficulty(examples: Sequence[Example], by: Measure) -> Floats:
+    """How hard examples are by their text alone, prompt and response, ``(n,)``; larger is harder.
+
+    - ``length``: characters.
+    - ``compression``: bytes that zlib makes of it over bytes of it: what repeats itself is easy. Of a text of a few
+      bytes zlib's own frame is most of that.
+    - ``diversity``: distinct words over words (the type-token ratio), in (0, 1]; of characters, where no text has two
+      words.
+    """
+    texts = [f"{e.prompt} {e.response}" if " " in e.prompt else e.prompt + e.response for e in examples]
+    if by == "length":
+        return np.array([len(text) for text in texts], np.float64)
+    if by == "compression":
+        raw = [text.encode() for text in texts]
+        return np.array([len(zlib.compress(body, 9)) / max(1, len(body)) for body in raw], np.float64)
+    parts: list[Sequence[str]] = [text.split() for text in texts]
+    if max(map(len, parts), default=0) < 2:
+        parts = list(texts)
+    return np.array([len(set(part)) / max(1, len(part)) for part in parts], np.float64)
 
 
 def _some(context: Context, n: int) -> list[Example]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Context
 from tasks.base import Unsupported
-from teachers.curriculum import Curriculum, Cyclical, EasyToHard, SkillCurriculum, lessons_left
+from tasks.records import Example
+from teachers.curriculum import Curriculum, Cyclical, EasyToHard, SkillCurriculum, difficulty, lessons_left
 from tests.teachers.fakes import Fake
 from tests.tiny import TINY
 
@@ -35,6 +37,52 @@ def test_a_curriculum_opens_the_pool_from_its_end_of_the_losses() -> None:
         lessons = [teacher.act(observation, info) for _ in range(lessons_left(context) + 2)]
         assert len({e.prompt for lesson in lessons for e in lesson}) > len(first)
     assert losses["easy"] < losses["hard"]
+
+
+def example(prompt: str, response: str) -> Example:
+    return Example(prompt=prompt, response=response)
+
+
+@pytest.mark.parametrize(
+    ("by", "easy", "hard"),
+    [
+        ("length", example("one two", "three"), example("one two three four", "five")),
+        (
+            "compression",
+            example("ab ab ab ab ab ab ab ab", "ab ab ab ab"),
+            example("the quick brown fox jum", "ps over it."),
+        ),
+        ("diversity", example("dog cat dog cat", "dog"), example("dog cat", "bird")),
+        ("diversity", example("aaaa>", "aaa"), example("abcd>", "efg")),
+    ],
+)
+def test_text_says_how_hard_it_is(by: Any, easy: Example, hard: Example) -> None:
+    low, high = difficulty([easy, hard], by)
+    assert 0 < low < high
+
+
+def test_diversity_is_distinct_over_all_words_or_characters() -> None:
+    assert difficulty([example("a b a", "b"), example("a", "")], "diversity").tolist() == [0.5, 1.0]
+    assert difficulty([example("aab", "b"), example("ab", "")], "diversity").tolist() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("by", ["length", "compression", "diversity"])
+def test_a_curriculum_by_text_opens_the_pool_from_its_end_and_pays_nothing(by: Any) -> None:
+    first, before = {}, None
+    for order in ("easy", "hard"):
+        teacher, context, observation, info = begun(Curriculum(order=order, sample=512, by=by), "open-ended")
+        assert context.budget.spent == 0
+        first[order] = teacher.act(observation, info)
+        assert before in (None, sorted(e.prompt for e in teacher._ordered)), "the same examples, in another order"
+        before = sorted(e.prompt for e in teacher._ordered)
+        ranked = difficulty(teacher._ordered, by)
+        assert (np.diff(ranked if order == "easy" else -ranked) >= 0).all()
+    assert difficulty(first["easy"], by).mean() < difficulty(first["hard"], by).mean()
+
+
+def test_an_unknown_measure_is_one_sentence() -> None:
+    with pytest.raises(ValueError, match="by is 'readability'; give one of loss, length, compression, diversity"):
+        Curriculum(by="readability")  # type: ignore[arg-type]
 
 
 def test_looking_keeps_its_share_however_small_a_lesson_is() -> None:
