@@ -40,9 +40,9 @@ class Accel(Teacher):
 
     1. Until a draw says *replay* (with probability ``replay``), as many new levels as the buffer has free places, but
        one at least, are drawn at random, scored and put in. Robust PLR: what a level is scored on is never taught.
-    2. What the last lesson taught is scored again, and so are its levels' edits: difficulty one ``step`` up and down,
-       and a neighbouring skill, which is one that examples need together with it. A level that scores above the
-       buffer's lowest takes that one's place.
+    2. What the last lesson taught is scored again, and so is an edit of each of its levels: difficulty one ``step`` up
+       or down, or a neighbouring skill, which is one that examples need together with it; ``edits`` of these in a row
+       (the paper: 5 on mazes). A level that scores above the buffer's lowest takes that one's place.
     3. The lesson is fresh examples of the levels in shares ``(1 - staleness) h + staleness c``, where h is
        proportional to ``rank ** (-1 / beta)`` by score and c to the steps since a level was scored. Equal scores share
        their ranks' weight equally.
@@ -58,6 +58,7 @@ class Accel(Teacher):
         step: Of an edit of difficulty, in (0, 1]. Half a unit: ``arithmetic`` has three levels.
         items: Fresh examples that a level is scored on, at least 2.
         share: The most of the purse that goes into scoring, in [0, 1].
+        edits: Made in a row of each level that was taught; 0 is robust PLR without ACCEL.
         chat: The language model that writes the examples of a level (see ``LlmEngine``): the fields of ``ChatSpec``, or
             ``local``; ``None`` for the task itself.
         engine: Further fields of ``EngineSpec``.
@@ -81,13 +82,15 @@ class Accel(Teacher):
         share: float = 1 / 3,
         chat: Mapping[str, Any] | str | None = None,
         engine: Mapping[str, Any] | None = None,
+        edits: int = 1,
     ) -> None:
         require(0.0 < beta < np.inf, "beta", beta, "give a finite number > 0")
         require(0.0 < replay <= 1.0, "replay", replay, "give a number in (0, 1]; at 0 nothing would ever be taught")
         require(0.0 < step <= 1.0, "step", step, "give a number in (0, 1]")
-        for field, value, least in (("buffer", buffer, 1), ("items", items, 2)):
+        for field, value, least in (("buffer", buffer, 1), ("items", items, 2), ("edits", edits, 0)):
             require_whole(field, value, least)
         self.beta, self.replay, self.buffer, self.step, self.items = beta, replay, buffer, step, items
+        self.edits = edits
         self.staleness, self.share = require_share("staleness", staleness), require_share("share", share)
         self._engine = maybe_engine(chat, engine)
 
@@ -130,13 +133,15 @@ class Accel(Teacher):
         return shuffled([place for place in places if place not in self.levels], self._context.rng)[:n]
 
     def _edits(self) -> list[Place]:
-        """For each level taught last, one edit: harder, easier, or a neighbouring skill, all equally likely."""
+        """For each level taught last, ``edits`` in a row: harder, easier, or a neighbouring skill, all equally likely."""
         rng, out = self._context.rng, dict[Place, None]()
         for skill, d in self._taught:
-            edits = [(skill, d + by) for by in (-1, 1) if 0 <= d + by <= self._top]
-            edits += [(other, d) for other in sorted(self._near[skill])]
-            if edits:
-                out[edits[int(rng.integers(len(edits)))]] = None
+            for _ in range(self.edits):
+                ways = [(skill, d + by) for by in (-1, 1) if 0 <= d + by <= self._top]
+                ways += [(other, d) for other in sorted(self._near[skill])]
+                if ways:
+                    skill, d = ways[int(rng.integers(len(ways)))]
+            out[skill, d] = None
         return [place for place in out if place not in self._taught]
 
     def _made(self, places: Sequence[Place], counts: Sequence[int]) -> list[list[Example]]:

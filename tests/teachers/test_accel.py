@@ -54,6 +54,17 @@ def test_edits_are_small_and_reach_neighbouring_skills() -> None:
     assert {edit for _ in range(60) for edit in teacher._edits()} == {(0, 1), (1, 0)}
 
 
+def test_edits_in_a_row_go_further_and_none_draws_nothing() -> None:
+    teacher = begun(Fake(), step=0.25, edits=2)
+    teacher._taught = [(0, 0)]
+    assert {edit for _ in range(60) for edit in teacher._edits()} == {(0, 2)}, "back where it was is no edit"
+    plain = begun(Fake(), edits=0)
+    plain._taught = [(0, 0), (1, 2)]
+    before = plain._context.rng.bit_generator.state
+    assert plain._edits() == []
+    assert plain._context.rng.bit_generator.state == before
+
+
 def test_only_what_beats_the_lowest_gets_into_a_full_buffer() -> None:
     teacher = begun(Fake(), buffer=2)
     teacher.levels = {(0, 0): Scored(0.1, 0), (0, 1): Scored(0.2, 0)}
@@ -104,6 +115,7 @@ def test_a_real_episode() -> None:
         ({"replay": 0.0}, r"replay is 0.0; give a number in \(0, 1\]"),
         ({"step": 0.0}, "step is 0.0"),
         ({"buffer": 0}, "buffer is 0; give a whole number of at least 1"),
+        ({"edits": -1}, "edits is -1; give a whole number of at least 0"),
         ({"items": 1}, "items is 1; give a whole number of at least 2"),
         ({"staleness": 1.1}, "staleness is 1.1"),
         ({"share": -1}, "share is -1"),
