@@ -133,7 +133,7 @@ class Accel(Teacher):
         return shuffled([place for place in places if place not in self.levels], self._context.rng)[:n]
 
     def _edits(self) -> list[Place]:
-        """For each level taught last, ``edits`` in a row: harder, easier, or a neighbouring skill, all equally likely."""
+        """For each level taught last, ``edits`` in a row: harder, easier or a neighbouring skill, equally likely."""
         rng, out = self._context.rng, dict[Place, None]()
         for skill, d in self._taught:
             for _ in range(self.edits):
