@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -21,12 +21,14 @@ from dataenv.agreement import adjusted_mutual_information
 from dataenv.errors import SettingError
 from tasks.base import Task
 from tasks.discovered import Discovered, Discovery, Quality, TextRule, item_key, primary
+from tasks.proposed import Proposal, Proposed
 from tasks.records import Example, Record, Split, stream
 
 if TYPE_CHECKING:
     from dataenv.runner import Runner
     from dataenv.setting import Setting
 
+R = TypeVar("R", bound=Record)
 SHOWN = 5
 """Prompts of a skill that the file holds to read."""
 MEASURED: tuple[Split, ...] = ("feedback", "selection", "test")
@@ -186,24 +188,33 @@ def read_discovery(path: str) -> Discovery:
     Raises:
         SettingError: If there is none, or it holds no discovery.
     """
+    return _kept(path, Discovery, "skills", "dataenv discover")
+
+
+def read_proposal(path: str) -> Proposal:
+    """The subskills of a file; see ``read_discovery``."""
+    return _kept(path, Proposal, "subskills", "dataenv discover --subskills")
+
+
+def _kept(path: str, model: type[R], field: str, command: str) -> R:
     try:
         stat = os.stat(path)
-        return _read(os.path.abspath(path), stat.st_mtime_ns, stat.st_size)
+        return cast("R", _read(os.path.abspath(path), stat.st_mtime_ns, stat.st_size, model, field, command))
     except OSError as error:
         raise SettingError(
-            f"skills {path!r} cannot be read ({error.strerror}); make the file with `dataenv discover`"
+            f"{field} {path!r} cannot be read ({error.strerror}); make the file with `{command}`"
         ) from None
 
 
 @lru_cache(maxsize=16)
-def _read(path: str, modified: int, size: int) -> Discovery:
+def _read(path: str, modified: int, size: int, model: type[Record], field: str, command: str) -> Record:
     from dataenv.setting import explain
 
     try:
-        return Discovery.model_validate_json(Path(path).read_bytes())
+        return model.model_validate_json(Path(path).read_bytes())
     except ValidationError as error:
-        said = explain(error, Discovery)
-    raise SettingError(f"skills {path!r} is no discovery ({said}); make the file with `dataenv discover`")
+        said = explain(error, model)
+    raise SettingError(f"{field} {path!r} is no {model.__name__.lower()} ({said}); make the file with `{command}`")
 
 
 def under(task: Task, path: str) -> Task:
@@ -212,13 +223,50 @@ def under(task: Task, path: str) -> Task:
     Raises:
         SettingError: If the file cannot be used, or its skills are not this task's.
     """
-    found = read_discovery(path)
+    return _wrapped(task, Discovered, read_discovery, path, "skills")
+
+
+def divided(task: Task, path: str) -> Task:
+    """A task under the proposed subskills of a file; see ``under``."""
+    return _wrapped(task, Proposed, read_proposal, path, "subskills")
+
+
+def _wrapped(task: Task, kind: Callable[..., Task], read: Callable[[str], Any], path: str, field: str) -> Task:
     try:
-        return _under(task, found.digest, path)
+        return _under(task, kind, read, read(path).digest, path)
     except ValueError as error:
-        raise error if isinstance(error, SettingError) else SettingError(f"skills {path!r}: {error}") from None
+        raise error if isinstance(error, SettingError) else SettingError(f"{field} {path!r}: {error}") from None
 
 
 @lru_cache(maxsize=8)
-def _under(task: Task, name: str, path: str) -> Discovered:
-    return Discovered(task, read_discovery(path))
+def _under(task: Task, kind: Callable[..., Task], read: Callable[[str], Any], name: str, path: str) -> Task:
+    return kind(task, read(path))
+
+
+def propose(
+    setting: Setting, by: str, args: Mapping[str, Any], runner: Runner, most: int = 4, examples: int = 20, seed: int = 0
+) -> Proposal:
+    """Subskills of a Setting's task, with examples of each.
+
+    Args:
+        setting: Task and student.
+        by: A registered discoverer that proposes, with ``args``.
+        args: Its arguments.
+        runner: Store and executor.
+        most: The most subskills of a skill.
+        examples: Written of each.
+        seed: Of every draw.
+
+    Raises:
+        SettingError: If the discoverer proposes nothing, or nothing came of it.
+    """
+    who = registry.build("discoverer", by, args)
+    if not hasattr(who, "propose"):
+        raise SettingError(f"discoverer {by!r} proposes no subskills; give --by chat")
+    if setting.subskills:
+        raise SettingError(f"subskills is {setting.subskills!r}; leave it out to propose others")
+    found: Proposal = who.propose(setting, runner, most, examples, seed)
+    if not found.subskills:
+        said = ", ".join(f"{name} {n}" for name, n in found.counts.items())
+        raise SettingError(f"discoverer {by!r}: no subskill came with examples ({said}); give another model")
+    return found

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from dataenv import registry
 from dataenv.budget import Budget
-from dataenv.discovery import read_discovery, under
+from dataenv.discovery import divided, read_discovery, read_proposal, under
 from dataenv.errors import SettingError
 from dataenv.jobs import Spec, Training
 from students.base import Decoding, Recipe
@@ -71,6 +71,7 @@ class Setting(Record):
     Attributes:
         task: A registered task, with ``task_args``.
         skills: A file of ``dataenv discover``: its skills take the place of the task's own. Empty for those.
+        subskills: A file of ``dataenv discover --subskills``, for the skill-tree level: in place of the task's own.
         student: A registered student, with ``student_args``.
         warm_start: How the untaught student is made.
         recipe: How a lesson is trained.
@@ -89,6 +90,7 @@ class Setting(Record):
     task_args: dict[str, Any] = {}
     # Left out where there are none: Settings without them keep the names that they had before there were any.
     skills: str = Field(default="", exclude_if=lambda path: not path)
+    subskills: str = Field(default="", exclude_if=lambda path: not path)
     student: str = "pocket"
     student_args: dict[str, Any] = {}
     warm_start: WarmStart = WarmStart()
@@ -108,6 +110,8 @@ class Setting(Record):
     def _sound(self) -> Self:
         if self.warm_start.recipe.method != "sft":
             raise ValueError(f"warm_start.recipe.method is {self.warm_start.recipe.method!r}; give 'sft'")
+        if self.subskills and self.engine != "procedural":
+            raise ValueError(f"subskills is given and engine is {self.engine!r}, which divides no skill; leave one out")
         if self.finish and self.budget.examples is not None:
             raise ValueError("finish brings problems of its own, which budget.examples would cap; leave one out")
         return self
@@ -126,7 +130,8 @@ class Setting(Record):
     def built_task(self) -> Task:
         """The task itself; one instance a process, for its problems are always the same."""
         task: Task = registry.shared("task", self.task, canonical_json(self.task_args))
-        return under(task, self.skills) if self.skills else task
+        task = under(task, self.skills) if self.skills else task
+        return divided(task, self.subskills) if self.subskills else task
 
     @property
     def student_spec(self) -> Spec:
@@ -135,8 +140,9 @@ class Setting(Record):
 
     @cached_property
     def digest(self) -> str:
-        """Names the Setting. Discovered skills go by what the file holds, and not by where it lies."""
+        """Names the Setting. Discovered skills and subskills go by what the file holds, and not by where it lies."""
         held = {"skills": read_discovery(self.skills).digest} if self.skills else {}
+        held |= {"subskills": read_proposal(self.subskills).digest} if self.subskills else {}
         return digest(self.model_dump(mode="json") | held)
 
     def changed(self, **fields: Any) -> Setting:

@@ -29,7 +29,7 @@ Bools = npt.NDArray[np.bool_]
 Reset = tuple[Any, dict[str, Any]]
 Stepped = tuple[Any, npt.NDArray[np.float64], Bools, Bools, dict[str, Any]]
 MODES = tuple(mode.value for mode in AutoresetMode)
-SHAPING = ("task", "task_args", "skills", "lesson_size")
+SHAPING = ("task", "task_args", "skills", "subskills", "lesson_size")
 """Fields of a Setting that spaces and lessons depend on; at skill-tree the engine too, which says what can be grown."""
 
 

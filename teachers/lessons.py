@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -31,7 +31,8 @@ class Request:
         n: How many.
         difficulty: In [0, 1]; ``None`` for the skill's own spread.
         references: Solved examples to write after; where there are none, an engine that writes draws its own.
-        operator: What becomes of the references. A ``Source`` of the task itself reads neither of the two.
+        operator: What becomes of the references.
+        about: What is wanted of the skill, to read. A ``Source`` of the task itself reads none of these three.
     """
 
     skill: str
@@ -39,6 +40,7 @@ class Request:
     difficulty: float | None = None
     references: tuple[Example, ...] = ()
     operator: Operator = "new"
+    about: Mapping[str, str] | None = None
 
 
 class Source:

@@ -32,6 +32,7 @@ from dataenv.errors import SettingError
 
 if TYPE_CHECKING:
     from tasks.discovered import Discovery
+    from tasks.proposed import Proposal
 
 
 @app.command()
@@ -93,6 +94,10 @@ def discover(
     student: Annotated[str, typer.Option(help="A registered student, for 'loss'.")] = "pocket",
     items: Annotated[int, typer.Option(min=2, help="Items of the task's pool that are looked at.")] = 400,
     least: Annotated[int, typer.Option(min=2, help="Problems that a skill needs in every split.")] = 10,
+    subskills: Annotated[
+        int, typer.Option(min=0, help="In place of skills: divide the task's own into at most so many (--by chat).")
+    ] = 0,
+    examples: Annotated[int, typer.Option(min=1, help="Examples that are written of each subskill.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of every draw.")] = 0,
     args: Annotated[str, typer.Option(help="The discoverer's arguments, as JSON.")] = "{}",
     setting: SettingFields = "{}",
@@ -104,13 +109,20 @@ def discover(
 ) -> None:
     """Find the skills of a task's items; the file goes into a Setting as skills, in place of the task's own."""
     from dataenv.discovery import discover as find
+    from dataenv.discovery import propose
     from dataenv.setting import make_setting
 
     fields = {"task": task, "student": student} | json_object("--setting", setting)
     given = _with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
     runner = make_runner(store or DEFAULT_STORE, {"kind": "inline"})
-    found = find(make_setting(fields), by, given, runner, items, least, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
+    if subskills:
+        proposal = propose(make_setting(fields), by, given, runner, subskills, examples, seed)
+        out.write_text(proposal.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        _show_proposal(proposal)
+        console.print(f'use them by subskills="{out}" in a Setting', markup=False, highlight=False)
+        return
+    found = find(make_setting(fields), by, given, runner, items, least, seed)
     out.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     _show_discovery(found)
     console.print(f'{len(found.skills)} skills in {out}; use them by skills="{out}" in a Setting', highlight=False)
@@ -131,6 +143,22 @@ def _show_discovery(found: Discovery) -> None:
             console.print(
                 f"{what}, beside the task's own skills: AMI {agreed.ami:.3f}, n = {agreed.n}", highlight=False
             )
+    _show_counts(found)
+
+
+def _show_proposal(found: Proposal) -> None:
+    """A table of the subskills, and what they cost."""
+    from dataenv.leaderboard.text import visible
+
+    table = Table("skill", "subskill", "examples", "description", box=None)
+    for skill, parts in found.subskills.items():
+        for part in parts:
+            table.add_row(skill, Text(visible(part.name)), str(len(part.examples)), Text(visible(part.description)))
+    console.print(table)
+    _show_counts(found)
+
+
+def _show_counts(found: Discovery | Proposal) -> None:
     for what, figures in (("counts", found.counts), ("cost", found.cost)):
         if figures:
             said = ", ".join(f"{name} {value:g}" for name, value in figures.items())

@@ -13,12 +13,16 @@ from pydantic import Field, create_model
 
 from dataenv.discovery import Found, Scene
 from dataenv.errors import SettingError
+from dataenv.runner import Runner
+from dataenv.setting import Setting
 from tasks.discovered import LONGEST_NAME
+from tasks.proposed import Proposal
 from tasks.records import Example, Record, stream
 from teachers.base import require_whole
 from teachers.chat.client import Chat
 from teachers.chat.prompts import cleaned, render
 from teachers.chat.spec import Ask, Reply, make_spec
+from teachers.discovery.subskills import divide
 
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
@@ -34,6 +38,7 @@ class ByChat:
         skills: The most skills, at least 2.
         names: Different names that are shown where they are grouped, the commonest first; at least 2.
         tries: Replies that are asked for until one can be used; an item with none has no skill.
+        engine: Fields of ``EngineSpec``, where subskills are proposed: how their examples are written.
 
     Attributes:
         chat: Of the last discovery.
@@ -41,8 +46,15 @@ class ByChat:
 
     name = "chat"
 
-    def __init__(self, chat: Mapping[str, Any] | str, skills: int = 16, names: int = 200, tries: int = 3) -> None:
-        self._spec = make_spec(chat)
+    def __init__(
+        self,
+        chat: Mapping[str, Any] | str,
+        skills: int = 16,
+        names: int = 200,
+        tries: int = 3,
+        engine: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._spec, self._engine = make_spec(chat), dict(engine or {})
         self.skills, self.names = require_whole("skills", skills, 2), require_whole("names", names, 2)
         self.tries = require_whole("tries", tries)
 
@@ -66,6 +78,10 @@ class ByChat:
             cost={"teacher_tokens": float(spent.tokens), "money": spent.money},
             counts={"named": names.total(), "names": len(names), "unassigned": labels.count(None)},
         )
+
+    def propose(self, setting: Setting, runner: Runner, most: int, each: int, seed: int) -> Proposal:
+        """Divide the skills of a task; see ``teachers.discovery.subskills.divide``."""
+        return divide(self._spec, self._engine, setting, runner, most, each, seed)
 
     def _named(self, chat: Chat, scene: Scene) -> list[Reply]:
         template, rng = "teachers.discovery:name.j2", stream(scene.seed, "discover names")

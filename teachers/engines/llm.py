@@ -203,6 +203,8 @@ class LlmEngine(Source):
             "easier": request.operator == "easier",
             "levelled": level is not None,
             "difficulty": round(100 * level) if level is not None else 0,
+            "described": request.about is not None,
+            "about": request.about,
         }
         return Want((request.skill,), references, "teachers.engines:propose.j2", data=data)
 
