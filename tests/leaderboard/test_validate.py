@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.executors import make_executor
-from dataenv.leaderboard.config import built_in
+from dataenv.leaderboard.config import Board, built_in, read
 from dataenv.leaderboard.validate import examine, usable
 from dataenv.store import Store
 from tasks.base import Unsupported
@@ -33,6 +34,21 @@ def test_a_sound_board(toys: None, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(built_in()))
 def test_shipped_boards_are_sound(name: str) -> None:
     assert examine(name) == []
+
+
+def test_real_full_has_all_teachers_that_need_no_language_model_or_says_why_not() -> None:
+    file, page = built_in()["real-full"], Path(__file__).parents[2] / "docs" / "causal-lm.md"
+    board = Board.model_validate(read("real-full")[1])
+    needless = {name for name, where in registry.TEACHERS.items() if not where.startswith("teachers.llm.")}
+    there = {entry.name for entry in board.teachers}
+    assert there <= needless
+    comment = "".join(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    named = re.findall(r"[\w-]+", comment.partition("Not here:")[2])
+    said = page.read_text(encoding="utf-8").partition("it leaves out")[2]
+    for name in needless - there:
+        assert name in named
+        assert f"`{name}`" in said
+    assert not there & set(re.findall(r"`([\w-]+)`", said))
 
 
 def test_every_wrong_field_is_a_finding_of_its_own(toys: None, tmp_path: Path) -> None:
