@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from students import ragged
 from students.causal_lm import CausalLM
 from students.network import _dtype
 from tests.tiny_lm import save_tiny
@@ -66,3 +68,53 @@ def test_auto_is_float32_where_torch_does_not_say(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert _dtype("auto", "cpu") == torch.float32
+
+
+def test_a_name_is_fetched_from_the_hub_without_pickles_or_code(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def download(name: str, **given: Any) -> str:
+        asked.append((name, given))
+        return str(tiny)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    student = CausalLM(path="somebody/model", revision="v1.2", context=96)
+    assert student.fingerprint == CausalLM(path=str(tiny), context=96).fingerprint
+    ((name, given),) = asked
+    assert (name, given["revision"]) == ("somebody/model", "v1.2")
+
+    def fetched(file: str) -> bool:
+        return any(fnmatch(file, pattern) for pattern in given["allow_patterns"])
+
+    harmful = "pytorch_model.bin", "model.pt", "model.pth", "a.pkl", "a.ckpt", "modeling_a.py", "training_args.bin"
+    assert not any(map(fetched, harmful))
+    assert all(map(fetched, ["model-00001-of-00002.safetensors", *(file.name for file in tiny.iterdir())]))
+
+
+def test_answers_that_have_ended_leave_the_batch(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once they are half of it; and the others go on as if they had been alone."""
+    student = CausalLM(path=str(tiny), context=96, rank=4, dtype="float32")
+    rows, rooms, sizes = [student._format.prompt(text) for text in ("a", "bc", "def", "cab")], [1, 1, 2, 8], []
+    step = ragged._step
+
+    def spy(model: Any, ids: Any, *rest: Any) -> Any:
+        sizes.append(len(ids))
+        return step(model, ids, *rest)
+
+    def written(which: list[int], rooms: list[int]) -> list[list[int]]:
+        laid = ragged.lay([rows[i] for i in which], [1] * len(which), "cpu")
+        return ragged.generate(student._network.model, laid, rooms, frozenset(), 0.0, None)  # type: ignore[arg-type]
+
+    with student._network.ready(student.initial(0)):
+        alone = [written([i], [room])[0] for i, room in enumerate(rooms)]
+        monkeypatch.setattr(ragged, "_step", spy)
+        assert written([0, 1, 2, 3], rooms) == alone
+        assert sizes == [4, 2, 1, 1, 1, 1, 1, 1]
+        sizes.clear()
+        written([0, 1, 2, 3], [1, 3, 3, 3])
+        assert sizes == [4, 4, 4]
