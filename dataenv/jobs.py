@@ -6,7 +6,8 @@ the blobs it was given. Jobs are never nested, and a job says everything that it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +16,17 @@ from pydantic import Field
 from dataenv import registry
 from dataenv.blobs import Blobs
 from dataenv.errors import SettingError
-from students.base import Data, Decoding, Recipe, Student, Trained, code_digest, derive_key, initial_key
+from students.base import (
+    Data,
+    Decoding,
+    Recipe,
+    Student,
+    Trained,
+    TrainingDiverged,
+    code_digest,
+    derive_key,
+    initial_key,
+)
 from tasks.base import Task
 from tasks.records import Example, Record, absent, canonical_json, digest
 
@@ -151,7 +162,7 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
 
     Raises:
         BlobCorrupt: If the parent's weights are missing or damaged.
-        TrainingDiverged: If the loss is not finite.
+        TrainingDiverged: If the loss is not finite, in training or in an exam.
     """
     student = student_of(job.student)
     if job.initial is not None:
@@ -172,6 +183,17 @@ def _sit(student: Student, weights: bytes, exam: Exam) -> Answers:
     losses, entropies = None, None
     if exam.golds is not None:
         golds = [Example(prompt=p, response=g) for p, g in zip(exam.prompts, exam.golds, strict=True)]
-        losses = tuple(student.losses(weights, golds))
-        entropies = tuple(student.entropies(weights, golds)) if exam.entropy else None
+        losses = _finite("loss", student.losses(weights, golds), exam)
+        entropies = _finite("entropy", student.entropies(weights, golds), exam) if exam.entropy else None
     return Answers(responses=tuple(responses), losses=losses, entropies=entropies)
+
+
+def _finite(what: str, values: Sequence[float], exam: Exam) -> tuple[float, ...]:
+    """Values that a record can hold: of a student whose numbers are none, nothing that it says is a measurement."""
+    for value in values:
+        if not math.isfinite(value):
+            raise TrainingDiverged(
+                f"the student's {what} on the {exam.name} exam is {value}; lower recipe.rate, or where it was not "
+                "trained yet, mend the model that student_args names"
+            )
+    return tuple(values)

@@ -21,6 +21,8 @@ from tasks.records import digest
 
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 FETCHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+"""What ``transformers`` looks for: the weights, or a list of the files that they are in."""
 TEXTS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "tokenizer.model")
 """Files of a tokenizer that decide what its tokens are."""
 SAME_DAY = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
@@ -61,29 +63,33 @@ def _check(folder: Path, shown: str) -> None:
     """Refuse what cannot or must not be loaded."""
     if not (folder / "config.json").is_file():
         raise ValueError(f"path {shown!r} holds no config.json; give a folder that save_pretrained wrote")
-    if "auto_map" in read_config(folder):
-        raise ValueError(
-            f"path {shown!r} brings code of its own (auto_map in config.json), which is never run; "
-            "give a model whose architecture transformers knows"
-        )
-    if not any(folder.glob("*.safetensors")):
+    for name in ("config.json", "tokenizer_config.json"):
+        if "auto_map" in read_config(folder, name):
+            raise ValueError(
+                f"path {shown!r} brings code of its own (auto_map in {name}), which is never run; "
+                "give a model whose architecture and tokenizer transformers knows"
+            )
+    if not any((folder / name).is_file() for name in WEIGHTS):
         pickled = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLED)
         held = f"only pickled weights ({pickled[0]}), which can run code" if pickled else "no weights"
-        raise ValueError(f"path {shown!r} holds {held}; save it with save_pretrained, which writes safetensors")
+        raise ValueError(
+            f"path {shown!r} holds {held}, and no {WEIGHTS[0]}; save it with save_pretrained, which writes safetensors"
+        )
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The model's ``config.json``.
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """A JSON file of the model; nothing of a file that is not there.
 
     Raises:
         ValueError: If it is no JSON object.
     """
+    file = folder / name
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'} is no JSON ({error}); fetch the model again") from error
+        raise ValueError(f"{file} is no JSON ({error}); fetch the model again") from error
     if not isinstance(config, dict):
-        raise ValueError(f"{folder / 'config.json'} is no JSON object; fetch the model again")
+        raise ValueError(f"{file} is no JSON object; fetch the model again")
     return config
 
 

@@ -28,8 +28,8 @@ class SkillIt(Teacher):
 
     A graph is learnt by the paper's linear estimator: one lesson of each skill alone, on a branch of the untaught
     student, ``A[i, j] = max(0, loss of j before − after)``, over its largest entry. The branches draw on the same purse
-    as lessons, so k lessons' worth is gone before the first. A graph that is given was learnt before (``dataenv
-    transfer-matrix``); ``prior`` says what that took, and the board shows it.
+    as lessons, so k lessons' worth is gone before the first. A graph that is given was learnt before, by the same
+    estimator on other seeds (``tests/bench/skill_graph.py``); ``prior`` says what that took, and the board shows it.
 
     Args:
         eta: How sharply; 0 is ``stratified``.

@@ -1,4 +1,4 @@
-"""docs/own-data.md as a reader would follow it, with a small student in place of a language model."""
+"""docs/own-data.md and README.md as a reader would follow them; faults are looked for with a small student."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dataenv.cli import app
+from tests.tiny_lm import save_tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = """
@@ -24,14 +25,16 @@ setting.budget = { student_tokens = 50_000 }
 """
 
 
-def blocks(kind: str) -> str:
-    page = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
-    return "\n".join(re.findall(rf"^```{kind}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL))
+def blocks(kind: str, page: str = "docs/own-data.md") -> str:
+    """A page's blocks of a kind, below the heading that README.md and docs/own-data.md share."""
+    _, text = (ROOT / page).read_text(encoding="utf-8").split("# My model, my evaluation file, my teacher\n")
+    text = text.split("\n## ")[0]
+    return "\n".join(re.findall(rf"^```{kind}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
 
 
 def board(extra: str = "") -> str:
     """The page's board, with a student that soon knows what answers to `questions` look like."""
-    lines = [line for line in blocks("toml").splitlines() if not line.startswith("setting.student")]
+    lines = [line for line in blocks("toml").splitlines() if not line.startswith(("setting.student", "setting.recipe"))]
     items = "setting.items = { feedback = 5, selection = 5, test = 10, transfer = 0 }"
     extra = extra or "setting.task_args = { natural = false }"  # sums are made from two templates
     return "\n".join([*lines, SMALL, items, extra]).replace("[0, 1, 2, 3, 4, 5]", "[0]")
@@ -47,13 +50,29 @@ def questions(folder: Path) -> None:
     (folder / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
 
 
+def test_both_pages_show_the_same_fifteen_lines() -> None:
+    for kind in ("python", "toml", "sh"):
+        assert blocks(kind, "README.md") == blocks(kind) != ""
+    code = [line for kind in ("python", "toml") for line in blocks(kind).splitlines() if line]
+    assert len(code) <= 15
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_fifteen_lines(tmp_path: Path) -> None:
-    questions(tmp_path)
-    (tmp_path / "mine.py").write_text(blocks("python"), encoding="utf-8")
-    (tmp_path / "mine.toml").write_text(board(), encoding="utf-8")
+    """As README.md has them, but for one seed, less to spend and smaller exams."""
+    save_tiny(tmp_path / "my-model", positions=256)
+    words = [f"{a}{b}" for a in ("am", "be", "co", "du", "el", "fi") for b in ("ra", "so", "ti", "un")]
+    rows = [{"question": f"Is {a} before {b} ?", "answer": "yes" if a < b else "no"} for a in words for b in words]
+    (tmp_path / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    smaller = (
+        "setting.budget = { student_tokens = 160_000 }\nsetting.items = { feedback = 8, selection = 8, test = 8 }\n"
+    )
+    toml = blocks("toml", "README.md").replace("[0, 1, 2, 3, 4, 5]", "[0]") + smaller
+    (tmp_path / "mine.py").write_text(blocks("python", "README.md"), encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(toml, encoding="utf-8")
     command = f"{shlex.quote(sys.executable)} -c 'from dataenv.cli import main; main()'"
-    for line in blocks("sh").splitlines():
+    for line in blocks("sh", "README.md").splitlines():
         line = re.sub("^python ", shlex.quote(sys.executable) + " ", re.sub("^dataenv ", command + " ", line))
         done = subprocess.run(
             shlex.split(line) + (["--workers", "1"] if "leaderboard" in line else []),
@@ -68,9 +87,12 @@ def test_the_fifteen_lines(tmp_path: Path) -> None:
     taught = [json.loads(line) for line in (folder / "data.jsonl").read_text(encoding="utf-8").splitlines()]
     assert taught
     assert {row["origin"] for row in taught} == {"pool"}
-    assert (folder / "student" / "model.safetensors").is_file()
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {f.name for f in (folder / "student").iterdir()}
     row = json.loads(folder.with_suffix(".json").read_text(encoding="utf-8"))
-    assert row["setting"]["task"] == "jsonl:eval.jsonl"
+    assert (row["setting"]["task"], row["setting"]["student"]) == ("jsonl:eval.jsonl", "causal-lm:my-model")
+    assert (row["setting"]["recipe"]["rate"], row["setting"]["recipe"]["batch"]) == (7e-4, 8)
+    assert row["ended"] == "spent"
+    assert len(row["steps"]) > 1
     assert not row["test"]["grader_errors"]
 
 
@@ -127,3 +149,15 @@ def test_validate_finds_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert code == (2 if natural == "true" else 0)
         assert len(said) == 1
         assert found[0] in said[0]
+
+
+def test_validate_does_not_advise_what_is_done_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``1 + 8 =`` stands in ``11 + 8 =``, and ``natural = false`` does not change that."""
+    rows = [{"question": f"{a} + {b} =", "answer": a + b} for a in range(30) for b in range(30)]
+    (tmp_path / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    code, said = validated(tmp_path, board(), monkeypatch)
+    assert (code, len(said)) == (2, 1)
+    assert "natural" not in said[0]
+    found = re.search(r"'(\d+ \+ \d+ =)' stands in '(\d+ \+ \d+ =)', so write .*numbers in one width", said[0])
+    assert found is not None
+    assert found[1] in found[2] != found[1]

@@ -27,7 +27,9 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
-def save_tiny(folder: Path, kind: str = "llama", template: str | None = TEMPLATE, seed: int = 0) -> Path:
+def save_tiny(
+    folder: Path, kind: str = "llama", template: str | None = TEMPLATE, seed: int = 0, positions: int = 128
+) -> Path:
     """Write a two-layer model and a character tokenizer with a chat template.
 
     Args:
@@ -35,6 +37,7 @@ def save_tiny(folder: Path, kind: str = "llama", template: str | None = TEMPLATE
         kind: A model type that ``SIZES`` knows.
         template: Of the chat; ``None`` for a tokenizer without.
         seed: Of the weights.
+        positions: Tokens that the model is made for.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -43,7 +46,7 @@ def save_tiny(folder: Path, kind: str = "llama", template: str | None = TEMPLATE
         kind,
         vocab_size=len(MARKS) + len(ALPHABET),
         num_attention_heads=2,
-        max_position_embeddings=128,
+        max_position_embeddings=positions,
         pad_token_id=0,
         bos_token_id=1,
         eos_token_id=2,

@@ -52,7 +52,9 @@ Workers = Annotated[
 ]
 RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster to join; implies --executor ray.")]
 NumCpus = Annotated[float, typer.Option(min=0, help="Processors of one worker (ray).")]
-NumGpus = Annotated[float, typer.Option(min=0, help="GPUs of one worker, a fraction if several share one (ray).")]
+NumGpus = Annotated[
+    float, typer.Option(min=0, help="GPUs of one worker, a share if several share one; implies --executor ray.")
+]
 Threads = Annotated[int, typer.Option(min=1, help="Torch threads of one worker.")]
 Deadline = Annotated[float, typer.Option(min=0, help="Seconds after which a job is given up and tried again.")]
 
@@ -67,14 +69,13 @@ def executor_spec(
     deadline: Deadline = 1800.0,
 ) -> dict[str, Any]:
     """The executor that the options ask for, as the fields of ``dataenv.executors.ExecutorSpec``."""
-    if ray_address and executor not in (None, "ray"):
-        raise SettingError(
-            f"--ray-address goes with --executor ray, and --executor is {executor!r}; leave one of them out"
-        )
+    implies = "--ray-address" if ray_address else "--num-gpus" if num_gpus else ""
+    if implies and executor not in (None, "ray"):
+        raise SettingError(f"{implies} goes with --executor ray, and --executor is {executor!r}; leave one of them out")
     if executor not in (None, "inline", "processes", "ray"):
         raise SettingError(f"--executor is {executor!r}; give inline, processes or ray")
     return {
-        "kind": executor or ("ray" if ray_address else "inline" if workers == 1 else "processes"),
+        "kind": executor or ("ray" if implies else "inline" if workers == 1 else "processes"),
         "workers": workers,
         "address": ray_address,
         "num_cpus": num_cpus,

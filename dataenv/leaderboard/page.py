@@ -50,6 +50,7 @@ def render(board: Sequence[Row], summary: Summary) -> str:
     everyone = (*summary.teachers, *summary.references)
     return _template().render(
         summary=summary,
+        heading="Ranking" if len(summary.seeds) >= st.FEWEST else "Teachers",
         facts=_facts(board, summary),
         sensitivity=_forests([(c, c) for c in summary.sensitivity]),
         teachers=_table(summary.teachers),

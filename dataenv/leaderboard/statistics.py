@@ -25,6 +25,8 @@ Verdict = Literal["baseline", "better", "worse", "cannot tell", "not compared"]
 BASELINE, UNTAUGHT, STATIC = "stratified", "nothing", "static-best"
 """Names of the teachers that a board's comparisons rest on."""
 ALPHA, POWER = 0.05, 0.8
+FEWEST = 6
+"""Seeds below which a board demonstrates and does not rank."""
 SAME = 1e-12
 """Differences closer than this are equal but for rounding."""
 

@@ -218,7 +218,13 @@ def _seen(sensitivity: Sequence[Comparison], scored: Mapping[str, Any]) -> list[
 
 
 def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
-    said = []
+    said: list[str] = []
+    seeds = len({row.seed for row in board})
+    if seeds < st.FEWEST:
+        said.append(
+            f"A demonstration, not a ranking: {seeds} {'seed' if seeds == 1 else 'seeds'}, and fewer than {st.FEWEST} "
+            "tell only very large differences from none."
+        )
     if board[0].simulated:
         said.append("The student is simulated: these numbers say nothing about a real one.")
     for s in standings:

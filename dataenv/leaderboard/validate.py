@@ -177,12 +177,19 @@ def _copies(setting: Setting) -> Iterator[str]:
     if any(_data(setting)):
         return  # there is no such engine, which is said already
     offered = sample(setting, None, SAMPLED * len(setting.built_task.skills))
-    guard = guard_of(setting.built_task)
-    taken = sum(guard.find(example) is not None for example in offered)
-    if taken > SUSPECT * len(offered):
+    guard, natural = guard_of(setting.built_task), setting.built_task.natural
+    hits = [hit for example in offered if (hit := guard.find(example)) is not None]
+    if len(hits) > SUSPECT * len(offered):
+        held, holds = hits[0].problem.prompt[:40], hits[0].example.prompt[:40]
+        mend = (
+            "where questions are made from templates, give setting.task_args.natural = false, and else drop the copies"
+            if natural
+            else f"{held!r} stands in {holds!r}, so write questions of which none holds another (numbers in one width, "
+            "or a word before them), and drop the copies"
+        )
         yield (
-            f"setting.engine: the screen takes {taken} of {len(offered)} examples for copies of sealed problems; where "
-            "questions are made from templates, give setting.task_args.natural = false, and else drop the copies"
+            f"setting.engine: the screen takes {len(hits)} of {len(offered)} examples for copies of sealed problems; "
+            f"{mend}"
         )
 
 

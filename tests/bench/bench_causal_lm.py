@@ -2,7 +2,8 @@
 
 The plain loop is what one writes first: bfloat16 as the model's type, batches of random examples padded to the longest,
 the logits of every token, and ``generate`` in batches of equal size to the cap, with no token that ends early. It is
-also run in float32, and with the ends of answers, so that what each choice brings is seen apart.
+also run in float32, and with the ends of answers, so that what each choice brings is seen apart. Where ``auto`` is
+bfloat16 the student runs in float32 too: whether ``auto`` pays is the ratio of the two.
 
 A processor without instructions for bfloat16 takes minutes for one such update of 16, so there that arm gets batches of
 2; what is compared is work a processor second. Rounds are interleaved, for the machine may be shared.
@@ -14,10 +15,11 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
-from common import machine, table
+from common import machine, markdown
 
 BATCH, CAP, RATE = 16, 16, 1e-3
 ROUNDS, ITEMS, BEFORE, FEW = 3, 32, 8, 2
@@ -114,6 +116,18 @@ def measured(act: Callable[[list[Any]], Any], part: list[Any]) -> float:
     return time.process_time() - begun
 
 
+def trained(student: Any, weights: bytes, recipe: Any, part: list[Any]) -> Any:
+    """What the student does of a batch."""
+    from students.base import Data
+
+    return student.fit(weights, Data(tuple(part)), recipe, 0)
+
+
+def examined(student: Any, weights: bytes, decoding: Any, part: list[Any]) -> Any:
+    """What the student answers."""
+    return student.answer(weights, part, decoding, 0)
+
+
 def main() -> int:
     """Print the two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -132,27 +146,30 @@ def main() -> int:
     taught, _ = student.fit(student.initial(0), Data(tuple(lesson)), recipe.model_copy(update={"updates": BEFORE}), 0)
     plain = {dtype: Plain(folder, dtype, taught) for dtype in ("bfloat16", "float32")}
     ours, exact, short = f"causal-lm, {student.numerics['dtype']}", plain["float32"], plain["bfloat16"]
+    beside = {} if student.numerics["dtype"] == "float32" else {"causal-lm, float32": CausalLM(dtype="float32")}
     batch, few = lesson[:BATCH], BATCH if student.numerics["dtype"] == "bfloat16" else FEW
     training: dict[str, Arm] = {
-        ours: (batch, lambda part: student.fit(taught, Data(tuple(part)), recipe, 0)),
+        ours: (batch, partial(trained, student, taught, recipe)),
+        **{name: (batch, partial(trained, other, taught, recipe)) for name, other in beside.items()},
         f"plain loop, bfloat16, batch {few}": (batch[:few], lambda part: short.train([part])),
         "plain loop, float32": (batch, lambda part: exact.train([part])),
     }
     examining: dict[str, Arm] = {
-        ours: (exam, lambda part: student.answer(taught, part, decoding, 0)),
+        ours: (exam, partial(examined, student, taught, decoding)),
+        **{name: (exam, partial(examined, other, taught, decoding)) for name, other in beside.items()},
         f"plain loop, bfloat16, to the cap, batch {few}": (exam[:few], lambda part: short.examine(part, stop=False)),
         "plain loop, float32, to the cap": (exam, lambda part: exact.examine(part, stop=False)),
         "plain loop, float32, to the end": (exam, lambda part: exact.examine(part, stop=True)),
     }
-    compare("examining, answers", examining, len, rounds)
-    compare("training, tokens", training, lambda part: sum(map(student.tokens, part)), rounds)
+    compare(f"examining {ITEMS} prompts, cap {CAP}", "answers", examining, len, rounds)
+    compare(f"training, batch {BATCH}", "tokens", training, lambda part: sum(map(student.tokens, part)), rounds)
     lengths = [student.tokens(e) for e in batch]
-    print(f"  batches of {BATCH}, examples of {min(lengths)}-{max(lengths)} tokens, answers of at most {CAP}")
+    print(f"\nExamples of {min(lengths)}-{max(lengths)} tokens. Work a processor second, medians of {rounds} rounds.")
     return 0
 
 
-def compare(title: str, arms: dict[str, Arm], count: Callable[[list[Any]], int], rounds: int) -> None:
-    """Run the arms in turns and print what each does in a processor second."""
+def compare(title: str, unit: str, arms: dict[str, Arm], count: Callable[[list[Any]], int], rounds: int) -> None:
+    """Run the arms in turns and print what each does in a processor second, as a table for docs/causal-lm.md."""
     times: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(rounds):
         for name, (part, act) in arms.items():
@@ -160,11 +177,10 @@ def compare(title: str, arms: dict[str, Arm], count: Callable[[list[Any]], int],
     rates = {name: count(part) / median(times[name]) for name, (part, _) in arms.items()}
     first = next(iter(rates.values()))
     rows = [
-        [name, f"{rate:.2f}", f"{min(times[name]):.1f}-{max(times[name]):.1f}", f"{first / rate:.1f}"]
+        [name, f"{rate:.2f}", f"{first / rate:.1f}", f"{min(times[name]):.1f}-{max(times[name]):.1f}"]
         for name, rate in rates.items()
     ]
-    head = ["", "a processor second", "seconds of a call", "ours / it"]
-    table(f"{title} a processor second, median of {rounds} interleaved rounds", head, rows)
+    markdown([title, unit, "ours / it", "seconds of a call"], rows)
     sys.stdout.flush()
 
 

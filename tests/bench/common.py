@@ -33,6 +33,13 @@ def machine(*packages: str) -> str:
     return ", ".join([p for p in parts if p] + [f"{name} {version(name)}" for name in packages])
 
 
+def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table that a page takes as it is."""
+    print()
+    for row in (head, ["---"] * len(head), *rows):
+        print(f"| {' | '.join(map(str, row))} |")
+
+
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table with the first column to the left."""
     cells = [list(map(str, row)) for row in (head, *rows)]

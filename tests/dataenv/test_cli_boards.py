@@ -164,6 +164,8 @@ def test_rescore(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (["validate", "quik"], "board 'quik' is unknown"),
         (["plan", "toy.toml", "--executor", "threads"], "--executor is 'threads'"),
         (["leaderboard", "toy.toml", "--ray-address", "x:1", "--executor", "inline"], "--ray-address goes with"),
+        (["leaderboard", "toy.toml", "--num-gpus", "1", "--executor", "inline"], "--num-gpus goes with --executor ray"),
+        (["plan", "toy.toml", "--num-gpus", "1", "--executor", "processes"], "--num-gpus goes with --executor ray"),
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence(cli: Cli, words: list[str], sentence: str) -> None:
@@ -179,13 +181,19 @@ def test_what_a_user_can_mend_is_one_sentence(cli: Cli, words: list[str], senten
 def test_the_executor_that_the_options_ask_for() -> None:
     from dataenv.cli.common import executor_spec
 
-    def spec(kind: str | None = None, workers: int = 0, address: str | None = None) -> dict[str, Any]:
-        return executor_spec(kind, workers, address, 0.5, 0.25, 2, 60.0)
+    def spec(
+        kind: str | None = None, workers: int = 0, address: str | None = None, num_gpus: float = 0.0
+    ) -> dict[str, Any]:
+        return executor_spec(kind, workers, address, 0.5, num_gpus, 2, 60.0)
 
     assert spec() == {
         "kind": "processes", "workers": 0, "address": None,
-        "num_cpus": 0.5, "num_gpus": 0.25, "threads": 2, "deadline": 60.0,
+        "num_cpus": 0.5, "num_gpus": 0.0, "threads": 2, "deadline": 60.0,
     }  # fmt: skip
     assert spec(workers=1)["kind"] == "inline"
     assert spec("processes", 1)["kind"] == "processes"
     assert spec(address="host:1")["kind"] == "ray"
+    for workers in (0, 1):
+        shared = spec(workers=workers, num_gpus=0.25)
+        assert (shared["kind"], shared["num_gpus"]) == ("ray", 0.25)
+    assert spec("ray", num_gpus=1.0)["kind"] == "ray"

@@ -296,6 +296,21 @@ def test_a_failed_training_leaves_the_environment_as_it_was() -> None:
     assert env.snapshot() == before
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")], ids=str)
+def test_a_student_whose_losses_are_no_numbers_is_one_sentence(value: float) -> None:
+    env = make()
+
+    def losses(weights: bytes, examples: Any) -> list[float]:
+        return [1.0] * (len(examples) - 1) + [value]
+
+    env.student.losses = losses  # type: ignore[method-assign]
+    try:
+        with pytest.raises(dataenv.JobFailed, match=rf"loss on the feedback exam is {value}; lower recipe.rate, or"):
+            env.reset(seed=0)
+    finally:
+        del env.student.losses
+
+
 def test_base_and_all_retrain_from_the_untaught_student() -> None:
     env = make(recipe=TINY["recipe"] | {"start": "base", "data": "all"})
     env.reset(seed=0)

@@ -140,6 +140,17 @@ def test_the_page_says_what_the_rows_say(board: list[dict], tmp_path: Path) -> N
     assert html.count("<svg") > 30
 
 
+@pytest.mark.parametrize(("seeds", "heading"), [(3, "Teachers"), (6, "Ranking")])
+def test_a_board_of_few_seeds_is_called_a_demonstration(seeds: int, heading: str, tmp_path: Path) -> None:
+    rows = make_board(seeds)
+    html, reader = page_of(rows, tmp_path)
+    assert f'<h2 id="ranking">{heading}</h2>' in html
+    assert f'<a href="#ranking">{heading}</a>' in html
+    sentence = "A demonstration, not a ranking: 3 seeds, and fewer than 6 tell only very large differences from none."
+    for text in ("".join(reader.text), " ".join(printed(rows, 200).split())):
+        assert (sentence in text) == (seeds < 6)
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.executors import make_executor
-from dataenv.leaderboard.config import built_in
+from dataenv.leaderboard.config import Board, built_in, read
 from dataenv.leaderboard.validate import examine, usable
 from dataenv.store import Store
 from tasks.base import Unsupported
 from tasks.records import Example, Grade
 from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml
+
+BENCH = Path(__file__).parents[1] / "bench"
 
 
 def found(folder: Path, **changes: Any) -> list[str]:
@@ -33,6 +36,40 @@ def test_a_sound_board(toys: None, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(built_in()))
 def test_shipped_boards_are_sound(name: str) -> None:
     assert examine(name) == []
+
+
+def test_real_full_has_all_teachers_that_need_no_language_model_or_says_why_not() -> None:
+    file, page = built_in()["real-full"], Path(__file__).parents[2] / "docs" / "causal-lm.md"
+    board = Board.model_validate(read("real-full")[1])
+    needless = {name for name, where in registry.TEACHERS.items() if not where.startswith("teachers.llm.")}
+    there = {entry.name for entry in board.teachers}
+    assert there <= needless
+    comment = "".join(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    named = re.findall(r"[\w-]+", comment.partition("Not here:")[2])
+    said = page.read_text(encoding="utf-8").partition("it leaves out")[2]
+    for name in needless - there:
+        assert name in named
+        assert f"`{name}`" in said
+    assert not there & set(re.findall(r"`([\w-]+)`", said))
+
+
+@pytest.mark.parametrize(
+    ("file", "board"), [("floors", "quick"), ("practice_full", "practice"), ("practice_trim", "practice")]
+)
+def test_boards_of_the_pages_are_in_the_setting_that_the_page_names(file: str, board: str) -> None:
+    made, named = (Board.model_validate(read(which)[1]) for which in (str(BENCH / f"{file}.toml"), board))
+    assert made.setting == named.setting
+    ours = {entry.shown: entry for entry in made.teachers}
+    assert board == "quick" or file == "practice_trim" or all(ours[e.shown] == e for e in named.teachers)
+
+
+def test_the_long_board_of_static_arms_differs_in_its_length_alone() -> None:
+    long, named = (Board.model_validate(read(which)[1]) for which in (str(BENCH / "practice_long.toml"), "practice"))
+    assert long.setting.changed(budget=named.setting.budget) == named.setting
+    short = {entry.shown: entry.args for entry in named.teachers}
+    for entry in long.teachers[1:]:
+        assert entry.args | {"additions": 5} == short[entry.shown]
+        assert long.setting.budget.examples == long.setting.lesson_size * (1 + entry.args["additions"]) == 2304
 
 
 def test_every_wrong_field_is_a_finding_of_its_own(toys: None, tmp_path: Path) -> None:

@@ -300,9 +300,15 @@ def without(folder: Path, name: str) -> None:
     (folder / name).unlink()
 
 
-def changed(folder: Path, **fields: Any) -> None:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    (folder / "config.json").write_text(json.dumps(config | fields), encoding="utf-8")
+def changed(folder: Path, name: str = "config.json", **fields: Any) -> None:
+    config = json.loads((folder / name).read_text(encoding="utf-8"))
+    (folder / name).write_text(json.dumps(config | fields), encoding="utf-8")
+
+
+def as_an_adapter(folder: Path) -> None:
+    """Safetensors are there, and they are not the model's."""
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "pytorch_model.bin").write_bytes(b"")
 
 
 @pytest.mark.parametrize(
@@ -315,9 +321,15 @@ def changed(folder: Path, **fields: Any) -> None:
             r"brings code of its own \(auto_map in config.json\)",
         ),
         (
+            lambda f: changed(f, "tokenizer_config.json", auto_map={"AutoTokenizer": ["m.T", None]}),
+            {},
+            r"brings code of its own \(auto_map in tokenizer_config.json\), which is never run; give a model whose",
+        ),
+        (as_an_adapter, {}, r"only pickled weights \(pytorch_model.bin\), .*, and no model.safetensors; save it with"),
+        (
             lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
             {},
-            r"holds only pickled weights \(pytorch_model.bin\), which can run code; save it with save_pretrained",
+            r"holds only pickled weights \(pytorch_model.bin\), which can run code, and no model",
         ),
         (lambda f: without(f, "model.safetensors"), {}, "holds no weights"),
         (lambda f: (f / "model.safetensors").write_bytes(b"abc"), {"targets": ["q_proj"]}, "is damaged"),

@@ -71,6 +71,23 @@ def test_what_is_taught_is_in_the_fingerprint(sums: str, tmp_path: Path) -> None
     assert len(names) == 4
 
 
+def test_columns_of_any_name(sums: str, tmp_path: Path) -> None:
+    """Also where a usual name stands for something else."""
+    names = {"question": "Frage", "answer": "Ergebnis", "skill": "Thema"}
+    rows = [
+        {names[name]: value for name, value in row.items()}
+        | {"Weg": f"so: #### {row['answer']}", "answer": "?", "id": 7}
+        for row in SUMS
+    ]
+    columns = {"prompt": "Frage", "answer": "Ergebnis", "skill": "Thema", "solution": "Weg", "id": ""}
+    task, usual = Jsonl(write(tmp_path / "named.jsonl", rows), marker="####", **columns), Jsonl(sums)
+    assert where(task) == where(usual)
+    assert list(task.skills) == list(usual.skills) == ["even", "odd"]
+    taught = {row["question"]: f"so: #### {row['answer']}" for row in SUMS}
+    assert all(example.response == taught[example.prompt] for example in task.pool())
+    assert all(task.grade(problem, f"#### {problem.answer}").correct for problem in task.split("test"))
+
+
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_other_files(kind: str, sums: str, tmp_path: Path) -> None:
     path = tmp_path / f"sums.{kind}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,15 @@ from hypothesis import strategies as st
 
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Context, run
+from dataenv.jobs import Job, Outcome
+from dataenv.leaderboard.board import play
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.folder import read_rows
+from dataenv.runner import Runner, run_all
+from dataenv.store import Store
 from teachers.skill_it import SkillIt
 from tests.tiny import TINY
+from tests.toys import TOY_BOARD
 
 RICH: dict[str, Any] = TINY | {"budget": {"student_tokens": 200_000}}
 LEGO = np.eye(5)
@@ -77,6 +86,35 @@ def test_a_learnt_graph_is_paid_from_the_purse_and_says_what_a_lesson_alone_does
     assert teacher._matrix.shape == (k, k)
     ratio = teacher._matrix[3][drop > 1e-3] / drop[drop > 1e-3]
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
+
+
+def test_the_probes_are_one_batch_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a wide executor runs them side by side."""
+    batches: list[list[Job]] = []
+
+    def spy(runner: Runner, jobs: Sequence[Job]) -> list[Outcome]:
+        batches.append(list(jobs))
+        return run_all(runner, jobs)
+
+    monkeypatch.setattr("teachers.skill_it.run_all", spy)
+    env = TeachingEnv("skill-list", **RICH)
+    observation, info = env.reset(seed=0)
+    teacher = SkillIt()
+    teacher.begin(Context(env))
+    teacher.act(observation, info)
+    teacher.act(observation, info)
+    (jobs,) = batches
+    assert len(jobs) == len({job.key() for job in jobs}) == len(env.task.skills)
+    assert {job.parent for job in jobs} == {env.state}
+    assert all(job.train is not None for job in jobs)
+
+
+def test_what_a_given_graph_took_stands_in_the_row(toys: None, tmp_path: Path) -> None:
+    given = {"name": "skill-it", "args": {"graph": np.eye(2).tolist(), "prior": 4321}}
+    board = Board.model_validate(TOY_BOARD | {"seeds": [0], "teachers": ["stratified", given]})
+    play(board, Runner(Store(None)), tmp_path / "toy")
+    prior = {row.teacher: row.budget.prior for row in read_rows(tmp_path / "toy") if row.role == "teacher"}
+    assert prior == {"stratified": 0, "skill-it": 4321}
 
 
 def test_a_purse_that_cannot_pay_the_graph_ends_the_episode_and_not_the_program() -> None:
