@@ -13,7 +13,7 @@ from tasks.records import Example, Record
 from teachers.chat.client import Chat
 from teachers.chat.spec import ChatError, ChatSpec, make_spec
 from teachers.chat.synthesis import Question, Solution, Want, agreed, propose, solve
-from teachers.engines.signature import signature
+from teachers.engines.signature import Seen
 from teachers.lessons import Request, Source, by_needed_skill, shuffled
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class LlmEngine(Source):
 
     A round proposes questions after a few references each, drops copies, solves each question several times, and keeps
     those of which enough solutions agree (STAT-Syn's stage 3, arXiv 2510.10023), if nothing like them was made in this
-    episode (``signature``). What is missing then is asked for in the next round, after other references, until nothing
+    episode (``Seen``). What is missing then is asked for in the next round, after other references, until nothing
     more comes. What the student cannot read at all is dropped. Whether an answer is *right* is not asked here: the
     environment's screen asks the task's judge, counts what it says, and enforces it under ``verify`` alone.
 
@@ -101,10 +101,10 @@ class LlmEngine(Source):
         chat: The teacher's own, which then has one purse for both; ``None`` for a new one by ``spec.chat``.
 
     Attributes:
-        yields: What came of each stage: ``wanted`` (examples), ``asked`` (questions), ``questions`` (that came, can be
-            used and are no copies), ``solved`` (solutions), ``consistent`` (questions), ``near-duplicates`` (dropped),
-            ``unreadable`` (examples, dropped), ``examples``; of rewriting ``rewritten`` (solutions) and ``off`` (of
-            them, dropped: another answer).
+        yields: What came of each stage: ``wanted`` (examples); ``asked`` (questions) = ``no-reply`` + ``copies`` +
+            ``unusable`` + ``questions``; ``solved`` and ``unsolved`` (solutions), ``consistent`` (questions),
+            ``near-duplicates`` (dropped), ``unreadable`` (examples, dropped), ``examples``; of rewriting ``rewritten``
+            (solutions) and ``off`` (of them, dropped: another answer).
         chat: Its ``counts`` say what became of every request.
     """
 
@@ -114,7 +114,7 @@ class LlmEngine(Source):
         self.chat = chat or Chat.of(spec.chat, context)
         self._solved = Source(context)  # what the task has itself: references
         self._by_skill: dict[str, list[Example]] | None = None
-        self._seen: set[str] = set()
+        self._seen = Seen()
 
     def draw(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
         """See Source; at the most ``n``."""
@@ -142,12 +142,13 @@ class LlmEngine(Source):
         """
         spec, rng = self.spec, self._context.rng
         made = agreed(self.chat, questions, spec.solutions, spec.agree, rng, self.yields, self.origin)
-        return [self._new(examples) for examples in made]
+        self._seen.show(question.want for question in questions)
+        return [self._kept(question, examples) for question, examples in zip(questions, made, strict=True)]
 
     def rewritten(self, examples: Sequence[Example]) -> list[Example]:
         """Examples with solutions of the model's own, ``kept`` of each at the most, that come to the same answer."""
         questions = [Question(e.prompt, Want(e.skills, (e,))) for e in examples]
-        solved = solve(self.chat, questions, self.spec.solutions, self._context.rng)
+        solved = solve(self.chat, questions, self.spec.solutions, self._context.rng, self.yields)
         made: list[Example] = []
         for example, solutions in zip(examples, solved, strict=True):
             same = [s.solution for s in solutions if comes_to(s, example.response)]
@@ -171,22 +172,16 @@ class LlmEngine(Source):
                 if want.references:
                     owner[id(want)] = i
                     wants.append(want)
-        fresh = propose(self.chat, wants, self.spec.questions, self._context.rng, number)
-        self.yields["asked"] += len(wants) * self.spec.questions
+        self._seen.show(wants)
+        fresh = propose(self.chat, wants, self.spec.questions, self._context.rng, self.yields, number)
         for question, examples in zip(fresh, self.answered(fresh), strict=True):
             found[owner[id(question.want)]] += examples
         return found
 
-    def _new(self, examples: Sequence[Example]) -> list[Example]:
+    def _kept(self, question: Question, examples: Sequence[Example]) -> list[Example]:
         """At the most ``kept`` of what came of one question, none if one like it was made before."""
-        if not examples:
-            return []
-        name = signature(examples[0].skills, examples[0].prompt, examples[0].response)
-        if name in self._seen:
-            self.yields["near-duplicates"] += 1
-            return []
-        self._seen.add(name)
-        return self._readable(list(dict.fromkeys(examples))[: self.spec.kept])
+        new = self._seen.new(question, examples, self.yields)
+        return self._readable(list(dict.fromkeys(new))[: self.spec.kept])
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
         can = self._context.readable(examples)
@@ -195,7 +190,6 @@ class LlmEngine(Source):
 
     def _want(self, request: Request) -> Want:
         references = request.references or tuple(self._references(request))
-        self._seen.update(signature((request.skill,), e.prompt, e.response) for e in references)
         level = request.difficulty
         data = {
             "skill": request.skill,

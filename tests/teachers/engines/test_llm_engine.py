@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +17,10 @@ from tasks.records import Example
 from teachers.chat.client import Chat
 from teachers.chat.scripted import Script, Server, Turn, serving
 from teachers.chat.spec import ChatError
-from teachers.chat.synthesis import Solution
+from teachers.chat.synthesis import Question, Solution, Want
 from teachers.chat.tutor import blocks, tutor
 from teachers.engines.llm import LlmEngine, comes_to, engine_spec
-from teachers.engines.signature import signature
+from teachers.engines.signature import Seen, signature
 from teachers.lessons import Request
 from tests.chatting import _letters, backwards
 from tests.toys import TOYS
@@ -201,3 +202,20 @@ def test_a_story_retold_is_the_same_question_and_other_numbers_are_another() -> 
 def test_bad_settings(fields: dict[str, Any], says: str) -> None:
     with pytest.raises(ChatError, match=says):
         engine_spec({"base_url": "http://127.0.0.1:9/v1", "model": "m"}, fields)
+
+
+def test_a_known_problem_in_other_words_is_new_and_its_copy_is_not() -> None:
+    item = Example(prompt="What is 3 plus 4?", response="7", skills=("add",))
+    seen, yields = Seen(), Counter[str]()
+    seen.show([Want(("add",), (item,))])
+
+    def new(text: str, skill: str = "add", **fields: Any) -> bool:
+        question = Question(text, Want((skill,), (item,), **fields))
+        return bool(seen.new(question, [Example(prompt=text, response="7", skills=(skill,))], yields))
+
+    assert not new("Add 4 to 3.")
+    assert new("Add 4 to 3.", reworded=True)
+    assert not new("add  4 to 3.", reworded=True), "the same words"
+    assert not new("what is 3 plus 4?", "sub"), "the same words, whatever skill is claimed"
+    assert new(item.prompt, given=item.prompt), "nobody wrote it"
+    assert yields == {"near-duplicates": 3}
