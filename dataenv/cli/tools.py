@@ -50,6 +50,7 @@ def run(
     """Let one teacher teach one episode, and show the student step by step."""
     from dataenv.environment import TeachingEnv
     from dataenv.episode import run as play
+    from dataenv.leaderboard.board import yields_of
 
     given = _with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
     who = registry.build("teacher", teacher, given)
@@ -60,13 +61,16 @@ def run(
         env, who, seed, lambda record: console.print(env.render() or "", "\n", markup=False, highlight=False)
     )
     console.print(f"{teacher}, seed {seed}: total reward {episode.total_reward:+.3f}", highlight=False)
-    if stages := getattr(who, "yields", None):  # a teacher that writes: what came of each stage, and was it right
+    if stages := yields_of(who):  # a teacher that writes: what came of each stage, and was it right
         verdicts = Counter[str]()
         for step in episode.steps:
             verdicts.update(step.judged)
         for what, counts in (("yields", stages), ("taught, by the task's judge", verdicts)):
             said = ", ".join(f"{name} {n}" for name, n in counts.items())
             console.print(f"{what}: {said or 'nothing'}", markup=False, highlight=False)
+    if replies := env.teacher_purse.replies:
+        said = ", ".join(f"{outcome} {n}" for outcome, n in replies.items())
+        console.print(f"replies of its language model: {said}", markup=False, highlight=False)
 
 
 def _with_chat(args: dict[str, Any], chat: str | None, model: str | None, key_env: str | None) -> dict[str, Any]:

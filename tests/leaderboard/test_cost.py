@@ -159,3 +159,33 @@ def test_a_chat_that_is_known_by_its_name_costs_no_money(toys: None) -> None:
     (line,) = asking(groups)
     assert (line.name, line.runs, line.tokens, line.money) == ("stat-syn", 2, None, 0.0)
     assert line.requests == 2 * 3 * (32 + 8 * 2 * 7)
+
+
+def test_the_page_shows_verdicts_replies_yields_and_practice_where_there_are_any(tmp_path: Path) -> None:
+    plain, told = make_board(2), make_board(2)
+    for row in told:
+        if row["teacher"] == "stat-sel":
+            row |= {"asked": {"ok": 1_200, "invalid": 3}, "yields": {"asked": 900, "inner questions": 12}}
+            for step in row["steps"][1:]:
+                step["judged"] = {"right": 9, "wrong": 2, "unknown": 1}
+        if row["teacher"] == "random":
+            groups = {"answers": 80, "unknown": 4, "groups": 10, "right": 3, "wrong": 5, "reward": [0.1, 0.2]}
+            row["steps"][1]["practice"] = groups
+    pages = []
+    for rows in (plain, told):
+        write_page(rows, tmp_path / "page.html")
+        pages.append((tmp_path / "page.html").read_text(encoding="utf-8"))
+    steps = 2 * (len(told[0]["steps"]) - 1)
+    shown = [
+        "ok 2,400, invalid 6",
+        "asked 1,800, inner questions 24",
+        f'75.0 %<span class="sub">{9 * steps}/{12 * steps}<',
+    ]
+    shown += [
+        "160</td>",
+        '30.0 %<span class="sub">6/20<',
+        '50.0 %<span class="sub">10/20<',
+        '5.0 %<span class="sub">8/160<',
+    ]
+    assert [text for text in shown if text not in pages[1]] == []
+    assert not any(anchor in pages[0] for anchor in ('id="judged"', 'id="practised"'))

@@ -13,7 +13,7 @@ import pytest
 from dataenv import registry
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, run
-from dataenv.errors import SettingError
+from dataenv.errors import SettingError, Unanswered
 from dataenv.runner import Runner
 from dataenv.store import Store
 from tasks.arithmetic import Arithmetic
@@ -102,15 +102,12 @@ def test_no_canary_is_in_a_stored_call(name: str, server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ARGS))
-def test_no_server_ends_the_episode_or_teaches_what_there_is_without_one(name: str) -> None:
-    """``stat-sel-pool`` and ``reflection`` have examples that no model wrote; the others have nothing to teach."""
+def test_no_server_fails_the_run_and_says_so(name: str) -> None:
+    """``reflection`` and ``stat-sel-pool`` too: with what no model wrote alone they would be another teacher."""
     teacher = made(name, DEAD)
-    episode, taught = play(teacher)
+    with pytest.raises(Unanswered, match=r"no-server [0-9]+.*start the server, or mend base_url"):
+        play(teacher)
     assert set(teacher.chat.counts) == {"no-server"}
-    if name in ("stat-sel-pool", "reflection"):
-        assert taught
-    else:
-        assert [episode.steps[-1].ended, taught] == ["stopped", []]
 
 
 @pytest.mark.parametrize("name", sorted(set(ARGS) - {"reflection"}))
