@@ -188,16 +188,22 @@ def agreed(
 
 
 def rewritten(
-    chat: Chat, items: Sequence[Example], solutions: int, rng: np.random.Generator, yields: Counter[str], origin: str
+    chat: Chat,
+    items: Sequence[Example],
+    solutions: int,
+    rng: np.random.Generator,
+    yields: Counter[str],
+    origin: str,
+    agree: int = 2,
 ) -> list[list[Example]]:
-    """New solutions of items of a pool, of which two agree at the least; none of an item where that is not so.
+    """New solutions of items of a pool, of which ``agree`` agree at the least; none of an item where that is not so.
 
     An item is shown as its own reference, so that its form is kept and its answer is known. What differs is kept too,
-    where two solutions agree against the pool: whether a response is right is the task's to judge.
+    where solutions agree against the pool: whether a response is right is the task's to judge.
     """
     questions = [Question(item.prompt, Want(item.skills, (item,), given=item.prompt)) for item in items]
     yields["asked"] += len(questions)
-    return agreed(chat, questions, solutions, 2, rng, yields, origin)
+    return agreed(chat, questions, solutions, agree, rng, yields, origin)
 
 
 def _shown(examples: Sequence[Example]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from tasks.base import Unsupported
 from tasks.records import Example, Record
 from teachers.chat.client import Chat
 from teachers.chat.spec import ChatError, ChatSpec, make_spec
-from teachers.chat.synthesis import Question, Solution, Want, agreed, propose, solve
+from teachers.chat.synthesis import Question, Want, agreed, propose, rewritten
 from teachers.engines.signature import Seen
 from teachers.lessons import Request, Source, by_needed_skill, shuffled
 
@@ -91,8 +91,8 @@ class LlmEngine(Source):
     more comes. What the student cannot read at all is dropped. Whether an answer is *right* is not asked here: the
     environment's screen asks the task's judge, counts what it says, and enforces it under ``verify`` alone.
 
-    The operator ``rewrite`` writes no questions: it solves the pool's anew, after the pool's own solution, and keeps
-    what comes to the same answer (STAT-Sel's teacher-rewritten solutions).
+    The operator ``rewrite`` writes no questions: it solves items of the pool anew, after the pool's own solution
+    (STAT-Sel's teacher-rewritten solutions), and keeps what enough solutions agree on.
 
     Args:
         context: Of the episode.
@@ -103,8 +103,7 @@ class LlmEngine(Source):
     Attributes:
         yields: What came of each stage: ``wanted`` (examples); ``asked`` (questions) = ``no-reply`` + ``copies`` +
             ``unusable`` + ``questions``; ``solved`` and ``unsolved`` (solutions), ``consistent`` (questions),
-            ``near-duplicates`` (dropped), ``unreadable`` (examples, dropped), ``examples``; of rewriting ``rewritten``
-            (solutions) and ``off`` (of them, dropped: another answer).
+            ``near-duplicates`` (dropped), ``unreadable`` (examples, dropped), ``examples``.
         chat: Its ``counts`` say what became of every request.
     """
 
@@ -145,17 +144,11 @@ class LlmEngine(Source):
         self._seen.show(question.want for question in questions)
         return [self._kept(question, examples) for question, examples in zip(questions, made, strict=True)]
 
-    def rewritten(self, examples: Sequence[Example]) -> list[Example]:
-        """Examples with solutions of the model's own, ``kept`` of each at the most, that come to the same answer."""
-        questions = [Question(e.prompt, Want(e.skills, (e,))) for e in examples]
-        solved = solve(self.chat, questions, self.spec.solutions, self._context.rng, self.yields)
-        made: list[Example] = []
-        for example, solutions in zip(examples, solved, strict=True):
-            same = [s.solution for s in solutions if comes_to(s, example.response)]
-            self.yields.update(rewritten=len(solutions), off=len(solutions) - len(same))
-            texts = list(dict.fromkeys(same))[: self.spec.kept]
-            made += [example.model_copy(update={"response": text, "origin": self.origin}) for text in texts]
-        return self._readable(made)
+    def rewritten(self, items: Sequence[Example]) -> list[Example]:
+        """Items with solutions of the model's own, of which enough agree; ``kept`` of each at the most."""
+        spec, rng = self.spec, self._context.rng
+        made = rewritten(self.chat, items, spec.solutions, rng, self.yields, self.origin, spec.agree)
+        return self._readable([e for found in made for e in list(dict.fromkeys(found))[: spec.kept]])
 
     def _round(self, requests: Sequence[Request], missing: Sequence[int], number: int) -> list[list[Example]]:
         """What one round brings for each request."""
@@ -215,19 +208,3 @@ class LlmEngine(Source):
                 self._by_skill = {}
         items = self._by_skill.get(skill)
         return shuffled(items, self._context.rng)[:n] if items else self._solved.draw(skill, n)
-
-
-def comes_to(solution: Solution, gold: str) -> bool:
-    """Whether a solution says and ends with the answer that a gold response ends with, up to case and spaces."""
-    answer = _plain(solution.answer)
-    return all(_ends(_plain(text), answer) for text in (gold, solution.solution))
-
-
-def _ends(text: str, answer: str) -> bool:
-    """Whether a text ends with an answer that is not the tail of a longer word or number."""
-    before = text[: len(text) - len(answer)]
-    return bool(answer) and text.endswith(answer) and not (before and (before[-1].isalnum() or before[-1] in "-.,/"))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).rstrip(".").casefold()
