@@ -334,7 +334,7 @@ def test_every_question_that_was_asked_for_came_or_is_a_loss_with_a_name(name: s
     server.script = messy
     args = {"chat": {"base_url": server.base_url, "model": "scripted", "concurrency": 1}} | MESSY[name]
     teacher = registry.build("teacher", name, args)
-    play(teacher)
+    play(teacher, fields=SHORT | {"budget": {"student_tokens": 200}})
     y = teacher.yields
     assert y["asked"] == y["no-reply"] + y["copies"] + y["unusable"] + y["questions"] > 0
     assert y["solved"] + y["unsolved"] == 3 * y["questions"]
