@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from dataenv.budget import Purse
 from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.levels.base import cut
+from dataenv.outage import require_answer
 from dataenv.probes import ProbeKind
 from dataenv.screen import as_example, passing
 from dataenv.snapshot import Snapshot, StepRecord
@@ -304,6 +306,8 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
 
     Raises:
         SettingError: If the teacher cannot begin, or its ``prior_compute`` is no number of student tokens.
+        Unanswered: If nobody could be asked what a teacher asked of its language model before a lesson; also where
+            that was so of what it asked last, and no lesson came of it. What it asked before is stored.
 
     A teacher that asks for more than the purse holds, and does not catch the BudgetSpent that it gets, has spent its
     budget: the episode ends there as ``spent``, and what its student has learnt counts.
@@ -318,10 +322,15 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
         tell(inner.history[-1])
         _begin(teacher, begin, Context(inner))
         while not over and not inner.finishing:
+            before = Counter(inner.teacher_purse.replies)
             action = act(observation, info)
+            asked = inner.teacher_purse.replies - before
+            require_answer(asked)
             after, reward, terminated, truncated, info = env.step(action)
             total, over = total + float(reward), terminated or truncated
             tell(inner.history[-1])
+            if asked and not inner.history[-1].offered:
+                require_answer(inner.teacher_purse.last)
             learn(Transition(observation, action, float(reward), after, terminated, truncated, info))
             observation = after
     except BudgetSpent:  # the teacher asked for more than there is, and did not catch what it was told

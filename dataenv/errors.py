@@ -31,5 +31,9 @@ class BudgetSpent(DataenvError):
     """The purse cannot pay for a probe or a branch; nothing was charged."""
 
 
+class Unanswered(DataenvError, RuntimeError):
+    """Nobody could be asked what a teacher asked of its language model; the run is to be made again."""
+
+
 class JobFailed(DataenvError, RuntimeError):
     """A training run ended without a student (diverged, killed too often)."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -57,6 +59,10 @@ class TeacherPurse:
         money: The most, in the currency of the prices; ``None`` for no cap.
         spent: Already.
         within: A purse that pays as well, and has to have as much.
+
+    Attributes:
+        replies: What came of everything that was asked, by outcome (``docs/chat.md``).
+        last: The same of what was asked together last.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class TeacherPurse:
         self._held, self._spent, self._within = Cost(), spent, within
         self._lock = threading.Lock()
         self._closed = False
+        self.replies, self.last = Counter[str](), Counter[str]()
 
     @property
     def spent(self) -> Cost:
@@ -104,6 +111,14 @@ class TeacherPurse:
             self._spent += spent
         if self._within is not None:
             self._within.settle(held, spent)
+
+    def note(self, outcomes: Sequence[str]) -> None:
+        """Write down what came of some requests that were made together."""
+        with self._lock:
+            self.last = Counter(outcomes)
+            self.replies.update(self.last)
+        if self._within is not None:
+            self._within.note(outcomes)
 
     def branch(self) -> TeacherPurse:
         """A purse of its own for an episode that leaves: equal caps, as much spent, nothing set aside."""

@@ -108,7 +108,11 @@ class Accel(Teacher):
         """Score, edit, and replay from the buffer; stratified where nothing could be scored."""
         rng = self._context.rng
         self._now += 1
+        scorings = 0
         while not self.levels or rng.random() >= self.replay:
+            if self._engine is not None and scorings == self.buffer:  # who is asked for levels is paid for each
+                break
+            scorings += 1
             if not self._score(self._new(max(1, self.buffer - len(self.levels)))):
                 break
         if self._taught:
@@ -119,6 +123,11 @@ class Accel(Teacher):
         counts = split_counts(self._shares(places), self._context.lesson_size, rng)
         self._taught = [place for place, n in zip(places, counts, strict=True) if n]
         return shuffled([e for made in self._made(places, counts) for e in made], rng)
+
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        scored = self.items * self.buffer * (self.buffer + 2)  # new ones, those taught last, and an edit of each
+        return self._engine.most_requests(scored + lesson_size) if self._engine else 0
 
     def _shares(self, places: list[Place]) -> Floats:
         """PLR's distribution over the buffer (arXiv 2010.03934, section 3)."""

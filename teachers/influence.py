@@ -80,6 +80,13 @@ class Influence(Teacher):
             found = self._allowance.spend(lambda: passed(ask, groups))
         return self._source.stratified() if found is None else self._lesson(*found)
 
+    def most_requests(self, lesson_size: int) -> int | None:
+        """None without a chat; with one, the share of the purse bounds the groups, and no lesson's size does.
+
+        For ``dataenv plan``.
+        """
+        return 0 if self._engine is None else None
+
     def _candidates(self) -> list[tuple[int, list[Example]]]:
         """As many groups as this step's allowance pays for, each with the number of its skill; skills take turns."""
         context = self._context

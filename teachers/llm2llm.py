@@ -72,6 +72,10 @@ class Llm2Llm(Teacher):
         made = [e for examples in self._source.make(self._requests(wrong, counts)) for e in examples]
         return shuffled(made + self._source.stratified(spared), context.rng)
 
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        return self._engine.most_requests(self.quota or lesson_size) if self._engine else 0
+
     def _requests(self, wrong: Sequence[Mapping[str, str]], counts: Sequence[int]) -> list[Request]:
         """For a model one a seed, which it is shown; for the task, which needs no seed, one a skill and difficulty."""
         described = [self._context.describe(error) for error in wrong]

@@ -132,6 +132,12 @@ class DeliberatePractice(Teacher):
         self._taught.update(e.prompt for e in lesson)
         return tuple(lesson)
 
+    def most_requests(self, lesson_size: int) -> int:
+        """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
+        added = (self.added or lesson_size) * (1 if self.rescore else self.additions)
+        made = max(self.first or lesson_size, (self.candidates + 1) * added)
+        return self._engine.most_requests(made) if self._engine else 0
+
     def _addition(self) -> list[Example]:
         if self.rescore:
             return self._select(self._added)

@@ -19,7 +19,7 @@ from tasks.records import Record
 from teachers.base import Floats, require
 from teachers.chat.client import Chat
 from teachers.chat.prompts import render
-from teachers.chat.spec import Ask
+from teachers.chat.spec import NOBODY, Ask
 
 if TYPE_CHECKING:
     from dataenv.episode import Context
@@ -80,15 +80,19 @@ def difficult_problems(
     return found
 
 
-def diagnosed(context: Context, errors: Sequence[Error], chat: Chat | None, yields: Counter[str]) -> list[Lacks]:
+def diagnosed(context: Context, errors: Sequence[Error], chat: Chat | None, yields: Counter[str]) -> list[Lacks] | None:
     """Stage 2: what each error lacks, of the task's closed list; by the task's rules where there is no chat.
 
-    Nothing, where a model says nothing that can be used, or the rules find nothing missing.
+    Nothing, where a model says nothing that can be used, or the rules find nothing missing; ``None``, where no model
+    was there to say anything, so that nothing is known.
     """
     if chat is None:
-        said: list[Sequence[str]] = [context.diagnose(error) for error in errors]
+        said: Sequence[Sequence[str]] | None = [context.diagnose(error) for error in errors]
     else:
         said = _asked(context, errors, chat)
+    if said is None:
+        yields["errors"] += len(errors)
+        return None
     found = [(error, tuple(dict.fromkeys(skills))) for error, skills in zip(errors, said, strict=True)]
     yields.update(errors=len(found), diagnosed=sum(bool(s) for _, s in found), pairs=sum(len(s) for _, s in found))
     return found
@@ -121,7 +125,7 @@ def missing_skills(found: Sequence[Lacks], skills: Sequence[str], accuracy: Floa
     return profile
 
 
-def _asked(context: Context, errors: Sequence[Error], chat: Chat) -> list[Sequence[str]]:
+def _asked(context: Context, errors: Sequence[Error], chat: Chat) -> list[Sequence[str]] | None:
     """What a model says that each error lacks. Without a verifier nobody knows the right answer, the model neither."""
     schema = _diagnosis(context.skills)
     asks = []
@@ -131,7 +135,10 @@ def _asked(context: Context, errors: Sequence[Error], chat: Chat) -> list[Sequen
         shown |= {"right": error["answer"]} if known else {}
         template = "teachers.chat:diagnose.j2"
         asks.append(Ask(render(template, context.rng, error=shown, skills=context.skills, known=known), schema))
-    return [reply.value.skills if reply.ok else () for reply in chat.ask_many(asks)]
+    replies = chat.ask_many(asks)
+    if replies and all(reply.outcome in NOBODY for reply in replies):
+        return None
+    return [reply.value.skills if reply.ok else () for reply in replies]
 
 
 class Diagnosed(Record):

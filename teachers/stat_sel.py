@@ -92,28 +92,34 @@ class StatSel(Teacher):
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> npt.NDArray[np.float32]:
         """The mixture of the first profile."""
         if self._mixture is None:
-            self._mixture = self._target(observation)
+            return self._profiled(observation)
         return as_action(self._mixture)
 
     def most_requests(self, lesson_size: int) -> int:
         """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
         return self.difficult or ASKED if self._spec else 0
 
-    def _target(self, observation: dict[str, Any]) -> Floats:
-        """Profile, law, mixture over primary skills; where the purse allows no look, the mixture of the last one."""
+    def _profiled(self, observation: dict[str, Any]) -> npt.NDArray[np.float32]:
+        """Profile, law, mixture over primary skills; the mixture of the last one, where nothing can be found out now.
+
+        That is where the purse allows no look, or nobody is there to diagnose. A first profile of which that is so is
+        even, and is not kept.
+        """
         context, skills = self._context, self._context.skills
         errors = difficult_problems(context, observation["errors"], self.detect, self.difficult)
-        if errors is None and self._mixture is not None:
-            return self._mixture
-        found = diagnosed(context, errors or (), self.chat, self.yields)
+        found = None if errors is None else diagnosed(context, errors, self.chat, self.yields)
+        if found is None and self._mixture is not None:
+            return as_action(self._mixture)
         accuracy = observation["accuracy"].astype(np.float64) if self.detect == "verifier" else None
-        profile = with_floor(missing_skills(found, skills, accuracy), self.floor)
+        profile = with_floor(missing_skills(found or (), skills, accuracy), self.floor)
         law = sampling_law(dict(zip(skills, profile.tolist(), strict=True)), self._pool)
         mixture = dict.fromkeys(skills, 0.0)
         for needed, probability in zip(self._pool, law.tolist(), strict=True):
             if needed:
                 mixture[needed[0]] += probability
-        return with_floor(list(mixture.values()), 0.0)
+        target = with_floor(list(mixture.values()), 0.0)
+        self._mixture = None if found is None else target
+        return as_action(target)
 
 
 class ConSel(StatSel):
@@ -123,8 +129,7 @@ class ConSel(StatSel):
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> npt.NDArray[np.float32]:
         """The mixture of the present profile."""
-        self._mixture = self._target(observation)
-        return as_action(self._mixture)
+        return self._profiled(observation)
 
 
 class StatSelPool(Teacher):
@@ -183,15 +188,14 @@ class StatSelPool(Teacher):
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
         """The next lesson."""
-        if self._law is None or self.profile == "step":
-            self._law = self._profiled(observation["errors"], self._law)
+        law = self._law
+        if law is None or self.profile == "step":
+            law = self._profiled(observation["errors"])
         quota, rng = self.quota or self._context.lesson_size, self._context.rng
         if self.rewrites and self.chat:
-            lesson = self._rewritten(
-                self.chat, draw_without_replacement(self._pool, self._law, len(self._pool), rng), quota
-            )
+            lesson = self._rewritten(self.chat, draw_without_replacement(self._pool, law, len(self._pool), rng), quota)
         else:
-            lesson = draw_without_replacement(self._pool, self._law, quota, rng)
+            lesson = draw_without_replacement(self._pool, law, quota, rng)
         self.yields["examples"] += len(lesson)
         return tuple(lesson)
 
@@ -212,16 +216,18 @@ class StatSelPool(Teacher):
                 kept |= {(e.prompt, e.response): e for e in found or [item]}
         return shuffled(list(kept.values())[:quota], rng)
 
-    def _profiled(self, shown: Sequence[Mapping[str, str]], last: Floats | None) -> Floats:
-        """The law of the present profile; where the purse allows no look, the last one."""
+    def _profiled(self, shown: Sequence[Mapping[str, str]]) -> Floats:
+        """The law of the present profile; the last one, where nothing can be found out now (see ``StatSel``)."""
         context = self._context
         errors = difficult_problems(context, shown, self.detect, self.difficult)
-        if errors is None and last is not None:
-            return last
         chat = self.chat if self.diagnosis == "chat" else None
-        found = diagnosed(context, errors or (), chat, self.yields)
-        profile = with_floor(missing_skills(found, context.skills), self.floor)
-        return sampling_law(dict(zip(context.skills, profile.tolist(), strict=True)), [e.skills for e in self._pool])
+        found = None if errors is None else diagnosed(context, errors, chat, self.yields)
+        if found is None and self._law is not None:
+            return self._law
+        profile = with_floor(missing_skills(found or (), context.skills), self.floor)
+        law = sampling_law(dict(zip(context.skills, profile.tolist(), strict=True)), [e.skills for e in self._pool])
+        self._law = None if found is None else law
+        return law
 
 
 def draw_without_replacement(pool: Sequence[Example], law: Floats, n: int, rng: np.random.Generator) -> list[Example]:

@@ -51,6 +51,7 @@ def run(
     """Let one teacher teach one episode, and show the student step by step."""
     from dataenv.environment import TeachingEnv
     from dataenv.episode import run as play
+    from dataenv.leaderboard.board import yields_of
     from dataenv.render import SIMULATED
 
     given = _with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
@@ -66,13 +67,16 @@ def run(
     if trained_on := getattr(who, "trained_on", ""):  # a policy: it plays any skills, and says which it has learnt from
         here = f"{env.setting.task} ({len(env.task.skills)} skills)"
         console.print(f"{teacher}: trained on {trained_on}, plays {here}", markup=False, highlight=False)
-    if stages := getattr(who, "yields", None):  # a teacher that writes: what came of each stage, and was it right
+    if stages := yields_of(who):  # a teacher that writes: what came of each stage, and was it right
         verdicts = Counter[str]()
         for step in episode.steps:
             verdicts.update(step.judged)
         for what, counts in (("yields", stages), ("taught, by the task's judge", verdicts)):
             said = ", ".join(f"{name} {n}" for name, n in counts.items())
             console.print(f"{what}: {said or 'nothing'}", markup=False, highlight=False)
+    if replies := env.teacher_purse.replies:
+        said = ", ".join(f"{outcome} {n}" for outcome, n in replies.items())
+        console.print(f"replies of its language model: {said}", markup=False, highlight=False)
 
 
 def _with_chat(args: dict[str, Any], chat: str | None, model: str | None, key_env: str | None) -> dict[str, Any]:

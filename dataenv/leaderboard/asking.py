@@ -1,8 +1,9 @@
 """What a board may spend on language models at the most, before it spends it: requests, teacher tokens, money.
 
-A teacher asks language models where it has an argument ``chat``, the settings of its chat. Their caps and the budget's
-hold for each run; prices turn a cap on tokens into one on money. A teacher may say how many requests a lesson takes at
-the most, by a method ``most_requests(lesson_size)``.
+A teacher asks language models where it has an argument ``chat``, the settings of its chat; so has the ``engine`` that
+writes for it, and the teacher inside it (``args``). Each chat has a purse of its own, so their caps add up. Caps and
+the budget's hold for each run; prices turn a cap on tokens into one on money. A teacher may say how many requests a
+lesson takes at the most, by a method ``most_requests(lesson_size)``; ``None`` where its lessons do not bound them.
 """
 
 from __future__ import annotations
@@ -39,18 +40,19 @@ def asking(groups: Mapping[str, Sequence[tuple[Cell, int]]]) -> tuple[Asking, ..
     Args:
         groups: The runs of each teacher, each with the lessons that it is expected to give.
     """
-    return tuple(_asking(name, runs) for name, runs in groups.items() if runs and "chat" in runs[0][0].args)
+    return tuple(_asking(name, runs) for name, runs in groups.items() if runs and _chats(runs[0][0].args))
 
 
 def _asking(name: str, runs: Sequence[tuple[Cell, int]]) -> Asking:
     cell, n = runs[0][0], len(runs)
-    chat, budget = _fields(cell), cell.setting.budget
-    tokens = _least((budget.teacher_tokens, chat.get("tokens")))
-    price = max(chat.get("price_in", 0.0), chat.get("price_out", 0.0))
-    by_tokens = 0.0 if price == 0 else None if tokens is None else tokens * price / 1e6
-    paid = _least((budget.money, chat.get("money"), by_tokens))
+    chats, budget = _chats(cell.args), cell.setting.budget
+    tokens = _least((budget.teacher_tokens, _sum(chat.get("tokens") for chat in chats)))
+    within = _at(max(map(_price, chats)), budget.teacher_tokens)
+    own = _sum(_least((chat.get("money"), _at(_price(chat), chat.get("tokens")))) for chat in chats)
+    paid = _least((budget.money, within, own))
     count = getattr(cell.make(), "most_requests", None)
-    requests = None if count is None else count(cell.setting.lesson_size) * sum(lessons for _, lessons in runs)
+    each = None if count is None else count(cell.setting.lesson_size)
+    requests = None if each is None else each * sum(lessons for _, lessons in runs)
     return Asking(
         name=name,
         runs=n,
@@ -60,10 +62,28 @@ def _asking(name: str, runs: Sequence[tuple[Cell, int]]) -> Asking:
     )
 
 
-def _fields(cell: Cell) -> Mapping[str, Any]:
-    """The settings of a chat; one that is known by its name alone costs nothing and has no caps."""
-    chat = cell.args["chat"]
-    return chat if isinstance(chat, Mapping) else {}
+def _chats(args: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The settings of every chat in some arguments; one known by its name alone costs nothing and has no caps."""
+    chat = args.get("chat")
+    found: list[Mapping[str, Any]] = [] if chat is None else [chat if isinstance(chat, Mapping) else {}]
+    inside = [value for name in ("engine", "args") if isinstance(value := args.get(name), Mapping)]
+    return [*found, *(chat for value in inside for chat in _chats(value))]
+
+
+def _price(chat: Mapping[str, Any]) -> float:
+    """The dearer of the two prices, for a million tokens."""
+    return max(float(chat.get("price_in", 0.0)), float(chat.get("price_out", 0.0)))
+
+
+def _at(price: float, tokens: int | None) -> float | None:
+    """What so many tokens cost at the most; ``None`` where nothing bounds it."""
+    return 0.0 if price == 0 else None if tokens is None else tokens * price / 1e6
+
+
+def _sum(caps: Iterable[float | None]) -> float | None:
+    """The caps together; ``None`` where one is missing."""
+    given = list(caps)
+    return None if None in given else sum(cap for cap in given if cap is not None)
 
 
 def _least(caps: Iterable[float | None]) -> float | None:

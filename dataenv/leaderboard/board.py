@@ -7,6 +7,7 @@ knows is not computed, and equal rows have equal bytes.
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 from dataenv.budget import price_of
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, prior_compute, run
-from dataenv.errors import ActionError, JobFailed
+from dataenv.errors import ActionError, JobFailed, Unanswered
 from dataenv.exams import Standing, exam_of, grade
 from dataenv.jobs import Job, Outcome, student_of
 from dataenv.leaderboard.cells import Cell, by_group, known_cells, search_cells, static_cells
@@ -31,6 +32,8 @@ from dataenv.snapshot import StepRecord, Tally
 
 SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
 PACKAGES = ("tasks", "students", "dataenv", "teachers")
+FAILURES = (JobFailed, ActionError, Unanswered)
+"""What ends a run and not its board."""
 VERSIONS = ("dataenv", "torch", "transformers", "gymnasium", "numpy")
 
 
@@ -84,8 +87,8 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None,
 
     Raises:
         DataenvError: If a setting, a name, the folder or the store is at fault. A run that came to nothing
-            (training diverged, or its worker was lost too often) is a failed row, no error; it is tried again when
-            the board is played again.
+            (training diverged, its worker was lost too often, its language model could not be asked) is a failed row,
+            no error; it is tried again when the board is played again.
     """
     watch = watch or Watch()
     prepare(board, folder, replace)
@@ -129,7 +132,7 @@ def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
     watch.start(cell)
     try:
         episode = run(masked(env, cell.mask), teacher, cell.seed, lambda record: watch.step(cell, record))
-    except (JobFailed, ActionError) as error:
+    except FAILURES as error:
         watch.done(cell, str(error))
         raise
     watch.done(cell, None)
@@ -185,7 +188,7 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
     try:
         episode = _play(cell, env, teacher, watch)
         rest = _outcome(cell.setting, env, episode)
-    except (JobFailed, ActionError) as error:
+    except FAILURES as error:
         rest = {"ended": "failed", "error": str(error), "selected": 0, "test": None}
     steps = tuple(env.history)
     purse = env.purse
@@ -214,12 +217,21 @@ def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[st
                 "teacher_tokens": env.teacher_purse.spent.tokens,
                 "money": env.teacher_purse.spent.money,
             },
+            "asked": (asked := dict(sorted(env.teacher_purse.replies.items()))),
+            "yields": yields_of(teacher) if asked else {},
             "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in steps],
             "leaks": env.leaks.model_dump(mode="json"),
             **source,
             **rest,
         }
     )
+
+
+def yields_of(teacher: Any) -> dict[str, int]:
+    """What a teacher counted of each stage; of one around another, the other's too, named ``inner …``."""
+    own = getattr(teacher, "yields", None)
+    inner = yields_of(teacher.inner) if hasattr(teacher, "inner") else {}
+    return (dict(own) if isinstance(own, Counter) else {}) | {f"inner {name}": n for name, n in inner.items()}
 
 
 def _outcome(setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def render(board: Sequence[Row], summary: Summary) -> str:
         heat=_heat(everyone, summary),
         mixtures=_mixtures(board, everyone),
         budgets=_budgets(board, everyone),
+        taught=_taught(board, everyone),
         by_seed=_by_seed(board, everyone),
         reading=[_to_read(_first_run(board, s.teacher)) | _leaked(board, s.teacher) for s in everyone],
         made=_made(board),
@@ -174,6 +175,33 @@ def _budgets(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, An
         rows.append({"of": s, "bar": bar, "offered": offered, "kept": kept, "dropped": dropped})
     costs = [s.cost for s in everyone if s.cost is not None]
     return {"rows": rows, "reasons": reasons, "asked": bool(costs), "paid": any(cost.money for cost in costs)}
+
+
+def _taught(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, Any]:
+    """Sums over a teacher's runs: the judge's verdicts, replies of its language model, yields, groups of practice.
+
+    Verdicts are listed where there is something to see: a teacher asked a model, or not all that was taught is right.
+    """
+    rows: list[dict[str, Any]] = []
+    for s in everyone:
+        runs = [row for row in board if row.teacher == s.teacher]
+        judged, practice = Counter[str](), Counter[str]()
+        asked, yields = Counter[str](), Counter[str]()
+        for row in runs:
+            asked.update(row.asked)
+            yields.update(row.yields)
+            for step in row.steps:
+                judged.update(step.judged)
+                practice.update(step.practice.model_dump(exclude={"reward"}) if step.practice else {})
+        rows.append({"of": s, "judged": judged, "n": judged.total(), "asked": asked, "yields": yields,
+                     "practice": practice})  # fmt: skip
+    models = any(row["asked"] for row in rows)
+    doubtful = models or any(row["judged"]["right"] < row["n"] for row in rows)
+    return {
+        "judged": [row for row in rows if doubtful and (row["n"] or row["asked"])],
+        "models": models,
+        "practised": [row for row in rows if row["practice"]["groups"]],
+    }
 
 
 # --- to read ---------------------------------------------------------------------------------------------------------

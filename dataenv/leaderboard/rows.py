@@ -31,6 +31,11 @@ Money = Annotated[float, Field(ge=0)]
 Bits = Annotated[str, StringConstraints(pattern=r"\A[01]*\z")]
 
 
+def _nothing(value: object) -> bool:
+    """For ``exclude_if``: a row without any keeps its bytes."""
+    return not value
+
+
 class RowPart(BaseModel):
     """Frozen, refuses unknown fields and NaN, writes its fields by alias."""
 
@@ -229,6 +234,9 @@ class Leaks(RowPart):
 class Row(RowPart):
     """One run. ``selected`` indexes ``steps``; ``test`` is ``None`` only where the run failed.
 
+    ``asked`` counts what came of the requests to language models, by outcome (``docs/chat.md``), and ``yields`` what
+    came of each stage of what such a teacher wrote.
+
     Raises:
         pydantic.ValidationError: On an unknown field, a count that does not add up, or NaN.
     """
@@ -253,6 +261,8 @@ class Row(RowPart):
     ended: Literal["spent", "mastered", "stopped", "failed"]
     error: Text | None = None
     budget: Spent
+    asked: dict[Text, Count] = Field(default={}, exclude_if=_nothing)
+    yields: dict[Text, Count] = Field(default={}, exclude_if=_nothing)
     steps: tuple[StepRow, ...]
     selected: Count
     test: TestExam | None

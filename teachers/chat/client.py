@@ -117,7 +117,9 @@ class Chat:
             mended = self._replies([repair(asks[i], replies[i]) for i in wrong])
             for i, reply in zip(wrong, mended, strict=True):
                 replies[i] = _both(replies[i], reply)
-        self.counts.update(reply.outcome for reply in replies)
+        if replies:
+            self.counts.update(reply.outcome for reply in replies)
+            self.purse.note([reply.outcome for reply in replies])
         return replies
 
     def save(self, path: Path) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, model_validator
@@ -29,6 +29,8 @@ ANSWERED: frozenset[Outcome] = frozenset({"ok", "truncated", "refused", "empty"}
 """The model has spoken. These attempts are never made again: a stored one is the reply."""
 RETRIED: frozenset[Outcome] = frozenset({"rate-limited", "server-error", "no-server", "dropped", "garbage"})
 """Another attempt may go better."""
+NOBODY: frozenset[Outcome] = frozenset(get_args(Outcome)) - ANSWERED - {"invalid"}
+"""No model had a part in the reply."""
 UNCLEAR: frozenset[Outcome] = frozenset({"oversized", "garbage", "dropped", "deadline"})
 """The server may have worked, and may send a bill: these are charged the most that the request can have cost."""
 

@@ -8,7 +8,7 @@ the largest group of equal answers; questions of consistency 2 or more are kept,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
@@ -52,6 +52,8 @@ class Want:
         form: The reply's schema, whose ``questions`` will hold so many.
         data: Further values of the template.
         given: In place of asking, a question that is there already.
+        reworded: Whether a known problem is asked for in other words: then only a copy of a question is a
+            near-duplicate (``teachers.engines.signature.Seen``).
     """
 
     skills: tuple[str, ...]
@@ -60,6 +62,7 @@ class Want:
     form: type[BaseModel] = Proposal
     data: Mapping[str, Any] = field(default_factory=dict)
     given: str | None = None
+    reworded: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,24 @@ def _exact(form: type[BaseModel], questions: int) -> type[BaseModel]:
 
 
 def propose(
-    chat: Chat, wants: Sequence[Want], questions: int, rng: np.random.Generator, sample: int = 0
+    chat: Chat,
+    wants: Sequence[Want],
+    questions: int,
+    rng: np.random.Generator,
+    yields: Counter[str],
+    sample: int = 0,
 ) -> list[Question]:
     """New questions, ``questions`` for each want at the most, none twice and none a reference; in the wants' order.
+
+    What was asked for and did not come of it is counted, so that ``asked`` = ``no-reply`` + ``copies`` + ``unusable`` +
+    the questions; one that is given is asked for and comes.
 
     Args:
         chat: Who is asked.
         wants: What is wanted.
         questions: How many of each.
         rng: Where nonces are drawn from.
+        yields: ``asked``, ``no-reply``, ``copies`` and ``unusable`` are added to it, all in questions.
         sample: Tells apart rounds that ask the same.
     """
     asking = [want for want in wants if want.references and want.given is None]
@@ -95,20 +107,45 @@ def propose(
         data = {"references": _shown(want.references), "questions": questions} | dict(want.data)
         asks.append(Ask(render(want.template, rng, longest=LONGEST, **data), _exact(want.form, questions), sample))
     replies = chat.ask_many(asks)
-    copies = {e.prompt for want in wants for e in want.references}
-    fresh = [
+    known = {e.prompt for want in wants for e in want.references}
+    said = [
         Question(text, want)
         for want, reply in zip(asking, replies, strict=True)
         if reply.ok
         for text in reply.value.questions
-        if usable(text) and text not in copies
     ]
     given = [Question(want.given, want) for want in wants if want.references and want.given is not None]
-    return list({question.text: question for question in (*fresh, *given)}.values())
+    yields["asked"] += len(given)
+    return sifted(said, known, questions * len(asks), yields, given)
 
 
-def solve(chat: Chat, questions: Sequence[Question], solutions: int, rng: np.random.Generator) -> list[list[Solution]]:
-    """Independent solutions of each question, ``solutions`` at the most: fewer where a reply came to nothing."""
+def sifted(
+    said: Sequence[Question], known: Set[str], asked: int, yields: Counter[str], given: Sequence[Question] = ()
+) -> list[Question]:
+    """The questions that can be used, without those that are known and none twice, and the given ones.
+
+    Args:
+        said: Of all replies.
+        known: Texts that are no new questions.
+        asked: Questions that were asked for; those that are not in ``said`` are without a reply.
+        yields: See ``propose``.
+        given: Not sifted.
+    """
+    can = [question for question in said if usable(question.text)]
+    new = [*(question for question in can if question.text not in known), *given]
+    fresh = list({question.text: question for question in new}.values())
+    copies = len(can) + len(given) - len(fresh)
+    yields.update({"asked": asked, "no-reply": asked - len(said), "unusable": len(said) - len(can), "copies": copies})
+    return fresh
+
+
+def solve(
+    chat: Chat, questions: Sequence[Question], solutions: int, rng: np.random.Generator, yields: Counter[str]
+) -> list[list[Solution]]:
+    """Independent solutions of each question, ``solutions`` at the most: fewer where a reply came to nothing.
+
+    Those that did not come, or cannot be used, are added to ``yields`` as ``unsolved``.
+    """
     asks = []
     for question in questions:
         shown = _shown(question.want.references)
@@ -116,7 +153,9 @@ def solve(chat: Chat, questions: Sequence[Question], solutions: int, rng: np.ran
         asks += [Ask(prompt, Solution, sample) for sample in range(solutions)]
     replies = chat.ask_many(asks)
     groups = [replies[i : i + solutions] for i in range(0, len(replies), solutions)]
-    return [[r.value for r in group if r.ok and usable(r.value.solution)] for group in groups]
+    made = [[r.value for r in group if r.ok and usable(r.value.solution)] for group in groups]
+    yields["unsolved"] += len(asks) - sum(map(len, made))
+    return made
 
 
 def agreed(
@@ -136,10 +175,10 @@ def agreed(
         solutions: Of each.
         agree: How many of them must agree; see ``agreeing``.
         rng: Where nonces are drawn from.
-        yields: ``questions``, ``solved`` (solutions) and ``consistent`` (questions) are added to it.
+        yields: ``questions``, ``solved`` and ``unsolved`` (solutions) and ``consistent`` (questions) are added to it.
         origin: Of the examples.
     """
-    made = solve(chat, questions, solutions, rng)
+    made = solve(chat, questions, solutions, rng, yields)
     consistent = [agreeing(found, agree) for found in made]
     yields.update(questions=len(questions), solved=sum(map(len, made)), consistent=sum(map(bool, consistent)))
     return [
@@ -149,15 +188,22 @@ def agreed(
 
 
 def rewritten(
-    chat: Chat, items: Sequence[Example], solutions: int, rng: np.random.Generator, yields: Counter[str], origin: str
+    chat: Chat,
+    items: Sequence[Example],
+    solutions: int,
+    rng: np.random.Generator,
+    yields: Counter[str],
+    origin: str,
+    agree: int = 2,
 ) -> list[list[Example]]:
-    """New solutions of items of a pool, of which two agree at the least; none of an item where that is not so.
+    """New solutions of items of a pool, of which ``agree`` agree at the least; none of an item where that is not so.
 
     An item is shown as its own reference, so that its form is kept and its answer is known. What differs is kept too,
-    where two solutions agree against the pool: whether a response is right is the task's to judge.
+    where solutions agree against the pool: whether a response is right is the task's to judge.
     """
     questions = [Question(item.prompt, Want(item.skills, (item,), given=item.prompt)) for item in items]
-    return agreed(chat, questions, solutions, 2, rng, yields, origin)
+    yields["asked"] += len(questions)
+    return agreed(chat, questions, solutions, agree, rng, yields, origin)
 
 
 def _shown(examples: Sequence[Example]) -> list[dict[str, str]]:

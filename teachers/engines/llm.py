@@ -12,8 +12,8 @@ from tasks.base import Unsupported
 from tasks.records import Example, Record
 from teachers.chat.client import Chat
 from teachers.chat.spec import ChatError, ChatSpec, make_spec
-from teachers.chat.synthesis import Question, Solution, Want, agreed, propose, solve
-from teachers.engines.signature import signature
+from teachers.chat.synthesis import Question, Want, agreed, propose, rewritten
+from teachers.engines.signature import Seen
 from teachers.lessons import Request, Source, by_needed_skill, shuffled
 
 if TYPE_CHECKING:
@@ -87,12 +87,12 @@ class LlmEngine(Source):
 
     A round proposes questions after a few references each, drops copies, solves each question several times, and keeps
     those of which enough solutions agree (STAT-Syn's stage 3, arXiv 2510.10023), if nothing like them was made in this
-    episode (``signature``). What is missing then is asked for in the next round, after other references, until nothing
+    episode (``Seen``). What is missing then is asked for in the next round, after other references, until nothing
     more comes. What the student cannot read at all is dropped. Whether an answer is *right* is not asked here: the
     environment's screen asks the task's judge, counts what it says, and enforces it under ``verify`` alone.
 
-    The operator ``rewrite`` writes no questions: it solves the pool's anew, after the pool's own solution, and keeps
-    what comes to the same answer (STAT-Sel's teacher-rewritten solutions).
+    The operator ``rewrite`` writes no questions: it solves items of the pool anew, after the pool's own solution
+    (STAT-Sel's teacher-rewritten solutions), and keeps what enough solutions agree on.
 
     Args:
         context: Of the episode.
@@ -101,10 +101,9 @@ class LlmEngine(Source):
         chat: The teacher's own, which then has one purse for both; ``None`` for a new one by ``spec.chat``.
 
     Attributes:
-        yields: What came of each stage: ``wanted`` (examples), ``asked`` (questions), ``questions`` (that came, can be
-            used and are no copies), ``solved`` (solutions), ``consistent`` (questions), ``near-duplicates`` (dropped),
-            ``unreadable`` (examples, dropped), ``examples``; of rewriting ``rewritten`` (solutions) and ``off`` (of
-            them, dropped: another answer).
+        yields: What came of each stage: ``wanted`` (examples); ``asked`` (questions) = ``no-reply`` + ``copies`` +
+            ``unusable`` + ``questions``; ``solved`` and ``unsolved`` (solutions), ``consistent`` (questions),
+            ``near-duplicates`` (dropped), ``unreadable`` (examples, dropped), ``examples``.
         chat: Its ``counts`` say what became of every request.
     """
 
@@ -114,7 +113,7 @@ class LlmEngine(Source):
         self.chat = chat or Chat.of(spec.chat, context)
         self._solved = Source(context)  # what the task has itself: references
         self._by_skill: dict[str, list[Example]] | None = None
-        self._seen: set[str] = set()
+        self._seen = Seen()
 
     def draw(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
         """See Source; at the most ``n``."""
@@ -142,19 +141,14 @@ class LlmEngine(Source):
         """
         spec, rng = self.spec, self._context.rng
         made = agreed(self.chat, questions, spec.solutions, spec.agree, rng, self.yields, self.origin)
-        return [self._new(examples) for examples in made]
+        self._seen.show(question.want for question in questions)
+        return [self._kept(question, examples) for question, examples in zip(questions, made, strict=True)]
 
-    def rewritten(self, examples: Sequence[Example]) -> list[Example]:
-        """Examples with solutions of the model's own, ``kept`` of each at the most, that come to the same answer."""
-        questions = [Question(e.prompt, Want(e.skills, (e,))) for e in examples]
-        solved = solve(self.chat, questions, self.spec.solutions, self._context.rng)
-        made: list[Example] = []
-        for example, solutions in zip(examples, solved, strict=True):
-            same = [s.solution for s in solutions if comes_to(s, example.response)]
-            self.yields.update(rewritten=len(solutions), off=len(solutions) - len(same))
-            texts = list(dict.fromkeys(same))[: self.spec.kept]
-            made += [example.model_copy(update={"response": text, "origin": self.origin}) for text in texts]
-        return self._readable(made)
+    def rewritten(self, items: Sequence[Example]) -> list[Example]:
+        """Items with solutions of the model's own, of which enough agree; ``kept`` of each at the most."""
+        spec, rng = self.spec, self._context.rng
+        made = rewritten(self.chat, items, spec.solutions, rng, self.yields, self.origin, spec.agree)
+        return self._readable([e for found in made for e in list(dict.fromkeys(found))[: spec.kept]])
 
     def _round(self, requests: Sequence[Request], missing: Sequence[int], number: int) -> list[list[Example]]:
         """What one round brings for each request."""
@@ -171,22 +165,16 @@ class LlmEngine(Source):
                 if want.references:
                     owner[id(want)] = i
                     wants.append(want)
-        fresh = propose(self.chat, wants, self.spec.questions, self._context.rng, number)
-        self.yields["asked"] += len(wants) * self.spec.questions
+        self._seen.show(wants)
+        fresh = propose(self.chat, wants, self.spec.questions, self._context.rng, self.yields, number)
         for question, examples in zip(fresh, self.answered(fresh), strict=True):
             found[owner[id(question.want)]] += examples
         return found
 
-    def _new(self, examples: Sequence[Example]) -> list[Example]:
+    def _kept(self, question: Question, examples: Sequence[Example]) -> list[Example]:
         """At the most ``kept`` of what came of one question, none if one like it was made before."""
-        if not examples:
-            return []
-        name = signature(examples[0].skills, examples[0].prompt, examples[0].response)
-        if name in self._seen:
-            self.yields["near-duplicates"] += 1
-            return []
-        self._seen.add(name)
-        return self._readable(list(dict.fromkeys(examples))[: self.spec.kept])
+        new = self._seen.new(question, examples, self.yields)
+        return self._readable(list(dict.fromkeys(new))[: self.spec.kept])
 
     def _readable(self, examples: Sequence[Example]) -> list[Example]:
         can = self._context.readable(examples)
@@ -195,7 +183,6 @@ class LlmEngine(Source):
 
     def _want(self, request: Request) -> Want:
         references = request.references or tuple(self._references(request))
-        self._seen.update(signature((request.skill,), e.prompt, e.response) for e in references)
         level = request.difficulty
         data = {
             "skill": request.skill,
@@ -223,19 +210,3 @@ class LlmEngine(Source):
                 self._by_skill = {}
         items = self._by_skill.get(skill)
         return shuffled(items, self._context.rng)[:n] if items else self._solved.draw(skill, n)
-
-
-def comes_to(solution: Solution, gold: str) -> bool:
-    """Whether a solution says and ends with the answer that a gold response ends with, up to case and spaces."""
-    answer = _plain(solution.answer)
-    return all(_ends(_plain(text), answer) for text in (gold, solution.solution))
-
-
-def _ends(text: str, answer: str) -> bool:
-    """Whether a text ends with an answer that is not the tail of a longer word or number."""
-    before = text[: len(text) - len(answer)]
-    return bool(answer) and text.endswith(answer) and not (before and (before[-1].isalnum() or before[-1] in "-.,/"))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).rstrip(".").casefold()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from tasks.records import digest
+from tasks.records import Example, digest
+from teachers.chat.synthesis import Question, Want
 
 _NUMBER = re.compile(r"\d+(?:[.,/]\d+)*")
 _STEP = re.compile(r"\d+(?:[.,/]\d+)*|[^\w\s.,;:!?'\"()…]")  # a number, or a sign that is no punctuation
@@ -23,3 +25,39 @@ def signature(skills: Sequence[str], question: str, solution: str) -> str:
     numbers = sorted(_NUMBER.findall(question)) or sorted(_WORD.findall(question.casefold()))
     steps = _STEP.findall(solution) if _NUMBER.search(solution) else _WORD.findall(solution.casefold())
     return digest([list(skills), numbers, steps])
+
+
+class Seen:
+    """What an episode has shown as a reference or made: a question like one of those is a near-duplicate.
+
+    Like is what has the same ``signature``, and what has the same words, whatever skills it is said to train and
+    however it is solved. Where a known problem is to be worded anew only the words count; a question that was given and
+    not written is none.
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._texts: set[str] = set()
+
+    def show(self, wants: Iterable[Want]) -> None:
+        """Remember the references."""
+        for want in wants:
+            for e in want.references:
+                self._names.add(signature(want.skills, e.prompt, e.response))
+                self._texts.add(_words(e.prompt))
+
+    def new(self, question: Question, examples: Sequence[Example], yields: Counter[str]) -> list[Example]:
+        """What came of a question; nothing, counted as ``near-duplicates``, if one like it was shown or made before."""
+        if not examples or question.want.given is not None:
+            return list(examples)
+        text, name = _words(question.text), signature(question.want.skills, question.text, examples[0].response)
+        if text in self._texts or (name in self._names and not question.want.reworded):
+            yields["near-duplicates"] += 1
+            return []
+        self._texts.add(text)
+        self._names.add(name)
+        return list(examples)
+
+
+def _words(question: str) -> str:
+    return " ".join(question.split()).casefold()

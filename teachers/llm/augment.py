@@ -57,5 +57,5 @@ class Augment(Synthesizer):
         references = tuple(shown[: self.references])
         if self._context.rng.random() < self.reword:
             data = {"problem": item.prompt}
-            return Want(item.skills, references, "teachers.llm:augment.j2", Reworded, data)
+            return Want(item.skills, references, "teachers.llm:augment.j2", Reworded, data, reworded=True)
         return Want(item.skills, references, given=item.prompt)

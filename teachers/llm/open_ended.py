@@ -12,7 +12,7 @@ from tasks.records import Example, Record
 from teachers.base import Level, Teacher, require
 from teachers.chat.prompts import render
 from teachers.chat.spec import Ask
-from teachers.chat.synthesis import Question, Want, usable
+from teachers.chat.synthesis import Question, Want, sifted
 from teachers.engines.llm import LlmEngine, engine_spec
 from teachers.lessons import Source, shuffled
 
@@ -89,10 +89,8 @@ class OpenEnded(Teacher):
             asks.append(Ask(prompt, schema))
         form = Want((), tuple(self._solved.stratified(self._spec.references)))
         replies = self.chat.ask_many(asks)
-        texts = [s.question.strip() for r in replies if r.ok for s in r.value.specs if usable(s.question)]
-        fresh = dict.fromkeys(text for text in texts if text not in {one["problem"].strip() for one in shown})
-        self.yields["asked"] += len(shown) * self.specs
-        return [Question(text, form) for text in fresh]
+        said = [Question(spec.question.strip(), form) for reply in replies if reply.ok for spec in reply.value.specs]
+        return sifted(said, {one["problem"].strip() for one in shown}, len(asks) * self.specs, self.yields)
 
 
 class Spec(Record):

@@ -39,7 +39,7 @@ class SkillList(Teacher):
         tries: Replies that are asked for until one can be used; where none can, the episode is stopped.
 
     Attributes:
-        yields: ``plans`` (asked for), ``unusable`` (of them); with an engine its counts too.
+        yields: ``plans`` (asked for), ``unusable-plans`` (of them); with an engine its counts too.
         chat: The policy's chat of this episode.
     """
 
@@ -131,14 +131,14 @@ def usable(
 ) -> Any:
     """The first reply of the schema that fits, of at most so many; ``None`` where none does.
 
-    ``yields`` counts what was asked for (``plans``) and could not be used (``unusable``).
+    ``yields`` counts what was asked for (``plans``) and could not be used (``unusable-plans``).
     """
     for sample in range(tries):
         yields["plans"] += 1
         reply = chat.ask(Ask(prompt, schema, sample))
         if reply.ok and fits(reply.value):
             return reply.value
-        yields["unusable"] += 1
+        yields["unusable-plans"] += 1
     return None
 
 

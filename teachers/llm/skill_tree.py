@@ -37,7 +37,7 @@ class SkillTree(ForestTeacher):
         tries: Replies that are asked for until one can be used; where none can, the episode is stopped.
 
     Attributes:
-        yields: ``plans`` (asked for), ``unusable`` (of them).
+        yields: ``plans`` (asked for), ``unusable-plans`` (of them).
         chat: The policy's chat of this episode.
     """
 

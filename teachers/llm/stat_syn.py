@@ -54,16 +54,21 @@ class StatSyn(Synthesizer):
         """No profile yet."""
         super().begin(context)
         self._pairs: list[str] | None = None
+        self._next = 0
 
     def look(self, observation: dict[str, Any]) -> None:
-        """The missing skill of every (question, skill) pair; the last profile's, where the purse allows no look."""
+        """The missing skill of every (question, skill) pair; the last profile's, where nothing can be found out now.
+
+        That is where the purse allows no look, or nobody is there to diagnose.
+        """
         if self._pairs is not None and self.profile == "once":
             return
         context = self._context
         errors = difficult_problems(context, observation["errors"], self.detect, self.difficult)
-        if errors is None and self._pairs is not None:
+        chat = self.chat if self.diagnosis == "chat" else None
+        found = None if errors is None else diagnosed(context, errors, chat, self.yields)
+        if found is None:
             return
-        found = diagnosed(context, errors or (), self.chat if self.diagnosis == "chat" else None, self.yields)
         pairs = [skill for _, skills in found for skill in skills]
         self._pairs, self._next = [pairs[i] for i in context.rng.permutation(len(pairs))], 0
 

@@ -12,6 +12,7 @@ from teachers.base import Level, Teacher, require
 from teachers.chat.client import Chat
 from teachers.chat.spec import make_spec
 from teachers.chat.synthesis import Want, agreed, propose
+from teachers.engines.signature import Seen
 from teachers.lessons import by_needed_skill, pool_or_made
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class Synthesizer(Teacher):
     """A teacher whose lessons a model writes. One of them says what is wanted (``wants``), and nothing else.
 
     A walk asks for what is wanted, as much of it as the rest of the lesson can need; every new question is solved
-    several times, and kept where enough solutions agree, with the solutions that do. Walks go on until the lesson is
-    full, the chat's purse is spent, or one brings nothing. A lesson of which nothing is left stops the episode.
+    several times, and kept where enough solutions agree, with the solutions that do, if nothing like it was shown or
+    made in this episode (``teachers.engines.signature.Seen``). Walks go on until the lesson is full, the chat's purse
+    is spent, or one brings nothing. A lesson of which nothing is left stops the episode.
 
     Args:
         chat: The fields of ``ChatSpec``, or ``local``.
@@ -46,8 +48,9 @@ class Synthesizer(Teacher):
         walks: At the most, for a lesson.
 
     Attributes:
-        yields: What came of each stage in this episode: ``questions``, ``solved`` (solutions), ``consistent``
-            (questions), ``examples``, and what a teacher adds.
+        yields: What came of each stage in this episode: ``asked`` (questions) = ``no-reply`` + ``copies`` +
+            ``unusable`` + ``questions``; ``solved`` and ``unsolved`` (solutions), ``consistent`` (questions),
+            ``near-duplicates`` (of them, dropped), ``examples``, and what a teacher adds.
         chat: The chat of this episode; its ``counts`` say what became of every request.
     """
 
@@ -76,6 +79,7 @@ class Synthesizer(Teacher):
         self.yields: Counter[str] = Counter()
         self._pool = pool_or_made(context)
         self._needing = by_needed_skill(self._pool)
+        self._seen = Seen()
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
         """The next lesson; the empty one where nothing is wanted, or nothing came of it."""
@@ -106,12 +110,14 @@ class Synthesizer(Teacher):
         """Be told what came of a question that was wanted."""
 
     def _walk(self, n: int, walk: int) -> list[Example]:
-        rng = self._context.rng
-        fresh = propose(self.chat, self.wants(n), self.questions, rng, walk)
+        rng, wants = self._context.rng, self.wants(n)
+        self._seen.show(wants)
+        fresh = propose(self.chat, wants, self.questions, rng, self.yields, walk)
         made = agreed(self.chat, fresh, self.solutions, self.agree, rng, self.yields, self.name)
-        for question, examples in zip(fresh, made, strict=True):
+        new = [self._seen.new(question, examples, self.yields) for question, examples in zip(fresh, made, strict=True)]
+        for question, examples in zip(fresh, new, strict=True):
             self.learnt(question.want, examples)
-        return [example for examples in made for example in examples]
+        return [example for examples in new for example in examples]
 
     def _items(self, n: int, skill: str | None = None) -> tuple[Example, ...]:
         """``n`` random items of the pool, or of those that need a skill; fewer where there are fewer."""

@@ -24,8 +24,9 @@ from dataenv.setting import make_setting
 from dataenv.store import Store
 from tasks.base import Unsupported
 from tasks.records import Example, Problem
+from teachers.chat.scripted import Server, serving
 from tests.canaries import HIDDEN, Canaried, canaries, canary, sightings, texts
-from tests.chatting import backwards, chatting
+from tests.chatting import MAY_ASK, backwards, chatting
 from tests.toys import TOYS, Reverse
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -140,10 +141,25 @@ def everything(teacher: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.Ca
 def test_no_canary_reaches_a_registered_teacher(
     name: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with chatting(backwards) as chats:
+    with chatting(backwards) as (chats, server):
         teacher = registry.build("teacher", name, (ARGUMENTS | chats).get(name))
         seen = everything(teacher, caplog, capsys)
-    assert sightings(seen) == set()
+    assert sightings([*seen, server.heard]) == set()
+    assert bool(server.heard) == (name in chats)
+
+
+@pytest.mark.parametrize("arm", MAY_ASK)
+def test_no_canary_is_sent_to_a_language_model_by_who_may_ask_one(arm: str) -> None:
+    name, args = MAY_ASK[arm]
+    with serving(Server(backwards)) as server:
+        teacher = registry.build("teacher", name, args | {"chat": {"base_url": server.base_url, "model": "scripted"}})
+        fields = FIELDS | {"budget": {"student_tokens": 1_200}}
+        dataenv.run(TeachingEnv(teacher.level, runner=Runner(Store()), **fields), teacher, seed=0)
+    assert len(server.heard) > 2
+    assert sightings([server.heard]) == set()
+    if arm in ("llm2llm", "stat-sel", "con-sel", "stat-sel-pool"):
+        stored = "\n".join(texts(server.heard))
+        assert any(p.prompt in stored for p in Canaried().split("feedback")), "what it may see is there to be found"
 
 
 def test_no_canary_reaches_a_teacher_that_brings_its_data(

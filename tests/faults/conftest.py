@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,12 @@ class Faults:
                 continue
         return [pid for pid in found if pid != os.getpid()]
 
-    def board(self, seeds: int = 1) -> str:
-        """Write a small board of `faulty`: four teachers and two references on every seed."""
+    def board(self, seeds: int = 1, teachers: Sequence[Any] = ("random", "stratified", "failure", "frontier")) -> str:
+        """Write a small board of `faulty`: some teachers and two references on every seed."""
         lines = [
             'name = "small"',
             f"seeds = {list(range(seeds))}",
-            'teachers = ["random", "stratified", "failure", "frontier"]',
+            f"teachers = {_toml(list(teachers))}",
             'references = ["nothing", "joint"]',
             "[setting]",
             *(f"{name} = {_toml(value)}" for name, value in FAULTY.items()),
@@ -112,6 +112,8 @@ def same_tables(straight: Path, other: Path) -> None:
 def _toml(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
     return json.dumps(value)
 
 

@@ -12,6 +12,9 @@ import pytest
 from pydantic import ValidationError
 from rich.console import Console
 
+from dataenv import registry
+from dataenv.environment import TeachingEnv
+from dataenv.episode import run
 from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.board import play
 from dataenv.leaderboard.cells import all_cells, by_group
@@ -27,7 +30,7 @@ from dataenv.store import Store
 from teachers.chat.scripted import Server, serving
 from tests.chatting import backwards
 from tests.leaderboard.synthetic import make_board, make_row
-from tests.toys import TOY_BOARD
+from tests.toys import TOY_BOARD, TOYS
 
 
 def asked(row: dict[str, Any], tokens: int, money: float) -> dict[str, Any]:
@@ -159,3 +162,87 @@ def test_a_chat_that_is_known_by_its_name_costs_no_money(toys: None) -> None:
     (line,) = asking(groups)
     assert (line.name, line.runs, line.tokens, line.money) == ("stat-syn", 2, None, 0.0)
     assert line.requests == 2 * 3 * (32 + 8 * 2 * 7)
+
+
+URL: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
+CAPPED = URL | {"tokens": 1_000, "price_in": 1.0, "price_out": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "tokens", "money"),
+    [
+        ("reflection", {"chat": CAPPED, "teacher": "genqa", "args": {"chat": URL}}, None, 0.005),
+        ("reflection", {"chat": CAPPED, "teacher": "genqa", "args": {"chat": CAPPED | {"tokens": 500}}}, 1_500, 0.0075),
+        ("reflection", {"chat": CAPPED, "args": {}}, 1_000, 0.005),
+        ("skill-list", {"chat": CAPPED, "engine": {"chat": CAPPED}}, 2_000, 0.01),
+        ("best-of", {"chat": CAPPED, "engine": {"chat": URL}}, None, 0.005),
+        ("llm2llm", {"chat": CAPPED}, 1_000, 0.005),
+        ("best-of", {"chat": None}, 0, 0),
+    ],
+)
+def test_caps_of_all_chats_add_up(
+    name: str, args: dict[str, Any], tokens: int | None, money: float | None, toys: None
+) -> None:
+    """A reflection of 1,000 tokens over a teacher without a cap may spend what it likes, of money only its own."""
+    teachers = ["stratified", {"name": name, "args": args}]
+    board = Board.model_validate(TOY_BOARD | {"teachers": teachers})
+    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_cells(board)).items()}
+    lines = asking(groups)
+    assert [line.name for line in lines] == ([] if args["chat"] is None else [name])
+    for line in lines:
+        assert line.tokens == (None if tokens is None else 2 * tokens)
+        assert line.money == (None if money is None else pytest.approx(2 * money))
+        assert line.requests
+    caps = TOY_BOARD["setting"] | {"budget": {"student_tokens": 1200, "teacher_tokens": 700, "money": 0.5}}
+    bound = Board.model_validate(TOY_BOARD | {"setting": caps, "teachers": teachers})
+    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_cells(bound)).items()}
+    assert [line.tokens for line in asking(groups)] == [1_400] * len(lines)
+    assert all(line.money == pytest.approx(2 * 0.0035) for line in asking(groups) if line.money is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("llm2llm", {"quota": 6}),
+        ("accel", {"buffer": 2, "items": 2}),
+        ("deliberate-practice", {"candidates": 2, "added": 4, "first": 4, "trim": 0.0, "signal": "loss"}),
+    ],
+)
+def test_who_draws_from_an_engine_asks_for_no_more_than_it_says(name: str, args: dict[str, Any], toys: None) -> None:
+    assert registry.build("teacher", name, args).most_requests(8) == 0
+    with serving(Server(backwards)) as server:
+        chat = {"base_url": server.base_url, "model": "scripted"}
+        teacher = registry.build("teacher", name, args | {"chat": chat})
+        env = TeachingEnv("open-ended", runner=Runner(Store(None)), **TOYS | {"budget": {"student_tokens": 1000}})
+        lessons = len(run(env, teacher, seed=0).steps) - 1
+    assert 0 < len(server.heard) <= lessons * teacher.most_requests(TOYS["lesson_size"])
+
+
+def test_the_page_shows_verdicts_replies_yields_and_practice_where_there_are_any(tmp_path: Path) -> None:
+    plain, told = make_board(2), make_board(2)
+    for row in told:
+        if row["teacher"] == "stat-sel":
+            row |= {"asked": {"ok": 1_200, "invalid": 3}, "yields": {"asked": 900, "inner questions": 12}}
+            for step in row["steps"][1:]:
+                step["judged"] = {"right": 9, "wrong": 2, "unknown": 1}
+        if row["teacher"] == "random":
+            groups = {"answers": 80, "unknown": 4, "groups": 10, "right": 3, "wrong": 5, "reward": [0.1, 0.2]}
+            row["steps"][1]["practice"] = groups
+    pages = []
+    for rows in (plain, told):
+        write_page(rows, tmp_path / "page.html")
+        pages.append((tmp_path / "page.html").read_text(encoding="utf-8"))
+    steps = 2 * (len(told[0]["steps"]) - 1)
+    shown = [
+        "ok 2,400, invalid 6",
+        "asked 1,800, inner questions 24",
+        f'75.0 %<span class="sub">{9 * steps}/{12 * steps}<',
+    ]
+    shown += [
+        "160</td>",
+        '30.0 %<span class="sub">6/20<',
+        '50.0 %<span class="sub">10/20<',
+        '5.0 %<span class="sub">8/160<',
+    ]
+    assert [text for text in shown if text not in pages[1]] == []
+    assert not any(anchor in pages[0] for anchor in ('id="judged"', 'id="practised"'))

@@ -27,7 +27,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def arguments() -> Iterator[dict[str, dict[str, Any]]]:
     """Those that need a language model have a scripted one."""
-    with chatting(arithmetic) as chats:
+    with chatting(arithmetic) as (chats, _):
         yield ARGUMENTS | chats
 
 

@@ -122,10 +122,16 @@ def listens(url: str) -> bool:
 # --- the command line -------------------------------------------------------------------------------------------------
 
 
-def dataenv_run(cwd: Path, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
+SMALL: dict[str, dict[str, Any]] = {
+    "stat-syn": {"quota": 4, "difficult": 1, "walks": 1},
+    "open-ended": {"errors": 1, "specs": 1},
+}
+
+
+def dataenv_run(cwd: Path, *words: str, teacher: str = "stat-syn", **more: Any) -> subprocess.CompletedProcess[str]:
     fields = {k: v for k, v in TINY.items() if k not in ("task", "student")} | {"budget": {"student_tokens": 4000}}
-    args = {"quota": 4, "difficult": 1, "walks": 1} | more
-    command = [sys.executable, "-c", "from dataenv.cli import main; main()", "run", "--teacher", "stat-syn", *words]
+    args = SMALL[teacher] | more
+    command = [sys.executable, "-c", "from dataenv.cli import main; main()", "run", "--teacher", teacher, *words]
     command += ["--args", json.dumps(args), "--setting", json.dumps(fields)]
     environ = {k: v for k, v in os.environ.items() if k != "DATAENV_STORE"}
     environ |= {"PYTHONPATH": str(ROOT), "COLUMNS": "150"}
@@ -141,6 +147,7 @@ def test_a_server_is_given_on_the_command_line(tmp_path: Path, monkeypatch: pyte
         assert len(server.heard) > 3
     assert re.search(r"step 1: .*, teacher [\d,]+ tokens", done.stdout)
     assert "sk-1" not in done.stdout
+    assert re.search(r"replies of its language model: .*ok \d+", done.stdout)
     nameless = dataenv_run(tmp_path, "--chat", "http://127.0.0.1:9/v1")
     assert nameless.returncode == 2
     assert "model is missing; add it" in nameless.stderr
@@ -149,9 +156,11 @@ def test_a_server_is_given_on_the_command_line(tmp_path: Path, monkeypatch: pyte
 
 @needs_local
 @pytest.mark.slow
-def test_the_local_model_is_given_on_the_command_line(tmp_path: Path) -> None:
-    done = dataenv_run(tmp_path, "--chat", "local", quota=1, chat={"max_tokens": 40})
+@pytest.mark.parametrize(("teacher", "more"), [("stat-syn", {"quota": 1}), ("open-ended", {})])
+def test_the_local_model_is_given_on_the_command_line(tmp_path: Path, teacher: str, more: dict[str, Any]) -> None:
+    done = dataenv_run(tmp_path, "--chat", "local", teacher=teacher, chat={"max_tokens": 40}, **more)
     assert done.returncode == 0, done.stderr
     assert re.search(r"teacher [\d,]+ tokens", done.stdout)
+    assert "replies of its language model: " in done.stdout
     store = Store(tmp_path / "runs" / ".store")
     assert store.count("chats") > 0

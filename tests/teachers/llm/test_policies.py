@@ -168,7 +168,7 @@ def test_an_unusable_plan_is_asked_for_again_and_then_the_episode_stops(server: 
     who = teacher(server, "skill-list")
     episode = play(who)
     assert len(episode.steps) > 2
-    assert who.yields["unusable"] == 2 * (len(episode.steps) - 1)
+    assert who.yields["unusable-plans"] == 2 * (len(episode.steps) - 1)
     assert who.yields["plans"] == 3 * (len(episode.steps) - 1)
     stubborn = teacher(server, "skill-list", tries=2)
     assert play(stubborn).steps[-1].ended == "stopped"
@@ -185,7 +185,7 @@ def test_no_counts_end_the_training(server: Server) -> None:
     server.script = lambda turn: json.dumps({"why": "done", "counts": []})
     who = teacher(server, "skill-list")
     assert play(who).steps[-1].ended == "stopped"
-    assert who.yields["unusable"] == 0
+    assert who.yields["unusable-plans"] == 0
 
 
 def test_skill_tree_is_shown_the_forest_and_moves_what_the_model_names(server: Server) -> None:
@@ -248,7 +248,7 @@ def test_a_move_that_is_not_of_the_forest_is_asked_for_again_and_then_the_episod
     server.script = lambda turn: json.dumps({"why": "", **(first if len(server.heard) == 1 else moves)})
     who = teacher(server, "skill-tree", tries=2)
     assert play(who).steps[-1].ended == "stopped"
-    assert who.yields == {"plans": 3, "unusable": 2}
+    assert who.yields == {"plans": 3, "unusable-plans": 2}
 
 
 @pytest.mark.parametrize("verify", [False, True])

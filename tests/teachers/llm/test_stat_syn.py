@@ -13,7 +13,7 @@ import pytest
 from dataenv import registry
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, run
-from dataenv.errors import SettingError
+from dataenv.errors import SettingError, Unanswered
 from dataenv.runner import Runner
 from dataenv.store import Store
 from tasks.records import Example
@@ -192,11 +192,11 @@ def test_a_spent_purse_ends_the_episode_and_every_loss_is_counted(server: Server
 
 
 @pytest.mark.usefixtures("toys")
-def test_no_server_ends_the_episode_without_a_traceback() -> None:
+def test_no_server_fails_the_run() -> None:
     syn = StatSyn(chat=DEAD, **SMALL)
-    episode = play(syn, Store())
-    assert syn.chat.counts == {"no-server": 2}
-    assert episode.steps[-1].ended == "stopped"
+    with pytest.raises(Unanswered, match=r"\(replies: no-server 2\)"):
+        play(syn, Store())
+    assert syn.yields["diagnosed"] == 0
 
 
 @pytest.mark.usefixtures("toys")

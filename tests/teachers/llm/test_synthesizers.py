@@ -13,7 +13,7 @@ import pytest
 from dataenv import registry
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, run
-from dataenv.errors import SettingError
+from dataenv.errors import SettingError, Unanswered
 from dataenv.runner import Runner
 from dataenv.store import Store
 from tasks.arithmetic import Arithmetic
@@ -102,15 +102,12 @@ def test_no_canary_is_in_a_stored_call(name: str, server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ARGS))
-def test_no_server_ends_the_episode_or_teaches_what_there_is_without_one(name: str) -> None:
-    """``stat-sel-pool`` and ``reflection`` have examples that no model wrote; the others have nothing to teach."""
+def test_no_server_fails_the_run_and_says_so(name: str) -> None:
+    """``reflection`` and ``stat-sel-pool`` too: with what no model wrote alone they would be another teacher."""
     teacher = made(name, DEAD)
-    episode, taught = play(teacher)
+    with pytest.raises(Unanswered, match=r"no-server [0-9]+.*start the server, or mend base_url"):
+        play(teacher)
     assert set(teacher.chat.counts) == {"no-server"}
-    if name in ("stat-sel-pool", "reflection"):
-        assert taught
-    else:
-        assert [episode.steps[-1].ended, taught] == ["stopped", []]
 
 
 @pytest.mark.parametrize("name", sorted(set(ARGS) - {"reflection"}))
@@ -283,3 +280,64 @@ def test_the_perfect_tutor_stays_within_the_skill() -> None:
             assert len(asked.operators) == len(given.operators)
             if skill.startswith(("add", "sub")) and len(given.operators) == 1:
                 assert asked.operators == given.operators
+
+
+WRITERS = sorted(set(ARGS) - {"stat-sel-pool", "reflection"})
+MESSY = {
+    "stat-syn": {"quota": 8, "difficult": 4},
+    "open-ended": {"errors": 8},
+    "skill-list": {"engine": {}, "quota": 8},
+    "stat-sel-pool": {"rewrites": 3, "quota": 4},
+} | {name: {**ARGS[name], "quota": 8} for name in WRITERS}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_a_model_repeats_is_taught_once_in_an_episode(name: str, server: Server) -> None:
+    """It knows two questions, for every skill and in every lesson."""
+
+    def repeating(turn: Turn) -> str:
+        reply = json.loads(backwards(turn))
+        if "questions" in reply:
+            reply["questions"] = ["abc>", "ABCDE>"]
+        if (turn.schema or {}).get("title") == "Solution":
+            word = blocks(turn.messages[0]["content"])["question"]
+            reply = {"solution": word[-2::-1], "answer": word[-2::-1]}
+        return json.dumps(reply)
+
+    server.script = repeating
+    teacher = live(name, server, **({"reword": 1.0} if name == "augment" else {}))
+    _, taught = play(teacher, fields=SHORT | {"budget": {"student_tokens": 1500}})
+    assert sorted(e.prompt for e in taught) == ["ABCDE>", "abc>"]
+    assert teacher.yields["near-duplicates"] > 0
+
+
+@pytest.mark.parametrize("name", sorted(MESSY))
+def test_every_question_that_was_asked_for_came_or_is_a_loss_with_a_name(name: str, server: Server) -> None:
+    """One prompt gets no JSON, the next a text that nobody can read, the next a copy of what it shows."""
+    order: dict[str, int] = {}
+
+    def messy(turn: Turn) -> str:
+        prompt, reply = turn.messages[0]["content"], json.loads(backwards(turn))
+        specs = reply.get("specs")
+        texts = reply.get("questions") or [spec["question"] for spec in specs or ()]
+        if not texts:
+            return "no JSON" if turn.seed == 2 else backwards(turn)
+        turns = order.setdefault(prompt, len(order)) % 4  # a repair turn is of the same prompt
+        data = blocks(prompt)
+        shown = data["references"][0]["question"] if "references" in data else data["shown"]["problem"]
+        texts[0] = (texts[0], "\u200b", shown, texts[0])[turns]
+        if turns == 0:
+            return "no JSON"
+        asked = {"specs": [{"design": "", "question": text} for text in texts]} if specs else {"questions": texts}
+        return json.dumps(reply | asked)
+
+    server.script = messy
+    args = {"chat": {"base_url": server.base_url, "model": "scripted", "concurrency": 1}} | MESSY[name]
+    teacher = registry.build("teacher", name, args)
+    play(teacher, fields=SHORT | {"budget": {"student_tokens": 200}})
+    y = teacher.yields
+    assert y["asked"] == y["no-reply"] + y["copies"] + y["unusable"] + y["questions"] > 0
+    assert y["solved"] + y["unsolved"] == 3 * y["questions"]
+    if name != "stat-sel-pool":  # whose questions are the pool's
+        assert y["no-reply"] > 0
+        assert y["copies"] + y["unusable"] > 0
