@@ -38,6 +38,8 @@ def error(skill: str, *missing: str) -> dict[str, str]:
 class Context:
     """What a teacher is given, without an environment."""
 
+    level = "skill-list"
+
     def __init__(self, skills: Sequence[str] = SKILLS, pool: Sequence[tuple[str, ...]] | None = POOL, seed: int = 0):
         self.skills, self.rng, self._pool = tuple(skills), stream(seed, "teacher"), pool
 

@@ -27,6 +27,7 @@ from tests.toys import TOYS
 SNAPSHOT = Path(__file__).with_name("prompts.txt")
 SHOWN = [{"question": "12+34=", "solution": "46"}]
 PROPOSAL: dict[str, Any] = {"skill": "add", "references": SHOWN, "questions": 2}
+PLAIN = {"harder": False, "easier": False, "levelled": False, "difficulty": 25, "described": False, "about": None}
 ERROR = {"problem": "12+34=", "student": "45"}
 BRANCHES: dict[str, tuple[str, dict[str, Any]]] = {
     f"evolve: {way}": ("teachers.llm:evol_instruct.j2", {"references": SHOWN, "questions": 2, "way": i, "line": 0})
@@ -35,10 +36,14 @@ BRANCHES: dict[str, tuple[str, dict[str, Any]]] = {
 BRANCHES |= {
     f"propose: {harder=} {easier=} {levelled=}": (
         "teachers.engines:propose.j2",
-        PROPOSAL | {"harder": harder, "easier": easier, "levelled": levelled, "difficulty": 25},
+        PROPOSAL | PLAIN | {"harder": harder, "easier": easier, "levelled": levelled},
     )
     for harder, easier, levelled in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1))
 }
+BRANCHES["propose: described"] = (
+    "teachers.engines:propose.j2",
+    PROPOSAL | PLAIN | {"described": True, "about": {"name": "with carry", "description": "A column carries."}},
+)
 BRANCHES |= {
     f"diagnose: {known=}": (
         "teachers.chat:diagnose.j2",
