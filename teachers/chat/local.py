@@ -51,7 +51,8 @@ class LocalServer:
     """A server in a child process, ready when it is made.
 
     Args:
-        threads: Of the server; ``None`` for one a core.
+        threads: Of the server; ``None`` for half the cores, one at least. They wait for each other by spinning, and
+            beside busy workers more of them are slower by far than fewer.
 
     Attributes:
         base_url: Where it listens: a free port of 127.0.0.1.
@@ -64,7 +65,7 @@ class LocalServer:
         weights = gguf()
         root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        command = [sys.executable, "-m", __name__, str(weights), str(threads or cores())]
+        command = [sys.executable, "-m", __name__, str(weights), str(threads or max(1, cores() // 2))]
         with tempfile.TemporaryFile() as said:
             self._child = subprocess.Popen(
                 command,

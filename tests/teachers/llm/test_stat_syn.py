@@ -83,25 +83,6 @@ def test_a_recorded_run_is_played_again_to_the_byte_without_a_server(tmp_path: P
 
 
 @pytest.mark.usefixtures("toys")
-def test_a_run_with_a_real_model_is_played_again(tmp_path: Path) -> None:
-    """SmolLM2-135M behind llama.cpp's server, one step. A weak teacher: what it agrees on with itself is wrong."""
-    cassette = CASSETTE.with_name("smollm2.jsonl")
-    store = Store()
-    for key, row in load(cassette).rows.items():
-        assert row["served"] == "SmolLM2-135M-Instruct.Q4_1.gguf"
-        store.put("chats", key, row)
-    chat = DEAD | {"model": "smollm2-135m-instruct-q4_1", "max_tokens": 160}
-    syn = StatSyn(chat=chat, quota=8, difficult=4, walks=1)
-    steps = play(syn, store).steps
-    assert syn.chat.counts == {"ok": 22, "truncated": 1}
-    stages = ("errors", "diagnosed", "pairs", "questions", "solved", "consistent", "examples")
-    assert [syn.yields[stage] for stage in stages] == [4, 4, 7, 5, 15, 2, 2]
-    assert [step.judged for step in steps[1:]] == [{"wrong": 2}]
-    syn.chat.save(tmp_path / "again.jsonl")
-    assert (tmp_path / "again.jsonl").read_bytes() == cassette.read_bytes()
-
-
-@pytest.mark.usefixtures("toys")
 def test_solutions_that_do_not_agree_are_not_taught(server: Server) -> None:
     """A teacher who is wrong four times in ten, each time differently: what is kept is right far more often."""
     server.script = tutor(lambda question: question[-2::-1], _letters, wrong=0.4)
