@@ -53,7 +53,7 @@ class CausalLM(Student):
         template: ``chat``, the tokenizer's chat template; ``plain``, the prompt and a line break.
         system: System message before each prompt; empty for what the template says by itself.
         context: Longest prompt and response together, in tokens, the template's included.
-        dtype: Arithmetic; ``auto`` is ``bfloat16`` on CUDA and on processors that have its instructions.
+        dtype: Arithmetic; ``auto`` is ``bfloat16`` on CUDA and ``float32`` elsewhere.
         device: ``auto`` is ``cuda`` where there is one.
         threads: Torch threads. Results are bit-exact within one number of threads.
     """

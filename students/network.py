@@ -194,10 +194,8 @@ def _device(asked: str) -> str:
 
 
 def _dtype(asked: str, device: str) -> torch.dtype:
-    """``auto`` is bfloat16 on CUDA and on processors with instructions for it; without, it is slower than float32."""
+    """``auto`` is bfloat16 on CUDA alone: on processors, with instructions for it too, float32 is faster (docs)."""
     import torch
 
-    processor: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    pays = device == "cuda" or bool(processor.get("avx512_bf16") or processor.get("amx_bf16"))
-    short = asked == "bfloat16" or (asked == "auto" and pays)
+    short = asked == "bfloat16" or (asked == "auto" and device == "cuda")
     return torch.bfloat16 if short else torch.float32
