@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from functools import cached_property
+from operator import not_
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
@@ -89,8 +90,8 @@ class Setting(Record):
     task: str = "arithmetic"
     task_args: dict[str, Any] = {}
     # Left out where there are none: Settings without them keep the names that they had before there were any.
-    skills: str = Field(default="", exclude_if=lambda path: not path)
-    subskills: str = Field(default="", exclude_if=lambda path: not path)
+    skills: str = Field(default="", exclude_if=not_)
+    subskills: str = Field(default="", exclude_if=not_)
     student: str = "pocket"
     student_args: dict[str, Any] = {}
     warm_start: WarmStart = WarmStart()

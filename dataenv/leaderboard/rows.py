@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import not_
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
@@ -29,11 +30,6 @@ Name = Annotated[str, BeforeValidator(_scrub), StringConstraints(min_length=1, m
 Count = Annotated[int, Field(ge=0)]
 Money = Annotated[float, Field(ge=0)]
 Bits = Annotated[str, StringConstraints(pattern=r"\A[01]*\z")]
-
-
-def _nothing(value: object) -> bool:
-    """For ``exclude_if``: a row without any keeps its bytes."""
-    return not value
 
 
 class RowPart(BaseModel):
@@ -261,8 +257,9 @@ class Row(RowPart):
     ended: Literal["spent", "mastered", "stopped", "failed"]
     error: Text | None = None
     budget: Spent
-    asked: dict[Text, Count] = Field(default={}, exclude_if=_nothing)
-    yields: dict[Text, Count] = Field(default={}, exclude_if=_nothing)
+    # Left out where there are none: a row without any keeps its bytes.
+    asked: dict[Text, Count] = Field(default={}, exclude_if=not_)
+    yields: dict[Text, Count] = Field(default={}, exclude_if=not_)
     steps: tuple[StepRow, ...]
     selected: Count
     test: TestExam | None
