@@ -31,6 +31,8 @@ WIDE = 181
 """Columns of terminal that the one-table form needs; below that the table is told in two."""
 BROKEN = {"spent of purse": "spent of\npurse", "transfer %": "transfer\n%", "worst skill": "worst\nskill"}
 """Headings over two lines where there is little room, which then goes to the names of teachers."""
+NAME = 12
+"""Columns of terminal that a teacher's name keeps, however little room there is."""
 STYLES = {"better": "green", "worse": "red", "baseline": "bold"}
 
 SCORES = ("#", "teacher", "test %", "k/n", "gain [95 %]", "Holm p", "verdict")
@@ -58,14 +60,18 @@ class TerminalBoard:
         """What ``rich`` calls to draw it."""
         from rich.text import Text
 
-        said = any(s.lenient is not None for s in (*self.summary.teachers, *self.summary.references))
-        details = ("lenient %", *DETAILS) if said else DETAILS
+        standings = (*self.summary.teachers, *self.summary.references)
+        details: tuple[str, ...] = DETAILS
+        if any(s.lenient is not None for s in standings):
+            details = ("lenient %", *details)
+        if all(s.transfer is None for s in standings):  # a board without a transfer split: the room goes to the names
+            details = tuple(name for name in details if name != "transfer %")
         if options.max_width >= WIDE:
             yield self._table((*SCORES, *details, *TO_TARGET))
         else:
             yield self._table(SCORES, gap=0)
             yield self._table(("teacher", *details), gap=0)
-        costs = [s.cost for s in (*self.summary.teachers, *self.summary.references) if s.cost]
+        costs = [s.cost for s in standings if s.cost]
         if costs:
             yield self._table(("teacher", *(COSTS if any(cost.money for cost in costs) else COSTS[:2])))
         for sentence in (*self.summary.reading, *self.summary.seen):
@@ -87,7 +93,10 @@ class TerminalBoard:
             table.add_column(
                 Text(head if gap else BROKEN.get(head, head)),
                 justify="left" if left else "right",
-                no_wrap=name != "teacher",
+                no_wrap=name not in ("teacher", "level"),
+                # A name goes on in a second line: cut short, it may be that of its neighbour.
+                overflow="fold" if name == "teacher" else "ellipsis",
+                min_width=NAME if name == "teacher" else None,
             )
         places = {s.teacher: str(i + 1) for i, s in enumerate(self.summary.teachers)}
         for standing in (*self.summary.teachers, *self.summary.references):

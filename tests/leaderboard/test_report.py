@@ -304,6 +304,19 @@ def test_the_table_fits_the_terminal_and_cuts_no_number(board: list[dict], width
         assert sentence.split()[-1] in shown
 
 
+@pytest.mark.parametrize("transfer", [True, False])
+def test_an_ablation_on_a_narrow_terminal_cuts_no_name(transfer: bool) -> None:
+    names = {"random": "learning-progress-blind"}
+    rows = [row | {"teacher": names.get(row["teacher"], row["teacher"])} for row in make_board()]
+    rows = [row | ({"mask": ["state"]} if row["teacher"].endswith("-blind") else {}) for row in rows]
+    if not transfer:
+        rows = [row | {"transfer": None} for row in rows]
+    assert {"learning-progress", "learning-progress-blind"} <= {row["teacher"] for row in rows}
+    shown = printed(rows, 80)
+    assert "…" not in shown and "without" in shown
+    assert ("transfer" in shown) == transfer
+
+
 def test_the_terminal_obeys_no_one_else(hostile_board: list[dict]) -> None:
     shown = printed(hostile_board, 200)
     assert not [c for c in shown if unicodedata.category(c)[0] == "C" and c != "\n"]
