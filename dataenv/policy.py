@@ -1,8 +1,10 @@
 """The policy of a learned teacher: from what is seen of each skill to how much of it comes next.
 
 One small network looks at every skill in the same way and at the mean over skills beside it (Deep Sets, arXiv
-1703.06114), so it knows no skill by its place, and a policy that was trained on sixteen skills teaches five. It is
-written once for NumPy, which acts, and for torch, which trains (``dataenv.training``).
+1703.06114), so it knows no skill by its place, and a policy that was trained on sixteen skills teaches five. A policy
+may know skills by name besides, by a number for each (``SKILLS``) that is added to what the network makes of it: what
+it has learnt of them on other students. It then teaches those skills and no others. All is written once for NumPy,
+which acts, and for torch, which trains (``dataenv.training``).
 
 An action is ``(k,)`` numbers in [0, 1], each from a Beta distribution that is unimodal (Chou et al., ICML 2017): with
 ``m`` the network's and ``c`` one for all, ``Beta(1 + c m, 1 + c (1 - m))``. A policy that is frozen takes the mode, m.
@@ -26,12 +28,14 @@ from dataenv.views import as_shares
 from tasks.records import Record, digest, stream
 
 Floats = npt.NDArray[np.float64]
-Algorithm = Literal["ppo", "reinforce"]
+Algorithm = Literal["ppo", "reinforce", "es"]
 PER_SKILL, OVERALL = {"accuracy": 1.0, "loss": 1.0, "counts": np.inf}, ("score", "budget")
 FEATURES = 7
 WEIGHTS, CARD = "policy.safetensors", "policy.json"
 HIDDEN = 32
 WIDEST = 256
+SKILLS = "actor.skills"
+"""The weight ``(k,)`` of a policy that knows its skills by name, in logits."""
 CONCENTRATION = 10.0
 """Of the Beta distributions of a policy that has learnt nothing: a standard deviation of 0.14 to 0.26."""
 
@@ -44,6 +48,7 @@ class Card(Record):
         algorithm: What trained it.
         floor: Share of a lesson that is dealt out evenly, in [0, 1].
         weights: BLAKE2b of the bytes of ``policy.safetensors``.
+        skills: Those that it knows by name, in the order of its weight; none where it knows no skill by name.
         prior: Student tokens that it has used: real lessons it gave, and those behind the curves of simulated students.
         trained: How, in the order in which it was: plans of the training, and what on (student, task and its skills).
         curve: Mean return of its episodes, by iteration of the last training.
@@ -53,6 +58,7 @@ class Card(Record):
     algorithm: Algorithm
     floor: Annotated[float, Field(ge=0, le=1)]
     weights: str
+    skills: tuple[str, ...] = ()
     prior: Annotated[int, Field(ge=0)]
     trained: tuple[dict[str, Any], ...]
     curve: tuple[float, ...] = ()
@@ -102,6 +108,11 @@ def fresh(rng: np.random.Generator, floor: float, hidden: int = HIDDEN) -> Polic
     return Policy({name: w.astype(np.float32) for name, w in weights.items()}, floor)
 
 
+def by_name(policy: Policy, k: int) -> Policy:
+    """A policy that acts as this one does and can learn what each of ``k`` skills is worth by itself."""
+    return Policy({SKILLS: np.zeros(k, np.float32)} | policy.weights, policy.floor)
+
+
 def modes(weights: Mapping[str, Any], x: Any, tanh: Callable[[Any], Any]) -> Any:
     """Mode of each skill's Beta distribution, ``(…, k)`` in (0, 1).
 
@@ -110,7 +121,10 @@ def modes(weights: Mapping[str, Any], x: Any, tanh: Callable[[Any], Any]) -> Any
         x: Features ``(…, k, 7)``, of the same.
         tanh: Of the same.
     """
-    return 0.5 + 0.5 * tanh(0.5 * _tower(weights, x, "actor", tanh))  # the logistic function
+    logits = _tower(weights, x, "actor", tanh)
+    if SKILLS in weights:
+        logits = logits + weights[SKILLS]
+    return 0.5 + 0.5 * tanh(0.5 * logits)  # the logistic function
 
 
 def values(weights: Mapping[str, Any], x: Any, tanh: Callable[[Any], Any]) -> Any:
@@ -194,15 +208,16 @@ def load(folder: Path) -> tuple[Policy, Card]:
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         said = " ".join(str(error).split())
         raise SettingError(f"path {folder / WEIGHTS} holds no float32 weights ({said:.80}); {mend}") from None
-    if wrong := _wrong(weights):
+    if wrong := _wrong(weights, len(card.skills)):
         raise SettingError(f"path {folder / WEIGHTS}: {wrong}; {mend}")
     return Policy(weights, card.floor), card
 
 
-def _wrong(weights: Mapping[str, npt.NDArray[Any]]) -> str:
-    """What keeps weights from being those of a policy, in words; nothing where they are."""
+def _wrong(weights: Mapping[str, npt.NDArray[Any]], k: int) -> str:
+    """What keeps weights from being those of a policy that knows ``k`` skills by name, in words; nothing if none."""
     width = weights["actor.0.bias"].size if "actor.0.bias" in weights else HIDDEN
-    like = fresh(stream(0, "shapes"), 0.0, min(max(width, 1), WIDEST)).weights
+    policy = fresh(stream(0, "shapes"), 0.0, min(max(width, 1), WIDEST))
+    like = (by_name(policy, k) if k else policy).weights
     for name in sorted(like.keys() | weights.keys()):
         if name not in weights or name not in like:
             return f"{name} is {'not there' if name in like else 'no weight of a policy'}"

@@ -2,6 +2,7 @@
 
 PPO (Schulman et al., arXiv 1707.06347, with generalised advantages, arXiv 1506.02438) and REINFORCE with a value for
 its baseline (Williams, 1992): one loop, for the second is the first with whole returns, one pass, and no ratio to clip.
+Evolution strategies (``dataenv.evolution``), for students of which few can be taught, share the loop.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from dataenv.errors import SettingError
+from dataenv.evolution import Evolution
 from dataenv.oracle import Schedule, refine
-from dataenv.policy import HIDDEN, WIDEST, Algorithm, Policy, features, fresh, look, modes, values
+from dataenv.policy import HIDDEN, WIDEST, Algorithm, Policy, by_name, features, fresh, look, modes, values
 from dataenv.setting import Setting
 from dataenv.simulated import SimulatedVectorEnv
 from tasks.records import Record, stream
@@ -35,12 +37,13 @@ class Plan(Record):
     """How a policy is trained.
 
     Attributes:
-        algorithm: ``ppo`` or ``reinforce``.
+        algorithm: ``ppo``, ``reinforce`` or ``es``.
         iterations: Updates of the policy, each after one episode in every sub-environment.
         group: Sub-environments that teach the same student: what its episodes have in common is no merit of an action,
             and is taken off the advantages (as in RLOO, arXiv 2402.14740). It divides the number of sub-environments.
-        rate: Learning rate of Adam; it falls to zero linearly.
+        rate: Learning rate of Adam (ES: of its step, in logits); it falls to zero linearly.
         floor: Share of every lesson that is dealt out evenly.
+        names: Whether it learns what each skill is worth by its name (``dataenv.policy.by_name``); ES learns only that.
         seed: Of the first weights, of actions and of batches.
         discount: Of a later reward; 1, for the purse ends an episode.
         trace: ``λ`` of generalised advantages (REINFORCE: 1).
@@ -49,6 +52,7 @@ class Plan(Record):
         clip: How far the ratio of probabilities may go before it is cut.
         norm: Largest norm of a gradient.
         hidden: Width of the network.
+        noise: Standard deviation of what ES tries, in logits.
     """
 
     algorithm: Algorithm = "ppo"
@@ -56,6 +60,7 @@ class Plan(Record):
     group: Annotated[int, Field(ge=1)] = 8
     rate: Annotated[float, Field(gt=0)] = 0.01
     floor: Share = 0.2
+    names: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
     discount: Share = 1.0
     trace: Share = 0.95
@@ -64,6 +69,7 @@ class Plan(Record):
     clip: Annotated[float, Field(gt=0)] = 0.2
     norm: Annotated[float, Field(gt=0)] = 0.5
     hidden: Annotated[int, Field(ge=1, le=WIDEST)] = HIDDEN
+    noise: Annotated[float, Field(gt=0)] = 0.5
 
 
 class Rollout(NamedTuple):
@@ -74,12 +80,14 @@ class Rollout(NamedTuple):
         actions: ``(T, n, k)``.
         rewards: ``(T, n)``, 0 where the episode was over already.
         open: Whether it was not, ``(T, n)``.
+        last: Accuracy by skill at the end, ``(n, k)``.
     """
 
     x: Floats
     actions: Floats
     rewards: Floats
     open: npt.NDArray[np.bool_]
+    last: Floats
 
 
 class Gatherer:
@@ -99,26 +107,35 @@ class Gatherer:
         self._envs, self._group, self.tokens = envs, plan.group, 0
         self._students, self._rng = stream(plan.seed, "policy students"), stream(plan.seed, "policy actions")
 
-    def gather(self, policy: Policy) -> Rollout:
-        """An episode in each, by actions drawn from the policy; one that is over is told to stop until all are."""
+    def gather(self, policy: Policy, still: bool = False) -> Rollout:
+        """An episode in each, by actions drawn from the policy; one that is over is told to stop until all are.
+
+        Args:
+            policy: Whose; its numbers for skills may be ``(n, k)``.
+            still: Take the most likely action, and draw none.
+        """
         n = self._envs.num_envs
         seeds = np.repeat(self._students.integers(2**31, size=n // self._group), self._group)
         observation, _ = self._envs.reset(seed=seeds.tolist())  # type: ignore[arg-type]  # gymnasium's vectors take a list
         now = before = look(observation)
         sharp = float(np.exp(policy.weights["log_concentration"][0]))
-        rows, open_ = [], np.ones(n, np.bool_)
+        rows, open_, last = [], np.ones(n, np.bool_), now["accuracy"].copy()
         while open_.any():
             x = features(now, before)
             mode = policy.mode(x)
-            drawn = np.clip(self._rng.beta(1 + sharp * mode, 1 + sharp * (1 - mode)), EDGE, 1 - EDGE)
+            drawn = mode if still else self._rng.beta(1 + sharp * mode, 1 + sharp * (1 - mode))
+            drawn = np.clip(drawn, EDGE, 1 - EDGE)
             action = np.where(open_[:, None], policy.mixture(drawn), np.float32(0.0))
             observation, reward, terminated, truncated, infos = self._envs.step(action)
             rows.append((x, drawn, np.where(open_, reward, 0.0), open_))
             ended = open_ & (terminated | truncated)
             if ended.any():
                 self.tokens += int(infos["final_info"]["spent"][ended].sum())
+                for i in np.flatnonzero(ended):
+                    last[i] = infos["final_obs"][i]["accuracy"]
             before, now, open_ = now, look(observation), open_ & ~ended
-        return Rollout(*(np.stack(column) for column in zip(*rows, strict=True)))
+        x, actions, rewards, was = (np.stack(column) for column in zip(*rows, strict=True))
+        return Rollout(x, actions, rewards, was, last)
 
 
 class Learner:
@@ -142,6 +159,10 @@ class Learner:
     def policy(self) -> Policy:
         """As it is now."""
         return Policy({name: w.detach().numpy().copy() for name, w in self._weights.items()}, self._floor)
+
+    def trial(self, n: int) -> Policy:
+        """The policy of ``n`` sub-environments: as it is now, for all of them."""
+        return self.policy
 
     def update(self, rollout: Rollout) -> None:
         """Learn from what was gathered by the policy as it is now."""
@@ -231,10 +252,13 @@ def train(
         start: To go on from; its floor and width stay. ``None`` for one that has learnt nothing.
         say: Told the iteration and that mean.
     """
-    learner = Learner(start or fresh(stream(plan.seed, "policy"), plan.floor, plan.hidden), plan)
+    begun, es = start or fresh(stream(plan.seed, "policy"), plan.floor, plan.hidden), plan.algorithm == "es"
+    if plan.names or es:
+        begun = by_name(begun, envs.single_action_space.shape[0])  # type: ignore[index]  # a mixture has one
+    learner = (Evolution if es else Learner)(begun, plan)
     gatherer, curve = Gatherer(envs, plan), []
     for iteration in range(plan.iterations):
-        rollout = gatherer.gather(learner.policy)
+        rollout = gatherer.gather(learner.trial(envs.num_envs), still=es)
         learner.update(rollout)
         curve.append(round(float(rollout.rewards.sum(0).mean()), 5))
         say(iteration, curve[-1])

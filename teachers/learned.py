@@ -14,18 +14,20 @@ from teachers.base import Floats, Teacher, require
 if TYPE_CHECKING:
     from dataenv.episode import Context
 
-SHIPPED = Path(__file__).parent / "policies" / "ppo"
-"""Trained by PPO on simulated students; docs/learned.md has the command."""
+SHIPPED = {name: Path(__file__).parent / "policies" / name for name in ("ppo", "es")}
+"""``ppo`` was trained on simulated students and teaches any skills; ``es`` on real ones, and teaches those of
+``arithmetic``. docs/learned.md has the commands."""
 
 
 class Learned(Teacher):
     """Mixtures by a policy's most likely action; it looks at every skill in the same way (``dataenv.policy``).
 
     So it plays any number of skills, those of other tasks than it was trained on included: that is not refused, and
-    ``trained_on`` says what it was.
+    ``trained_on`` says what it was. One that knows its skills by name plays those alone.
 
     Args:
-        path: The folder that ``dataenv train-teacher`` wrote; the policy that ships with the package, where empty.
+        path: The folder that ``dataenv train-teacher`` wrote; a policy that ships with the package, where empty.
+        ships: Which of those, ``ppo`` or ``es`` (``SHIPPED``).
 
     Attributes:
         row_args: What stands in a row: the content of the policy, not where it lies.
@@ -34,22 +36,27 @@ class Learned(Teacher):
 
     name: ClassVar[str] = "learned"
 
-    def __init__(self, path: str = "") -> None:
+    def __init__(self, path: str = "", ships: str = "ppo") -> None:
+        require(ships in SHIPPED, "ships", ships, f"give one of {', '.join(SHIPPED)}")
         try:
-            self._policy, card = load(Path(path) if path else SHIPPED)
+            self._policy, card = load(Path(path) if path else SHIPPED[ships])
         except SettingError as error:
             raise ValueError(str(error)) from None
         self.prior_compute, self.row_args = card.prior, {"policy": self._policy.identity}
-        self.trained_on = card.trained_on
+        self.trained_on, self._skills = card.trained_on, card.skills
         self._before: dict[str, Floats] | None = None
 
     def begin(self, context: Context) -> None:
         """Forget the episode before.
 
         Raises:
-            ValueError: If the level is another than skill-list, whose fields it has learnt to look at.
+            ValueError: If the level is another than skill-list, whose fields it has learnt to look at, or the skills
+                are others than those that it knows by name.
         """
         require(context.level == self.level, "level", context.level, f"make an environment of level {self.level!r}")
+        known = ", ".join(self._skills)
+        mend = f"the policy knows {known} by name and no others; train one on these skills, or one without names"
+        require(not known or self._skills == context.skills, "skills", ", ".join(context.skills), mend)
         self._before = None
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> npt.NDArray[Any]:

@@ -36,7 +36,7 @@ HELD_OUT = range(1_000_000, 1_000_006)
 @takes_executor
 def train_teacher(
     spec: dict[str, Any],
-    algorithm: Annotated[str, typer.Option(help="ppo or reinforce.")] = "ppo",
+    algorithm: Annotated[str, typer.Option(help="ppo, reinforce or es.")] = "ppo",
     out: Annotated[Path, typer.Option(help="Folder for the policy; that of another is written over.")] = Path(
         "runs/teachers/ppo"
     ),
@@ -51,7 +51,7 @@ def train_teacher(
 ) -> None:
     """Train a teacher, show how its return grows, and write the policy: --teacher learned --args '{"path": …}'."""
     from dataenv.errors import SettingError
-    from dataenv.policy import load, save
+    from dataenv.policy import SKILLS, load, save
     from dataenv.setting import make_setting, validated
     from dataenv.training import Plan, train
     from dataenv.variation import Variation
@@ -60,6 +60,9 @@ def train_teacher(
     made = validated(Plan, {"algorithm": algorithm} | json_object("--plan", plan), "--plan", SettingError)
     varied = validated(Variation, json_object("--vary", vary), "--vary", SettingError)
     begun, card = load(start) if start else (None, None)
+    skills = within.built_task.skills
+    if card and card.skills not in ((), skills):
+        raise SettingError(f"--start {start} knows other skills by name than {within.task} has; start from another")
     simulated = student == "simulated"
     runner = make_runner("off" if simulated else store or DEFAULT_STORE, spec)
     try:
@@ -67,12 +70,13 @@ def train_teacher(
     finally:
         runner.executor.close()
     said = {"plan": made.model_dump(mode="json"), "envs": envs, "setting": within.digest, "student": student}
-    said |= {"task": within.task, "skills": within.built_task.skills}
+    said |= {"task": within.task, "skills": skills}
     fields = {
         "algorithm": made.algorithm,
         "prior": (card.prior if card else 0) + _owed(within, done.tokens, card is not None),
         "trained": (*(card.trained if card else ()), said | ({"vary": varied.model_dump()} if simulated else {})),
         "curve": done.curve,
+        "skills": skills if SKILLS in done.policy.weights else (),
     }
     written = save(done.policy, fields, out)
     if simulated and not quiet:

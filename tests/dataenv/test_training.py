@@ -15,10 +15,11 @@ import dataenv
 from dataenv.cli import app
 from dataenv.environment import TeachingEnv
 from dataenv.episode import run
+from dataenv.evolution import Evolution, marginal
 from dataenv.leaderboard.cells import known_cells
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import Manifest, differences
-from dataenv.policy import CARD, WEIGHTS, Policy, fresh, load, look, save
+from dataenv.policy import CARD, SKILLS, WEIGHTS, Policy, by_name, fresh, load, look, save
 from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from dataenv.simulated import SimulatedVectorEnv
@@ -178,6 +179,15 @@ def test_weights_that_are_no_policys_are_one_sentence(drawn: Policy, tmp_path: P
     assert "give a folder that dataenv train-teacher wrote" in str(caught.value)
 
 
+@pytest.mark.parametrize(("held", "told"), [(16, 15), (16, 0), (0, 16)])
+def test_a_number_for_each_skill_that_the_card_names(drawn: Policy, tmp_path: Path, held: int, told: int) -> None:
+    policy = by_name(drawn, held) if held else drawn
+    save(policy, CARDS | {"skills": SETTING.built_task.skills[:told]}, tmp_path)
+    with pytest.raises(dataenv.SettingError, match=r"actor\.skills is ") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_body_that_is_no_safetensors_is_one_sentence(drawn: Policy, tmp_path: Path) -> None:
     card = save(drawn, CARDS, tmp_path)
     (tmp_path / WEIGHTS).write_bytes(b"no weights")
@@ -206,11 +216,48 @@ def test_it_plays_skills_that_it_was_not_trained_on_and_says_so() -> None:
     assert "learned: trained on arithmetic (16 skills), plays lego (5 skills)" in done.output
 
 
-def test_the_policy_that_ships_tells_of_a_training_that_can_be_had_again() -> None:
-    _, card = load(SHIPPED)
+def test_a_policy_that_knows_skills_by_name_gives_each_what_it_learnt_of_it(drawn: Policy) -> None:
+    x = np.random.default_rng(0).random((5, 16, 7))
+    named = by_name(drawn, 16)
+    assert np.array_equal(named.mode(x), drawn.mode(x))
+    told = Policy(named.weights | {SKILLS: np.eye(16, dtype=np.float32)[3]}, 0.2)
+    changed = told.mode(x) != drawn.mode(x)
+    assert changed[:, 3].all()
+    assert changed.sum() == 5
+    assert by_name(told, 16).identity == told.identity
+
+
+def test_names_are_learnt_and_no_others_are_taught(tmp_path: Path) -> None:
+    """Trained by the command on arithmetic, refused on lego, and refused as a start there."""
+    small, out = json.dumps({k: v for k, v in SMALL.items() if k != "student"}), str(tmp_path / "names")
+    plan = json.dumps({"iterations": 2, "names": True})
+    words = ("train-teacher", "--out", out, "--envs", "8", "--plan", plan, "--setting", small, "--quiet")
+    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+    policy, card = load(tmp_path / "names")
+    assert card.skills == SETTING.built_task.skills
+    assert np.abs(policy.weights[SKILLS]).min() > 0
+    lego = TeachingEnv("skill-list", runner=Runner(Store(None)), setting=make_setting(TINY | {"task": "lego"}))
+    with pytest.raises(dataenv.SettingError, match=r"skills is .*; the policy knows first, .* and no others"):
+        dataenv.run(lego, Learned(out), seed=0)
+    on = (*words[:5], "--start", out, "--student", "pocket", "--setting", json.dumps(TINY | {"task": "lego"}))
+    refused = CliRunner().invoke(app, on)
+    assert isinstance(refused.exception, dataenv.SettingError)
+    assert "knows other skills by name than lego has" in str(refused.exception)
+    assert load(tmp_path / "names")[1] == card
+
+
+@pytest.mark.parametrize("ships", SHIPPED)
+def test_a_policy_that_ships_tells_of_a_training_that_can_be_had_again(ships: str) -> None:
+    _, card = load(SHIPPED[ships])
     (said,) = card.trained
-    assert Plan.model_validate(said["plan"]).rate == 0.01
+    assert Plan.model_validate(said["plan"]).algorithm == ships == card.algorithm
     assert tuple(said["skills"]) == SETTING.built_task.skills
+    assert Learned(ships=ships).row_args == Learned(str(SHIPPED[ships])).row_args
+
+
+def test_what_does_not_ship_is_one_sentence() -> None:
+    with pytest.raises(ValueError, match=r"ships is 'dqn'; give one of ppo, es"):
+        Learned(ships="dqn")
 
 
 def _built(folder: Path) -> Any:
@@ -230,6 +277,37 @@ def test_it_goes_on_with_environments_that_are_no_arrays(drawn: Policy) -> None:
     assert np.array_equal(a.open, b.open)
     np.testing.assert_allclose(a.x, b.x, atol=2e-2)
     assert spent == pytest.approx(paid, rel=1e-3)
+
+
+def test_es_tries_each_change_both_ways_and_a_group_holds_both() -> None:
+    plan = Plan(algorithm="es", group=2, noise=0.7)
+    es = Evolution(by_name(fresh(stream(0, "policy"), 0.0), 5), plan)
+    tried = es.trial(6).weights[SKILLS]
+    assert np.array_equal(tried[::2], -tried[1::2])
+    assert 0.3 < tried.std() < 1.2
+    with pytest.raises(dataenv.SettingError, match="group is 3; give an even one"):
+        train(vector(6), Plan(algorithm="es", group=3))
+
+
+def test_a_skill_is_worth_what_its_own_share_does_for_it() -> None:
+    """Accuracies with a slope of each over its log share, a student's own level and noise: the slopes come back."""
+    rng, slopes = np.random.default_rng(0), np.array([0.2, 0.0, 0.05, 0.1])
+    shares = rng.dirichlet(np.full(4, 5.0), 400)
+    level = np.repeat(rng.random((50, 4)), 8, axis=0)
+    accuracy = level + slopes * np.log(shares) + 0.02 * rng.standard_normal((400, 4)) * (slopes > 0)
+    np.testing.assert_allclose(marginal(shares, accuracy, 8) * shares.mean(0), slopes, atol=0.01)
+    assert marginal(shares, accuracy, 8)[1] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_es_gives_less_to_what_is_never_learnt_and_does_better() -> None:
+    """From even shares, on simulated students: below the mean go the four skills that no purse of theirs teaches."""
+    plan = Plan(algorithm="es", iterations=10, group=8, rate=1.0)
+    done = train(vector(16), plan)
+    even = fresh(stream(0, "policy"), 1.0)
+    names = dict(zip(SETTING.built_task.skills, done.policy.weights[SKILLS], strict=True))
+    assert max(names[slow] for slow in ("times", "hash", "add-carry", "sub-borrow")) < np.mean(list(names.values()))
+    seeds = list(range(500, 508))
+    assert frozen(done.policy, SETTING, seeds).mean() > frozen(even, SETTING, seeds).mean() + 0.01
 
 
 def test_advantages_are_returns_less_values_and_what_a_student_has_in_common_is_taken_off() -> None:
