@@ -1,14 +1,16 @@
 """Evolution strategies for a policy that knows skills by name: what to learn on students of which few can be taught.
 
 A few numbers, one for each skill (``dataenv.policy.by_name``), are tried higher and lower, the same all through an
-episode, in antithetic pairs on one student (Salimans et al., arXiv 1703.03864). Noise that is drawn anew for each
-lesson, as PPO's and REINFORCE's is, leaves little of itself in what the whole purse went to; this does not.
+episode, in antithetic pairs on one student (the design is of Salimans et al., arXiv 1703.03864). Noise that is drawn
+anew for each lesson, as PPO's and REINFORCE's is, leaves little of itself in what all lessons were made of; this stays.
 
-A return says how much a student has learnt, and not what. What is seen by skill says more: each skill's accuracy at
-the end is put down to the share that it had of the purse, ``β_i`` for each unit of that share's logarithm. So a skill
-that is never learnt adds no noise to the verdict on another. A unit of share is worth ``β_i / p_i`` there, and the
-numbers go up and down by how much more or less that is than the mean: the exponentiated gradient (Kivinen and Warmuth,
-1997) on shares. What one skill's lessons do for another's is left out.
+A return says how much a student has learnt, and not what. What is seen by skill says more: over the episodes of one
+student, each skill's accuracy at the end is regressed on the logarithm of its own share of the lessons. With that slope
+``β_i``, a unit of share is worth ``β_i / p_i`` to skill i, and its number goes up or down by how much more or less that
+is than the mean, after the exponentiated gradient on shares (Kivinen and Warmuth, 1997). A skill that stays at one
+accuracy adds no noise. What one skill's lessons do for another's is left out, and a step is of one size (``rate``, root
+mean square over skills) however sure its direction is. Numbers far above 0 hardly change a share, for actions end at 1,
+so with several such skills their slopes are told apart badly.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from dataenv.training import Plan, Rollout
 
 LEAST = 1e-9
+"""Below this there is nothing to divide by."""
 
 
 class Evolution:
@@ -32,12 +35,20 @@ class Evolution:
 
     Args:
         policy: To begin with; knows skills by name.
-        plan: See ``dataenv.training.Plan``; ``group`` is even.
+        plan: See ``dataenv.training.Plan``.
+
+    Attributes:
+        policy: As it is now.
+
+    Raises:
+        SettingError: If ``group`` is odd, or the floor is all of a lesson, so that no share can change.
     """
 
     def __init__(self, policy: Policy, plan: Plan) -> None:
         if plan.group % 2:
             raise SettingError(f"group is {plan.group}; give an even one, for es tries each change both ways")
+        if policy.floor == 1:
+            raise SettingError("floor is 1, so es has nothing to try; give less, or start from a policy with less")
         self.policy, self._plan = policy, plan
         self._rng, self._made = stream(plan.seed, "policy trials"), 0
 
@@ -50,9 +61,8 @@ class Evolution:
     def update(self, rollout: Rollout) -> None:
         """Learn from what such a trial came to."""
         shares = mean_shares(rollout, self.policy)
-        worth = marginal(shares, rollout.last, self._plan.group)
-        even = shares.mean(0)
-        lead = worth - (even * worth).sum()
+        gain = marginal(shares, rollout.last, self._plan.group)
+        lead = gain - (shares.mean(0) * gain).sum()
         step = self._plan.rate * (1 - self._made / self._plan.iterations) / max(float(np.sqrt((lead**2).mean())), LEAST)
         self._made += 1
         names = (self.policy.weights[SKILLS] + step * lead).astype(np.float32)

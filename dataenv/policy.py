@@ -109,7 +109,14 @@ def fresh(rng: np.random.Generator, floor: float, hidden: int = HIDDEN) -> Polic
 
 
 def by_name(policy: Policy, k: int) -> Policy:
-    """A policy that acts as this one does and can learn what each of ``k`` skills is worth by itself."""
+    """A policy that acts as this one does and can learn what each of ``k`` skills is worth by itself.
+
+    Raises:
+        SettingError: If it knows another number of skills by name already.
+    """
+    known = policy.weights.get(SKILLS)
+    if known is not None and len(known) != k:
+        raise SettingError(f"start knows {len(known)} skills by name and there are {k}; start from another policy")
     return Policy({SKILLS: np.zeros(k, np.float32)} | policy.weights, policy.floor)
 
 

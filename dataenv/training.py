@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dataenv.errors import SettingError
 from dataenv.evolution import Evolution
@@ -38,12 +38,14 @@ class Plan(Record):
 
     Attributes:
         algorithm: ``ppo``, ``reinforce`` or ``es``.
-        iterations: Updates of the policy, each after one episode in every sub-environment.
+        iterations: Updates of the policy (ES: 12 where not given), each after one episode in every sub-environment.
         group: Sub-environments that teach the same student: what its episodes have in common is no merit of an action,
             and is taken off the advantages (as in RLOO, arXiv 2402.14740). It divides the number of sub-environments.
-        rate: Learning rate of Adam (ES: of its step, in logits); it falls to zero linearly.
+        rate: Learning rate of Adam (ES: root mean square of its step, in logits; 1 where not given). It falls to zero
+            linearly.
         floor: Share of every lesson that is dealt out evenly.
-        names: Whether it learns what each skill is worth by its name (``dataenv.policy.by_name``); ES learns only that.
+        names: Whether it learns what each skill is worth by its name (``dataenv.policy.by_name``). ES learns only that,
+            and a policy that has such numbers goes on learning them either way.
         seed: Of the first weights, of actions and of batches.
         discount: Of a later reward; 1, for the purse ends an episode.
         trace: ``λ`` of generalised advantages (REINFORCE: 1).
@@ -70,6 +72,13 @@ class Plan(Record):
     norm: Annotated[float, Field(gt=0)] = 0.5
     hidden: Annotated[int, Field(ge=1, le=WIDEST)] = HIDDEN
     noise: Annotated[float, Field(gt=0)] = 0.5
+
+    @model_validator(mode="before")
+    @classmethod
+    def _for_es(cls, given: Any) -> Any:
+        """Steps of ES are in other units, and each takes real students."""
+        es = isinstance(given, dict) and given.get("algorithm") == "es"
+        return {"iterations": 12, "rate": 1.0} | given | {"names": True} if es else given
 
 
 class Rollout(NamedTuple):

@@ -20,14 +20,15 @@ SHIPPED = {name: Path(__file__).parent / "policies" / name for name in ("ppo", "
 
 
 class Learned(Teacher):
-    """Mixtures by a policy's most likely action; it looks at every skill in the same way (``dataenv.policy``).
+    """Mixtures by a policy's most likely action (``dataenv.policy``).
 
-    So it plays any number of skills, those of other tasks than it was trained on included: that is not refused, and
-    ``trained_on`` says what it was. One that knows its skills by name plays those alone.
+    A policy that looks at every skill in the same way plays any number of them, those of other tasks than it was
+    trained on included: that is not refused, and ``trained_on`` says what it was. One that knows its skills by name
+    plays those alone.
 
     Args:
-        path: The folder that ``dataenv train-teacher`` wrote; a policy that ships with the package, where empty.
-        ships: Which of those, ``ppo`` or ``es`` (``SHIPPED``).
+        path: The folder that ``dataenv train-teacher`` wrote.
+        ships: In its place, a policy that ships with the package: ``ppo``, which it is without both, or ``es``.
 
     Attributes:
         row_args: What stands in a row: the content of the policy, not where it lies.
@@ -36,10 +37,11 @@ class Learned(Teacher):
 
     name: ClassVar[str] = "learned"
 
-    def __init__(self, path: str = "", ships: str = "ppo") -> None:
-        require(ships in SHIPPED, "ships", ships, f"give one of {', '.join(SHIPPED)}")
+    def __init__(self, path: str = "", ships: str = "") -> None:
+        require(not ships or ships in SHIPPED, "ships", ships, f"give one of {', '.join(SHIPPED)}")
+        require(not (path and ships), "ships", ships, f"leave it out where path is given ({path!r}), or that")
         try:
-            self._policy, card = load(Path(path) if path else SHIPPED[ships])
+            self._policy, card = load(Path(path) if path else SHIPPED[ships or "ppo"])
         except SettingError as error:
             raise ValueError(str(error)) from None
         self.prior_compute, self.row_args = card.prior, {"policy": self._policy.identity}

@@ -1,4 +1,4 @@
-"""``train-teacher``: a policy, trained on simulated students or, to go on, on real ones."""
+"""``train-teacher``: a policy, trained on simulated students or on real ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def train_teacher(
     out: Annotated[Path, typer.Option(help="Folder for the policy; that of another is written over.")] = Path(
         "runs/teachers/ppo"
     ),
-    student: Annotated[str, typer.Option(help="simulated, or a real one to go on with.")] = "simulated",
+    student: Annotated[str, typer.Option(help="simulated, or a real one.")] = "simulated",
     start: Annotated[Path | None, typer.Option(help="The folder of a policy to go on from.")] = None,
     envs: Annotated[int, typer.Option(min=1, help="Episodes before each update.")] = 128,
     plan: Annotated[str, typer.Option(help="Fields of dataenv.training.Plan, as JSON: iterations, rate, …")] = "{}",
@@ -62,7 +62,7 @@ def train_teacher(
     begun, card = load(start) if start else (None, None)
     skills = within.built_task.skills
     if card and card.skills not in ((), skills):
-        raise SettingError(f"--start {start} knows other skills by name than {within.task} has; start from another")
+        raise SettingError(f"--start {start} knows skills by name, and not those of {within.task}; start from another")
     simulated = student == "simulated"
     runner = make_runner("off" if simulated else store or DEFAULT_STORE, spec)
     try:

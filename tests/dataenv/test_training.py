@@ -93,14 +93,19 @@ def test_it_sees_what_the_numeric_view_shows() -> None:
     assert np.array_equal(np.concatenate([seen[name] for name in view.fields]).astype(np.float32), vector)
 
 
-def test_a_frozen_policy_teaches_the_same_in_both_forms(drawn: Policy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [False, True])
+def test_a_frozen_policy_teaches_the_same_in_both_forms(drawn: Policy, tmp_path: Path, names: bool) -> None:
     """The environment with the teacher, and the vector in NumPy: equal lessons to a few hundredths of a point."""
     from dataenv.oracle import expected
 
-    save(drawn, CARDS, tmp_path)
+    skills = SETTING.built_task.skills if names else ()
+    told = {SKILLS: np.linspace(-3, 3, 16, dtype=np.float32)} if names else {}
+    policy = Policy(drawn.weights | told, 0.2)
+    save(policy, CARDS | {"skills": skills}, tmp_path)
     env = TeachingEnv("skill-list", runner=Runner(Store(None)), setting=SETTING)
     run(env, Learned(str(tmp_path)), seed=50)
-    assert expected(env) == pytest.approx(frozen(drawn, SETTING, [50])[0], abs=2e-3)
+    assert expected(env) == pytest.approx(frozen(policy, SETTING, [50])[0], abs=2e-3)
+    assert (env.history[-1].mixture[0] < env.history[-1].mixture[-1] / 3) == names
 
 
 def test_what_was_kept_acts_as_it_did_wherever_it_lies(drawn: Policy, tmp_path: Path) -> None:
@@ -225,6 +230,8 @@ def test_a_policy_that_knows_skills_by_name_gives_each_what_it_learnt_of_it(draw
     assert changed[:, 3].all()
     assert changed.sum() == 5
     assert by_name(told, 16).identity == told.identity
+    with pytest.raises(dataenv.SettingError, match="start knows 16 skills by name and there are 5; start from another"):
+        by_name(told, 5)
 
 
 def test_names_are_learnt_and_no_others_are_taught(tmp_path: Path) -> None:
@@ -242,8 +249,15 @@ def test_names_are_learnt_and_no_others_are_taught(tmp_path: Path) -> None:
     on = (*words[:5], "--start", out, "--student", "pocket", "--setting", json.dumps(TINY | {"task": "lego"}))
     refused = CliRunner().invoke(app, on)
     assert isinstance(refused.exception, dataenv.SettingError)
-    assert "knows other skills by name than lego has" in str(refused.exception)
+    assert "knows skills by name, and not those of lego" in str(refused.exception)
     assert load(tmp_path / "names")[1] == card
+
+
+TRAINED: dict[str, Any] = {
+    "ppo": {"student": "simulated"},
+    "es": {"student": "pocket", "items": {"feedback": 50, "selection": 10, "test": 1, "transfer": 0}},
+}
+"""The settings of the commands in docs/learned.md."""
 
 
 @pytest.mark.parametrize("ships", SHIPPED)
@@ -252,12 +266,15 @@ def test_a_policy_that_ships_tells_of_a_training_that_can_be_had_again(ships: st
     (said,) = card.trained
     assert Plan.model_validate(said["plan"]).algorithm == ships == card.algorithm
     assert tuple(said["skills"]) == SETTING.built_task.skills
+    assert said["setting"] == make_setting(TRAINED[ships]).digest
     assert Learned(ships=ships).row_args == Learned(str(SHIPPED[ships])).row_args
 
 
 def test_what_does_not_ship_is_one_sentence() -> None:
     with pytest.raises(ValueError, match=r"ships is 'dqn'; give one of ppo, es"):
         Learned(ships="dqn")
+    with pytest.raises(ValueError, match=r"ships is 'es'; leave it out where path is given \('here'\), or that"):
+        Learned("here", "es")
 
 
 def _built(folder: Path) -> Any:
@@ -276,6 +293,8 @@ def test_it_goes_on_with_environments_that_are_no_arrays(drawn: Policy) -> None:
     )
     assert np.array_equal(a.open, b.open)
     np.testing.assert_allclose(a.x, b.x, atol=2e-2)
+    np.testing.assert_allclose(a.last, b.last, atol=2e-2)
+    assert (a.last != a.x[-1, :, :, 0]).any()
     assert spent == pytest.approx(paid, rel=1e-3)
 
 
@@ -287,6 +306,11 @@ def test_es_tries_each_change_both_ways_and_a_group_holds_both() -> None:
     assert 0.3 < tried.std() < 1.2
     with pytest.raises(dataenv.SettingError, match="group is 3; give an even one"):
         train(vector(6), Plan(algorithm="es", group=3))
+    with pytest.raises(dataenv.SettingError, match="floor is 1, so es has nothing to try; give less"):
+        train(vector(2), Plan(algorithm="es", group=2, floor=1.0))
+    plan = Plan(algorithm="es", rate=0.3)
+    assert (plan.rate, plan.iterations, plan.names) == (0.3, 12, True)
+    assert Plan().iterations == 300
 
 
 def test_a_skill_is_worth_what_its_own_share_does_for_it() -> None:
