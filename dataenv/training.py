@@ -177,6 +177,7 @@ class Learner:
         """Learn from what was gathered by the policy as it is now."""
         import torch
 
+        torch.set_num_threads(1)  # the order of sums depends on it, and students trained in this process set their own
         plan, ppo = self._plan, self._plan.algorithm == "ppo"
         self._adam.param_groups[0]["lr"] = plan.rate * (1 - self._made / plan.iterations)
         self._made += 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import dataenv
@@ -68,6 +69,16 @@ def test_equal_seeds_train_equally_and_others_do_not() -> None:
     )
     assert one.policy.identity == again.policy.identity != other.policy.identity
     assert one.tokens == again.tokens > 4 * 2 * 300_000
+
+
+def test_threads_do_not_change_what_is_trained() -> None:
+    before = torch.get_num_threads()
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(train(vector(32, vary=Variation()), Plan(iterations=3)).policy.identity)
+    torch.set_num_threads(before)
+    assert found[0] == found[1]
 
 
 def test_no_skill_is_known_by_its_place(drawn: Policy) -> None:
