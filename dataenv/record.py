@@ -6,6 +6,7 @@ from it acts there as it is. Texts (``errors``) are left out; so are infos.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +94,7 @@ def record(runs: Sequence[Run], runner: Runner, root: Path, dataset: str) -> tup
         SettingError: If Minari is missing, the id is none or is taken, or the level has no numeric view.
     """
     storage = _open_minari()
-    data = root / dataset / "data"
+    data = root.resolve() / dataset / "data"  # Minari 0.5 joins a relative one to itself
     if not _is_id(dataset):
         raise SettingError(f"dataset is {dataset!r}; give an id such as arithmetic/frontier-v0")
     if data.exists():
@@ -106,11 +107,15 @@ def record(runs: Sequence[Run], runner: Runner, root: Path, dataset: str) -> tup
     view = _view(level, runs[0])
     episodes = [_played(each, who, level, runner) for each, who in zip(runs, teachers, strict=True)]
     episodes = [steps for steps in episodes if steps.actions]
-    data.mkdir(parents=True)
-    file = storage.new(data, view.observation_space, view.action_space, view.spec, "hdf5")
     names = sorted({each.teacher for each in runs})
-    file.update_metadata(_metadata(dataset, names, runs[0].setting))
-    file.update_episodes(_buffers(episodes))
+    data.mkdir(parents=True)
+    try:
+        file = storage.new(data, view.observation_space, view.action_space, view.spec, "hdf5")
+        file.update_metadata(_metadata(dataset, names, runs[0].setting))
+        file.update_episodes(_buffers(episodes))
+    except BaseException:
+        shutil.rmtree(data)  # half a dataset would load, and stand in the way of a second try
+        raise
     return len(episodes), sum(len(steps.actions) for steps in episodes)
 
 

@@ -22,6 +22,7 @@ from tests.toys import BRANCHING, PAYING, TOY_BOARD, write_toml
 
 package("minari", leg="sb3")
 import minari  # noqa: E402
+from minari.dataset._storages.hdf5_storage import HDF5Storage  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toys")]
 
@@ -113,14 +114,28 @@ def test_what_cannot_be_recorded(tmp_path: Path) -> None:
         record([run], runner, tmp_path, "toy/twice-v0")
 
 
+def test_what_could_not_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(make_setting(PAYING), "failure", {}, 0)
+
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HDF5Storage, "update_episodes", full)
+        with pytest.raises(OSError, match="no space left"):
+            record([run], Runner(Store()), tmp_path, "toy/full-v0")
+    assert record([run], Runner(Store()), tmp_path, "toy/full-v0")[0] == 1
+
+
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fields = {n: v for n, v in PAYING.items() if n not in ("task", "student")}
     words = ["record", "--teacher", "failure", "--task", "branching", "--student", "choosy", "--seeds", "0,3"]
-    words += ["--setting", json.dumps(fields), "--out", str(tmp_path), "--store", str(tmp_path / "store")]
+    words += ["--setting", json.dumps(fields), "--out", "datasets", "--store", str(tmp_path / "store")]
+    monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0
     assert "in 2 episodes" in done.output
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
     assert minari.load_dataset("branching/failure-v0").total_episodes == 2
     assert list(minari.list_local_datasets(prefix="branching")) == ["branching/failure-v0"]
     with pytest.raises(SettingError, match="--seeds is 'all'; give whole numbers with commas"):
