@@ -54,7 +54,7 @@ def chromium(profile: Path) -> Iterator[Any]:
         patch.setenv("NO_PROXY", "localhost,127.0.0.1")
         patch.setenv("SE_OFFLINE", "true")
         running = webdriver.Chrome(options=options, service=Service(driver))
-        # Of several browsers on one machine only one may have the focus that the system gives; attacks wait for it.
+        # A headless browser beside others may never be given the focus, and some attacks wait for it.
         running.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
         try:
             yield running
