@@ -17,6 +17,7 @@ from pydantic import Field
 
 from dataenv.errors import BudgetSpent
 from students.base import FORWARD, FORWARD_BACKWARD, Recipe, Trained
+from students.methods import method_of
 from tasks.records import Record, absent
 
 
@@ -232,12 +233,11 @@ def price_of(recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int], watch
         earlier: Tokens of each replayed example; empty where nothing is replayed.
         watched: Tokens of each example that patience looks at.
     """
-    if recipe.grpo is not None:  # the answers go forward, those with an advantage forward and backward
-        times = FORWARD * (2 if recipe.grpo.kl else 1) + FORWARD_BACKWARD * recipe.grpo.passes
-        return Price(recipe.batch * max(fresh) * times, metered=True)
+    rate = method_of(recipe).rate(recipe)
+    if rate.metered:
+        return Price(recipe.batch * max(fresh) * rate.times, metered=True)
     mean = sum(fresh) / len(fresh)
     share = recipe.replay if earlier else 0.0
     blended = (1 - share) * mean + (share * sum(earlier) / len(earlier) if earlier else 0.0)
-    times = FORWARD_BACKWARD + (FORWARD if recipe.dpo and recipe.dpo.variant == "dpo" else 0)  # and the reference
-    each = times * math.ceil(recipe.batch * blended - 1e-9)
+    each = rate.times * math.ceil(recipe.batch * blended - 1e-9)
     return Price(each, recipe.cooldown * each, FORWARD * sum(watched), recipe.interval)

@@ -102,7 +102,7 @@ def discover(
 
     Raises:
         SettingError: If fewer than two skills are left.
-        tasks.base.Unsupported: If the task has no pool.
+        tasks.errors.UnsupportedError: If the task has no pool.
     """
     if setting.skills:
         raise SettingError(f"skills is {setting.skills!r}; leave it out to discover others")

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from dataenv.errors import SettingError
 from dataenv.setting import Setting
-from tasks.base import Task, Unsupported
+from tasks.base import Task
+from tasks.errors import UnsupportedError
 from tasks.records import Example, stream
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def make_lesson(
     """The examples of a mixture, from the Setting's engine, and how far the pool has been walked.
 
     Raises:
-        tasks.base.Unsupported: If the task has no such engine.
+        tasks.errors.UnsupportedError: If the task has no such engine.
     """
     task, rng = setting.built_task, stream(snapshot.seed, "engine", snapshot.step)
     counts = split_counts(mixture, setting.lesson_size, rng)
@@ -51,7 +52,7 @@ def check_engine(setting: Setting) -> None:
     task = setting.built_task
     try:
         task.pool() if setting.engine == "pool" else task.generate(task.skills[0], 0, stream(0, "engine"))
-    except Unsupported as error:
+    except UnsupportedError as error:
         raise SettingError(f"finish has no problems to go on with: {error}") from error
 
 
@@ -59,7 +60,7 @@ def procedural(task: Task, counts: list[int], rng: np.random.Generator) -> list[
     """Fresh examples of each skill, shuffled.
 
     Raises:
-        tasks.base.Unsupported: If the task has no generator.
+        tasks.errors.UnsupportedError: If the task has no generator.
     """
     made = [e for skill, n in zip(task.skills, counts, strict=True) if n for e in task.generate(skill, n, rng)]
     return [made[i] for i in rng.permutation(len(made))]
@@ -81,7 +82,7 @@ def from_pool(
         The examples, and the new ``taken``.
 
     Raises:
-        tasks.base.Unsupported: If the task has no pool.
+        tasks.errors.UnsupportedError: If the task has no pool.
     """
     by_skill: dict[str, list[Example]] = {skill: [] for skill in task.skills}
     for example in task.pool():

@@ -33,6 +33,7 @@ from dataenv.store import open_store
 from dataenv.teacher_purse import TeacherPurse
 from dataenv.tuition import Lessons, Tuition, charge
 from students.base import Trained, initial_key
+from students.methods import method_of
 from tasks.records import Example
 
 MOST_SEEDS = 1 << 63
@@ -207,7 +208,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             verify=self.setting.verify,
             largest=LARGEST * self.setting.lesson_size,
             allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
-            pairs=recipe.dpo is not None,
+            pairs=method_of(recipe).needs_pairs(recipe),
         )
         self._report(screened, "lesson")
         tuition = charge(self.setting, snap, self._lessons, screened.kept, self._purse, self._use, seen, recipe)

@@ -105,7 +105,7 @@ class Context:
         """The task's public training examples that pass the screen, the primary skill first in ``skills``.
 
         Raises:
-            tasks.base.Unsupported: If the task has none.
+            tasks.errors.UnsupportedError: If the task has none.
         """
         if self._pool is None:
             self._pool = tuple(passing(self._env.task.pool(), self._env.task, self._env.student))
@@ -115,7 +115,7 @@ class Context:
         """Fresh examples from the task's own generator: ``n``, or less those that would not pass the screen.
 
         Raises:
-            tasks.base.Unsupported: If the task has none.
+            tasks.errors.UnsupportedError: If the task has none.
         """
         self._draws += 1
         rng = stream(self._env.snapshot().seed, "generate", self._draws)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from tasks.errors import DataenvError, UnsupportedError
 
-class DataenvError(Exception):
-    """The base of all of them; the command line prints the message and exits with 2."""
+__all__ = [
+    "ActionError",
+    "BudgetSpent",
+    "DataenvError",
+    "JobFailed",
+    "Refused",
+    "SettingError",
+    "SnapshotError",
+    "StoreError",
+    "Unanswered",
+    "UnsupportedError",
+]
 
 
 class SettingError(DataenvError, ValueError):

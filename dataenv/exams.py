@@ -51,7 +51,9 @@ def exam_of(setting: Setting, split: Split) -> Exam:
     """The exam of a split. Only the feedback exam measures losses too."""
     problems = setting.exam_items(split)
     golds = tuple(p.answer for p in problems) if split == "feedback" else None
-    return Exam(name=split, prompts=tuple(p.prompt for p in problems), golds=golds, decoding=setting.decoding)
+    media = tuple(p.media for p in problems) if any(p.media for p in problems) else ()
+    prompts = tuple(p.prompt for p in problems)
+    return Exam(name=split, prompts=prompts, media=media, golds=golds, decoding=setting.decoding)
 
 
 def grade(setting: Setting, split: Split, answers: Answers) -> Result:
@@ -60,8 +62,8 @@ def grade(setting: Setting, split: Split, answers: Answers) -> Result:
     row = {skill: i for i, skill in enumerate(task.skills)}
     correct, n = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
     flags, forgiven, failures = [], [], 0
-    for problem, response in zip(setting.exam_items(split), answers.responses, strict=True):
-        verdict = task.grade(problem, response)
+    asked = list(zip(setting.exam_items(split), answers.responses, strict=True))
+    for (problem, _), verdict in zip(asked, task.grades(asked), strict=True):
         flags.append(verdict.correct)
         forgiven.append(verdict.lenient)
         failures += verdict.error is not None

@@ -109,8 +109,9 @@ class Forest:
     def accuracy(self, answers: Sequence[str], whole: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Accuracy by subskill, ``(k, m)`` in [0, 1]; ``whole``, ``(k,)``, stands for a skill that is one piece."""
         right, n = np.zeros(self.shape), np.zeros(self.shape)
-        for (place, problem), answer in zip(self._problems, answers, strict=True):
-            right[place] += self._task.grade(problem, answer).correct
+        asked = [(problem, answer) for (_, problem), answer in zip(self._problems, answers, strict=True)]
+        for (place, _), grade in zip(self._problems, self._task.grades(asked), strict=True):
+            right[place] += grade.correct
             n[place] += 1
         out = right / np.maximum(n, 1)
         for i, j in self._whole.values():

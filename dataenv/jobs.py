@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from operator import not_
 from typing import Any
 
 from pydantic import Field
@@ -17,16 +18,18 @@ from dataenv import registry
 from dataenv.blobs import Blobs
 from dataenv.errors import SettingError
 from students.base import (
+    Asked,
     Data,
     Decoding,
     Recipe,
     Student,
     Trained,
-    TrainingDiverged,
+    TrainingDivergedError,
     code_digest,
     derive_key,
     initial_key,
 )
+from students.methods import METHODS, method_code
 from tasks.base import Task
 from tasks.records import Example, Record, absent, canonical_json, digest
 
@@ -64,10 +67,14 @@ class Training(Record):
 
 
 class Exam(Record):
-    """Prompts to answer. With ``golds`` the loss on each gold answer is measured too, with ``entropy`` its entropy."""
+    """Prompts to answer. With ``golds`` the loss on each gold answer is measured too, with ``entropy`` its entropy.
+
+    ``media`` holds digests of the images of each prompt; it is empty where no prompt has any.
+    """
 
     name: str
     prompts: tuple[str, ...]
+    media: tuple[tuple[str, ...], ...] = Field(default=(), exclude_if=not_)
     golds: tuple[str, ...] | None = None
     entropy: bool = False
     decoding: Decoding = Decoding()
@@ -110,7 +117,8 @@ class Job(Record):
         if self.train is None:
             return self.parent
         t = self.train
-        return derive_key(student_of(self.student), self.parent, t.data.digest, t.recipe, t.seed)
+        code = method_code(t.recipe)
+        return derive_key(student_of(self.student), self.parent, t.data.digest, t.recipe, t.seed, code)
 
 
 class Outcome(Record):
@@ -136,7 +144,9 @@ def student_for(spec: Spec, task: str, methods: Iterable[str] = ("sft",)) -> Stu
     """
     student = student_of(spec)
     for method in methods:
-        if method not in student.methods:
+        registry.must_know("method", method)
+        outside = method not in METHODS
+        if method not in student.methods and not (outside and student.has_policy):
             raise SettingError(
                 f"recipe.method is {method!r}, by which student {student.name!r} is not trained; give "
                 f"{' or '.join(map(repr, student.methods))}, or another student"
@@ -162,7 +172,7 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
 
     Raises:
         BlobCorrupt: If the parent's weights are missing or damaged.
-        TrainingDiverged: If the loss is not finite, in training or in an exam.
+        TrainingDivergedError: If the loss is not finite, in training or in an exam.
     """
     student = student_of(job.student)
     if job.initial is not None:
@@ -174,15 +184,23 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
     if job.train is not None:
         weights, trained = student.fit(weights, job.train.data, job.train.recipe, job.train.seed)
         blob = blobs.put(weights)
-    answers = {exam.name: _sit(student, weights, exam) for exam in job.exams}
+    answers = {exam.name: _sit(student, weights, exam, blobs) for exam in job.exams}
     return Outcome(key=key, blob=blob, trained=trained, answers=answers)
 
 
-def _sit(student: Student, weights: bytes, exam: Exam) -> Answers:
-    responses = student.answer(weights, exam.prompts, exam.decoding, exam.seed)
+def _asked(exam: Exam, blobs: Blobs) -> list[Asked]:
+    """What an exam asks, with the images themselves in place of their digests."""
+    media = exam.media or ((),) * len(exam.prompts)
+    return [Asked(text, tuple(map(blobs.get, some))) for text, some in zip(exam.prompts, media, strict=True)]
+
+
+def _sit(student: Student, weights: bytes, exam: Exam, blobs: Blobs) -> Answers:
+    responses = student.answer(weights, _asked(exam, blobs), exam.decoding, exam.seed)
     losses, entropies = None, None
     if exam.golds is not None:
-        golds = [Example(prompt=p, response=g) for p, g in zip(exam.prompts, exam.golds, strict=True)]
+        media = exam.media or ((),) * len(exam.prompts)
+        rows = zip(exam.prompts, exam.golds, media, strict=True)
+        golds = [Example(prompt=p, response=g, media=m) for p, g, m in rows]
         losses = _finite("loss", student.losses(weights, golds), exam)
         entropies = _finite("entropy", student.entropies(weights, golds), exam) if exam.entropy else None
     return Answers(responses=tuple(responses), losses=losses, entropies=entropies)
@@ -192,7 +210,7 @@ def _finite(what: str, values: Sequence[float], exam: Exam) -> tuple[float, ...]
     """Values that a record can hold: of a student whose numbers are none, nothing that it says is a measurement."""
     for value in values:
         if not math.isfinite(value):
-            raise TrainingDiverged(
+            raise TrainingDivergedError(
                 f"the student's {what} on the {exam.name} exam is {value}; lower recipe.rate, or where it was not "
                 "trained yet, mend the model that student_args names"
             )

@@ -23,6 +23,7 @@ from dataenv.jobs import Answers, Exam, Job, Training
 from dataenv.runner import run_all
 from dataenv.screen import as_example
 from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Student
+from tasks.base import Task
 from tasks.records import Example, stream
 
 Floats = npt.NDArray[np.float64]
@@ -36,7 +37,7 @@ class Kind:
 
     tokens: Callable[[TeachingEnv, Example], int]
     exam: Callable[[TeachingEnv, Examples], Exam]
-    read: Callable[[Answers, Examples], Floats]
+    read: Callable[[Answers, Examples, Task], Floats]
 
 
 def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> Floats:
@@ -51,7 +52,7 @@ def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> Flo
     how = KINDS[kind]
     env.purse.pay(FORWARD * sum(how.tokens(env, e) for e in asked), "probes")
     _screen(env, asked)
-    return how.read(_sit(env, how.exam(env, asked))[0], asked)
+    return how.read(_sit(env, how.exam(env, asked))[0], asked, env.task)
 
 
 def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float, seed: int) -> list[list[str]]:
@@ -206,16 +207,16 @@ def _to_answer(env: TeachingEnv, example: Example) -> int:
     return env.student.tokens(example.model_copy(update={"response": ""})) + env.setting.decoding.max_tokens
 
 
-def _losses(answers: Answers, examples: Examples) -> Floats:
+def _losses(answers: Answers, examples: Examples, task: Task) -> Floats:
     return np.asarray(answers.losses, np.float64)
 
 
-def _entropies(answers: Answers, examples: Examples) -> Floats:
+def _entropies(answers: Answers, examples: Examples, task: Task) -> Floats:
     return np.asarray(answers.entropies, np.float64)
 
 
-def _hits(answers: Answers, examples: Examples) -> Floats:
-    return np.array([r == e.response for r, e in zip(answers.responses, examples, strict=True)], np.float64)
+def _hits(answers: Answers, examples: Examples, task: Task) -> Floats:
+    return np.array([task.same(e, r) for r, e in zip(answers.responses, examples, strict=True)], np.float64)
 
 
 def _mean_loss(answers: Answers) -> float:

@@ -17,8 +17,9 @@ from importlib.metadata import entry_points
 from typing import Any, Literal
 
 from dataenv.errors import SettingError
+from students import methods
 
-Kind = Literal["task", "student", "teacher", "discoverer"]
+Kind = Literal["task", "student", "teacher", "discoverer", "method"]
 
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
@@ -86,6 +87,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
     "student": STUDENTS,
     "teacher": TEACHERS,
     "discoverer": DISCOVERERS,
+    "method": methods.BUILT_IN,
 }
 
 
@@ -120,6 +122,19 @@ def _files(name: str, args: str) -> tuple[tuple[str, int, int], ...]:
     return tuple(found)
 
 
+def must_know(kind: Kind, name: str) -> None:
+    """Refuse a name that is not registered.
+
+    Raises:
+        SettingError: With the nearest one that is.
+    """
+    known = names(kind)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
+        raise SettingError(f"{kind} {name!r} is not registered; {hint}")
+
+
 def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
     """Make a task, student, teacher or discoverer by name.
 
@@ -137,10 +152,7 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         if "path" in (args or {}):
             raise SettingError(f"{kind} {name!r} is given a path twice; leave out {kind}_args.path or {path!r}")
         args = {**(args or {}), "path": path}
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
-        raise SettingError(f"{kind} {name!r} is not registered; {hint}")
+    must_know(kind, name)
     module, _, attribute = known[name].partition(":")
     try:
         factory = getattr(importlib.import_module(module), attribute)

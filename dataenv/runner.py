@@ -22,7 +22,7 @@ from dataenv.errors import DataenvError, JobFailed, StoreError
 from dataenv.executors import Executor, Inline, WorkerLost
 from dataenv.jobs import Answers, Job, Outcome
 from dataenv.store import Store
-from students.base import Trained, TrainingDiverged
+from students.base import Trained, TrainingDivergedError
 
 log = logging.getLogger(__name__)
 ATTEMPTS = {"killed": 3, "memory": 2, "deadline": 2, "corrupt": 3}
@@ -167,7 +167,7 @@ class Runner:
                     log.warning("state %s, try %d of %d: %s", key[:12], lost[why] + 1, ATTEMPTS[why], error)
             except StoreError:
                 raise
-            except TrainingDiverged as error:
+            except TrainingDivergedError as error:
                 raise JobFailed(f"training diverged: {error}") from error
             except OSError as error:
                 if error.errno not in FULL:

@@ -14,12 +14,13 @@ from students.base import Student
 from tasks.base import Task
 from tasks.records import Example
 
-REASONS = ("form", "length", "alphabet", "duplicate", "leak", "wrong", "size", "budget")
+REASONS = ("form", "kind", "media", "length", "alphabet", "leak", "duplicate", "wrong", "size", "budget")
 """Why an example is rejected, in the order in which the screen asks:
 
-form: not a record of two non-empty texts, or no pair where pairs are asked; length, alphabet: the student cannot read
-it; duplicate: twice in one lesson; leak: asks or spells out what a sealed problem asks; wrong: the task's judge says so
-(only under ``verify``); size: beyond the longest lesson allowed; budget: beyond the cap on examples.
+form: not a record of two non-empty texts, or no pair where pairs are asked; kind, media: not for this student; length,
+alphabet: the student cannot read it; leak: asks or spells out what a sealed problem asks; duplicate: twice in one
+lesson; wrong: the task's judge says so (only under ``verify``); size: beyond the longest lesson allowed; budget: beyond
+the cap on examples.
 """
 
 
@@ -59,42 +60,73 @@ def screen(
         allowed: How many more examples the budget allows; ``None`` for no cap.
         pairs: Whether only pairs are taken.
     """
-    guard = guard_of(task)
+    sieve, offers = _Sieve(task, student, pairs), list(offered)
+    passed = [example for offer in offers if (example := sieve.passes(offer)) is not None]
     kept: list[Example] = []
-    rejected: Counter[str] = Counter()
+    taken: set[Name] = set()
     judged: Counter[str] = Counter()
-    leaks: list[Hit] = []
-    seen: set[tuple[str, str, str | None]] = set()
-    offers = 0
-    for offer in offered:
-        offers += 1
-        example = as_example(offer)
-        if example is None or (pairs and example.rejected is None):
-            rejected["form"] += 1
-            continue
-        both = [example] if example.rejected is None else [example, refused(example)]
-        name = (example.prompt, example.response, example.rejected)
-        reason = next(filter(None, map(student.refuse, both)), None) or ("duplicate" if name in seen else None)
-        if reason is not None:
-            rejected[reason] += 1
-            continue
-        hit = next(filter(None, map(guard.find, both)), None)
-        if hit is not None:
-            leaks.append(hit)
-            rejected["leak"] += 1
-            continue
-        verdict = task.judge(example)
-        if verify and verdict is False:
-            rejected["wrong"] += 1
+    for example, verdict in zip(passed, task.judges(passed), strict=True):
+        if name_of(example) in taken:
+            sieve.rejected["duplicate"] += 1
+        elif verify and verdict is False:
+            sieve.rejected["wrong"] += 1
         elif len(kept) >= largest:
-            rejected["size"] += 1
+            sieve.rejected["size"] += 1
         elif allowed is not None and len(kept) >= allowed:
-            rejected["budget"] += 1
+            sieve.rejected["budget"] += 1
         else:
-            seen.add(name)
+            taken.add(name_of(example))
             judged[_VERDICTS[verdict]] += 1
             kept.append(example)
-    return Screened(offers, tuple(kept), dict(sorted(rejected.items())), dict(sorted(judged.items())), tuple(leaks))
+    rejected = dict(sorted(sieve.rejected.items()))
+    return Screened(len(offers), tuple(kept), rejected, dict(sorted(judged.items())), tuple(sieve.leaks))
+
+
+Name = tuple[str, str, str | None]
+
+
+def name_of(example: Example) -> Name:
+    """What makes two examples of a lesson one."""
+    return example.prompt, example.response, example.rejected
+
+
+class _Sieve:
+    """The questions of the screen that each example answers by itself; its judge is asked of all of them at once."""
+
+    def __init__(self, task: Task, student: Student, pairs: bool) -> None:
+        self._guard, self._student, self._pairs = guard_of(task), student, pairs
+        self.rejected: Counter[str] = Counter()
+        self.leaks: list[Hit] = []
+
+    def passes(self, offer: Any) -> Example | None:
+        """The example, if nothing is against it but what the judge, the size or the budget may have; else counted."""
+        example = as_example(offer)
+        reason = "form" if example is None or (self._pairs and example.rejected is None) else None
+        if example is not None and reason is None:
+            reason = self._unreadable(example) or self._leaks(example)
+        if reason is None:
+            return example
+        self.rejected[reason] += 1
+        return None
+
+    def _unreadable(self, example: Example) -> str | None:
+        if example.kind not in self._student.kinds:
+            return "kind"
+        if example.media and "image" not in self._student.sees:
+            return "media"
+        return next(filter(None, map(self._student.refuse, both_of(example))), None)
+
+    def _leaks(self, example: Example) -> str | None:
+        hit = next(filter(None, map(self._guard.find, both_of(example))), None)
+        if hit is None:
+            return None
+        self.leaks.append(hit)
+        return "leak"
+
+
+def both_of(example: Example) -> list[Example]:
+    """An example, and of a pair what is rejected in place of the response too."""
+    return [example] if example.rejected is None else [example, refused(example)]
 
 
 def passing(examples: Iterable[Example], task: Task, student: Student) -> list[Example]:

@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 
 from dataenv.blobs import Blobs, DiskBlobs, MemoryBlobs
 from dataenv.errors import StoreError
-from tasks.records import Example, as_list, canonical_json, digest_examples
+from tasks.records import Example, as_objects, canonical_json, digest
 
-SCHEMA = 2
+SCHEMA = 3
 ROWS = "store.sqlite"
 _TABLES = ("states", "exams", "lessons", "chats")
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Store:
         rows.execute("PRAGMA synchronous=FULL")
         found = rows.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, SCHEMA):
-            raise StoreError(f"store {where} has schema {found} and this release reads {SCHEMA}; give another --store")
+            raise StoreError(_fate(where, found))
         for table in _TABLES:
             rows.execute(
                 f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, body BLOB NOT NULL, sha TEXT NOT NULL)"
@@ -114,9 +114,10 @@ class Store:
     def put_lesson(self, examples: Iterable[Example]) -> str:
         """Keep a lesson; returns its digest."""
         examples = tuple(examples)
-        name = digest_examples(examples)
+        held = as_objects(examples)
+        name = digest(held)
         if not self.has("lessons", name):
-            self.put("lessons", name, [as_list(e) for e in examples])
+            self.put("lessons", name, held)
         return name
 
     def lesson(self, name: str) -> tuple[Example, ...]:
@@ -130,8 +131,7 @@ class Store:
             raise StoreError(
                 f"lesson {name[:12]} is not in store {self.path or 'in memory'}; open the store that made it"
             )
-        fields = ("prompt", "response", "skills", "kind", "origin", "rejected")
-        return tuple(Example.model_validate(dict(zip(fields, e, strict=False))) for e in found)
+        return tuple(map(Example.model_validate, found))
 
     def table(self, name: str) -> Table:
         """One table by itself, for whoever has no business in the others."""
@@ -161,6 +161,20 @@ class Table:
     def put(self, key: str, record: Any) -> Any:
         """Commit a record; returns the committed one."""
         return self._store.put(self._name, key, record)
+
+
+def _fate(where: str, found: int) -> str:
+    """What becomes of a store of another release, in one sentence. It is left as it is, whatever it holds."""
+    if found < SCHEMA:
+        return (
+            f"store {where} is of an earlier release (schema {found}; this one reads {SCHEMA}), in which everything "
+            "has another name, so nothing in it would be found; it is left as it is: give another --store, or move "
+            "it aside"
+        )
+    return (
+        f"store {where} is of a later release (schema {found}; this one reads {SCHEMA}); install that release, or give "
+        "another --store"
+    )
 
 
 def _patiently(act: Callable[[], T]) -> T:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataenv.budget import Payment, Price, Purse, price_of
 from dataenv.engines import replayed
 from dataenv.jobs import Spec, Training, student_of
-from dataenv.screen import refused
 from dataenv.setting import Setting
 from students.base import Recipe, Student, Trained
+from students.methods import method_of
 from tasks.records import Example, stream
 
 if TYPE_CHECKING:
@@ -86,12 +86,12 @@ def charge(
         return Tuition(None, price, payment)
     first = len(before[0]) if before and recipe.data == "all" else len(lesson)
     patience = -(-recipe.patience * len(lesson) // first)
-    if recipe.grpo is not None:  # what answers cost is known when they are written: they go on while the purse pays
-        bought = recipe.model_copy(update={"grpo": recipe.grpo.model_copy(update={"allowance": payment.price})})
+    if price.metered:  # what answers cost is known when they are written: they go on while the purse pays
+        bought = _with_own(recipe, {"allowance": payment.price})
     else:
         bought = recipe.model_copy(update={"updates": updates, "patience": patience})
     seed = int(stream(snapshot.seed, "training", snapshot.step).integers(2**31))
-    task = Spec(name=setting.task, args=setting.task_args) if recipe.grpo else None
+    task = Spec(name=setting.task, args=setting.task_args) if method_of(recipe).needs_verdict(recipe) else None
     training = Training(lesson=lesson, earlier=earlier, watched=watched, recipe=bought, seed=seed, task=task)
     return Tuition(training, price, payment)
 
@@ -104,20 +104,24 @@ def _advance(price: Price, recipe: Recipe, purse: Purse, use: str) -> tuple[int,
 
 def complete(recipe: Recipe, setting: Setting) -> Recipe:
     """The recipe with all that it leaves to the Setting."""
-    if recipe.grpo is None or recipe.grpo.max_tokens is not None:
+    own = recipe.grpo or recipe.dpo
+    if own is None or own.max_tokens is not None or not method_of(recipe).rate(recipe).metered:
         return recipe
-    own = recipe.grpo.model_copy(update={"max_tokens": setting.decoding.max_tokens})
-    return recipe.model_copy(update={"grpo": own})
+    return _with_own(recipe, {"max_tokens": setting.decoding.max_tokens})
+
+
+def _with_own(recipe: Recipe, fields: dict[str, Any]) -> Recipe:
+    """The recipe with some fields of its method's own changed."""
+    own = recipe.grpo or recipe.dpo
+    if own is None:  # a method from outside, which takes them as it likes
+        return recipe.model_copy(update={"method_args": recipe.method_args | fields})
+    return recipe.model_copy(update={recipe.method: own.model_copy(update=fields)})
 
 
 def sizes(student: Student, recipe: Recipe, examples: Sequence[Example]) -> list[int]:
-    """What ``price_of`` takes of a lesson: the tokens of each example, of both of a pair, or of the longest answer."""
-    if recipe.dpo is not None:
-        return [student.tokens(e) + (student.tokens(refused(e)) if e.rejected else 0) for e in examples]
-    if recipe.grpo is None:
-        return [student.tokens(e) for e in examples]
-    longest = recipe.grpo.max_tokens or 0
-    return [student.tokens(e.model_copy(update={"response": ""})) + longest for e in examples]
+    """What ``price_of`` takes of a lesson: the tokens of each example as the recipe's method trains on it."""
+    size = method_of(recipe).size
+    return [size(student, e, recipe) for e in examples]
 
 
 def watched_of(setting: Setting) -> tuple[Example, ...]:
@@ -130,7 +134,7 @@ def watched_of(setting: Setting) -> tuple[Example, ...]:
 def nominal_price(setting: Setting) -> int:
     """What a lesson of ordinary length is likely to cost, in student tokens."""
     student, recipe, tokens = student_of(setting.student_spec), setting.recipe, [nominal_tokens(setting)]
-    most = [tokens[0] + setting.decoding.max_tokens] if recipe.grpo else tokens
+    most = [tokens[0] + setting.decoding.max_tokens] if method_of(recipe).rate(recipe).metered else tokens
     price = price_of(recipe, most, tokens, [student.tokens(e) for e in watched_of(setting)])
     return price.most(recipe.updates)
 

@@ -7,17 +7,19 @@ derivation*: the key says how it came about, so it can be looked up, forked and 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from operator import eq, not_
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from tasks.errors import DataenvError, UnsupportedError
 from tasks.records import Example, Record, absent, digest, digest_examples, stream
 
 FORWARD, FORWARD_BACKWARD = 1, 3
@@ -58,14 +60,23 @@ class Dpo(Record):
             chosen response likelier, each token of the rejected one less likely (arXiv 1908.04319).
         beta: Of ``dpo``: how strongly it is held to the student before.
         gamma: Of ``unlikelihood``: the weight of what is rejected.
+        rejected: ``given``: each example is a pair. ``own``: the student answers each prompt, and what the task's
+            checker finds wrong is rejected in favour of the example's response (on-policy pairs, as in Tülu 3, arXiv
+            2411.15124, section 5.2); a right answer makes no pair.
+        temperature: Of its own answers.
+        max_tokens: Their longest; ``None`` for that of exams.
+        allowance: Student tokens that training may cost where answers are its own; ``None`` for what the purse holds.
     """
 
     variant: Literal["dpo", "unlikelihood"] = "dpo"
     beta: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
     gamma: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    rejected: Literal["given", "own"] = Field(default="given", exclude_if=partial(eq, "given"))
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(default=1.0, exclude_if=partial(eq, 1.0))
+    max_tokens: Annotated[int, Field(ge=1)] | None = Field(default=None, exclude_if=absent)
+    allowance: Annotated[int, Field(ge=0)] | None = Field(default=None, exclude_if=absent)
 
 
-Method = Literal["sft", "grpo", "dpo"]
 OWN: dict[Any, type[Record]] = {"grpo": Grpo, "dpo": Dpo}
 """What methods take besides, under their own name."""
 
@@ -75,7 +86,9 @@ class Recipe(Record):
 
     Attributes:
         method: ``sft``: next-token loss on the responses; ``grpo``: the student answers the prompts, and learns from
-            what the task's checker says of its answers; ``dpo``: from pairs, of a batch of which each is one.
+            what the task's checker says of its answers; ``dpo``: from pairs, of a batch of which each is one; or the
+            name of any other registered method.
+        method_args: What a method from outside takes besides, as JSON.
         updates: Optimiser steps; a step of the environment is a fixed number of them, never seconds. The most that are
             made, where there is patience.
         batch: Examples per update.
@@ -92,11 +105,14 @@ class Recipe(Record):
         patience: Looks at the feedback problems' loss, without a better one, after which training stops; 0 to make
             all updates. Under ``data="all"`` it grows with the data: times all examples over those of the first lesson.
         interval: Updates between two looks.
+        order: ``shuffled`` walks the data in shuffled epochs; ``given`` in the order in which the teacher put it, again
+            and again.
         grpo: What ``grpo`` takes besides; a batch is then so many answers, and so a multiple of the group.
         dpo: What ``dpo`` takes besides.
     """
 
-    method: Method = "sft"
+    method: Annotated[str, Field(min_length=1)] = "sft"
+    method_args: dict[str, Any] = Field(default={}, exclude_if=not_)
     updates: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     batch: Annotated[int, Field(ge=1, le=65_536)] = 64
     rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
@@ -110,7 +126,8 @@ class Recipe(Record):
     cooldown: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     patience: Annotated[int, Field(ge=0)] = 0
     interval: Annotated[int, Field(ge=1)] = 16
-    # Left out where it plays no part: recipes without it keep the names that they had before there was any.
+    # Left out where they play no part: recipes without them keep the names that they had before there were any.
+    order: Literal["shuffled", "given"] = Field(default="shuffled", exclude_if=partial(eq, "shuffled"))
     grpo: Grpo | None = Field(default=None, exclude_if=absent)
     dpo: Dpo | None = Field(default=None, exclude_if=absent)
 
@@ -128,6 +145,8 @@ class Recipe(Record):
                 raise ValueError(f"{name} is given and method is {self.method!r}; give {name!r}, or leave it out")
         if self.method != "sft" and (self.replay or self.patience or self.cooldown):
             raise ValueError(f"replay, patience and cooldown are for method 'sft'; leave them out with {self.method!r}")
+        if self.method_args and self.method in ("sft", *OWN):
+            raise ValueError(f"method_args is given and method is {self.method!r}, which takes none; leave it out")
         if self.grpo and self.batch % self.grpo.group:
             raise ValueError(f"batch is {self.batch}, which groups of {self.grpo.group} do not fill; give a multiple")
         return self
@@ -138,6 +157,18 @@ class Decoding(Record):
 
     temperature: Annotated[float, Field(ge=0)] = 0.0
     max_tokens: Annotated[int, Field(ge=1)] = 32
+
+
+class Asked(NamedTuple):
+    """What a student is asked: a text, and the images that it refers to, as the bytes of their files, in order."""
+
+    text: str
+    media: tuple[bytes, ...] = ()
+
+
+def asked(texts: Iterable[str]) -> list[Asked]:
+    """Texts alone, as a student is asked them."""
+    return [Asked(text) for text in texts]
 
 
 Verdict = Callable[[Example, str], bool | None]
@@ -215,7 +246,7 @@ class Trained(Record):
     practice: Practice | None = Field(default=None, exclude_if=absent)
 
 
-class TrainingDiverged(ArithmeticError):
+class TrainingDivergedError(DataenvError, ArithmeticError):
     """The loss became NaN or infinite; the state before is untouched."""
 
 
@@ -224,8 +255,14 @@ class Student(ABC):
 
     name: ClassVar[str]
     simulated: ClassVar[bool] = False
-    methods: ClassVar[tuple[Method, ...]] = ("sft",)
+    methods: ClassVar[tuple[str, ...]] = ("sft",)
     """Of recipes, that it can be trained by."""
+    has_policy: ClassVar[bool] = False
+    """Whether it shows methods from outside a ``students.policy.Policy``, so that they can train it too."""
+    kinds: ClassVar[tuple[str, ...]] = ("solution", "edit")
+    """Kinds of examples that it can be trained on."""
+    sees: ClassVar[tuple[str, ...]] = ("text",)
+    """What it can be shown: ``text``, ``image``. An example with media is for students that see images."""
     code: ClassVar[tuple[str, ...]] = ()
     """Modules that decide what it computes, besides its own and those of what it inherits from."""
 
@@ -256,12 +293,12 @@ class Student(ABC):
         """Train. Pure: equal arguments give equal bytes within one numerics class.
 
         Raises:
-            TrainingDiverged: If the loss is not finite.
+            TrainingDivergedError: If the loss is not finite.
         """
 
     @abstractmethod
-    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
-        """Decode a response to each prompt, in order."""
+    def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
+        """Decode a response to each of what is asked, in order."""
 
     @abstractmethod
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
@@ -271,9 +308,9 @@ class Student(ABC):
         """Mean entropy of what the student would write at each token of the response, in nats (teacher-forced).
 
         Raises:
-            NotImplementedError: If the student does not measure it, which is the default.
+            UnsupportedError: If the student does not measure it, which is the default.
         """
-        raise NotImplementedError(f"student {self.name!r} does not measure entropy; probe kind='loss' in its place")
+        raise UnsupportedError(f"student {self.name!r} does not measure entropy; probe kind='loss' in its place")
 
     @abstractmethod
     def tokens(self, example: Example) -> int:
@@ -294,13 +331,13 @@ def code_digest(student: type[Any]) -> str:
 
     The same of a task: the code that rewards.
 
-    Comments, docstrings and layout are left out.
-
-    So a change to what is trained changes every State key by itself, and a change of wording changes none.
+    Comments, docstrings, layout and records are left out: what a record holds is in the names of what it decides.
+    So a change to what is trained changes every State key by itself, and neither a change of wording nor a field that
+    is added to a record changes any.
     """
     inherited = {c.__module__ for c in student.__mro__ if c.__module__ not in ("abc", "builtins")}
     named = {__name__, stream.__module__, *getattr(student, "code", ())}
-    modules = [sys.modules[name] for name in sorted(named | inherited)]
+    modules = [importlib.import_module(name) for name in sorted(named | inherited)]
     try:
         return digest([_bare(inspect.getsource(module)) for module in modules])
     except (OSError, TypeError):
@@ -311,8 +348,13 @@ def code_digest(student: type[Any]) -> str:
 
 
 def _bare(source: str) -> str:
-    """The syntax tree of a module without its docstrings."""
+    """The syntax tree of a module without its docstrings and its records."""
     tree = ast.parse(source)
+    records = {"Record"}
+    for top in tree.body:  # in order, for a record may derive from one that stands before it
+        if isinstance(top, ast.ClassDef) and any(isinstance(b, ast.Name) and b.id in records for b in top.bases):
+            records.add(top.name)
+    tree.body = [top for top in tree.body if not (isinstance(top, ast.ClassDef) and top.name in records)]
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
@@ -324,9 +366,21 @@ def initial_key(student: Student, seed: int) -> str:
     return digest(["initial", student.fingerprint, seed])
 
 
-def derive_key(student: Student, parent: str, data_digest: str, recipe: Recipe, seed: int) -> str:
-    """The name of the state that training would give."""
-    return digest(["train", student.fingerprint, parent, data_digest, recipe.model_dump(mode="json"), seed])
+def derive_key(
+    student: Student, parent: str, data_digest: str, recipe: Recipe, seed: int, method_code: str = ""
+) -> str:
+    """The name of the state that training would give.
+
+    Args:
+        student: Who is trained.
+        parent: The key of its state before.
+        data_digest: Of what it sees.
+        recipe: How.
+        seed: Of every order and draw.
+        method_code: Names the code of a method from outside; that of the others is in the student's fingerprint.
+    """
+    parts = ["train", student.fingerprint, parent, data_digest, recipe.model_dump(mode="json"), seed]
+    return digest([*parts, method_code] if method_code else parts)
 
 
 def initial(student: Student, seed: int) -> State:
@@ -340,6 +394,6 @@ def train(student: Student, state: State, data: Data, recipe: Recipe, seed: int)
     return State(derive_key(student, state.key, data.digest, recipe, seed), weights), trained
 
 
-def respond(student: Student, state: State, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
-    """What the student answers. Grading is apart (``Task.grade``) and never stored together with responses."""
-    return student.answer(state.weights, prompts, decoding, seed)
+def respond(student: Student, state: State, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
+    """What the student answers. Grading is apart (``Task.grades``) and never stored together with responses."""
+    return student.answer(state.weights, asked, decoding, seed)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from students import ragged
-from students.base import Data, Decoding, Recipe, Student, Trained, code_digest
+from students.base import Asked, Data, Decoding, Recipe, Student, Trained, code_digest
 from students.checkpoint import Format, located, longest_context, names_of
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack
 from students.methods import CODE, METHODS, beyond
@@ -59,7 +59,7 @@ class CausalLM(Student):
     """
 
     name = "causal-lm"
-    methods = METHODS
+    methods, has_policy = METHODS, True
     code = (
         *CODE,
         "students.network",
@@ -165,7 +165,7 @@ class CausalLM(Student):
                 fitted = optimisation.run(batches(lesson, earlier, recipe, seed), look if data.watched else None)
             return pack(self._network.trainable, fitted), fitted.report
 
-    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+    def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
         """Decode prompts of similar length together, with a key-value cache, each until its answer ends.
 
         A prompt that fills the context, or that holds the tokenizer's own marks, is answered with nothing.
@@ -174,14 +174,15 @@ class CausalLM(Student):
 
         generator = torch.Generator().manual_seed(seed)
         # Where nothing is drawn, alike prompts are answered once, and what is answered together depends on no order.
-        asked = list(prompts) if decoding.temperature else sorted(set(prompts))
-        encoded = [() if self._format.forges(prompt) else self._format.prompt(prompt) for prompt in asked]
+        prompts = [text for text, _ in asked]
+        chosen = prompts if decoding.temperature else sorted(set(prompts))
+        encoded = [() if self._format.forges(prompt) else self._format.prompt(prompt) for prompt in chosen]
         with self._network.ready(weights):
             written = self._write(encoded, decoding.max_tokens, decoding.temperature, generator)
         answers = [self._format.read(tokens) if tokens else "" for tokens in written]
         if decoding.temperature:
             return answers
-        said = dict(zip(asked, answers, strict=True))
+        said = dict(zip(chosen, answers, strict=True))
         return [said[prompt] for prompt in prompts]
 
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:

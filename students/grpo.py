@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from students.base import FORWARD, FORWARD_BACKWARD, Data, Grpo, Practice, Recipe, Trained
-from students.loop import Batch, Encoded, Fitted, Optimisation, shuffled
+from students.base import FORWARD, FORWARD_BACKWARD, Data, Grpo, Practice, Recipe, Student, Trained
+from students.loop import Batch, Encoded, Fitted, Optimisation, walked
+from students.method import Method, Rate
 from students.policy import Frozen, Policy
 from tasks.records import Example, stream
 
@@ -70,8 +71,8 @@ class Rollout:
         return self.batch.tokens
 
 
-class Practising:
-    """One training run on verified answers.
+class Practising(Method):
+    """Verified answers of the student's own: GRPO, Dr. GRPO.
 
     Args:
         policy: The model.
@@ -82,6 +83,8 @@ class Practising:
     Raises:
         ValueError: If there is no verdict, or no length; from ``run``, if the allowance pays for no answers.
     """
+
+    verifies = True
 
     def __init__(self, policy: Policy, data: Data, recipe: Recipe, seed: int) -> None:
         import torch
@@ -99,6 +102,18 @@ class Practising:
         self._forward = self._backward = 0
         self._rewards: list[Floats] = []
 
+    @classmethod
+    def rate(cls, recipe: Recipe) -> Rate:
+        """Answers go forward, once more under a divergence, and those with an advantage forward and backward."""
+        assert recipe.grpo is not None, "a recipe of method 'grpo' has grpo"
+        return Rate(FORWARD * (2 if recipe.grpo.kl else 1) + FORWARD_BACKWARD * recipe.grpo.passes, metered=True)
+
+    @classmethod
+    def size(cls, student: Student, example: Example, recipe: Recipe) -> int:
+        """The prompt and the longest answer to it."""
+        longest = recipe.grpo.max_tokens if recipe.grpo else None
+        return student.tokens(example.model_copy(update={"response": ""})) + (longest or 0)
+
     def run(self, moments: Tensors) -> Fitted:
         """Train; ``moments`` are AdamW's."""
         optimisation = Optimisation(dict(self._policy.parameters), self._loss, self._recipe, moments)
@@ -108,7 +123,7 @@ class Practising:
     def _rollouts(self) -> Iterator[Rollout]:
         """Fresh answers, by the student as it is at that moment; each batch as often as there are passes."""
         how = self._how
-        for picked in shuffled(len(self._data.lesson), self._recipe.batch // how.group, self._seed):
+        for picked in walked(len(self._data.lesson), self._recipe.batch // how.group, self._recipe, self._seed):
             asked = [self._data.lesson[i] for i in picked for _ in range(how.group)]
             prompts = [self._policy.prompt(example) for example in asked]
             most = self._most(prompts)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from students.base import Recipe, Trained, TrainingDiverged
+from students.base import Recipe, Trained, TrainingDivergedError
 from tasks.records import stream
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Optimisation(Generic[B]):
             look: The loss on the examples that patience watches.
 
         Raises:
-            TrainingDiverged: If a loss, or a weight at the end, is not finite.
+            TrainingDivergedError: If a loss, or a weight at the end, is not finite.
         """
         recipe = self._recipe
         patience = _Patience(recipe, look)
@@ -153,7 +153,7 @@ class Optimisation(Generic[B]):
                 share = 0.5 * (1 + math.cos(math.pi * (i + 1) / (recipe.cooldown + 1)))
                 self._update(next(batches), recipe.rate * share)
         if not all(bool(p.isfinite().all()) for p in self._parameters.values()):  # by the very last update
-            raise TrainingDiverged(f"weights are not finite after {len(self._losses)} updates; lower recipe.rate")
+            raise TrainingDivergedError(f"weights are not finite after {len(self._losses)} updates; lower recipe.rate")
         eighth = max(1, updates // 8)
         ends = (float(np.mean(losses[:eighth])), float(np.mean(losses[-eighth:])))
         report = Trained(loss=ends, updates=updates, looks=patience.looks, tokens=self._tokens)
@@ -175,7 +175,7 @@ class Optimisation(Generic[B]):
         self._losses.append(loss.item())
         self._tokens += batch.tokens
         if not math.isfinite(self._losses[-1]):
-            raise TrainingDiverged(
+            raise TrainingDivergedError(
                 f"the loss became {self._losses[-1]} at update {len(self._losses)}; lower recipe.rate"
             )
 
@@ -208,13 +208,16 @@ class _Patience:
         return self._worse >= self._recipe.patience
 
 
-def shuffled(n: int, size: int, seed: int) -> Iterator[list[int]]:
-    """Places in ``range(n)``, ``size`` at a time without end, in shuffled epochs: none again before all were seen."""
+def walked(n: int, size: int, recipe: Recipe, seed: int) -> Iterator[list[int]]:
+    """Places in ``range(n)``, ``size`` at a time without end, in epochs: none again before all were seen.
+
+    Epochs are shuffled, or all in the order that was given, as the recipe says.
+    """
     rng = stream(seed, "order")
     order: list[int] = []
     while True:
         while len(order) < size:
-            order.extend(rng.permutation(n).tolist())
+            order.extend(range(n) if recipe.order == "given" else rng.permutation(n).tolist())
         yield order[:size]
         order = order[size:]
 
@@ -222,11 +225,11 @@ def shuffled(n: int, size: int, seed: int) -> Iterator[list[int]]:
 def batches(lesson: Encoded, earlier: Encoded, recipe: Recipe, seed: int) -> Iterator[Batch]:
     """Batches without end, trimmed to their longest row.
 
-    The lesson, which is not empty, is walked in shuffled epochs; replay is drawn from ``earlier``, with replacement.
+    The lesson, which is not empty, is walked in epochs (``walked``); replay is drawn from ``earlier``, again and again.
     """
     replay_rng = stream(seed, "replay")
     replayed = round(recipe.batch * recipe.replay) if len(earlier) else 0
-    for picked in shuffled(len(lesson), recipe.batch - replayed, seed):
+    for picked in walked(len(lesson), recipe.batch - replayed, recipe, seed):
         parts = [(lesson, np.array(picked, dtype=np.int64))]
         if replayed:
             parts.append((earlier, replay_rng.integers(len(earlier), size=replayed)))

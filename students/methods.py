@@ -1,21 +1,69 @@
-"""What a student made of tensors can be trained by besides next-token loss, by the name that a recipe gives it."""
+"""Methods of training by name, and how a student made of tensors is trained by one."""
 
 from __future__ import annotations
 
+import importlib
+from functools import lru_cache
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from students.base import Data, Method, Recipe
-from students.dpo import Preferring
-from students.grpo import Practising
+from students.base import Data, Recipe, code_digest
 from students.loop import Fitted
+from students.method import Method
 from students.policy import Policy
 
 if TYPE_CHECKING:
     import torch
 
-METHODS: tuple[Method, ...] = ("sft", "grpo", "dpo")
-CODE = ("students.loop", "students.policy", "students.grpo", "students.dpo", __name__)
+BUILT_IN = {"sft": "students.methods:NextToken", "grpo": "students.grpo:Practising", "dpo": "students.dpo:Preferring"}
+"""Methods of this project: ``name -> "module:Class"``."""
+GROUP = "dataenv.methods"
+"""The entry-point group of methods from outside."""
+METHODS = tuple(BUILT_IN)
+CODE = ("students.loop", "students.policy", "students.grpo", "students.dpo")
 """Modules that decide what such a student computes; see ``Student.code``."""
+
+
+class NextToken(Method):
+    """Next-token loss on the responses. Students train by it themselves, and it has its price from here."""
+
+    def __init__(self, policy: Policy, data: Data, recipe: Recipe, seed: int) -> None:
+        raise NotImplementedError("method 'sft' is each student's own; see Student.fit")
+
+    def run(self, moments: dict[str, torch.Tensor]) -> Fitted:
+        """See the class."""
+        raise NotImplementedError("method 'sft' is each student's own; see Student.fit")
+
+
+@lru_cache(maxsize=1)
+def names() -> dict[str, str]:
+    """Every method and where its class is; those of this project win over entry points."""
+    return {point.name: point.value for point in entry_points(group=GROUP)} | BUILT_IN
+
+
+def method_of(recipe: Recipe) -> type[Method]:
+    """The method of a recipe.
+
+    Raises:
+        ValueError: If there is none of that name, or it cannot be loaded.
+    """
+    known = names()
+    if recipe.method not in known:
+        raise ValueError(f"method is {recipe.method!r}; give one of {', '.join(known)}")
+    module, _, attribute = known[recipe.method].partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        where = f"method {recipe.method!r} is registered as {known[recipe.method]!r}"
+        raise ValueError(f"{where}, which cannot be loaded: {error}") from None
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise ValueError(f"method {recipe.method!r} is no subclass of students.method.Method; derive it from that")
+    return found
+
+
+def method_code(recipe: Recipe) -> str:
+    """Names the code of a method from outside; empty for the others, whose code is in a student's fingerprint."""
+    return "" if recipe.method in BUILT_IN else code_digest(method_of(recipe))
 
 
 def beyond(policy: Policy, data: Data, recipe: Recipe, seed: int, moments: dict[str, torch.Tensor]) -> Fitted:
@@ -23,10 +71,9 @@ def beyond(policy: Policy, data: Data, recipe: Recipe, seed: int, moments: dict[
 
     Args:
         policy: The model.
-        data: What ``Practising`` or ``Preferring`` takes.
-        recipe: Of method ``grpo`` or ``dpo``.
+        data: What the method takes.
+        recipe: Of that method.
         seed: Of every order and draw.
         moments: AdamW's.
     """
-    method = Practising if recipe.method == "grpo" else Preferring
-    return method(policy, data, recipe, seed).run(moments)
+    return method_of(recipe)(policy, data, recipe, seed).run(moments)

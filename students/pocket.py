@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from students.base import Data, Decoding, Recipe, Student, Trained
+from students.base import Asked, Data, Decoding, Recipe, Student, Trained
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack, unpack
 from students.methods import CODE, METHODS, beyond
 from students.policy import Policy
@@ -63,7 +63,7 @@ class Pocket(Student):
     """
 
     name = "pocket"
-    methods, code = METHODS, CODE
+    methods, code, has_policy = METHODS, CODE, True
 
     def __init__(self, width: int = 64, layers: int = 2, heads: int = 4, context: int = 64, threads: int = 1) -> None:
         super().__init__(width=width, layers=layers, heads=heads, context=context, threads=threads)
@@ -134,7 +134,7 @@ class Pocket(Student):
             fitted = optimisation.run(endless, look if data.watched else None)
         return pack(model.state_dict(), fitted), fitted.report
 
-    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+    def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
         """Decode in groups of prompts of equal length, with a key-value cache, until every answer has ended."""
         import torch
 
@@ -142,8 +142,8 @@ class Pocket(Student):
         model, _ = self._unpack(weights)
         model.eval()
         generator = torch.Generator().manual_seed(seed)
-        asked = [_encode(prompt) if len(prompt) < self.context else [] for prompt in prompts]
-        return [_decode(row) for row in self._write(model, asked, decoding.max_tokens, decoding.temperature, generator)]
+        rows = [_encode(text) if len(text) < self.context else [] for text, _ in asked]
+        return [_decode(row) for row in self._write(model, rows, decoding.max_tokens, decoding.temperature, generator)]
 
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean response loss of each example, in nats per token."""

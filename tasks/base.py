@@ -9,11 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from tasks.errors import UnsupportedError
 from tasks.records import SPLITS, Example, Grade, Problem, Split, digest
-
-
-class Unsupported(NotImplementedError):
-    """A task was asked for something it does not have (a generator, a pool …)."""
 
 
 class Task(ABC):
@@ -47,6 +44,13 @@ class Task(ABC):
     def grade(self, problem: Problem, response: str) -> Grade:
         """Check a response. Never raises: a checker that fails says so in ``Grade.error``."""
 
+    def grades(self, asked: Sequence[tuple[Problem, str]]) -> list[Grade]:
+        """Check many responses, one grade each, in order. A task whose checker is slow checks them side by side here.
+
+        It is called without any lock, and gives what ``grade`` gives of each, which is the default.
+        """
+        return [self.grade(problem, response) for problem, response in asked]
+
     @abstractmethod
     def identity(self, prompt: str) -> str:
         """The canonical form of a prompt: two prompts that ask the same thing have the same identity."""
@@ -61,9 +65,11 @@ class Task(ABC):
             difficulty: In [0, 1], or ``None`` for the skill's own spread of difficulties.
 
         Raises:
-            Unsupported: If the task has no generator.
+            UnsupportedError: If the task has no generator.
         """
-        raise Unsupported(f"task {self.name!r} has no generator; give the Setting engine='pool' or bring your own data")
+        raise UnsupportedError(
+            f"task {self.name!r} has no generator; give the Setting engine='pool' or bring your own data"
+        )
 
     def subskills(self, skill: str) -> tuple[str, ...]:
         """The parts of a skill that data can be made for apart, in the order in which a forest grows them.
@@ -83,9 +89,9 @@ class Task(ABC):
             rng: Where every draw comes from.
 
         Raises:
-            Unsupported: If the task knows no subskills.
+            UnsupportedError: If the task knows no subskills.
         """
-        raise Unsupported(f"task {self.name!r} has no subskills; ask generate() for the whole skill")
+        raise UnsupportedError(f"task {self.name!r} has no subskills; ask generate() for the whole skill")
 
     def check_subskill(self, skill: str, subskill: str, n: int) -> None:
         """Refuse what no generator can give.
@@ -114,9 +120,9 @@ class Task(ABC):
         """The task's fixed training examples, with their skills: public, and disjoint from the sealed splits.
 
         Raises:
-            Unsupported: If the task has no pool.
+            UnsupportedError: If the task has no pool.
         """
-        raise Unsupported(f"task {self.name!r} has no pool; give the Setting engine='procedural'")
+        raise UnsupportedError(f"task {self.name!r} has no pool; give the Setting engine='procedural'")
 
     def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
         """``n`` examples of what a student knows before anyone teaches it; empty where students come trained."""
@@ -135,13 +141,26 @@ class Task(ABC):
         Simulated students know by it what they are taught and asked.
 
         Raises:
-            Unsupported: If the task cannot say.
+            UnsupportedError: If the task cannot say.
         """
-        raise Unsupported(f"task {self.name!r} does not solve prompts; a simulated student cannot learn it")
+        raise UnsupportedError(f"task {self.name!r} does not solve prompts; a simulated student cannot learn it")
 
     def judge(self, example: Example) -> bool | None:
         """Whether an example teaches something true: yes, no, or ``None`` for cannot tell."""
         return None
+
+    def judges(self, examples: Sequence[Example]) -> list[bool | None]:
+        """The verdict on each of many examples, in order: what ``judge`` says of each, which is the default."""
+        return [self.judge(example) for example in examples]
+
+    def same(self, example: Example, answer: str) -> bool:
+        """Whether an answer comes to what an example's own response comes to.
+
+        It is what probes and teachers ask that compare answers of the student with a response of their own. Whether
+        that response is *right* plays no part, so nobody learns from it what the task's judge would say. The default is
+        equality of the texts; a task whose answers have several forms compares what they come to.
+        """
+        return answer == example.response
 
     def verify(self, example: Example, response: str) -> bool | None:
         """Whether a response answers an example's prompt: the reward where a student practises on verified answers.

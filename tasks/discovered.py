@@ -208,9 +208,25 @@ class Discovered(Task):
         known = self.task.solve(prompt)
         return None if known is None else (self.label([prompt])[0], known[1])
 
+    def grades(self, asked: Sequence[tuple[Problem, str]]) -> list[Grade]:
+        """The task's own verdicts."""
+        return self.task.grades([(self._own.get(problem.id, problem), response) for problem, response in asked])
+
     def judge(self, example: Example) -> bool | None:
         """The task's own verdict."""
         return self.task.judge(example)
+
+    def judges(self, examples: Sequence[Example]) -> list[bool | None]:
+        """The task's own verdicts."""
+        return self.task.judges(examples)
+
+    def verify(self, example: Example, response: str) -> bool | None:
+        """The task's own verdict."""
+        return self.task.verify(example, response)
+
+    def same(self, example: Example, answer: str) -> bool:
+        """The task's own verdict."""
+        return self.task.same(example, answer)
 
     def label(self, prompts: Sequence[str]) -> list[str]:
         """The skill of each prompt, as the rule has it, whether it was labelled or not."""

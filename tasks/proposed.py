@@ -136,9 +136,21 @@ class Proposed(Task):
         """The task's own."""
         return self.task.solve(prompt)
 
+    def grades(self, asked: Sequence[tuple[Problem, str]]) -> list[Grade]:
+        """The task's own verdicts."""
+        return self.task.grades(asked)
+
     def judge(self, example: Example) -> bool | None:
         """The task's own verdict."""
         return self.task.judge(example)
+
+    def judges(self, examples: Sequence[Example]) -> list[bool | None]:
+        """The task's own verdicts."""
+        return self.task.judges(examples)
+
+    def same(self, example: Example, answer: str) -> bool:
+        """The task's own verdict."""
+        return self.task.same(example, answer)
 
     def verify(self, example: Example, response: str) -> bool | None:
         """The task's own verdict."""

@@ -195,6 +195,18 @@ class Reasoning(Task):
         except Exception:  # see grade: a verifier that fails cannot tell
             return None
 
+    def same(self, example: Example, answer: str) -> bool:
+        """Whether an answer is equal as a text or as a number, or the verifier takes both it and the response.
+
+        Only of an example whose response the verifier takes is it asked about another answer.
+        """
+        said, own = answer.strip(), example.response.strip()
+        number = to_number(own)
+        if said == own or (number is not None and to_number(said) == number):
+            return True
+        other = example.model_copy(update={"response": answer})
+        return self.judge(example) is True and self.judge(other) is True
+
     @cached_property
     def _items(self) -> dict[Split, list[_Item]]:
         """The sealed questions. A question is dealt once, to the first split that draws it."""

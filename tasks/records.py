@@ -10,11 +10,13 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable
+from operator import not_
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+Kind = Literal["solution", "edit", "document", "dialogue"]
 Split = Literal["feedback", "selection", "test", "transfer"]
 SPLITS: tuple[Split, ...] = ("feedback", "selection", "test", "transfer")
 """Sealed splits. Teachers see *feedback* responses; *selection* is behind the reward; the rest is the board's."""
@@ -41,6 +43,7 @@ class Problem(Record):
         skills: The skills it needs, the primary one first (the row it is counted in).
         split: The split it is sealed in.
         difficulty: Task-defined, in [0, 1]; 0 is easiest.
+        media: Digests of the images that the prompt refers to, in order; the blobs are in the store.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Problem(Record):
     skills: tuple[str, ...]
     split: Split
     difficulty: float = 0.0
+    media: tuple[str, ...] = Field(default=(), exclude_if=not_)
 
 
 class Example(Record):
@@ -58,17 +62,31 @@ class Example(Record):
         prompt: What the student reads; carries no loss.
         response: What the student learns to write; carries the loss.
         skills: The skills it teaches, the primary one first; may be empty where the teacher does not say.
-        kind: ``solution`` for a worked answer.
+        kind: ``solution``, a worked answer; ``edit``, a better answer to a prompt that shows a worse one; ``document``,
+            a text that is read as a whole, whose prompt may be empty; ``dialogue``, the last turn of several.
         origin: Who made it (an engine's or a teacher's name).
         rejected: A response that the other one is preferred to; it makes the example a pair.
+        check: How an answer to it is checked, as JSON: tests, rules or a tool schema. The task reads it in ``judge``,
+            ``verify`` and ``same``; no student reads it.
+        media: Digests of the images that the prompt refers to, in order; the blobs are in the store.
     """
 
     prompt: str
     response: str
     skills: tuple[str, ...] = ()
-    kind: Literal["solution"] = "solution"
+    kind: Kind = "solution"
     origin: str = ""
+    # Optional fields are left out of a record's JSON where they hold nothing: they rename nothing that has none.
     rejected: str | None = Field(default=None, exclude_if=absent)
+    check: str | None = Field(default=None, exclude_if=absent)
+    media: tuple[str, ...] = Field(default=(), exclude_if=not_)
+
+    @field_validator("check")
+    @classmethod
+    def _is_json(cls, value: str | None) -> str | None:
+        if value is not None:
+            json.loads(value)
+        return value
 
 
 class Grade(Record):
@@ -80,11 +98,14 @@ class Grade(Record):
         lenient: Whether it is right if only the form of the answer is forgiven (the answer is the last number or choice
             letter of the response, or stands in it as words); ``None`` where the task has no lenient score. What is
             ``correct`` is lenient too, so a gain in ``correct`` alone is one of form and not of skill.
+        parts: Whether each part of the response is right, by the part's name (a test, a step of a plan); ``None``
+            where the task knows no parts. ``correct`` is then whether all of them are.
     """
 
     correct: bool
     error: str | None = None
     lenient: bool | None = None
+    parts: dict[str, bool] | None = Field(default=None, exclude_if=absent)
 
 
 def canonical_json(value: Any) -> str:
@@ -103,14 +124,12 @@ def digest(value: Any) -> str:
 
 def digest_examples(examples: Iterable[Example]) -> str:
     """The name of a lesson: order matters, for the order is part of what is trained."""
-    return digest([as_list(e) for e in examples])
+    return digest(as_objects(examples))
 
 
-def as_list(example: Example) -> list[Any]:
-    """An example as a lesson's record holds it; what is rejected comes last, where anything is."""
-    e = example
-    whole = [e.prompt, e.response, list(e.skills), e.kind, e.origin]
-    return whole if e.rejected is None else [*whole, e.rejected]
+def as_objects(examples: Iterable[Example]) -> list[dict[str, Any]]:
+    """Examples as a lesson's record holds them: JSON objects, without the optional fields that hold nothing."""
+    return [example.model_dump(mode="json") for example in examples]
 
 
 def stream(seed: int, purpose: str, step: int = 0) -> np.random.Generator:

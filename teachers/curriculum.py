@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from teachers.base import Floats, Level, Teacher, as_action, require, require_share, require_whole, with_floor
 from teachers.lessons import Allowance, Source, shuffled
 
@@ -196,7 +196,7 @@ def _some(context: Context, n: int) -> list[Example]:
     """``n`` examples of the pool, if it holds as many, in a random order; fresh ones where there is no pool."""
     try:
         return shuffled(context.pool(), context.rng)[:n]
-    except Unsupported:
+    except UnsupportedError:
         return Source(context).stratified(n)
 
 

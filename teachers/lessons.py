@@ -11,7 +11,7 @@ import numpy as np
 
 from dataenv.engines import split_counts
 from dataenv.errors import BudgetSpent, Refused
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from tasks.records import Example
 from teachers.base import Floats, with_floor
 
@@ -66,12 +66,12 @@ class Source:
         """``n`` examples of a skill; the pool knows no difficulty, and may hold none of a skill.
 
         Raises:
-            tasks.base.Unsupported: If the task has neither generator nor pool.
+            tasks.errors.UnsupportedError: If the task has neither generator nor pool.
         """
         if self._pool is None:
             try:
                 return self._context.generate(skill, n, difficulty)
-            except Unsupported:
+            except UnsupportedError:
                 self._pool = self._shuffled()
         rows, start = self._pool[skill], self._taken.get(skill, 0)
         self._taken[skill] = start + n
@@ -118,11 +118,11 @@ def pool_or_made(context: Context, each: int = 200) -> Sequence[Example]:
     """The task's pool; where it has none, ``each`` examples of each skill from its generator.
 
     Raises:
-        tasks.base.Unsupported: If the task has neither.
+        tasks.errors.UnsupportedError: If the task has neither.
     """
     try:
         return context.pool()
-    except Unsupported:
+    except UnsupportedError:
         return [e for skill in context.skills for e in context.generate(skill, each)]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from tasks.records import Example
 from teachers.base import Floats, Level, Teacher, as_action, require, require_share, with_floor
 from teachers.chat.client import Chat
@@ -86,7 +86,7 @@ class StatSel(Teacher):
         self.yields: Counter[str] = Counter()
         try:
             self._pool = [example.skills for example in context.pool()]
-        except Unsupported:
+        except UnsupportedError:
             self._pool = [(skill,) for skill in context.skills]
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> npt.NDArray[np.float32]:

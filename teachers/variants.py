@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from teachers.base import Level, Teacher, require_whole
 from teachers.lessons import pool_or_made, shuffled
 
@@ -40,7 +40,7 @@ class Variants(Teacher):
         """
         try:
             context.generate(context.skills[0], 1)
-        except Unsupported:
+        except UnsupportedError:
             raise ValueError(
                 "the task has no generator to make variants with; take 'augment', which asks a model"
             ) from None

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from students.base import Data, Decoding, Recipe, Student, Trained
+from students.base import Asked, Data, Decoding, Recipe, Student, Trained
 from tasks.base import Task
 from tasks.discovered import Discovery, item_key
+from tasks.errors import UnsupportedError
 from tasks.records import Example, Grade, Problem, Split, stream
 
 BUCKETS: dict[str, set[int]] = {"feedback": {0}, "selection": {1}, "test": {2}, "transfer": {3}}
@@ -113,9 +114,9 @@ class Parrot(Student):
         report = Trained(loss=(1.0, 0.0), updates=recipe.updates, tokens=sum(map(self.tokens, data.lesson)))
         return json.dumps(known).encode(), report
 
-    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+    def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
         known = json.loads(weights)
-        return [known.get(prompt, "")[: decoding.max_tokens] for prompt in prompts]
+        return [known.get(text, "")[: decoding.max_tokens] for text, _ in asked]
 
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         known = json.loads(weights)
@@ -128,7 +129,7 @@ class Parrot(Student):
         return "length" if self.tokens(example) > 100 else None
 
     def export(self, weights: bytes, folder: Path) -> None:
-        raise NotImplementedError("a parrot has no from_pretrained")
+        raise UnsupportedError("a parrot has no from_pretrained")
 
 
 class Apprentice(Parrot):
@@ -136,11 +137,11 @@ class Apprentice(Parrot):
 
     name = "apprentice"
 
-    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+    def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
         lengths = [len(prompt) for prompt in json.loads(weights)]
         return [
             prompt[-2::-1] if zlib.crc32(prompt.encode()) % 40 < lengths.count(len(prompt)) else prompt[-2:0:-1] + "?"
-            for prompt in prompts
+            for prompt, _ in asked
         ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dataenv.checks.common import HOSTILE_EXAMPLES, ContractError, demand, own_randomness, short, survives
-from students.base import Data, Decoding, Recipe, Student, Trained
+from students.base import Data, Decoding, Recipe, Student, Trained, asked
 from tasks.records import Example
 
 WORDS = ("abc", "bcd", "cde", "bad", "dab", "ace", "fed", "cab")
@@ -112,7 +112,7 @@ def _student_fit(student: Student, weights: bytes, examples: Sequence[Example], 
 
 
 def _student_answers(student: Student, weights: bytes, examples: Sequence[Example]) -> None:
-    prompts = [e.prompt for e in examples]
+    prompts = asked(e.prompt for e in examples)
     greedy, warm = Decoding(max_tokens=8), Decoding(temperature=1.0, max_tokens=8)
     answers = student.answer(weights, prompts, greedy, 0)
     fine = isinstance(answers, list) and len(answers) == len(prompts) and all(isinstance(a, str) for a in answers)

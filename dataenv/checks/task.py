@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from dataenv.checks.common import HOSTILE, HOSTILE_EXAMPLES, demand, own_randomness, short, survives
-from tasks.base import Task, Unsupported
+from tasks.base import Task
+from tasks.errors import UnsupportedError
 from tasks.records import SPLITS, Example, Grade, Problem, stream
 
 
@@ -128,7 +129,7 @@ def _task_generator(task: Task) -> None:
         call = f"generate({skill!r}, 20, rng)"
         try:
             made = task.generate(skill, 20, stream(0, "check"))
-        except Unsupported:
+        except UnsupportedError:
             return
         demand(len(made) == 20, f"{call} gives {len(made)} examples; give as many as were asked")
         demand(made == task.generate(skill, 20, stream(0, "check")), f"{call} differs for an equal rng; draw from rng")
@@ -167,9 +168,9 @@ def _task_subskills(task: Task) -> None:
 def _task_pool(task: Task) -> None:
     try:
         pool = task.pool()
-    except Unsupported:
+    except UnsupportedError:
         return
-    demand(bool(pool), "pool() is empty; give examples, or leave pool() out for Unsupported")
+    demand(bool(pool), "pool() is empty; give examples, or leave pool() out for UnsupportedError")
     demand(list(pool) == list(task.pool()), "pool() differs between two calls; make it once")
     _teachable(task, "pool()", pool)
     bare = next((e for e in pool if not e.skills), None)

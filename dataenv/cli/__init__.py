@@ -8,7 +8,6 @@ import sys
 from dataenv.cli import boards, learning, tools
 from dataenv.cli.common import app
 from dataenv.errors import DataenvError
-from tasks.base import Unsupported
 
 __all__ = ["app", "boards", "learning", "main", "tools"]
 INTERRUPTED = 130
@@ -24,7 +23,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: see executors._start_worker
     try:
         app()
-    except (DataenvError, Unsupported) as error:
+    except DataenvError as error:
         print(f"dataenv: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:

@@ -19,7 +19,7 @@ from dataenv.errors import SettingError, StoreError
 from dataenv.executors.base import HUNG, WorkerLost
 from dataenv.jobs import Job, Outcome, execute, student_of
 from dataenv.store import ROWS
-from students.base import TrainingDiverged
+from students.base import TrainingDivergedError
 from tasks.records import Record, canonical_json
 
 
@@ -75,7 +75,7 @@ def work(job: str, key: str, fingerprint: str, root: str, limits: str) -> Reply:
             return "outcome", execute(read, key, DiskBlobs(Path(root))).model_dump_json()
         except BlobCorrupt as error:
             return "corrupt", error.name
-        except TrainingDiverged as error:
+        except TrainingDivergedError as error:
             return "diverged", str(error)
         except Exception as error:
             if _is_memory(error):
@@ -93,7 +93,7 @@ def read_reply(reply: Reply, job: Job) -> Outcome:
     if kind == "corrupt":
         raise BlobCorrupt(text)
     if kind == "diverged":
-        raise TrainingDiverged(text)
+        raise TrainingDivergedError(text)
     if kind == "memory":
         raise WorkerLost("memory", text)
     if kind == "elsewhere":

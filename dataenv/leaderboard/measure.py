@@ -19,8 +19,8 @@ from dataenv.jobs import student_of
 from dataenv.runner import Runner
 from dataenv.setting import Setting
 from dataenv.store import Store
-from students.base import FORWARD_BACKWARD, Data, Student, TrainingDiverged
-from tasks.base import Unsupported
+from students.base import FORWARD_BACKWARD, Data, Student, TrainingDivergedError, asked
+from tasks.errors import UnsupportedError
 from tasks.records import Example, Record, canonical_json, stream
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ def _training(setting: Setting, student: Student, weights: bytes) -> tuple[bytes
         each, (weights, _) = _timed(lambda: student.fit(weights, Data(lesson), few, 0))
         recipe = recipe.model_copy(update={"updates": _within(each / few.updates, recipe.updates)})
         timed = [_timed(lambda: student.fit(weights, Data(lesson), recipe, 0)) for _ in range(TIMES)]
-    except TrainingDiverged as error:
+    except TrainingDivergedError as error:
         raise SettingError(f"setting.recipe does not train: {error}") from error
     after, report = timed[0][1]
     seconds = statistics.median(seconds for seconds, _ in timed)
@@ -111,12 +111,12 @@ def _exam(setting: Setting, student: Student, weights: bytes) -> tuple[float, fl
     """Seconds an answer, seconds a loss, and how many of each were timed: problems spread over the feedback exam."""
     exam = exam_of(setting, "feedback")
     assert exam.golds is not None, "the feedback exam measures losses"
-    few = exam.prompts[:: max(1, len(exam.prompts) // 8)]
+    few = asked(exam.prompts[:: max(1, len(exam.prompts) // 8)])
     student.answer(weights, few[:1], exam.decoding, 0)
     each, _ = _timed(lambda: student.answer(weights, few, exam.decoding, 0))
     n = _within(each / len(few), min(SLICE, len(exam.prompts)))
     some = np.linspace(0, len(exam.prompts) - 1, n).astype(int)
-    prompts = [exam.prompts[i] for i in some]
+    prompts = asked(exam.prompts[i] for i in some)
     golds = [Example(prompt=exam.prompts[i], response=exam.golds[i]) for i in some]
     answered = [_timed(lambda: student.answer(weights, prompts, exam.decoding, 0))[0] for _ in range(TIMES)]
     lost = [_timed(lambda: student.losses(weights, golds))[0] for _ in range(TIMES)]
@@ -155,7 +155,7 @@ def sample(setting: Setting, mixture: npt.NDArray[np.float64] | None, n: int, st
     counts = split_counts(np.ones(len(task.skills)) if mixture is None else mixture, n, rng)
     try:
         return from_pool(task, counts, rng, 0, {})[0] if setting.engine == "pool" else procedural(task, counts, rng)
-    except Unsupported:
+    except UnsupportedError:
         return [Example(prompt=p.prompt, response=p.answer) for p in setting.exam_items("feedback")]
 
 

@@ -29,7 +29,8 @@ from dataenv.setting import Setting, faults
 from dataenv.store import Store, open_store
 from dataenv.tuition import complete, sizes, watched_of
 from students.base import Student
-from tasks.base import Task, Unsupported
+from tasks.base import Task
+from tasks.errors import UnsupportedError
 from tasks.records import SPLITS, Example, Problem, stream
 
 SAMPLED = 25
@@ -72,7 +73,7 @@ def _refused(field: str, act: Callable[[], Any]) -> list[str]:
     """What a user can mend of something that could not be made."""
     try:
         act()
-    except (DataenvError, Unsupported) as error:
+    except (DataenvError, UnsupportedError) as error:
         return [f"{field}: {error}"]
     return []
 
@@ -239,7 +240,7 @@ def _beginnings(board: Board) -> Iterator[str]:
     made: dict[str, Cell] = {}
     try:
         made = {f"{cell.role}/{cell.label}": cell for cell in all_cells(board)}
-    except Unsupported as error:
+    except UnsupportedError as error:
         yield f"references: {error}"
     if "format-only" in board.references:
         yield from _refused("references.format-only", lambda: _generate(board.setting.built_task))
@@ -249,7 +250,7 @@ def _beginnings(board: Board) -> Iterator[str]:
         field = {"teacher": "teachers", "reference": "references", "search": "mixtures.weights"}[cell.role]
         try:
             getattr(cell.make(), "begin", lambda context: None)(Context(env))
-        except (ValueError, Unsupported) as error:
+        except (ValueError, UnsupportedError) as error:
             yield f"{field}.{cell.label} cannot begin: {error}"
         except DataenvError:
             continue  # it asked for the student, and there is none here

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors.numpy import load, save
 
-from students.base import Data, Decoding, Recipe, Student, Trained
+from students.base import Asked, Data, Decoding, Recipe, Student, Trained
 from students.simulated.model import Floats, Model, fitted
 from tasks.arithmetic import Arithmetic
+from tasks.errors import UnsupportedError
 from tasks.records import Example, digest, stream
 
 STRANGE = float(np.log(97))
@@ -89,12 +90,12 @@ class Simulated(Student):
         report = Trained(loss=(ends[0], ends[1]), updates=recipe.updates, tokens=tokens)
         return save({"loss": after[0], "pace": state["pace"]}), report
 
-    def answer(self, weights: bytes, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[str]:
+    def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
         """Gold answers to the problems that it can do, and a digit amiss in the others; drawn anew when it is warm."""
         accuracy = self.model.accuracy(load(weights)["loss"])
-        drawn = stream(seed, "answers").random(len(prompts)) if decoding.temperature > 0 else None
+        drawn = stream(seed, "answers").random(len(asked)) if decoding.temperature > 0 else None
         out = []
-        for i, known in enumerate(map(recognise, prompts)):
+        for i, known in enumerate(recognise(text) for text, _ in asked):
             if known is None:
                 out.append("")
                 continue
@@ -122,9 +123,9 @@ class Simulated(Student):
         """There is nothing to write.
 
         Raises:
-            NotImplementedError: Always.
+            UnsupportedError: Always.
         """
-        raise NotImplementedError("student 'simulated' is a learning curve without a model; export a real student")
+        raise UnsupportedError("student 'simulated' is a learning curve without a model; export a real student")
 
     def shares(self, examples: Sequence[Example]) -> Floats:
         """Shares of the examples by the skill that they teach, ``(k,)``; wrong responses are in none."""

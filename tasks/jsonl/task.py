@@ -9,8 +9,10 @@ from functools import cached_property, partial
 from itertools import accumulate
 from typing import ClassVar
 
-from tasks.base import Task, Unsupported
-from tasks.checkers import make_checker
+from tasks.base import Task
+from tasks.checkers import Gold, make_checker
+from tasks.checkers.text import LETTERS
+from tasks.errors import UnsupportedError
 from tasks.jsonl.columns import Columns, Question, identity, recognise
 from tasks.jsonl.reading import Raw, read_rows
 from tasks.records import SPLITS, Example, Grade, Problem, Split, digest
@@ -87,6 +89,7 @@ class Jsonl(Task):
         self._check = make_checker(
             columns.checker, marker=marker, fold_case=fold_case, tolerance=tolerance, deadline=deadline
         )
+        self._checker, self._marker = columns.checker, marker
         self._shares, self._seed = _shares(shares or {}), seed
         questions, self.merged = _distinct(columns, rows)
         beyond, merged = _distinct(columns, read_rows(transfer)) if transfer else ({}, 0)
@@ -121,7 +124,7 @@ class Jsonl(Task):
     def pool(self) -> Sequence[Example]:
         """The questions that no split seals, with their worked answers."""
         if not self._pool:
-            raise Unsupported(
+            raise UnsupportedError(
                 "task 'jsonl' seals all of its questions; leave some to teach by smaller task_args.shares"
             )
         return self._pool
@@ -136,6 +139,22 @@ class Jsonl(Task):
             return None
         grade = self._check(question.gold, example.response)
         return None if grade.error is not None or (grade.lenient and not grade.correct) else grade.correct
+
+    def same(self, example: Example, answer: str) -> bool:
+        """Whether the checker takes an answer for what the example's response ends in, whether that is right or not.
+
+        A pattern says what is right and not what is equal, so under ``regex`` texts are compared as they are.
+        """
+        if answer.strip() == example.response.strip():
+            return True
+        if self._checker == "regex":
+            return False
+        final = example.response.rpartition(self._marker)[2] if self._marker else example.response
+        question = self._asked.get(identity(example.prompt))
+        options = question.gold.options if question else {}
+        golds = [Gold(label, options) for label in options or LETTERS] if self._checker == "choice" else [Gold(final)]
+        mine = next((gold for gold in golds if self._check(gold, example.response).correct), None)
+        return mine is not None and self._check(mine, answer).correct
 
     @cached_property
     def _problems(self) -> dict[Split, tuple[Problem, ...]]:

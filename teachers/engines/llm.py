@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, model_validator
 
 from dataenv.setting import validated
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from tasks.records import Example, Record
 from teachers.chat.client import Chat
 from teachers.chat.spec import ChatError, ChatSpec, make_spec
@@ -206,7 +206,7 @@ class LlmEngine(Source):
         if self._by_skill is None:
             try:
                 self._by_skill = by_needed_skill(self._context.pool())
-            except Unsupported:
+            except UnsupportedError:
                 self._by_skill = {}
         items = self._by_skill.get(skill)
         return shuffled(items, self._context.rng)[:n] if items else self._solved.draw(skill, n)

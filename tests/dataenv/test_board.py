@@ -21,7 +21,7 @@ from dataenv.registry import build
 from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
 from dataenv.store import Store
-from students.base import TrainingDiverged
+from students.base import TrainingDivergedError
 from tests.tiny import TINY
 
 TOML: dict[str, Any] = {
@@ -113,7 +113,7 @@ def test_a_run_whose_training_diverges_stays_on_the_board(tmp_path: Path, monkey
 
     def sometimes(self: Pocket, weights: bytes, data: Any, recipe: Any, seed: int) -> Any:
         if recipe.updates == TINY["recipe"]["updates"]:
-            raise TrainingDiverged("the loss became nan at update 2; lower recipe.rate")
+            raise TrainingDivergedError("the loss became nan at update 2; lower recipe.rate")
         return sound(self, weights, data, recipe, seed)
 
     monkeypatch.setattr(Pocket, "fit", sometimes)

@@ -22,7 +22,7 @@ from dataenv.levels import LEVELS
 from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from dataenv.store import Store
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from tasks.records import Example, Problem
 from teachers.chat.scripted import Server, serving
 from tests.canaries import HIDDEN, Canaried, canaries, canary, sightings, texts
@@ -65,7 +65,7 @@ class Spy:
         """What comes of a question, or the error that says why not."""
         try:
             found = ask()
-        except (DataenvError, Unsupported, ValueError, KeyError, TypeError) as error:
+        except (DataenvError, UnsupportedError, ValueError, KeyError, TypeError) as error:
             found = error
         self.seen.append(found)
         return found

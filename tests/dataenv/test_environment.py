@@ -283,9 +283,9 @@ def test_a_failed_training_leaves_the_environment_as_it_was() -> None:
     before = env.snapshot()
 
     def diverge(*_: Any) -> Any:
-        from students.base import TrainingDiverged
+        from students.base import TrainingDivergedError
 
-        raise TrainingDiverged("the loss became nan at update 3; lower recipe.rate")
+        raise TrainingDivergedError("the loss became nan at update 3; lower recipe.rate")
 
     env.student.fit = diverge  # type: ignore[method-assign]
     try:

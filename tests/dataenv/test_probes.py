@@ -14,7 +14,7 @@ from dataenv.jobs import Exam, Job, Training
 from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from dataenv.store import Store
-from students.base import TrainingDiverged
+from students.base import TrainingDivergedError
 from tasks.records import Example
 from tests.tiny import TINY
 from tests.toys import TOYS
@@ -229,7 +229,7 @@ def test_a_step_that_diverges_is_said_and_the_runner_goes_on(monkeypatch: pytest
     context = dataenv.Context(env)
 
     def diverge(*_: Any) -> None:
-        raise TrainingDiverged("the loss is nan")
+        raise TrainingDivergedError("the loss is nan")
 
     with monkeypatch.context() as patch:
         patch.setattr(type(env.student), "fit", diverge)

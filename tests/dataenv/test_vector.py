@@ -132,7 +132,7 @@ def test_a_student_that_diverges_is_named_and_the_step_can_be_tried_again(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The reset that was due in the same step, the seeds drawn and the purses are as if nothing had been."""
-    from students.base import TrainingDiverged
+    from students.base import TrainingDivergedError
 
     envs, twin = vector(3, runner), vector(3, Runner(Store(None)))
     envs.reset(seed=0)
@@ -147,7 +147,7 @@ def test_a_student_that_diverges_is_named_and_the_step_can_be_tried_again(
     def diverge_once(weights: bytes, data: Any, recipe: Any, seed: int) -> Any:
         trained.append(seed)
         if len(trained) == 2:
-            raise TrainingDiverged("the loss became nan at update 3; lower recipe.rate")
+            raise TrainingDivergedError("the loss became nan at update 3; lower recipe.rate")
         return fit(weights, data, recipe, seed)
 
     monkeypatch.setattr(student, "fit", diverge_once)

@@ -15,7 +15,7 @@ from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.plan import Line, make_plan, sentences
 from dataenv.runner import Runner
 from dataenv.store import Store
-from students.base import TrainingDiverged
+from students.base import TrainingDivergedError
 from tests.tiny import TINY
 from tests.toys import TOY_BOARD, Apprentice
 
@@ -116,7 +116,7 @@ def test_a_real_student_is_measured(tmp_path: Path) -> None:
 
 def test_what_cannot_be_measured_is_one_sentence(toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def diverges(self: Apprentice, *args: Any) -> Any:
-        raise TrainingDiverged("the loss became nan at update 2; lower recipe.rate")
+        raise TrainingDivergedError("the loss became nan at update 2; lower recipe.rate")
 
     monkeypatch.setattr(Apprentice, "fit", diverges)
     with pytest.raises(SettingError, match=r"setting\.recipe does not train: the loss became nan"):

@@ -16,7 +16,7 @@ from dataenv.leaderboard.progress import Terminal
 from dataenv.runner import Runner
 from dataenv.snapshot import StepRecord, Tally
 from dataenv.store import Store
-from students.base import TrainingDiverged
+from students.base import TrainingDivergedError
 from tests.toys import TOY_BOARD, Apprentice
 
 
@@ -118,7 +118,7 @@ def test_plain_lines_elsewhere(toys: None, tmp_path: Path) -> None:
 
 def test_a_plain_line_says_why_a_run_failed(toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def diverges(self: Apprentice, *args: Any) -> Any:
-        raise TrainingDiverged("the loss became nan at update 3; lower recipe.rate")
+        raise TrainingDivergedError("the loss became nan at update 3; lower recipe.rate")
 
     board = Board.model_validate(TOY_BOARD | {"references": ["nothing"]})
     console = Console(width=40, file=io.StringIO(), record=True)

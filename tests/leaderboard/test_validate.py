@@ -14,7 +14,7 @@ from dataenv.executors import make_executor
 from dataenv.leaderboard.config import Board, built_in, read
 from dataenv.leaderboard.validate import examine, usable
 from dataenv.store import Store
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from tasks.records import Example, Grade
 from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml
 
@@ -134,7 +134,7 @@ def test_an_engine_or_reference_that_the_task_has_no_data_for(
     toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(self: Reverse, *args: Any) -> Any:
-        raise Unsupported("task 'reverse' has no such thing")
+        raise UnsupportedError("task 'reverse' has no such thing")
 
     with monkeypatch.context() as patch:
         patch.setattr(Reverse, "pool", missing)

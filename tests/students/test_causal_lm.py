@@ -16,7 +16,7 @@ import pytest
 
 from dataenv import check_student
 from students import checkpoint, ragged, smollm2
-from students.base import Data, Decoding, Recipe, TrainingDiverged
+from students.base import Data, Decoding, Recipe, TrainingDivergedError, asked
 from students.causal_lm import CausalLM
 from students.loop import unpack
 from tasks.records import Example, stream
@@ -116,7 +116,7 @@ def test_answers_are_those_of_generate(kind: str, tmp_path: Path) -> None:
     student = student_of(save_tiny(tmp_path, kind))
     weights, _ = student.fit(student.initial(0), Data(EXAMPLES), Recipe(updates=24, batch=8, rate=1e-2), 0)
     student.export(weights, tmp_path / "out")
-    model, answers = plain(tmp_path / "out"), student.answer(weights, PROMPTS, Decoding(max_tokens=12), 0)
+    model, answers = plain(tmp_path / "out"), student.answer(weights, asked(PROMPTS), Decoding(max_tokens=12), 0)
     assert len({len(answer) for answer in answers}) > 1
     for prompt, answer in zip(PROMPTS, answers, strict=True):
         ids = torch.tensor([student._format.prompt(prompt)])
@@ -127,20 +127,21 @@ def test_answers_are_those_of_generate(kind: str, tmp_path: Path) -> None:
 def test_an_answer_ends_at_its_cap_and_at_the_context(tiny: Path) -> None:
     student = student_of(tiny)
     weights, room = student.initial(0), 96 - len(student._format.prompt("x"))
-    ten, three = (student.answer(weights, PROMPTS, Decoding(max_tokens=n), 0) for n in (10, 3))
+    ten, three = (student.answer(weights, asked(PROMPTS), Decoding(max_tokens=n), 0) for n in (10, 3))
     assert [answer[:3] for answer in ten] == three
-    assert len(student.answer(weights, ["x"], Decoding(max_tokens=1000), 0)[0]) <= room
-    assert student.answer(weights, ["x" * 96, "a<e><s>b"], Decoding(), 0) == ["", ""]
+    assert len(student.answer(weights, asked(["x"]), Decoding(max_tokens=1000), 0)[0]) <= room
+    assert student.answer(weights, asked(["x" * 96, "a<e><s>b"]), Decoding(), 0) == ["", ""]
 
 
 def test_temperature_draws_by_seed_and_alike_prompts_differ(tiny: Path) -> None:
     student, hot = student_of(tiny), Decoding(temperature=1.5, max_tokens=8)
     weights = student.initial(0)
-    first = student.answer(weights, ["ab"] * 6, hot, 1)
+    first = student.answer(weights, asked(["ab"] * 6), hot, 1)
     assert len(set(first)) > 1
-    assert first == student.answer(weights, ["ab"] * 6, hot, 1) != student.answer(weights, ["ab"] * 6, hot, 2)
-    cold = student.answer(weights, PROMPTS, Decoding(temperature=1e-4, max_tokens=8), 1)
-    assert cold == student.answer(weights, PROMPTS, Decoding(max_tokens=8), 1)
+    again, other = (student.answer(weights, asked(["ab"] * 6), hot, seed) for seed in (1, 2))
+    assert first == again != other
+    cold = student.answer(weights, asked(PROMPTS), Decoding(temperature=1e-4, max_tokens=8), 1)
+    assert cold == student.answer(weights, asked(PROMPTS), Decoding(max_tokens=8), 1)
 
 
 def test_entropy_is_that_of_the_distribution(tiny: Path) -> None:
@@ -231,7 +232,7 @@ def fingerprints(folder: str) -> dict[str, Any]:
         "fingerprint": student.fingerprint,
         "weights": hashlib.sha256(weights).hexdigest(),
         "report": report.model_dump(mode="json"),
-        "answers": student.answer(weights, PROMPTS, Decoding(temperature=1.0, max_tokens=8), 7),
+        "answers": student.answer(weights, asked(PROMPTS), Decoding(temperature=1.0, max_tokens=8), 7),
         "losses": [x.hex() for x in student.losses(weights, EXAMPLES)],
     }
 
@@ -288,7 +289,7 @@ def test_divergence_is_raised_and_nothing_stays_behind(tiny: Path) -> None:
     weights = student.initial(0)
     before = student.losses(weights, EXAMPLES)
     broken = student.initial(0).replace(b"\x00" * 64, b"\xff" * 64)  # not a number, in what was zero
-    with pytest.raises(TrainingDiverged, match=r"the loss became nan at update 1; lower recipe\.rate"):
+    with pytest.raises(TrainingDivergedError, match=r"the loss became nan at update 1; lower recipe\.rate"):
         student.fit(broken, DATA, RECIPE, 0)
     assert student.losses(weights, EXAMPLES) == before
 
@@ -414,10 +415,12 @@ def test_smollm2_keeps_the_contract_and_its_export_answers_alike(tmp_path: Path)
 
     student, examples = CausalLM(context=96), sums(8, "learn")
     check_student(student, examples, Recipe(updates=4, batch=8, rate=1e-3))
-    assert student.answer(student.initial(0), ["What is the capital of France?"], Decoding(), 0)[0].count("Paris")
+    assert student.answer(student.initial(0), asked(["What is the capital of France?"]), Decoding(), 0)[0].count(
+        "Paris"
+    )
     weights, _ = student.fit(student.initial(0), Data(examples), Recipe(updates=8, batch=8, rate=1e-3), 0)
     prompts = [e.prompt for e in examples]
-    answers = student.answer(weights, prompts, Decoding(max_tokens=6), 0)
+    answers = student.answer(weights, asked(prompts), Decoding(max_tokens=6), 0)
     student.export(weights, tmp_path)
     model = plain(tmp_path)
     for prompt, answer in zip(prompts, answers, strict=True):

@@ -15,15 +15,16 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from students.base import Data, Decoding, Recipe, TrainingDiverged, initial, respond, train
+from students.base import Data, Decoding, Recipe, TrainingDivergedError, asked, initial, respond, train
 from students.loop import batches
-from students.pocket import Pocket, _encoded
+from students.pocket import ALPHABET, EOS, FIRST, Pocket, _decode, _encode, _encoded, _generate
 from tasks.records import Example, stream
 
 GOLDEN = Path(__file__).with_name("golden_pocket.json")
@@ -61,13 +62,13 @@ def fingerprints() -> dict[str, str]:
     student = Pocket(**SMALL)
     state, trained = train(student, initial(student, 3), DATA, RECIPE, seed=5)
     prompts = [e.prompt for e in EXAM]
-    warm = respond(student, state, prompts, Decoding(temperature=1.0, max_tokens=8), seed=7)
+    warm = respond(student, state, asked(prompts), Decoding(temperature=1.0, max_tokens=8), seed=7)
     losses = [x.hex() for x in student.losses(state.weights, EXAM)]
     return {
         "key": state.key,
         "weights": hashlib.sha256(state.weights).hexdigest(),
         "report": trained.model_dump_json(),
-        "answers": json.dumps([respond(student, state, prompts, GREEDY, seed=0), warm]),
+        "answers": json.dumps([respond(student, state, asked(prompts), GREEDY, seed=0), warm]),
         "losses": json.dumps(losses),
     }
 
@@ -193,7 +194,7 @@ def broken_weights(scale: dict[str, float]) -> bytes:
 def test_divergence_is_raised_and_leaves_the_weights(scale: dict[str, float], sentence: str) -> None:
     weights = broken_weights(scale)
     before = hashlib.sha256(weights).digest()
-    with pytest.raises(TrainingDiverged, match=sentence):
+    with pytest.raises(TrainingDivergedError, match=sentence):
         Pocket(**SMALL).fit(weights, DATA, Recipe(updates=1, batch=8), 0)
     assert hashlib.sha256(weights).digest() == before
 
@@ -211,38 +212,71 @@ def test_it_learns_to_answer_what_it_was_not_taught(taught: tuple[Pocket, bytes]
     student, weights = taught
 
     def share(w: bytes) -> float:
-        answers = student.answer(w, [e.prompt for e in EXAM], GREEDY, 0)
+        answers = student.answer(w, asked([e.prompt for e in EXAM]), GREEDY, 0)
         return sum(a == e.response for a, e in zip(answers, EXAM, strict=True)) / len(EXAM)
 
     assert share(student.initial(0)) == 0
     assert share(weights) > 0.8
 
 
-def test_an_answer_stops_at_its_end_token(taught: tuple[Pocket, bytes]) -> None:
+class Dictated:
+    """A model that writes what it is told: one row of tokens for each row of its input. It counts its calls."""
+
+    def __init__(self, *texts: str) -> None:
+        self.rows = [[*_encode(text), EOS, *_encode("never")] for text in texts]
+        self.calls = 0
+
+    def __call__(self, input_ids: Any, **_: Any) -> Any:
+        import torch
+
+        logits = torch.zeros(len(self.rows), 1, FIRST + len(ALPHABET))
+        for i, row in enumerate(self.rows):
+            logits[i, 0, row[self.calls]] = 1.0
+        self.calls += 1
+        return SimpleNamespace(logits=logits, past_key_values=None)
+
+
+def test_an_answer_stops_at_its_end_token() -> None:
+    import torch
+
+    model = Dictated("ab", "", "wxyz")
+    rows = _generate(model, torch.zeros((3, 5), dtype=torch.long), 9, 0.0, torch.Generator())  # type: ignore[arg-type]
+    assert [_decode(row) for row in rows] == ["ab", "", "wxyz"]
+    assert model.calls == len("wxyz") + 1  # with the end token of the longest; nobody writes on after it
+
+
+def test_an_answer_ends_where_its_room_does() -> None:
+    import torch
+
+    model = Dictated("ab", "wxyz")
+    rows = _generate(model, torch.zeros((2, 5), dtype=torch.long), 3, 0.0, torch.Generator())  # type: ignore[arg-type]
+    assert [_decode(row) for row in rows] == ["ab", "wxy"]
+    assert model.calls == 3
+
+
+def test_shorter_answers_are_the_beginnings_of_longer_ones(taught: tuple[Pocket, bytes]) -> None:
     student, weights = taught
-    prompts = [e.prompt for e in EXAM]
-    answers = student.answer(weights, prompts, Decoding(max_tokens=11), 0)
-    assert {len(a) for a in answers} == {4}
-    short = student.answer(weights, prompts, Decoding(max_tokens=2), 0)
-    assert short == [a[:2] for a in answers]
+    prompts = asked(e.prompt for e in EXAM)
+    long, short = (student.answer(weights, prompts, Decoding(max_tokens=most), 0) for most in (11, 2))
+    assert short == [a[:2] for a in long]
 
 
 def test_prompts_of_any_length_are_answered_in_their_place(taught: tuple[Pocket, bytes]) -> None:
     student, weights = taught
     prompts = ["abcd>", "a" * 16, "", "fedc>", "ab"]
-    answers = student.answer(weights, prompts, GREEDY, 0)
+    answers = student.answer(weights, asked(prompts), GREEDY, 0)
     assert answers[1] == answers[2] == ""
-    assert [answers[0], answers[3]] == student.answer(weights, ["abcd>", "fedc>"], GREEDY, 0)
+    assert [answers[0], answers[3]] == student.answer(weights, asked(["abcd>", "fedc>"]), GREEDY, 0)
 
 
 def test_temperature_draws_by_seed(taught: tuple[Pocket, bytes]) -> None:
     student, weights = taught
     prompts, hot = [e.prompt for e in EXAM], Decoding(temperature=2.0, max_tokens=8)
-    first = student.answer(weights, prompts, hot, 1)
-    assert first == student.answer(weights, prompts, hot, 1)
-    assert first != student.answer(weights, prompts, hot, 2)
-    cold = student.answer(weights, prompts, Decoding(temperature=1e-4, max_tokens=8), 1)
-    greedy = student.answer(weights, prompts, GREEDY, 1)
+    first = student.answer(weights, asked(prompts), hot, 1)
+    assert first == student.answer(weights, asked(prompts), hot, 1)
+    assert first != student.answer(weights, asked(prompts), hot, 2)
+    cold = student.answer(weights, asked(prompts), Decoding(temperature=1e-4, max_tokens=8), 1)
+    greedy = student.answer(weights, asked(prompts), GREEDY, 1)
     assert sum(c == g for c, g in zip(cold, greedy, strict=True)) >= len(prompts) - 1  # a tie may fall either way
 
 
@@ -260,7 +294,7 @@ def test_export_answers_as_the_student_does(taught: tuple[Pocket, bytes], tmp_pa
         with torch.inference_mode():
             out = model.generate(ids, max_new_tokens=8, do_sample=False)
         said = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
-        assert [said] == student.answer(weights, [example.prompt], GREEDY, 0)
+        assert [said] == student.answer(weights, asked([example.prompt]), GREEDY, 0)
     assert not [path.name for path in tmp_path.iterdir() if path.suffix in (".bin", ".pt", ".pkl")]
 
 

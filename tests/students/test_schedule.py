@@ -10,6 +10,7 @@ from safetensors.numpy import load, save
 
 from students.base import Data, Recipe, Student
 from students.pocket import ALPHABET, EOS, FIRST, Pocket
+from tasks.errors import UnsupportedError
 from tasks.records import Example, stream
 from tests.toys import Parrot
 
@@ -137,5 +138,5 @@ def test_entropy_falls_with_what_is_learnt_and_needs_no_gold_answer_to_be_right(
 
 def test_a_student_that_measures_no_entropy_says_so() -> None:
     student: Student = Parrot()
-    with pytest.raises(NotImplementedError, match="student 'parrot' does not measure entropy; probe kind='loss'"):
+    with pytest.raises(UnsupportedError, match="student 'parrot' does not measure entropy; probe kind='loss'"):
         student.entropies(student.initial(0), EXAM)

@@ -11,7 +11,7 @@ from safetensors.numpy import load, save
 import dataenv
 from dataenv import registry
 from dataenv.environment import TeachingEnv
-from students.base import Data, Decoding, Recipe
+from students.base import Data, Decoding, Recipe, asked
 from students.simulated import Simulated
 from students.simulated.model import Curves, Model
 from students.simulated.student import recognise
@@ -109,7 +109,9 @@ def test_it_is_right_as_often_as_the_model_says(temperature: float) -> None:
     loss = -np.log(accuracy) / STUDENT.model.steepness
     weights = save({"loss": loss, "pace": np.ones(k)})
     items = [p for name in ("feedback", "selection", "test") for p in TASK.split(name)]
-    answers = STUDENT.answer(weights, [p.prompt for p in items], Decoding(temperature=temperature, max_tokens=12), 3)
+    answers = STUDENT.answer(
+        weights, asked(p.prompt for p in items), Decoding(temperature=temperature, max_tokens=12), 3
+    )
     right = np.zeros(k)
     for problem, answer in zip(items, answers, strict=True):
         right[TASK.skills.index(problem.skills[0])] += TASK.grade(problem, answer).correct
@@ -121,7 +123,8 @@ def test_who_knows_more_answers_the_same_and_more() -> None:
     prompts = [p.prompt for p in TASK.split("test")]
     loss = np.full(len(TASK.skills), 0.5)
     less, more = (
-        STUDENT.answer(save({"loss": x, "pace": loss}), prompts, Decoding(max_tokens=12), 0) for x in (loss, loss / 2)
+        STUDENT.answer(save({"loss": x, "pace": loss}), asked(prompts), Decoding(max_tokens=12), 0)
+        for x in (loss, loss / 2)
     )
     golds = [p.answer for p in TASK.split("test")]
     assert all(m == g for one, m, g in zip(less, more, golds, strict=True) if one == g)

@@ -14,7 +14,7 @@ import pytest
 from dataenv import check_task, registry
 from dataenv.errors import SettingError
 from dataenv.setting import make_setting
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from tasks.jsonl import Jsonl
 from tasks.records import Example, Problem
 
@@ -303,10 +303,10 @@ def test_no_generator_and_nothing_to_teach(sums: str) -> None:
     import numpy as np
 
     task = Jsonl(sums, shares={"feedback": 0.3, "selection": 0.3, "test": 0.4})
-    with pytest.raises(Unsupported, match="no generator; give the Setting engine='pool'"):
+    with pytest.raises(UnsupportedError, match="no generator; give the Setting engine='pool'"):
         task.generate("odd", 1, np.random.default_rng(0))
     with pytest.raises(
-        Unsupported, match=r"seals all of its questions; leave some to teach by smaller task_args\.shares"
+        UnsupportedError, match=r"seals all of its questions; leave some to teach by smaller task_args\.shares"
     ):
         task.pool()
 

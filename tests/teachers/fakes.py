@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dataenv.errors import BudgetSpent
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from tasks.records import Example, stream
 
 SKILLS = ("add", "chain")
@@ -42,7 +42,7 @@ class Fake:
 
     def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
         if not self._generator:
-            raise Unsupported("no generator")
+            raise UnsupportedError("no generator")
         return [self._example(skill, difficulty) for _ in range(n)]
 
     def pool(self) -> list[Example]:

@@ -9,7 +9,7 @@ import pytest
 
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Context
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from tasks.records import Example
 from teachers.curriculum import Curriculum, Cyclical, EasyToHard, SkillCurriculum, difficulty, lessons_left
 from tests.teachers.fakes import Fake
@@ -112,7 +112,7 @@ def test_a_task_without_a_pool_has_a_curriculum_too() -> None:
 
 
 def unsupported() -> list[Any]:
-    raise Unsupported("no pool")
+    raise UnsupportedError("no pool")
 
 
 def test_skills_come_by_their_loss_and_earlier_ones_are_mixed_back() -> None:

@@ -226,8 +226,8 @@ class Knowing(Parrot):
 
     name = "knowing"
 
-    def answer(self, weights: bytes, prompts: Any, decoding: Decoding, seed: int) -> list[str]:
-        return [prompt[-2::-1] for prompt in prompts]
+    def answer(self, weights: bytes, asked: Any, decoding: Decoding, seed: int) -> list[str]:
+        return [prompt[-2::-1] for prompt, _ in asked]
 
 
 class Hopeless(Parrot):
@@ -235,8 +235,8 @@ class Hopeless(Parrot):
 
     name = "hopeless"
 
-    def answer(self, weights: bytes, prompts: Any, decoding: Decoding, seed: int) -> list[str]:
-        return ["?" for _ in prompts]
+    def answer(self, weights: bytes, asked: Any, decoding: Decoding, seed: int) -> list[str]:
+        return ["?" for _ in asked]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dataenv import registry
-from tasks.base import Unsupported
+from tasks.errors import UnsupportedError
 from tasks.records import Example, stream
 from teachers.base import Teacher, as_action, with_floor
 from teachers.failure import Failure
@@ -45,7 +45,7 @@ class Context:
 
     def pool(self) -> list[Example]:
         if self._pool is None:
-            raise Unsupported("no pool")
+            raise UnsupportedError("no pool")
         return [Example(prompt=str(i), response="r", skills=s) for i, s in enumerate(self._pool)]
 
     def diagnose(self, error: dict[str, str]) -> tuple[str, ...]:
