@@ -57,7 +57,7 @@ class Purse:
         total: Student tokens.
         training: Already spent on training.
         probes: Already spent on probes and branches.
-        aside: Set aside, until it is released.
+        aside: Set aside, until it is released, part by part.
     """
 
     def __init__(self, total: int, training: int = 0, probes: int = 0, aside: int = 0) -> None:
@@ -92,9 +92,9 @@ class Purse:
         """Student tokens in all, those set aside apart."""
         return self._total - self._aside
 
-    def release(self) -> None:
-        """Add what was set aside to what may be spent."""
-        self._aside = 0
+    def release(self, tokens: int) -> None:
+        """Add so much of what was set aside to what may be spent."""
+        self._aside = max(0, self._aside - tokens)
 
     def pay(self, price: int, use: str) -> Payment:
         """Take ``price`` out of the purse for ``use`` (``training`` or ``probes``).

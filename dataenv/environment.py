@@ -172,7 +172,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         budget = self.setting.budget
         self._purse.close()  # what branches of the episode before have left is not for this one
         self._teacher_purse.close()
-        aside = 0 if snap.finishing else self.setting.aside
+        aside = sum(self.setting.asides[snap.finishing :])
         self._purse = Purse(budget.student_tokens, snap.training, snap.probes, aside)
         self._teacher_purse = TeacherPurse(budget.teacher_tokens, budget.money, snap.teacher_spent)
 
@@ -193,9 +193,9 @@ class TeachingEnv(gym.Env[Observation, Any]):
     def begin(self, action: Any) -> Job | None:
         """The first half of ``step``: read (until the finish), make, screen, charge. ``None``: nothing to train."""
         snap = self._ready()
-        finish = self.setting.finish if snap.finishing else None
+        finish = self.setting.finish[snap.finishing - 1] if snap.finishing else None
         plan = Plan.even(len(self.task.skills), snap.memory) if finish else self.level.read(action, snap.memory)
-        recipe = finish.recipe if finish else self.setting.recipe
+        recipe = finish.recipe if finish else self.setting.recipes.get(plan.recipe, self.setting.recipe)
         if plan.stop:
             self._pending = Pending(snap.taken, plan.memory, ended="stopped")
             return None
@@ -245,9 +245,9 @@ class TeachingEnv(gym.Env[Observation, Any]):
             pending = replace(pending, tuition=pending.tuition.settled(outcome.trained, self._purse))
         mastered = now.selection.score >= self.setting.mastery
         ended = pending.ended or ("mastered" if mastered else "spent" if self._spent(pending, lessons) else "")
-        if self.setting.finish and not (snap.finishing or self.is_branch) and ended in ("spent", "stopped"):
-            ended, update["finishing"] = "", True  # the teacher's part is over, and the episode is not
-            self._purse.release()
+        if snap.finishing < len(self.setting.finish) and not self.is_branch and ended in ("spent", "stopped"):
+            ended, update["finishing"] = "", snap.finishing + 1  # this part is over, and the episode is not
+            self._purse.release(self.setting.asides[snap.finishing])
         self._snapshot = snap.model_copy(update=update | {"ended": ended})
         self._now, self._lessons, self._pending = now, lessons, None
         reward = now.selection.score - before.selection.score
@@ -354,7 +354,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
     @property
     def finishing(self) -> bool:
         """Whether the Setting's finish is under way: no action is read any more, and the episode goes on."""
-        return self._snapshot is not None and self._snapshot.finishing and not self._snapshot.ended
+        return self._snapshot is not None and self._snapshot.finishing > 0 and not self._snapshot.ended
 
     def _need(self) -> Snapshot:
         if self._snapshot is None:

@@ -74,6 +74,7 @@ class Context:
 
     Attributes:
         skills: The task's skills, in the order of the arrays.
+        targets: The skills that reward and test look at; all of them, unless the Setting names some.
         level: The environment's.
         rng: The teacher's own random generator.
         budget: The live purse, and what a lesson, an example and an answer are likely to cost.
@@ -86,6 +87,7 @@ class Context:
         self._env = env
         seed = env.snapshot().seed
         self.skills, self.level = env.task.skills, env.level.name
+        self.targets = env.setting.targets or env.task.skills
         self.rng = stream(seed, "teacher")
         tokens = nominal_tokens(env.setting)
         self.budget = BudgetView(
@@ -212,31 +214,60 @@ class Context:
         self._samples += 1
         return int(stream(self._env.snapshot().seed, "samples", self._samples).integers(2**31))
 
+    def trial(
+        self,
+        groups: Sequence[Sequence[Example]],
+        updates: int = 1,
+        *,
+        reference: Sequence[Example] | None = None,
+        by_skill: bool = False,
+        recipe: str = "",
+    ) -> npt.NDArray[np.float64]:
+        """How much some updates on each group would lower the student's loss on a reference; its state stays as it is.
+
+        Each update's batch is the whole group, each example once, without replay or warm-up; optimiser moments are
+        carried as the recipe says. Where that cools down on a branch, the updates are made on the trunk, which shifts
+        all groups alike. The price is ``3 * updates`` a token of each group, and 1 a token of the reference for each
+        group and once for the loss before.
+
+        Args:
+            groups: Trained on one by one, each from the student as it is. They pass the same screen as a lesson.
+            updates: On each group, 1 or more.
+            reference: What the loss is measured on, in nats per token; these too pass the screen. ``None`` for the
+                whole feedback split, of which only the numbers are told.
+            by_skill: Whether the loss is told by the primary skill of the reference's items.
+            recipe: The name of one on the Setting's menu, whose rate and optimiser are used; empty for the Setting's.
+
+        Returns:
+            ``(groups,)``, or ``(groups, skills)`` by skill; positive where the updates help.
+
+        Raises:
+            BudgetSpent: If the purse cannot pay for all; nothing was charged.
+            SettingError: If an example would not pass the screen (that is charged too), a group is empty, or there is
+                no such recipe.
+            JobFailed: If an update diverged.
+        """
+        return probes.trial(self._env, groups, reference, updates, by_skill, recipe)
+
     def influence(
         self, groups: Sequence[Sequence[Example]], reference: Sequence[Example] | None = None
     ) -> npt.NDArray[np.float64]:
-        """How much one update on each group would lower the student's loss on a reference; its state stays as it is.
+        """``trial`` with one update.
 
         ``I(z) = -(L(after one optimiser step on z) - L(before))``, Montessori-Instruct (arXiv 2410.14208, section 3),
-        with a group of examples as z. Its batch is the group, each example once, without replay or warm-up; optimiser
-        moments are carried as the recipe says. Where that cools down on a branch, the step is made on the trunk, which
-        shifts all groups alike. The price is 3 a token of each group, and 1 a token of the reference for
-        each group and once for the loss before.
+        with a group of examples as z; a group of one example is the paper's.
 
         Args:
-            groups: Each one update; a group of one example is the paper's. They pass the same screen as a lesson.
-            reference: What L is the mean loss on, in nats per token; these too pass the screen. ``None`` for the whole
-                feedback split, of which only the number is told.
+            groups: Each one update.
+            reference: What L is the mean loss on; ``None`` for the whole feedback split.
 
         Returns:
             ``(groups,)``, positive where the step helps.
 
         Raises:
-            BudgetSpent: If the purse cannot pay for all; nothing was charged.
-            SettingError: If an example would not pass the screen (that is charged too), or a group is empty.
-            JobFailed: If a step diverged.
+            BudgetSpent, SettingError, JobFailed: As ``trial`` does.
         """
-        return probes.influence(self._env, groups, reference)
+        return self.trial(groups, 1, reference=reference)
 
     def fork(self) -> TeachingEnv:
         """A branch of this episode: stepping it changes nothing here, and is paid from the same purse.

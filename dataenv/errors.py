@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 from tasks.errors import DataenvError, UnsupportedError
 
 __all__ = [
@@ -15,7 +18,20 @@ __all__ = [
     "StoreError",
     "Unanswered",
     "UnsupportedError",
+    "did_you_mean",
 ]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What a sentence about an unknown name ends in: the nearest one that there is, or all of them.
+
+    Args:
+        name: As it was given.
+        known: The names that there are.
+    """
+    there = list(known)
+    near = difflib.get_close_matches(name, there, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(there) or 'none'}."
 
 
 class SettingError(DataenvError, ValueError):

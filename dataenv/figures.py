@@ -48,7 +48,7 @@ def figures(
         "remaining": purse.open - spent,
         "teacher_tokens": teacher.tokens,
         "money": teacher.money,
-        "finishing": snap.finishing and not snap.ended,
+        "finishing": snap.finishing > 0 and not snap.ended,
         "groups": came.groups if came else 0,
         "groups/right": came.right if came else 0,
         "groups/wrong": came.wrong if came else 0,

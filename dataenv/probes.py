@@ -17,12 +17,12 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from dataenv.environment import TeachingEnv
-from dataenv.errors import Refused, SettingError
+from dataenv.errors import Refused, SettingError, did_you_mean
 from dataenv.exams import exam_of
 from dataenv.jobs import Answers, Exam, Job, Training
 from dataenv.runner import run_all
 from dataenv.screen import as_example
-from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Student
+from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Recipe, Student
 from tasks.base import Task
 from tasks.records import Example, stream
 
@@ -82,8 +82,7 @@ def feedback_answers(
 ) -> list[tuple[str, list[str]]]:
     """See ``Context.feedback_answers``; arguments as in ``sample``."""
     decoding = _decoding(env, n, temperature)
-    if isinstance(problems, bool) or not isinstance(problems, int | np.integer) or problems < 1:
-        raise SettingError(f"problems is {problems!r}; give a whole number of feedback problems, 1 or more")
+    _whole("problems", problems)
     rows: dict[str, list[str]] = {}
     for problem in env.setting.exam_items("feedback"):
         rows.setdefault(problem.skills[0], []).append(problem.prompt)
@@ -96,9 +95,13 @@ def feedback_answers(
     return list(zip(asked, _samples(env, asked, n, decoding, seed), strict=True))
 
 
+def _whole(field: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise SettingError(f"{field} is {value!r}; give a whole number of at least 1")
+
+
 def _decoding(env: TeachingEnv, n: int, temperature: float) -> Decoding:
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise SettingError(f"n is {n!r}; give a whole number of samples, 1 or more")
+    _whole("n", n)
     try:
         decoding = Decoding(temperature=temperature, max_tokens=env.setting.decoding.max_tokens)
     except ValidationError:
@@ -115,38 +118,89 @@ def _samples(env: TeachingEnv, prompts: Sequence[str], n: int, decoding: Decodin
     return [list(answers) for answers in zip(*(a.responses for a in _sit(env, *exams)), strict=True)]
 
 
-def influence(
-    env: TeachingEnv, groups: Sequence[Sequence[Example]], reference: Sequence[Example] | None = None
+@dataclass(frozen=True)
+class _Reference:
+    """What a trial measures the loss on: an exam with gold answers, and the row of each item in what comes back."""
+
+    exam: Exam
+    shown: Examples
+    rows: npt.NDArray[np.int64]
+    k: int
+
+    @classmethod
+    def of(cls, env: TeachingEnv, given: Sequence[Example] | None, by_skill: bool) -> _Reference:
+        """The whole feedback split, or a teacher's own examples; by primary skill, or all of them together."""
+        if given is None:
+            short = env.setting.decoding.model_copy(update={"max_tokens": 1})
+            exam = exam_of(env.setting, "feedback").model_copy(update={"name": "probe", "decoding": short})
+            shown: Examples = ()
+            skills = [problem.skills[0] for problem in env.setting.exam_items("feedback")]
+        else:
+            shown = _read(given, "reference")
+            if not shown:
+                raise SettingError("reference is empty; give at least one example, or None for the feedback split")
+            exam, skills = _loss_exam(env, shown), [e.skills[0] if e.skills else "" for e in shown]
+        if not by_skill:
+            return cls(exam, shown, np.zeros(len(skills), np.int64), 1)
+        order = {skill: i for i, skill in enumerate(env.task.skills)}
+        strange = next((skill for skill in skills if skill not in order), None)
+        if strange is not None:
+            raise SettingError(f"reference holds an example of skill {strange!r}; by_skill needs skills of the task")
+        return cls(exam, shown, np.array([order[skill] for skill in skills], np.int64), len(order))
+
+    def tokens(self, env: TeachingEnv) -> int:
+        """Tokens that go forward for one look at it."""
+        return sum(env.student.tokens(Example(prompt=p, response=g)) for p, g in _pairs(self.exam))
+
+    def losses(self, answers: Answers) -> Floats:
+        """Mean loss of each row, ``(k,)``; 0 where there is nothing to measure."""
+        assert answers.losses is not None, "an exam with golds measures losses"
+        losses = np.asarray(answers.losses)
+        parts = [losses[self.rows == i] for i in range(self.k)]
+        return np.array([float(np.mean(part)) if len(part) else 0.0 for part in parts])
+
+
+def trial(
+    env: TeachingEnv,
+    groups: Sequence[Sequence[Example]],
+    reference: Sequence[Example] | None,
+    updates: int,
+    by_skill: bool,
+    recipe: str,
 ) -> Floats:
-    """See ``Context.influence``."""
+    """See ``Context.trial``."""
+    _whole("updates", updates)
+    how = _recipe(env, recipe)
     asked = [_read(group, f"groups[{i}]") for i, group in enumerate(groups)]
+    shape = (len(asked), len(env.task.skills)) if by_skill else (len(asked),)
     if not asked:
-        return np.zeros(0)
+        return np.zeros(shape)
     if not all(asked):
         raise SettingError(f"groups[{asked.index(())}] is empty; give each group at least one example")
-    if reference is None:
-        short = env.setting.decoding.model_copy(update={"max_tokens": 1})
-        exam = exam_of(env.setting, "feedback").model_copy(update={"name": "probe", "decoding": short})
-        about: Examples = ()
-    else:
-        about = _read(reference, "reference")
-        if not about:
-            raise SettingError("reference is empty; give at least one example, or None for the feedback split")
-        exam = _loss_exam(env, about)
-    forward = sum(env.student.tokens(Example(prompt=p, response=g)) for p, g in _pairs(exam))
-    trained = sum(env.student.tokens(e) for group in asked for e in group)
-    env.purse.pay(FORWARD * forward * (len(asked) + 1) + FORWARD_BACKWARD * trained, "probes")
-    _screen(env, (*about, *(e for group in asked for e in group)))
-    before = _mean_loss(_sit(env, exam)[0])
-    return np.array([before - _mean_loss(answers) for answers in _after_one_step(env, asked, exam)])
+    about = _Reference.of(env, reference, by_skill)
+    trained = updates * sum(env.student.tokens(e) for group in asked for e in group)
+    env.purse.pay(FORWARD * about.tokens(env) * (len(asked) + 1) + FORWARD_BACKWARD * trained, "probes")
+    _screen(env, (*about.shown, *(e for group in asked for e in group)))
+    before = about.losses(_sit(env, about.exam)[0])
+    after = [about.losses(answers) for answers in _after_updates(env, asked, about.exam, updates, how)]
+    return np.array([before - then for then in after]).reshape(shape)
 
 
-def _after_one_step(env: TeachingEnv, groups: Sequence[Examples], exam: Exam) -> list[Answers]:
-    """The exam after one full update on each group, each from the present state; their weights are not kept."""
-    snap, recipe = env.snapshot(), env.setting.recipe
-    # One update that sees each example once, at the recipe's full rate, and nothing besides: that is what is paid for.
-    once = {"updates": 1, "warmup": 0, "cooldown": 0, "patience": 0, "replay": 0.0}
-    step = once | {"start": "current", "data": "lesson", "method": "sft", "grpo": None, "dpo": None}
+def _recipe(env: TeachingEnv, name: str) -> Recipe:
+    """The recipe of a trial: the Setting's, or one of its menu."""
+    if name and name not in env.setting.recipes:
+        raise SettingError(f"recipe {name!r} is not on the Setting's menu; {did_you_mean(name, env.setting.recipes)}")
+    return env.setting.recipes[name] if name else env.setting.recipe
+
+
+def _after_updates(
+    env: TeachingEnv, groups: Sequence[Examples], exam: Exam, updates: int, recipe: Recipe
+) -> list[Answers]:
+    """The exam after some full updates on each group, each from the present state; their weights are not kept."""
+    snap = env.snapshot()
+    # Updates that see each example once, at the recipe's full rate, and nothing besides: that is what is paid for.
+    plain: dict[str, Any] = {"updates": updates, "warmup": 0, "cooldown": 0, "patience": 0, "replay": 0.0}
+    step = plain | {"start": "current", "data": "lesson", "method": "sft", "method_args": {}, "grpo": None, "dpo": None}
     seed = int(stream(snap.seed, "influence", snap.step).integers(2**31))
 
     jobs = []
@@ -217,11 +271,6 @@ def _entropies(answers: Answers, examples: Examples, task: Task) -> Floats:
 
 def _hits(answers: Answers, examples: Examples, task: Task) -> Floats:
     return np.array([task.same(e, r) for r, e in zip(answers.responses, examples, strict=True)], np.float64)
-
-
-def _mean_loss(answers: Answers) -> float:
-    assert answers.losses is not None, "an exam with golds measures losses"
-    return float(np.mean(answers.losses))
 
 
 def _pairs(exam: Exam) -> Iterable[tuple[str, str]]:

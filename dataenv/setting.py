@@ -8,7 +8,14 @@ from functools import cached_property
 from operator import not_
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    WrapSerializer,
+    model_validator,
+)
 
 from dataenv import registry
 from dataenv.budget import Budget
@@ -17,7 +24,7 @@ from dataenv.errors import SettingError
 from dataenv.jobs import Spec, Training
 from students.base import Decoding, Recipe
 from tasks.base import Task
-from tasks.records import SPLITS, Problem, Record, Split, absent, canonical_json, digest, stream
+from tasks.records import SPLITS, Problem, Record, Split, canonical_json, digest, stream
 
 R = TypeVar("R", bound=Record)
 
@@ -37,12 +44,14 @@ class WarmStart(Record):
 class Finish(Record):
     """A phase after the teacher's last lesson: the environment goes on by itself, on problems of every skill equally.
 
-    The teacher has spent its part of the purse, or has stopped; the rest is spent here, step by step, each on a lesson
-    of the engine's.
+    The teacher has spent its part of the purse, or has stopped; the phase's part is spent here, step by step, each on a
+    lesson of the engine's. Several phases come one after the other, as in SFT, then DPO, then RLVR (Tülu 3, arXiv
+    2411.15124).
 
     Attributes:
         share: Of the purse, that is set aside for it.
-        recipe: How; ``grpo`` practises on the problems, ``sft`` is taught them.
+        recipe: How; ``grpo`` practises on the problems, ``sft`` is taught them, ``dpo`` prefers them to the student's
+            own wrong answers.
     """
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -52,9 +61,27 @@ class Finish(Record):
     def _goes_on(self) -> Self:
         if (self.recipe.start, self.recipe.data) != ("current", "lesson"):
             raise ValueError("finish.recipe goes on from the student as it is; leave out start and data")
-        if self.recipe.method == "dpo":
-            raise ValueError("finish.recipe.method is 'dpo', and no engine makes pairs; give 'grpo' or 'sft'")
+        if self.recipe.dpo is not None and self.recipe.dpo.rejected == "given":
+            raise ValueError(
+                "finish.recipe.dpo.rejected is 'given', and no engine makes pairs; give 'own', or another method"
+            )
         return self
+
+
+def _as_phases(given: Any) -> Any:
+    """One phase may be given by itself."""
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, Mapping | Finish) else given
+
+
+def _as_given(phases: tuple[Finish, ...], dump: SerializerFunctionWrapHandler) -> Any:
+    """One phase is written by itself, as it was before there could be several: so no Setting has another name."""
+    return dump(phases) if len(phases) != 1 else dump(phases)[0]
+
+
+Phases = Annotated[tuple[Finish, ...], BeforeValidator(_as_phases), WrapSerializer(_as_given)]
+"""Phases after the teacher's last lesson, in order; one may be given by itself."""
 
 
 class Items(Record):
@@ -84,7 +111,10 @@ class Setting(Record):
         decoding: How the student answers in exams.
         mastery: Selection accuracy, in [0, 1], at which the episode terminates.
         warm_starts: How many untaught students ``reset()`` without a seed chooses from.
-        finish: What comes after the teacher's last lesson, if anything does.
+        finish: The phases after the teacher's last lesson, if there are any.
+        recipes: Further recipes by name, a menu: an action may ask for one of them in place of ``recipe``.
+        targets: The skills that reward, mastery and the test exam look at; empty for all of them. Every skill may be
+            taught, and the teacher sees feedback on all of them.
     """
 
     task: str = "arithmetic"
@@ -104,8 +134,10 @@ class Setting(Record):
     decoding: Decoding = Decoding(max_tokens=12)
     mastery: Annotated[float, Field(gt=0, le=1)] = 0.99
     warm_starts: Annotated[int, Field(ge=1)] = 8
-    # Left out where there is none: Settings without it keep the names that they had before there was any.
-    finish: Finish | None = Field(default=None, exclude_if=absent)
+    # Left out where there are none: Settings without them keep the names that they had before there were any.
+    finish: Phases = Field(default=(), exclude_if=not_)
+    recipes: dict[Annotated[str, Field(min_length=1)], Recipe] = Field(default={}, exclude_if=not_)
+    targets: tuple[str, ...] = Field(default=(), exclude_if=not_)
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -115,24 +147,42 @@ class Setting(Record):
             raise ValueError(f"subskills is given and engine is {self.engine!r}, which divides no skill; leave one out")
         if self.finish and self.budget.examples is not None:
             raise ValueError("finish brings problems of its own, which budget.examples would cap; leave one out")
+        if sum(phase.share for phase in self.finish) > 1:
+            raise ValueError("finish sets more than the purse aside; give shares that sum to at most 1")
         return self
+
+    @property
+    def asides(self) -> tuple[int, ...]:
+        """Student tokens that are set aside for each phase of the finish."""
+        return tuple(int(phase.share * self.budget.student_tokens) for phase in self.finish)
 
     @property
     def aside(self) -> int:
         """Student tokens that are set aside for the finish."""
-        return int(self.finish.share * self.budget.student_tokens) if self.finish else 0
+        return sum(self.asides)
+
+    @property
+    def every_recipe(self) -> tuple[Recipe, ...]:
+        """All recipes that an episode may train by."""
+        return (self.recipe, *self.recipes.values(), *(phase.recipe for phase in self.finish))
 
     @property
     def methods(self) -> tuple[str, ...]:
         """By which a student must be trainable."""
-        return tuple(dict.fromkeys([self.recipe.method, *([self.finish.recipe.method] if self.finish else [])]))
+        return tuple(dict.fromkeys(recipe.method for recipe in self.every_recipe))
 
     @cached_property
     def built_task(self) -> Task:
         """The task itself; one instance a process, for its problems are always the same."""
         task: Task = registry.shared("task", self.task, canonical_json(self.task_args))
         task = under(task, self.skills) if self.skills else task
-        return divided(task, self.subskills) if self.subskills else task
+        task = divided(task, self.subskills) if self.subskills else task
+        for skill in self.targets:
+            if skill not in task.skills:
+                near = difflib.get_close_matches(skill, task.skills, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"the task has {', '.join(task.skills)}."
+                raise SettingError(f"targets has {skill!r}, which is no skill of task {self.task!r}; {hint}")
+        return task
 
     @property
     def student_spec(self) -> Spec:
@@ -175,9 +225,11 @@ class Setting(Record):
         problems = self.built_task.split(split)
         if split == "transfer":
             return tuple(problems[:wanted])
-        by_skill: dict[str, list[Problem]] = {skill: [] for skill in self.built_task.skills}
+        # Feedback is asked of every skill, for all may be taught; what is ranked looks at the targets alone.
+        asked = self.targets if self.targets and split != "feedback" else self.built_task.skills
+        by_skill: dict[str, list[Problem]] = {s: [] for s in self.built_task.skills if s in asked}
         for problem in problems:
-            if len(by_skill[problem.skills[0]]) < wanted:
+            if problem.skills[0] in by_skill and len(by_skill[problem.skills[0]]) < wanted:
                 by_skill[problem.skills[0]].append(problem)
         return tuple(p for rows in by_skill.values() for p in rows)
 

@@ -310,7 +310,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
 
 def _check(setting: Setting, level: str) -> None:
     """Refuse what this form does not have."""
-    wants: dict[str, Any] = {"student": "simulated", "engine": "procedural", "finish": None}
+    wants: dict[str, Any] = {"student": "simulated", "engine": "procedural", "finish": ()}
     found: dict[str, Any] = {name: getattr(setting, name) for name in wants}
     found |= {
         "task": setting.task,

@@ -40,7 +40,7 @@ class Snapshot(Record):
         step: Steps made.
         ended: Why the episode is over, or empty.
         memory: The level's own memory, as JSON.
-        finishing: Whether the teacher's lessons are over, and the Setting's finish is not.
+        finishing: Which phase of the Setting's finish is under way, counted from 1; 0 while the teacher teaches.
     """
 
     schema_version: Literal[1] = 1
@@ -58,7 +58,7 @@ class Snapshot(Record):
     step: Whole = 0
     ended: Ended = ""
     memory: dict[str, Any] = {}
-    finishing: bool = False
+    finishing: Whole = 0
 
     @classmethod
     def read(cls, given: Any) -> Snapshot:
@@ -115,8 +115,8 @@ def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, lineage: list
             f"snapshot.training + snapshot.probes is less than the {paid} student tokens that its student was trained "
             "with; give env.snapshot() as it was"
         )
-    sizes = [len(training.lesson) for training, _ in lineage]
-    if taught < (max(sizes, default=0) if setting.recipe.data == "all" else sum(sizes)):
+    sizes = {kind: [len(t.lesson) for t, _ in lineage if t.recipe.data == kind] for kind in ("lesson", "all")}
+    if taught < max(sum(sizes["lesson"]), *sizes["all"], 0):
         raise SnapshotError("snapshot.lessons leaves out what its student was taught; give env.snapshot() as it was")
 
 

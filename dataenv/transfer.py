@@ -90,7 +90,7 @@ def measure(
     """
     recipe = setting.recipe.model_copy(update={"updates": updates, "start": "current", "data": "lesson"})
     budget = Budget(student_tokens=1 << 60)
-    alone = setting.changed(recipe=recipe, lesson_size=updates * recipe.batch, budget=budget, finish=None)
+    alone = setting.changed(recipe=recipe, lesson_size=updates * recipe.batch, budget=budget, finish=())
     seeds = tuple(seeds)
     k = len(setting.built_task.skills)
 

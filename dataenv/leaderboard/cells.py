@@ -158,7 +158,7 @@ def _registered(
 
 def _reference_cells(board: Board, name: str) -> list[Cell]:
     kind: type[Any] = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
-    setting = board.setting.changed(finish=None) if board.setting.finish else board.setting
+    setting = board.setting.changed(finish=()) if board.setting.finish else board.setting
     if kind is Joint:
         setting = _joint_setting(setting, 4 if name == "joint-x4" else 1)
     return [Cell(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]

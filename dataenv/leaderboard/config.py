@@ -6,6 +6,7 @@ import difflib
 import re
 import tomllib
 from importlib import resources
+from operator import not_
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,8 +16,8 @@ from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.levels import make_level
 from dataenv.masks import masked_fields
-from dataenv.setting import Finish, Setting, explain
-from tasks.records import Record, absent
+from dataenv.setting import Phases, Setting, explain
+from tasks.records import Record
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 Reference = Literal["nothing", "format-only", "joint", "joint-x4", "static-best"]
@@ -39,7 +40,7 @@ class Entry(Record):
     args: dict[str, Any] = {}
     label: str = ""
     mask: tuple[str, ...] = ()
-    finish: Finish | None = Field(default=None, exclude_if=absent)
+    finish: Phases = Field(default=(), exclude_if=not_)
 
     def within(self, setting: Setting) -> Setting:
         """What it teaches in: the Setting of the board, with its own finish if it has one."""

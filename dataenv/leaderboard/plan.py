@@ -254,11 +254,14 @@ def _expected(cell: Cell) -> tuple[tuple[int, ...], Price]:
 
 
 def _finishing(setting: Setting) -> tuple[int, ...]:
-    """Updates of each step of the finish, if it spends all that is set aside."""
-    assert setting.finish is not None
-    recipe, student = complete(setting.finish.recipe, setting), student_of(setting.student_spec)
-    price = price_of(recipe, sizes(student, recipe, sample(setting, None, min(SAMPLE, setting.lesson_size))), ())
-    return (recipe.updates,) * -(-setting.aside // price.most(recipe.updates))
+    """Updates of each step of the finish, if each phase spends all that is set aside for it."""
+    student, made = student_of(setting.student_spec), sample(setting, None, min(SAMPLE, setting.lesson_size))
+    updates: tuple[int, ...] = ()
+    for phase, aside in zip(setting.finish, setting.asides, strict=True):
+        recipe = complete(phase.recipe, setting)
+        price = price_of(recipe, sizes(student, recipe, made), ())
+        updates += (recipe.updates,) * -(-aside // price.most(recipe.updates))
+    return updates
 
 
 def _taught(cell: Cell) -> Sequence[Example]:

@@ -34,6 +34,7 @@ class Plan:
         mixture: Shares of the skills, ``(skills,)``, sum 1, for the engine.
         forest: Shares of the subskills, ``(skills, subskills)``, sum 1: the composition of what is trained next.
         memory: What the level remembers once the step has ended.
+        recipe: The name of a recipe of the Setting's menu; empty for the Setting's own.
     """
 
     stop: bool = False
@@ -41,6 +42,7 @@ class Plan:
     mixture: npt.NDArray[np.float64] | None = None
     forest: npt.NDArray[np.float64] | None = None
     memory: dict[str, Any] = field(default_factory=dict)
+    recipe: str = ""
 
     @classmethod
     def even(cls, skills: int, memory: dict[str, Any]) -> Plan:

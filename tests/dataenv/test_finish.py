@@ -87,7 +87,7 @@ def test_what_was_practised_is_paid_to_the_token(
         before = step
     assert env.purse.spent == before.spent <= env.purse.total
     tokens = [env.student.tokens(e) for e in env.task.generate("max", 8, np.random.default_rng(0))]
-    most = price_of(make_setting(FIELDS).finish.recipe, [max(tokens) + 16], ()).most(1)  # type: ignore[union-attr]
+    most = price_of(make_setting(FIELDS).finish[0].recipe, [max(tokens) + 16], ()).most(1)
     assert env.purse.remaining < most, "and what is left would hardly buy another update"
 
 

@@ -79,7 +79,7 @@ def test_feedback_answers_are_drawn_evenly_and_cost_what_answers_cost() -> None:
     assert other.feedback_answers(32, 5) == found
     assert one.feedback_answers(32, 5) != found, "asked again, other draws"
     assert len(one.feedback_answers(10_000)) == len(prompts)
-    with pytest.raises(dataenv.SettingError, match="problems is 0; give a whole number of feedback problems"):
+    with pytest.raises(dataenv.SettingError, match="problems is 0; give a whole number of at least 1"):
         one.feedback_answers(0)
     with pytest.raises(dataenv.BudgetSpent):
         one.feedback_answers(48, 50)
@@ -88,7 +88,7 @@ def test_feedback_answers_are_drawn_evenly_and_cost_what_answers_cost() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((["<1>"], 0), "n is 0; give a whole number of samples"),
+        ((["<1>"], 0), "n is 0; give a whole number of at least 1"),
         ((["<1>"], True), "n is True"),
         ((["<1>"], 1, -1.0), "temperature is -1.0; give a number >= 0"),
         ((["<1>"], 1, float("inf")), "temperature is inf"),
