@@ -30,7 +30,7 @@ LEAST = 1e-6
 """Of the probability that a rejected token is not written: its logarithm stays finite."""
 
 
-class Pair(NamedTuple):
+class PairTokens(NamedTuple):
     """Tokens of a prompt, of the response that is chosen, and of the one that is rejected."""
 
     prompt: list[int]
@@ -157,7 +157,7 @@ class _OwnAnswers:
             raise ValueError(f"allowance is {how.allowance} and answers may cost {most}; give that or more")
         return False
 
-    def pairs(self, asked: Sequence[Example]) -> list[Pair]:
+    def pairs(self, asked: Sequence[Example]) -> list[PairTokens]:
         """Answer, and keep those that the checker finds wrong."""
         policy = self._policy
         prompts = [list(policy.prompt(example)) for example in asked]
@@ -166,7 +166,7 @@ class _OwnAnswers:
         verdicts = [self._verdict(e, policy.read(w)) for e, w in zip(asked, written, strict=True)]
         self._rewards.append([np.nan if verdict is None else float(verdict) for verdict in verdicts])
         return [
-            Pair(prompt, list(policy.response(example.response)), list(said))
+            PairTokens(prompt, list(policy.response(example.response)), list(said))
             for example, prompt, said, verdict in zip(asked, prompts, written, verdicts, strict=True)
             if verdict is False and said
         ]
@@ -186,11 +186,11 @@ class _OwnAnswers:
         )
 
 
-def _pair(policy: Policy, example: Example) -> Pair:
+def _pair(policy: Policy, example: Example) -> PairTokens:
     if example.rejected is None:
         raise ValueError(f"example {example.prompt[:40]!r} is no pair; method 'dpo' needs what is rejected")
     chosen, rejected = (list(policy.response(text)) for text in (example.response, example.rejected))
-    return Pair(list(policy.prompt(example)), chosen, rejected)
+    return PairTokens(list(policy.prompt(example)), chosen, rejected)
 
 
 def dpo_loss(chosen: torch.Tensor, rejected: torch.Tensor, beta: float) -> torch.Tensor:

@@ -29,7 +29,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Question:
+class Item:
     """A row that was read.
 
     Attributes:
@@ -91,7 +91,7 @@ class Columns:
     checker: str
     marker: str
 
-    def read(self, row: Raw) -> Question:
+    def read(self, row: Raw) -> Item:
         """The question of a row.
 
         Raises:
@@ -109,7 +109,7 @@ class Columns:
             prompt = "\n".join([prompt, *(f"{label}. {text}" for label, text in options.items())])
         pattern = self._text(row, self.pattern, "pattern") if self.pattern else ""
         worked = self._text(row, self.solution, "solution") if self.solution else said
-        return Question(
+        return Item(
             where=row.where,
             id=self._text(row, self.id, "id") if self.id else "",
             prompt=prompt,

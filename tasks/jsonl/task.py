@@ -13,7 +13,7 @@ from tasks.base import Task
 from tasks.checkers import Gold, make_checker
 from tasks.checkers.text import LETTERS
 from tasks.errors import UnsupportedError
-from tasks.jsonl.columns import Columns, Question, identity, recognise
+from tasks.jsonl.columns import Columns, Item, identity, recognise
 from tasks.jsonl.reading import Raw, read_rows
 from tasks.records import SPLITS, Example, Grade, Problem, Split, digest
 
@@ -98,7 +98,7 @@ class Jsonl(Task):
         for question in (*questions.values(), *beyond.values()):
             self._accepts_gold(question, columns)
         self.skills = tuple(sorted({question.skills[0] for question in questions.values()}))
-        self._asked: dict[str, Question] = questions | beyond
+        self._asked: dict[str, Item] = questions | beyond
         self._parts = self._split(questions) | {"transfer": sorted(beyond.values(), key=partial(_order, seed=seed))}
         self._enough(least)
         held = [sorted(q.digest for q in part) for part in self._parts.values()]
@@ -179,10 +179,10 @@ class Jsonl(Task):
             for q in self._parts["pool"]
         )
 
-    def _known(self, question: Question) -> tuple[str, ...]:
+    def _known(self, question: Item) -> tuple[str, ...]:
         return tuple(skill for skill in question.skills if skill in self.skills)
 
-    def _accepts_gold(self, question: Question, columns: Columns) -> None:
+    def _accepts_gold(self, question: Item, columns: Columns) -> None:
         grade = self._check(question.gold, question.taught)
         if grade.correct:
             return
@@ -203,8 +203,8 @@ class Jsonl(Task):
             "another checker"
         )
 
-    def _split(self, questions: Mapping[str, Question]) -> dict[str, list[Question]]:
-        parts: dict[str, list[Question]] = {name: [] for name in (*self._shares, "pool")}
+    def _split(self, questions: Mapping[str, Item]) -> dict[str, list[Item]]:
+        parts: dict[str, list[Item]] = {name: [] for name in (*self._shares, "pool")}
         ends = list(accumulate(self._shares.values()))
         for question in questions.values():
             at = bisect_right(ends, _place(question, self._seed, "split"))
@@ -235,28 +235,28 @@ def _shares(given: Mapping[str, float]) -> dict[str, float]:
     return shares
 
 
-def _place(question: Question, seed: int, purpose: str) -> float:
+def _place(question: Item, seed: int, purpose: str) -> float:
     """Where a question stands in [0, 1), by hash of what it asks."""
     return int(digest([seed, purpose, question.identity])[:13], 16) / 16**13
 
 
-def _order(question: Question, seed: int) -> tuple[float, str]:
+def _order(question: Item, seed: int) -> tuple[float, str]:
     """Shuffled by hash, so that every prefix is a fair sample."""
     return _place(question, seed, "order"), question.identity
 
 
-def _by_skill(part: Iterable[Question], seed: int) -> list[Question]:
+def _by_skill(part: Iterable[Item], seed: int) -> list[Item]:
     return sorted(part, key=lambda q: (q.skills[0], *_order(q, seed)))
 
 
-def _distinct(columns: Columns, rows: Sequence[Raw]) -> tuple[dict[str, Question], int]:
+def _distinct(columns: Columns, rows: Sequence[Raw]) -> tuple[dict[str, Item], int]:
     """The questions by identity, and how many rows said again what another one says.
 
     Raises:
         ValueError: If two rows have one id, or one question has two answers.
     """
-    found: dict[str, Question] = {}
-    ids: dict[str, Question] = {}
+    found: dict[str, Item] = {}
+    ids: dict[str, Item] = {}
     for row in rows:
         question = columns.read(row)
         twin = ids.setdefault(question.id, question) if question.id else question
@@ -272,7 +272,7 @@ def _distinct(columns: Columns, rows: Sequence[Raw]) -> tuple[dict[str, Question
     return found, len(rows) - len(found)
 
 
-def _apart(questions: Mapping[str, Question], beyond: Mapping[str, Question]) -> None:
+def _apart(questions: Mapping[str, Item], beyond: Mapping[str, Item]) -> None:
     both = next((name for name in beyond if name in questions), None)
     if both is not None:
         raise ValueError(
