@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 
 from dataenv import _house
+from dataenv.registry import LEVEL_IDS
 
 if TYPE_CHECKING:
     from dataenv.checks import check_student, check_task, check_teacher
@@ -72,12 +73,6 @@ _MODULES = {
 _LAZY = {name: module for module, listed in _MODULES.items() for name in listed.split()}
 __version__ = "0.1.0"
 
-LEVEL_IDS = {
-    "open-ended": "dataenv/OpenEnded-v0",
-    "skill-list": "dataenv/SkillList-v0",
-    "skill-tree": "dataenv/SkillTree-v0",
-}
-"""The ids that Gymnasium knows the levels by."""
 for _level, _id in LEVEL_IDS.items():
     gymnasium.register(
         id=_id,

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from dataenv.errors import SettingError
-from dataenv.setting import explain
+from dataenv.validation import explain
 from dataenv.views import as_shares
 from tasks.records import Record, digest, stream
 

@@ -16,12 +16,13 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from dataenv import LEVEL_IDS, registry
+from dataenv import registry
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Env, run
 from dataenv.errors import SettingError
 from dataenv.leaderboard.folder import read_row
 from dataenv.masks import masked
+from dataenv.registry import LEVEL_IDS
 from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
 from dataenv.views import NumericAction, NumericObservation, numeric

@@ -89,6 +89,12 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
     "discoverer": DISCOVERERS,
     "method": methods.BUILT_IN,
 }
+LEVEL_IDS = {
+    "open-ended": "dataenv/OpenEnded-v0",
+    "skill-list": "dataenv/SkillList-v0",
+    "skill-tree": "dataenv/SkillTree-v0",
+}
+"""The ids that Gymnasium knows the levels by."""
 
 
 def names(kind: Kind) -> dict[str, str]:

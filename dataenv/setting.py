@@ -6,27 +6,25 @@ import difflib
 from collections.abc import Mapping
 from functools import cached_property
 from operator import not_
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
     WrapSerializer,
     model_validator,
 )
 
 from dataenv import registry
 from dataenv.budget import Budget
-from dataenv.discovery import divided, read_discovery, read_proposal, under
 from dataenv.errors import SettingError
 from dataenv.jobs import Spec, Training
+from dataenv.skill_files import divided, read_discovery, read_proposal, under
+from dataenv.validation import validated
 from students.base import Decoding, Recipe
 from tasks.base import Task
 from tasks.records import SPLITS, Problem, Record, Split, canonical_json, digest, stream
-
-R = TypeVar("R", bound=Record)
 
 
 class WarmStart(Record):
@@ -241,45 +239,3 @@ def make_setting(fields: Mapping[str, Any], where: str = "Setting") -> Setting:
         SettingError: With every wrong field by name and what it should be.
     """
     return validated(Setting, fields, where, SettingError)
-
-
-def validated(model: type[R], fields: Mapping[str, Any], where: str, refusal: type[Exception]) -> R:
-    """A record from plain values; what is wrong with them is raised as one sentence."""
-    try:
-        return model.model_validate(dict(fields))
-    except ValidationError as error:
-        raise refusal(f"{where}: {explain(error, model)}") from None
-
-
-def explain(error: ValidationError, model: type[Record]) -> str:
-    """A validation error as one sentence: the fields, what is wrong, the nearest name for one that does not exist."""
-    return "; ".join(faults(error, model))
-
-
-def faults(error: ValidationError, model: type[Record]) -> list[str]:
-    """The same, one part a field."""
-    parts = []
-    for item in error.errors(include_url=False, include_context=False):
-        path = ".".join(map(str, item["loc"]))
-        if item["type"] == "value_error" and not path:
-            parts.append(item["msg"].removeprefix("Value error, "))
-            continue
-        if item["type"] == "missing":
-            parts.append(f"{path} is missing; add it")
-        elif item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(item["loc"][-1]), _fields(model), n=1)
-            parts.append(f"{path} is no field" + (f"; did you mean {near[0]}?" if near else "; remove it"))
-        else:
-            got = repr(item["input"])
-            parts.append(f"{path} is {got[:60]}; {item['msg'][0].lower()}{item['msg'][1:]}")
-    return parts
-
-
-def _fields(model: type[Record]) -> list[str]:
-    """Field names of a model and of the models inside it."""
-    out = []
-    for name, field in model.model_fields.items():
-        out.append(name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Record):
-            out.extend(_fields(field.annotation))
-    return out

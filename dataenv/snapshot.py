@@ -1,4 +1,4 @@
-"""Snapshot: a moment of an episode as a small JSON record; and what is written down of each step."""
+"""Snapshot: a moment of an episode as a small JSON record."""
 
 from __future__ import annotations
 

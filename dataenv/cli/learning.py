@@ -52,8 +52,9 @@ def train_teacher(
     """Train a teacher, show how its return grows, and write the policy: --teacher learned --args '{"path": …}'."""
     from dataenv.errors import SettingError
     from dataenv.policy import SKILLS, load, save
-    from dataenv.setting import make_setting, validated
+    from dataenv.setting import make_setting
     from dataenv.training import Plan, train
+    from dataenv.validation import validated
     from dataenv.variation import Variation
 
     within = make_setting({"student": student} | json_object("--setting", setting))

@@ -11,7 +11,7 @@ from dataenv.errors import SettingError
 from dataenv.executors.base import Executor, ExecutorSpec, WorkerLost, cores
 from dataenv.executors.local import Inline, Processes
 from dataenv.executors.worker import Limits
-from dataenv.setting import explain
+from dataenv.validation import explain
 
 __all__ = ["Executor", "ExecutorSpec", "Inline", "Processes", "WorkerLost", "cores", "make_executor", "read_spec"]
 

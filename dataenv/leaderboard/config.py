@@ -16,7 +16,8 @@ from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.levels import make_level
 from dataenv.masks import masked_fields
-from dataenv.setting import Phases, Setting, explain
+from dataenv.setting import Phases, Setting
+from dataenv.validation import explain
 from tasks.records import Record
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"

@@ -19,7 +19,7 @@ from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.statistics import STATIC
-from dataenv.setting import explain
+from dataenv.validation import explain
 from students.base import code_digest
 from tasks.records import Record, canonical_json
 

@@ -25,9 +25,10 @@ from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.measure import sample
 from dataenv.leaks import guard_of
 from dataenv.levels import level_class
-from dataenv.setting import Setting, faults
+from dataenv.setting import Setting
 from dataenv.store import Store, open_store
 from dataenv.tuition import complete, sizes, watched_of
+from dataenv.validation import faults
 from students.base import Student
 from tasks.base import Task
 from tasks.errors import UnsupportedError

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, model_validator
 
 from dataenv.errors import DataenvError
-from dataenv.setting import validated
 from dataenv.teacher_purse import Cost
+from dataenv.validation import validated
 from tasks.records import Record, digest
 
 Outcome = Literal[

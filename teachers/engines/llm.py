@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
-from dataenv.setting import validated
+from dataenv.validation import validated
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Record
 from teachers.chat.client import Chat
