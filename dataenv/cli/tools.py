@@ -215,8 +215,8 @@ def transfer_matrix(
     quiet: Quiet = False,
 ) -> None:
     """What training on one skill does to every other: gains with intervals, and a picture."""
+    from dataenv.analysis.transfer import measure, picture, summary
     from dataenv.setting import make_setting
-    from dataenv.transfer import measure, picture, summary
 
     fields = {"task": task, "student": student} | json_object("--setting", setting)
     runner = make_runner(store or DEFAULT_STORE, spec)
@@ -239,7 +239,7 @@ def export(
     store: Store = None,
 ) -> None:
     """Write a run's kept data as JSONL and its selected student as a from_pretrained folder."""
-    from dataenv.export import export_run
+    from dataenv.analysis.export import export_run
     from dataenv.runner import Runner
     from dataenv.store import open_store
 
@@ -268,8 +268,8 @@ def record(
     store: Store = None,
 ) -> None:
     """Write the steps of runs as a dataset that Minari loads: numeric observation, action and reward."""
-    from dataenv.record import Run, runs_of_rows
-    from dataenv.record import record as write
+    from dataenv.analysis.record import Run, runs_of_rows
+    from dataenv.analysis.record import record as write
     from dataenv.runner import Runner
     from dataenv.setting import make_setting
     from dataenv.store import open_store

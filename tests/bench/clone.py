@@ -83,7 +83,7 @@ def main() -> None:
     import minari
     from scipy.stats import t
 
-    from dataenv.record import Run, record
+    from dataenv.analysis.record import Run, record
     from dataenv.runner import Runner
     from dataenv.setting import make_setting
     from dataenv.store import Store

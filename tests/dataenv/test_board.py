@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import dataenv
+from dataenv.analysis.export import export_run
 from dataenv.environment import TeachingEnv
 from dataenv.episode import run
 from dataenv.executors import Processes
-from dataenv.export import export_run
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.config import Board, built_in, load
 from dataenv.leaderboard.report import write_csv, write_page

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dataenv
-from dataenv.credit import leave_one_out
+from dataenv.analysis.credit import leave_one_out
 from dataenv.environment import TeachingEnv
 from dataenv.oracle import expected
 from tests.tiny import TINY

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from dataenv.analysis.record import Run, record, runs_of_rows
 from dataenv.cli import app
 from dataenv.errors import SettingError
-from dataenv.record import Run, record, runs_of_rows
 from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from dataenv.store import Store
