@@ -15,7 +15,8 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
-from dataenv.budget import Purse
+from dataenv.budget.purse import Purse
+from dataenv.budget.teacher import TeacherPurse
 from dataenv.engines import check_engine, make_lesson
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.exams import Standing, exam_of
@@ -30,7 +31,6 @@ from dataenv.screen import Screened, screen
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot, StepRecord, Tally, lessons_of
 from dataenv.store import open_store
-from dataenv.teacher_purse import TeacherPurse
 from dataenv.tuition import Lessons, Tuition, charge
 from students.base import Trained, initial_key
 from students.methods import method_of

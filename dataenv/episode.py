@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv import probes
-from dataenv.budget import Purse
+from dataenv.budget.purse import Purse
 from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.levels.base import cut

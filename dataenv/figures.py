@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataenv.budget import Purse
+from dataenv.budget.purse import Purse
+from dataenv.budget.teacher import Cost
 from dataenv.exams import Standing
 from dataenv.screen import REASONS, Screened
 from dataenv.snapshot import Snapshot
-from dataenv.teacher_purse import Cost
 from students.base import Trained
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dataenv.budget import Purse
+from dataenv.budget.purse import Purse
 from dataenv.snapshot import StepRecord
 
 BAR = 20

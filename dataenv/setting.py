@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from dataenv import registry
-from dataenv.budget import Budget
+from dataenv.budget.purse import Budget
 from dataenv.errors import SettingError
 from dataenv.jobs import Spec, Training
 from dataenv.skill_files import divided, read_discovery, read_proposal, under

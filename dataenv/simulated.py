@@ -205,7 +205,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         return counts
 
     def _pay(self, counts: Ints, taught: Bools) -> tuple[Ints, Ints, Ints]:
-        """Updates that the purse buys, their price, and that of one; see ``budget.price_of`` and ``tuition.charge``."""
+        """Updates that the purse buys, their price, and that of one; see ``price.price_of`` and ``tuition.charge``."""
         each = self.price(counts / self.setting.lesson_size)
         return *self.affordable(self._spent, each, taught), each
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from dataenv import lineage
+from dataenv.budget.teacher import Cost
 from dataenv.errors import SnapshotError
 from dataenv.exams import Result
 from dataenv.jobs import Training
 from dataenv.setting import Setting
 from dataenv.store import Store
-from dataenv.teacher_purse import Cost
 from dataenv.tuition import paid_for
 from students.base import Practice, Trained
 from tasks.records import Example, Record, absent

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dataenv.budget import Payment, Price, Purse, price_of
+from dataenv.budget.price import Price, price_of
+from dataenv.budget.purse import Payment, Purse
 from dataenv.engines import replayed
 from dataenv.jobs import Spec, Training, student_of
 from dataenv.setting import Setting

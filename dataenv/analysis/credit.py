@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.budget import Budget
+from dataenv.budget.purse import Budget
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Env, unwrap
 from dataenv.errors import SettingError

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import escape
 
-from dataenv.budget import Budget
+from dataenv.budget.purse import Budget
 from dataenv.environment import TeachingEnv
 from dataenv.jobs import student_of
 from dataenv.leaderboard.statistics import holm, paired_t

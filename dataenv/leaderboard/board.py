@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dataenv.budget import price_of
+from dataenv.budget.price import price_of
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Episode, prior_compute, run
 from dataenv.errors import ActionError, JobFailed, Unanswered

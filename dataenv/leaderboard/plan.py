@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dataenv.budget import Price, price_of
+from dataenv.budget.price import Price, price_of
 from dataenv.environment import TeachingEnv
 from dataenv.episode import run
 from dataenv.errors import DataenvError

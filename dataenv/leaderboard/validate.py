@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dataenv import registry
-from dataenv.budget import price_of
+from dataenv.budget.price import price_of
 from dataenv.engines import check_engine
 from dataenv.environment import TeachingEnv
 from dataenv.episode import Context

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from dataenv.budget.teacher import Cost, TeacherPurse
 from dataenv.store import open_store
-from dataenv.teacher_purse import Cost, TeacherPurse
 from teachers.chat import records as cassettes
 from teachers.chat.records import Records
 from teachers.chat.spec import (

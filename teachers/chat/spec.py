@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, model_validator
 
+from dataenv.budget.teacher import Cost
 from dataenv.errors import DataenvError
-from dataenv.teacher_purse import Cost
 from dataenv.validation import validated
 from tasks.records import Record, digest
 

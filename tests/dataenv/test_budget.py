@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dataenv
-from dataenv.budget import Payment, Purse
+from dataenv.budget.purse import Payment, Purse
 from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, DataenvError
 from dataenv.runner import Runner

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dataenv
-from dataenv.budget import price_of
+from dataenv.budget.price import price_of
 from dataenv.environment import TeachingEnv
 from dataenv.errors import SettingError
 from dataenv.jobs import Job, execute

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataenv import registry
-from dataenv.budget import Price, Purse, price_of
+from dataenv.budget.price import Price, price_of
+from dataenv.budget.purse import Purse
 from dataenv.engines import split_counts
 from dataenv.environment import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dataenv.budget import price_of
+from dataenv.budget.price import price_of
 from dataenv.environment import TeachingEnv
 from dataenv.setting import make_setting
 from dataenv.tuition import sizes

@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal, get_args
 import pytest
 from pydantic import Field
 
+from dataenv.budget.teacher import TeacherPurse
 from dataenv.store import Store
-from dataenv.teacher_purse import TeacherPurse
 from tasks.records import Record
 from teachers.chat import Ask, Chat, ChatError, ChatSpec, Message, Outcome, load, make_spec
 from teachers.chat.records import Memory, save

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dataenv
+from dataenv.budget.teacher import Cost, TeacherPurse
 from dataenv.environment import TeachingEnv
 from dataenv.errors import DataenvError
 from dataenv.leaderboard.known import NotKnown, reader
@@ -20,7 +21,6 @@ from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Snapshot
 from dataenv.store import Store
-from dataenv.teacher_purse import Cost, TeacherPurse
 from tasks.records import digest
 from teachers.chat import Ask, Chat, ChatSpec
 from teachers.chat import client as client_module
