@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from dataenv.cli import boards, learning, tools
+from dataenv.cli import boards, episodes, learning, machine, skills
 from dataenv.cli.common import app
 from dataenv.errors import DataenvError
 
-__all__ = ["app", "boards", "learning", "main", "tools"]
+__all__ = ["app", "boards", "episodes", "learning", "machine", "main", "skills"]
 INTERRUPTED = 130
 
 

@@ -140,3 +140,13 @@ def print_json(value: Any) -> None:
     from tasks.records import canonical_json
 
     typer.echo(canonical_json(value))
+
+
+def with_chat(args: dict[str, Any], chat: str | None, model: str | None, key_env: str | None) -> dict[str, Any]:
+    """Arguments with the options of a chat in them; the chat of ``--args`` may be a ``base_url`` alone."""
+    options = {"base_url": chat, "model": model, "key_env": key_env}
+    if not any(options.values()):
+        return args
+    given = args.get("chat", {})
+    fields = {"base_url": given} if isinstance(given, str) else dict(given)
+    return args | {"chat": fields | {name: value for name, value in options.items() if value}}
