@@ -56,8 +56,8 @@ def discover(
     store: Store = None,
 ) -> None:
     """Find the skills of a task's items; the file goes into a Setting as skills, in place of the task's own."""
-    from dataenv.discovery import discover as find
-    from dataenv.discovery import propose
+    from dataenv.discovery.discover import discover as find
+    from dataenv.discovery.discover import propose
     from dataenv.setting import make_setting
 
     fields = {"task": task, "student": student} | json_object("--setting", setting)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
-from dataenv.discovery import Found, Scene
+from dataenv.discovery.discover import Found, Scene
 from dataenv.errors import SettingError
 from dataenv.runner import Runner
 from dataenv.setting import Setting

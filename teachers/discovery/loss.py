@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.discovery import Found, Scene
+from dataenv.discovery.discover import Found, Scene
 from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_of
 from dataenv.runner import side_by_side
 from students.base import FORWARD, FORWARD_BACKWARD, Decoding

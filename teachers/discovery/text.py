@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataenv.discovery import Found, Scene
+from dataenv.discovery.discover import Found, Scene
 from tasks.embedding import Embedding
 from tasks.records import stream
 from teachers.base import require_whole

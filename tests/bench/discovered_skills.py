@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import t
 
 from dataenv import registry
-from dataenv.agreement import adjusted_mutual_information
+from dataenv.discovery.agreement import adjusted_mutual_information
 from dataenv.environment import TeachingEnv
 from dataenv.episode import run
 from dataenv.exams import grade

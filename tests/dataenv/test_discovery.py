@@ -13,7 +13,7 @@ import pytest
 
 import dataenv
 from dataenv import registry
-from dataenv.discovery import Found, Scene, discover
+from dataenv.discovery.discover import Found, Scene, discover
 from dataenv.environment import TeachingEnv
 from dataenv.errors import SettingError, SnapshotError
 from dataenv.leaderboard import board as boards

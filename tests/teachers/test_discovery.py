@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dataenv import registry
-from dataenv.discovery import Scene, discover
+from dataenv.discovery.discover import Scene, discover
 from dataenv.errors import SettingError
 from dataenv.runner import Runner
 from dataenv.setting import make_setting

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dataenv import registry
-from dataenv.agreement import adjusted_mutual_information
+from dataenv.discovery.agreement import adjusted_mutual_information
 from dataenv.errors import SettingError
 from tasks.base import Task
 from tasks.discovered import Discovery, Quality, TextRule, item_key, primary

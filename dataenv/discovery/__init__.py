@@ -1,0 +1,1 @@
+"""Discovery: skills found in a task's items, subskills proposed, and how far labels agree."""
