@@ -12,8 +12,9 @@ from dataenv.registry import LEVEL_IDS
 
 if TYPE_CHECKING:
     from dataenv.checks import check_student, check_task, check_teacher
-    from dataenv.environment import TeachingEnv
-    from dataenv.episode import Context, Episode, Transition, fork, run
+    from dataenv.environment.branch import fork
+    from dataenv.environment.env import TeachingEnv
+    from dataenv.episode import Context, Episode, Transition, run
     from dataenv.errors import (
         ActionError,
         BudgetSpent,
@@ -61,8 +62,9 @@ __all__ = [
 ]
 _MODULES = {
     "dataenv.checks": "check_student check_task check_teacher",
-    "dataenv.environment": "TeachingEnv",
-    "dataenv.episode": "Context Episode Transition fork run",
+    "dataenv.environment.branch": "fork",
+    "dataenv.environment.env": "TeachingEnv",
+    "dataenv.episode": "Context Episode Transition run",
     "dataenv.errors": "ActionError BudgetSpent DataenvError JobFailed Refused SettingError SnapshotError StoreError",
     "dataenv.masks": "Mask",
     "dataenv.setting": "Setting",
@@ -76,13 +78,13 @@ __version__ = "0.1.0"
 for _level, _id in LEVEL_IDS.items():
     gymnasium.register(
         id=_id,
-        entry_point="dataenv.environment:TeachingEnv",
+        entry_point="dataenv.environment.env:TeachingEnv",
         vector_entry_point="dataenv.vector:TeachingVectorEnv",
         kwargs={"level": _level},
     )
 gymnasium.register(
     id="dataenv/Simulated-v0",
-    entry_point="dataenv.environment:TeachingEnv",
+    entry_point="dataenv.environment.env:TeachingEnv",
     vector_entry_point="dataenv.simulated:SimulatedVectorEnv",
     kwargs={"level": "skill-list", "student": "simulated"},
 )

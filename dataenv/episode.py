@@ -8,24 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
 from dataenv import probes
 from dataenv.budget.purse import Purse
-from dataenv.environment import TeachingEnv
+from dataenv.environment.branch import Env, fork, unwrap
+from dataenv.environment.env import TeachingEnv
+from dataenv.environment.steps import StepRecord
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.levels.base import cut
 from dataenv.outage import require_answer
 from dataenv.probes import ProbeKind
 from dataenv.screen import as_example, passing
-from dataenv.snapshot import Snapshot, StepRecord
+from dataenv.snapshot import Snapshot
 from dataenv.tuition import nominal_price, nominal_tokens
 from students.base import FORWARD
 from tasks.records import Example, Problem, stream
-
-Env = gym.Env[Any, Any]
 
 
 class Transition(NamedTuple):
@@ -276,38 +275,6 @@ class Context:
         cheating, which Python cannot prevent and a reader of its one file can see.
         """
         return fork(self._env, share_purse=True)
-
-
-def fork(env: Env, share_purse: bool = False) -> TeachingEnv:
-    """A copy of an environment at this moment, in a new instance that shares store and executor.
-
-    Args:
-        env: After a reset; wrappers are left behind.
-        share_purse: Whether the branch spends the original's purse (else it starts with a copy). A branch of a branch
-            always does.
-    """
-    origin = unwrap(env)
-    snapshot = origin.snapshot()
-    branch = TeachingEnv(
-        origin.level.name, runner=origin.runner, setting=origin.setting, render_mode=origin.render_mode
-    )
-    branch.join(origin)  # before the reset, which would else check that the snapshot has paid for its student
-    branch.reset(seed=snapshot.seed, options={"snapshot": snapshot})
-    if not share_purse and not origin.is_branch:
-        branch.leave()
-    return branch
-
-
-def unwrap(env: Env) -> TeachingEnv:
-    """The TeachingEnv inside any wrappers.
-
-    Raises:
-        SettingError: If there is none.
-    """
-    inner = env.unwrapped
-    if not isinstance(inner, TeachingEnv):
-        raise SettingError(f"env is a {type(inner).__name__}; give an environment made with gym.make('dataenv/…')")
-    return inner
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
-from dataenv.episode import Env, unwrap
+from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import SettingError
 from dataenv.levels import Level
 

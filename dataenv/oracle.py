@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.episode import Env, unwrap
+from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import SettingError
 from dataenv.setting import Setting
 from dataenv.simulated import SimulatedVectorEnv

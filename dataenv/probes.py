@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
+from dataenv.environment.exams import exam_of
 from dataenv.errors import Refused, SettingError, did_you_mean
-from dataenv.exams import exam_of
 from dataenv.jobs import Answers, Exam, Job, Training
 from dataenv.runner import run_all
 from dataenv.screen import as_example

@@ -16,7 +16,7 @@ from gymnasium.error import CustomSpaceError
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
-from dataenv.environment import MOST_SEEDS, TeachingEnv
+from dataenv.environment.env import MOST_SEEDS, TeachingEnv
 from dataenv.errors import ActionError, DataenvError, JobFailed, SettingError
 from dataenv.executors import make_executor
 from dataenv.jobs import Job, Outcome

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
-from dataenv.episode import Env, unwrap
+from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import ActionError, SettingError
 from dataenv.levels import Level, SkillTree
 from dataenv.spaces import unit_box

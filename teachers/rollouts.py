@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import ActionError, SettingError
 from dataenv.executors import make_executor
 from dataenv.runner import Runner

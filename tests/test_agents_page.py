@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dataenv
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.runner import Runner
 from dataenv.store import Store
 from teachers.chat.scripted import Server, serving

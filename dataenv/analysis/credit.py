@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.budget.purse import Budget
-from dataenv.environment import TeachingEnv
-from dataenv.episode import Env, unwrap
+from dataenv.environment.branch import Env, unwrap
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError
 from dataenv.runner import side_by_side
 from dataenv.snapshot import Snapshot

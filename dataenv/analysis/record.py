@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv import registry
-from dataenv.environment import TeachingEnv
-from dataenv.episode import Env, run
+from dataenv.environment.branch import Env
+from dataenv.environment.env import TeachingEnv
+from dataenv.episode import run
 from dataenv.errors import SettingError
 from dataenv.leaderboard.folder import read_row
 from dataenv.masks import masked

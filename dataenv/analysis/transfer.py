@@ -17,11 +17,11 @@ import numpy.typing as npt
 from markupsafe import escape
 
 from dataenv.budget.purse import Budget
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
+from dataenv.environment.render import SIMULATED
 from dataenv.jobs import student_of
 from dataenv.leaderboard.statistics import holm, paired_t
 from dataenv.leaderboard.text import visible
-from dataenv.render import SIMULATED
 from dataenv.runner import Runner, side_by_side
 from dataenv.setting import Setting
 from tasks.records import Record

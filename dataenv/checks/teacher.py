@@ -11,8 +11,9 @@ import numpy as np
 
 from dataenv import registry
 from dataenv.checks.common import ContractError, demand, own_randomness
-from dataenv.environment import TeachingEnv
-from dataenv.episode import Context, Transition, _parts, run, unwrap
+from dataenv.environment.branch import unwrap
+from dataenv.environment.env import TeachingEnv
+from dataenv.episode import Context, Transition, _parts, run
 from dataenv.errors import ActionError
 from dataenv.levels import LEVELS
 from dataenv.runner import Runner

@@ -41,10 +41,10 @@ def run(
     store: Store = None,
 ) -> None:
     """Let one teacher teach one episode, and show the student step by step."""
-    from dataenv.environment import TeachingEnv
+    from dataenv.environment.env import TeachingEnv
+    from dataenv.environment.render import SIMULATED
     from dataenv.episode import run as play
     from dataenv.leaderboard.board import yields_of
-    from dataenv.render import SIMULATED
 
     given = with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
     who = registry.build("teacher", teacher, given)

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataenv.budget.price import price_of
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
+from dataenv.environment.exams import Standing, exam_of, grade
+from dataenv.environment.steps import StepRecord, Tally
 from dataenv.episode import Episode, prior_compute, run
 from dataenv.errors import ActionError, JobFailed, Unanswered
-from dataenv.exams import Standing, exam_of, grade
 from dataenv.jobs import Job, Outcome, student_of
 from dataenv.leaderboard.cells import Cell, by_group, known_cells, search_cells, static_cells
 from dataenv.leaderboard.config import Board
@@ -28,7 +29,6 @@ from dataenv.leaderboard.statistics import STATIC
 from dataenv.masks import masked
 from dataenv.runner import Runner, side_by_side
 from dataenv.setting import Setting
-from dataenv.snapshot import StepRecord, Tally
 
 SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
 PACKAGES = ("tasks", "students", "dataenv", "teachers")

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.engines import from_pool, procedural, split_counts
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
+from dataenv.environment.exams import exam_of
 from dataenv.errors import SettingError
-from dataenv.exams import exam_of
 from dataenv.jobs import student_of
 from dataenv.runner import Runner
 from dataenv.setting import Setting

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataenv.budget.price import Price, price_of
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
+from dataenv.environment.exams import exam_of
 from dataenv.episode import run
 from dataenv.errors import DataenvError
-from dataenv.exams import exam_of
 from dataenv.executors import cores
 from dataenv.jobs import from_initial, student_of
 from dataenv.leaderboard.asking import Asking, asking, told

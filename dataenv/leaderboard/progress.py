@@ -12,10 +12,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from dataenv.environment.steps import StepRecord
 from dataenv.leaderboard.board import Outline, Watch
 from dataenv.leaderboard.cells import SEARCH, Cell
 from dataenv.leaderboard.text import visible
-from dataenv.snapshot import StepRecord
 
 EARLY = 0.02
 LONGEST_NAME = 24

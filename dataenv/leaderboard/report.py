@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from dataenv.environment.render import SIMULATED
 from dataenv.leaderboard.cost import PerPoint
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.rows import Row, read
@@ -19,7 +20,6 @@ from dataenv.leaderboard.shares import Figure, Share, mean, number
 from dataenv.leaderboard.statistics import Standing, Summary
 from dataenv.leaderboard.summary import summarise
 from dataenv.leaderboard.text import NONE, counts, money, p_value, percent, signed, tokens, visible
-from dataenv.render import SIMULATED
 from tasks.records import canonical_json
 
 if TYPE_CHECKING:

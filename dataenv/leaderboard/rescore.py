@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dataenv.environment.exams import Standing
+from dataenv.environment.steps import Tally
 from dataenv.errors import DataenvError, SettingError, StoreError
-from dataenv.exams import Standing
 from dataenv.jobs import Job, Outcome
 from dataenv.leaderboard.board import best_step, closing_job, graded_exams, mistakes_of, standing_job, this_code
 from dataenv.leaderboard.files import write_whole
@@ -20,7 +21,6 @@ from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.rows import Row, StepRow
 from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
-from dataenv.snapshot import Tally
 from dataenv.store import Store
 from tasks.records import canonical_json
 

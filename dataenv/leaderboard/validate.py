@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from dataenv import registry
 from dataenv.budget.price import price_of
 from dataenv.engines import check_engine
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Context
 from dataenv.errors import DataenvError, SettingError
 from dataenv.executors import Executor

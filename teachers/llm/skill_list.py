@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field, create_model
 
-from dataenv.exams import SHOWN_ERRORS
+from dataenv.environment.exams import SHOWN_ERRORS
 from tasks.records import Example, Record
 from teachers.base import Floats, Level, Teacher, as_action, require
 from teachers.chat.client import Chat

@@ -48,7 +48,7 @@ def episodes(runner: Any, n: int, steps: int) -> None:
     """``n`` episodes of some steps side by side on six seeds, each with actions of its own, as a board plays them."""
     import numpy as np
 
-    from dataenv.environment import TeachingEnv
+    from dataenv.environment.env import TeachingEnv
     from dataenv.runner import side_by_side
     from dataenv.setting import make_setting
 
@@ -111,7 +111,7 @@ def recorded() -> tuple[str, bytes]:
     """The outcome of one real step, as JSON, and its weights."""
     import numpy as np
 
-    from dataenv.environment import TeachingEnv
+    from dataenv.environment.env import TeachingEnv
 
     env = TeachingEnv("skill-list", **FREE)
     env.reset(seed=0)
@@ -125,7 +125,7 @@ def driver(outcome: tuple[str, bytes], folder: Path) -> None:
     """The driver's processor time for a step, and its parts."""
     import numpy as np
 
-    from dataenv.environment import TeachingEnv
+    from dataenv.environment.env import TeachingEnv
     from dataenv.runner import Runner
     from dataenv.store import Store
 

@@ -21,9 +21,9 @@ from scipy.stats import t
 
 from dataenv import registry
 from dataenv.discovery.agreement import adjusted_mutual_information
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
+from dataenv.environment.exams import grade
 from dataenv.episode import run
-from dataenv.exams import grade
 from dataenv.leaderboard import config
 from dataenv.leaderboard.board import best_step, closing_job
 from dataenv.runner import Runner

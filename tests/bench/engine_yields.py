@@ -18,7 +18,7 @@ from common import machine
 from leak_catch_rates import rate, table
 
 from dataenv.checks.teacher import QUICK
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Context
 from dataenv.runner import Runner
 from dataenv.store import Store

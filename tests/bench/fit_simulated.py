@@ -53,7 +53,7 @@ def measure() -> None:
     """Play the schedules on real students."""
     import numpy as np
 
-    from dataenv.environment import TeachingEnv
+    from dataenv.environment.env import TeachingEnv
     from tasks.records import stream
 
     runs, begun = [], time.process_time()

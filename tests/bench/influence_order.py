@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import spearmanr, t
 
 import dataenv
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.leaderboard import config
 from dataenv.runner import Runner
 from dataenv.store import open_store

@@ -27,7 +27,7 @@ def main(policies: list[str], students: int) -> None:
     import numpy as np
 
     from dataenv import registry
-    from dataenv.environment import TeachingEnv
+    from dataenv.environment.env import TeachingEnv
     from dataenv.episode import Context
     from dataenv.leaderboard.statistics import paired_t
     from dataenv.setting import make_setting

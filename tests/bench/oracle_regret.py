@@ -39,7 +39,7 @@ def main(seeds: int, real: int) -> None:
     import numpy as np
 
     from dataenv import registry
-    from dataenv.environment import TeachingEnv
+    from dataenv.environment.env import TeachingEnv
     from dataenv.episode import run
     from dataenv.leaderboard.statistics import paired_t
     from dataenv.oracle import Course, best_schedule, expected, refine
@@ -84,7 +84,7 @@ def _on_real(schedule: Any, mixtures: Any, students: int) -> None:
     """The mean of the refined schedules, taught to real students of seeds that nothing was fitted to."""
     import numpy as np
 
-    from dataenv.environment import TeachingEnv
+    from dataenv.environment.env import TeachingEnv
     from dataenv.leaderboard.statistics import paired_t
     from dataenv.setting import make_setting
 

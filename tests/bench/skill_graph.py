@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 
 import dataenv
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.leaderboard import config
 from dataenv.runner import Runner
 from dataenv.store import open_store

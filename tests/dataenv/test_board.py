@@ -10,7 +10,7 @@ import pytest
 
 import dataenv
 from dataenv.analysis.export import export_run
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import run
 from dataenv.executors import Processes
 from dataenv.leaderboard import board as boards
@@ -126,7 +126,7 @@ def test_a_run_whose_training_diverges_stays_on_the_board(tmp_path: Path, monkey
 
 
 def test_a_mixture_that_diverges_is_not_the_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataenv.environment import TeachingEnv as Env
+    from dataenv.environment.env import TeachingEnv as Env
     from dataenv.errors import JobFailed
 
     sound = Env.step

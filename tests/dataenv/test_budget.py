@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import dataenv
 from dataenv.budget.purse import Payment, Purse
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import BudgetSpent, DataenvError
 from dataenv.runner import Runner
 from dataenv.setting import make_setting

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 import dataenv
-from dataenv import environment, episode, exams, registry, runner
-from dataenv.environment import TeachingEnv
+from dataenv import episode, registry, runner
+from dataenv.environment import env as environment
+from dataenv.environment import exams
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import BudgetSpent, DataenvError
 from dataenv.levels import LEVELS
 from dataenv.runner import Runner

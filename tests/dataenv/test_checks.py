@@ -12,7 +12,7 @@ import pytest
 import dataenv
 from dataenv import registry
 from dataenv.checks import ContractError, check_student, check_task, check_teacher
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from students.base import Data, Decoding, Recipe, Trained
 from tasks.records import Example, Grade, Problem
 from tests.toys import Branching, Parrot, Reverse

@@ -10,7 +10,7 @@ import pytest
 
 import dataenv
 from dataenv.analysis.credit import leave_one_out
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.oracle import expected
 from tests.tiny import TINY
 

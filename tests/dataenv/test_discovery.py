@@ -14,7 +14,7 @@ import pytest
 import dataenv
 from dataenv import registry
 from dataenv.discovery.discover import Found, Scene, discover
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, SnapshotError
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.config import Board

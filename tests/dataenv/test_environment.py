@@ -15,7 +15,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import dataenv
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.setting import make_setting
 from tests.tiny import TINY
 
@@ -79,7 +79,7 @@ def test_observations_stay_in_their_space(id_: str) -> None:
 EPISODE = """
 import hashlib, json, sys
 import numpy as np
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from tests.tiny import TINY
 env = TeachingEnv("skill-list", store="off", **TINY)
 observation, info = env.reset(seed=5)

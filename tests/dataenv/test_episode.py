@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dataenv
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from tests.tiny import TINY
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import dataenv
 from dataenv.budget.price import price_of
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError
 from dataenv.jobs import Job, execute
 from dataenv.leaderboard import board as boards

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import dataenv
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.leaderboard.rows import Leaks as LeaksOfRow
 from dataenv.leaks import COMMON, LISTED, SHOWN, Guard, guard_of, words
 from dataenv.runner import Runner

@@ -11,7 +11,7 @@ import pytest
 
 import dataenv
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.cells import cell_identity, known_cells, row_identity
 from dataenv.leaderboard.config import Board, load

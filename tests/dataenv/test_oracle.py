@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dataenv
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.oracle import Course, best_schedule, expected, refine
 from dataenv.setting import make_setting
 from tests.tiny import TINY

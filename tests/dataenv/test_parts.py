@@ -16,7 +16,7 @@ from dataenv import registry
 from dataenv.budget.price import Price, price_of
 from dataenv.budget.purse import Purse
 from dataenv.engines import split_counts
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.setting import make_setting
 from dataenv.spaces import Unicode, records

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dataenv
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.executors import Inline
 from dataenv.jobs import Exam, Job, Training
 from dataenv.runner import Runner

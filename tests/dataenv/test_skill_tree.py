@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import dataenv
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.forest import Forest
 from dataenv.levels import SkillTree
 from dataenv.runner import Runner

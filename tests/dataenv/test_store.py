@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from dataenv.blobs import BlobCorrupt, DiskBlobs, MemoryBlobs
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, StoreError
 from dataenv.executors import Inline, Processes, make_executor
 from dataenv.executors.worker import Limits, read_reply, words_of, work
@@ -203,7 +203,7 @@ def test_memory_blobs_evict_the_oldest() -> None:
 KILLED = """
 import sys, numpy as np
 from pathlib import Path
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.runner import Runner
 from dataenv.store import Store
 from tests.tiny import TINY

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 
 import dataenv
 import dataenv.checks.teacher
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.masks import Mask
 from dataenv.views import NumericObservation, numeric
 from tests.scripts import script

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
+from dataenv.environment.steps import StepRecord
 from dataenv.errors import JobFailed
 from dataenv.executors import Executor, make_executor
 from dataenv.runner import Runner
-from dataenv.snapshot import StepRecord
 from dataenv.store import Store
 from tests.faults.conftest import FAULTY, Faults, until
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import run
 from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.board import play

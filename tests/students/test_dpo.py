@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from dataenv.budget.price import price_of
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.setting import make_setting
 from dataenv.tuition import sizes
 from students.base import Data, Recipe

@@ -10,7 +10,7 @@ from safetensors.numpy import load, save
 
 import dataenv
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from students.base import Data, Decoding, Recipe, asked
 from students.simulated import Simulated
 from students.simulated.model import Curves, Model

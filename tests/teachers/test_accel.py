@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import run
 from teachers.accel import Accel, Scored, by_rank, learnability
 from tests.teachers.fakes import Fake, taught

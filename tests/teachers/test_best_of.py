@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Context, run
 from dataenv.errors import Refused, SettingError
 from dataenv.runner import Runner

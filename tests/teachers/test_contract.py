@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dataenv import check_teacher, registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Context, run
 from tasks.arithmetic.grammar import compute, read
 from teachers.chat.tutor import arithmetic

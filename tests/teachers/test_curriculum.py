@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Context
 from tasks.errors import UnsupportedError
 from tasks.records import Example

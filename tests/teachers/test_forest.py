@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dataenv import registry, run
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.masks import Mask
 from dataenv.runner import Runner
 from dataenv.setting import make_setting

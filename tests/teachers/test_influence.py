@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import run
 from teachers.influence import Influence
 from tests.teachers.fakes import Fake, taught

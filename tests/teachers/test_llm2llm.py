@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Context, run
 from teachers.chat.scripted import Server, serving
 from teachers.chat.tutor import blocks

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataenv.environment import TeachingEnv
-from dataenv.episode import Context, fork, run
+from dataenv.environment.branch import fork
+from dataenv.environment.env import TeachingEnv
+from dataenv.episode import Context, run
 from teachers.lookahead import Lookahead
 from tests.tiny import TINY
 

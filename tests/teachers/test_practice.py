@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import dataenv
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from tasks.records import Example, stream
 from teachers.practice import DeliberatePractice, deal, log_weights, preference, take

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Context, run
 from dataenv.errors import SettingError
 from tasks.records import Example, stream

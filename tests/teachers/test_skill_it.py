@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Context, run
 from dataenv.jobs import Job, Outcome
 from dataenv.leaderboard.board import play

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import dataenv
 from dataenv.cli import app
 from dataenv.discovery.discover import propose
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from dataenv.store import Store

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import dataenv
 from dataenv.budget.teacher import Cost, TeacherPurse
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import DataenvError
 from dataenv.leaderboard.known import NotKnown, reader
 from dataenv.runner import Runner

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from dataenv import registry
 from dataenv.cli import app
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Context, run
 from dataenv.errors import Unanswered
 from dataenv.leaderboard.board import play

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Episode, run
 from dataenv.errors import SettingError
 from dataenv.runner import Runner

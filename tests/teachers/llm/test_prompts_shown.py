@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import run
 from dataenv.runner import Runner
 from dataenv.store import Store

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dataenv import registry
-from dataenv.environment import TeachingEnv
+from dataenv.environment.env import TeachingEnv
 from dataenv.episode import Episode, run
 from dataenv.errors import SettingError, Unanswered
 from dataenv.runner import Runner

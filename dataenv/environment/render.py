@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dataenv.budget.purse import Purse
-from dataenv.snapshot import StepRecord
+from dataenv.environment.steps import StepRecord
 
 BAR = 20
 SIMULATED = "simulated student"

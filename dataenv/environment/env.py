@@ -18,18 +18,20 @@ import numpy as np
 from dataenv.budget.purse import Purse
 from dataenv.budget.teacher import TeacherPurse
 from dataenv.engines import check_engine, make_lesson
+from dataenv.environment.exams import Standing, exam_of
+from dataenv.environment.info import figures
+from dataenv.environment.render import ansi
+from dataenv.environment.restore import lessons_of
+from dataenv.environment.steps import StepRecord, Tally
 from dataenv.errors import ActionError, DataenvError, SnapshotError
-from dataenv.exams import Standing, exam_of
 from dataenv.executors import make_executor
-from dataenv.figures import figures
 from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.leaks import LeakLog, Leaks, Where
 from dataenv.levels import Plan, SkillTree, make_level
-from dataenv.render import ansi
 from dataenv.runner import Runner
 from dataenv.screen import Screened, screen
 from dataenv.setting import Setting, make_setting
-from dataenv.snapshot import Ended, Snapshot, StepRecord, Tally, lessons_of
+from dataenv.snapshot import Ended, Snapshot
 from dataenv.store import open_store
 from dataenv.tuition import Lessons, Tuition, charge
 from students.base import Trained, initial_key

@@ -1,0 +1,67 @@
+"""Whether an episode may go on from a snapshot: it fits, and what its student learnt was paid."""
+
+from __future__ import annotations
+
+from dataenv import lineage
+from dataenv.errors import SnapshotError
+from dataenv.jobs import Training
+from dataenv.setting import Setting
+from dataenv.snapshot import Snapshot
+from dataenv.store import Store
+from dataenv.tuition import paid_for
+from students.base import Trained
+from tasks.records import Example
+
+
+def lessons_of(
+    snapshot: Snapshot, setting: Setting, level: str, store: Store, branch: bool
+) -> list[tuple[Example, ...]]:
+    """The lessons of an episode that goes on from a snapshot, if it may.
+
+    Args:
+        snapshot: As it was given.
+        setting: Of the environment.
+        level: Name of the environment's level.
+        store: Holds the lessons, and knows how the student came about.
+        branch: Whether it spends another episode's purse; what its own snapshot says that it spent plays no part then.
+
+    Raises:
+        SnapshotError: If it does not fit, or claims to have spent or taught less than its student was trained on.
+        StoreError: If its lessons are not in this store.
+    """
+    if snapshot.setting != setting.digest:
+        raise SnapshotError(
+            "snapshot.setting differs from this environment's; make the environment with equal arguments"
+        )
+    if snapshot.level != level:
+        raise SnapshotError(f"snapshot.level is {snapshot.level!r} and this one's is {level!r}; make one of that level")
+    if snapshot.training + snapshot.probes > setting.budget.student_tokens:
+        raise SnapshotError("snapshot.training + snapshot.probes is more than the purse; give env.snapshot() as it was")
+    lessons = [store.lesson(name) for name in snapshot.lessons]
+    if not branch:
+        _check_paid(snapshot, setting, sum(map(len, lessons)), _lineage(snapshot, store))
+    return lessons
+
+
+def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, lineage: list[tuple[Training, Trained]]) -> None:
+    """What the student was trained on is the least that was spent and taught."""
+    paid = sum(paid_for(training, trained, setting) for training, trained in lineage)
+    if snapshot.training + snapshot.probes < paid:
+        raise SnapshotError(
+            f"snapshot.training + snapshot.probes is less than the {paid} student tokens that its student was trained "
+            "with; give env.snapshot() as it was"
+        )
+    sizes = {kind: [len(t.lesson) for t, _ in lineage if t.recipe.data == kind] for kind in ("lesson", "all")}
+    if taught < max(sum(sizes["lesson"]), *sizes["all"], 0):
+        raise SnapshotError("snapshot.lessons leaves out what its student was taught; give env.snapshot() as it was")
+
+
+def _lineage(snapshot: Snapshot, store: Store) -> list[tuple[Training, Trained]]:
+    """The trainings between the untaught student and the present one, as far as the store knows them; newest first."""
+    found, key = [], snapshot.state
+    while key != snapshot.base and (row := store.get("states", key)) is not None:
+        job = lineage.read(row, store)
+        if job.train is not None:
+            found.append((job.train, Trained.model_validate(row["trained"])))
+        key = job.parent
+    return found
