@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from dataenv.checks import check_student, check_task, check_teacher
     from dataenv.environment.branch import fork
     from dataenv.environment.env import TeachingEnv
-    from dataenv.episode import Context, Episode, Transition, run
+    from dataenv.episode.context import Context
+    from dataenv.episode.loop import Episode, Transition, run
     from dataenv.errors import (
         ActionError,
         BudgetSpent,
@@ -64,7 +65,8 @@ _MODULES = {
     "dataenv.checks": "check_student check_task check_teacher",
     "dataenv.environment.branch": "fork",
     "dataenv.environment.env": "TeachingEnv",
-    "dataenv.episode": "Context Episode Transition run",
+    "dataenv.episode.context": "Context",
+    "dataenv.episode.loop": "Episode Transition run",
     "dataenv.errors": "ActionError BudgetSpent DataenvError JobFailed Refused SettingError SnapshotError StoreError",
     "dataenv.masks": "Mask",
     "dataenv.setting": "Setting",

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context, Transition
+    from dataenv.episode.context import Context
+    from dataenv.episode.loop import Transition
 
 Level = Literal["skill-list", "skill-tree", "open-ended"]
 Floats = npt.NDArray[np.float64]

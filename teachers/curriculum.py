@@ -18,7 +18,7 @@ from teachers.base import Floats, Level, Teacher, as_action, require, require_sh
 from teachers.lessons import Allowance, Source, shuffled
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
     from tasks.records import Example
 
 Order = Literal["easy", "hard"]

@@ -14,7 +14,7 @@ from teachers.lessons import pool_or_made, shuffled
 from teachers.profile import Detect, difficult_problems, require_profile
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
     from tasks.records import Example
 
 

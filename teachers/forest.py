@@ -10,7 +10,7 @@ import numpy.typing as npt
 from teachers.base import Floats, Level, Teacher, require_share, require_whole
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 Counts = npt.NDArray[np.int64]
 Action = dict[str, npt.NDArray[Any]]

@@ -19,7 +19,7 @@ from teachers.forest import Action, ForestTeacher, even, exploit, grow
 from teachers.progress import slopes
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 Mask = npt.NDArray[np.bool_]
 

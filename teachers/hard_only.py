@@ -8,7 +8,7 @@ from teachers.base import Level, Teacher, require, require_share
 from teachers.lessons import Allowance, Source, shuffled
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
     from tasks.records import Example
 
 

@@ -12,7 +12,7 @@ from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Allowance, Source, passed, shuffled
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
     from tasks.records import Example
 
 

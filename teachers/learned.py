@@ -12,7 +12,7 @@ from dataenv.policy import features, load, look
 from teachers.base import Floats, Teacher, require
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 SHIPPED = {name: Path(__file__).parent / "policies" / name for name in ("ppo", "es")}
 """``ppo`` was trained on simulated students and teaches any skills; ``es`` on real ones, and teaches those of

@@ -16,7 +16,7 @@ from tasks.records import Example
 from teachers.base import Floats, with_floor
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 T = TypeVar("T")
 Operator = Literal["new", "harder", "easier", "rewrite"]

@@ -11,7 +11,7 @@ from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Request, shuffled
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class Llm2Llm(Teacher):

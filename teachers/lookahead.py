@@ -11,7 +11,7 @@ from dataenv.runner import run_all
 from teachers.base import Floats, Teacher, as_action, require, require_share, require_whole, with_floor
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class Lookahead(Teacher):

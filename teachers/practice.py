@@ -16,7 +16,7 @@ from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Request, passed
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 Ints = npt.NDArray[np.int64]
 LEAST = -1e300

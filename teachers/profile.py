@@ -22,7 +22,7 @@ from teachers.chat.prompts import render
 from teachers.chat.spec import NOBODY, Ask
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 Detect = Literal["verifier", "consistency"]
 Diagnosis = Literal["task", "chat"]

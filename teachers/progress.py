@@ -11,7 +11,7 @@ import numpy.typing as npt
 from teachers.base import Floats, Teacher, as_action, require, require_share, require_whole, with_floor
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class LearningProgress(Teacher):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from teachers.base import Teacher, as_action
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class RandomMixture(Teacher):

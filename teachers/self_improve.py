@@ -11,7 +11,7 @@ from teachers.base import Level, Teacher, require, require_share, require_whole
 from teachers.lessons import Allowance, Source, shuffled
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class SelfImprove(Teacher):

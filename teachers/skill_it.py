@@ -13,7 +13,7 @@ from dataenv.runner import run_all
 from teachers.base import Floats, Teacher, as_action, require, require_whole
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 Graph = Literal["learned", "binary"] | Sequence[Sequence[float]]
 EDGE = 0.5

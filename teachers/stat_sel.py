@@ -28,7 +28,7 @@ from teachers.profile import (
 )
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class StatSel(Teacher):

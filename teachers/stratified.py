@@ -13,7 +13,7 @@ import numpy.typing as npt
 from teachers.base import Teacher, as_action, require, with_floor
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class Stratified(Teacher):

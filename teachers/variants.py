@@ -10,7 +10,7 @@ from teachers.base import Level, Teacher, require_whole
 from teachers.lessons import pool_or_made, shuffled
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
     from tasks.records import Example
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from dataenv import registry
 from dataenv.environment.branch import Env
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import run
+from dataenv.episode.loop import run
 from dataenv.errors import SettingError
 from dataenv.leaderboard.folder import read_row
 from dataenv.masks import masked

@@ -13,7 +13,8 @@ from dataenv import registry
 from dataenv.checks.common import ContractError, demand, own_randomness
 from dataenv.environment.branch import unwrap
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context, Transition, _parts, run
+from dataenv.episode.context import Context
+from dataenv.episode.loop import Transition, _parts, run
 from dataenv.errors import ActionError
 from dataenv.levels import LEVELS
 from dataenv.runner import Runner

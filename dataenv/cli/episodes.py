@@ -43,7 +43,7 @@ def run(
     """Let one teacher teach one episode, and show the student step by step."""
     from dataenv.environment.env import TeachingEnv
     from dataenv.environment.render import SIMULATED
-    from dataenv.episode import run as play
+    from dataenv.episode.loop import run as play
     from dataenv.leaderboard.board import yields_of
 
     given = with_chat(json_object("--args", args), chat, chat_model, chat_key_env)

@@ -18,7 +18,7 @@ from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import Standing, exam_of, grade
 from dataenv.environment.steps import StepRecord, Tally
-from dataenv.episode import Episode, prior_compute, run
+from dataenv.episode.loop import Episode, prior_compute, run
 from dataenv.errors import ActionError, JobFailed, Unanswered
 from dataenv.jobs import Job, Outcome, student_of
 from dataenv.leaderboard.cells import Cell, by_group, known_cells, search_cells, static_cells

@@ -15,7 +15,7 @@ import numpy as np
 from dataenv.budget.price import Price, price_of
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
-from dataenv.episode import run
+from dataenv.episode.loop import run
 from dataenv.errors import DataenvError
 from dataenv.executors import cores
 from dataenv.jobs import from_initial, student_of

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dataenv.episode import Context
+from dataenv.episode.context import Context
 from tasks.records import Example
 
 

@@ -15,7 +15,7 @@ from dataenv import registry
 from dataenv.budget.price import price_of
 from dataenv.engines import check_engine
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context
+from dataenv.episode.context import Context
 from dataenv.errors import DataenvError, SettingError
 from dataenv.executors import Executor
 from dataenv.jobs import student_for, student_of

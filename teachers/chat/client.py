@@ -37,7 +37,7 @@ from teachers.chat.strict import parse, repair
 from teachers.chat.wire import Heard, Wire
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 T = TypeVar("T")
 BREAKER = 8

@@ -17,7 +17,7 @@ from teachers.engines.signature import Seen
 from teachers.lessons import Request, Source, by_needed_skill, shuffled
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class EngineSpec(Record):

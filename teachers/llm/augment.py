@@ -12,7 +12,7 @@ from teachers.lessons import shuffled
 from teachers.llm.synthesizer import Shape, Synthesizer
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class Reworded(Record):

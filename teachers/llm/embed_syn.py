@@ -13,7 +13,7 @@ from teachers.llm.synthesizer import Shape, Synthesizer
 from teachers.profile import Detect, difficult_problems, require_profile
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class EmbedSyn(Synthesizer):

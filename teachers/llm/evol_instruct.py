@@ -12,7 +12,7 @@ from teachers.chat.synthesis import Want
 from teachers.llm.synthesizer import Shape, Synthesizer
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 WAYS = ("constraint", "deepen", "concrete", "steps", "breadth")
 """How a problem evolves: one more condition; a deeper question; a concrete case for a general notion; one more step of

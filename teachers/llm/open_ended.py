@@ -17,7 +17,7 @@ from teachers.engines.llm import LlmEngine, engine_spec
 from teachers.lessons import Source, shuffled
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class OpenEnded(Teacher):

@@ -16,7 +16,8 @@ from teachers.chat.spec import Ask, Reply, make_spec
 from teachers.chat.synthesis import LONGEST, usable
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context, Transition
+    from dataenv.episode.context import Context
+    from dataenv.episode.loop import Transition
 
 
 class Revision(Record):

@@ -18,7 +18,7 @@ from teachers.chat.spec import Ask, make_spec
 from teachers.engines.llm import LlmEngine, engine_spec
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class SkillList(Teacher):

@@ -11,7 +11,7 @@ from teachers.chat.synthesis import Want
 from teachers.llm.synthesizer import Shape, Synthesizer
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class SkillMix(Synthesizer):

@@ -18,7 +18,7 @@ from teachers.forest import Action, ForestTeacher, tree_action
 from teachers.llm.skill_list import usable
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 Part = Annotated[int, Field(ge=0, le=100)]
 

@@ -16,7 +16,7 @@ from teachers.engines.signature import Seen
 from teachers.lessons import by_needed_skill, pool_or_made
 
 if TYPE_CHECKING:
-    from dataenv.episode import Context
+    from dataenv.episode.context import Context
 
 
 class Shape(TypedDict, total=False):

@@ -23,7 +23,7 @@ from dataenv import registry
 from dataenv.discovery.agreement import adjusted_mutual_information
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import grade
-from dataenv.episode import run
+from dataenv.episode.loop import run
 from dataenv.leaderboard import config
 from dataenv.leaderboard.board import best_step, closing_job
 from dataenv.runner import Runner

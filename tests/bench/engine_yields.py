@@ -19,7 +19,7 @@ from leak_catch_rates import rate, table
 
 from dataenv.checks.teacher import QUICK
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context
+from dataenv.episode.context import Context
 from dataenv.runner import Runner
 from dataenv.store import Store
 from tasks.arithmetic import Arithmetic

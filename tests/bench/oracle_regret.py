@@ -40,7 +40,7 @@ def main(seeds: int, real: int) -> None:
 
     from dataenv import registry
     from dataenv.environment.env import TeachingEnv
-    from dataenv.episode import run
+    from dataenv.episode.loop import run
     from dataenv.leaderboard.statistics import paired_t
     from dataenv.oracle import Course, best_schedule, expected, refine
     from dataenv.runner import Runner

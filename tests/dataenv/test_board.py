@@ -11,7 +11,7 @@ import pytest
 import dataenv
 from dataenv.analysis.export import export_run
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import run
+from dataenv.episode.loop import run
 from dataenv.executors import Processes
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.config import Board, built_in, load

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 import dataenv
-from dataenv import episode, registry, runner
+from dataenv import registry, runner
 from dataenv.environment import env as environment
 from dataenv.environment import exams
 from dataenv.environment.env import TeachingEnv
+from dataenv.episode import context as context_module
 from dataenv.errors import BudgetSpent, DataenvError
 from dataenv.levels import LEVELS
 from dataenv.runner import Runner
@@ -272,7 +273,7 @@ def leak_into_lessons(patch: pytest.MonkeyPatch) -> None:
 
 
 def leak_into_the_context(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(episode.BudgetView, "note", property(lambda self: first("transfer").id), raising=False)
+    patch.setattr(context_module.BudgetView, "note", property(lambda self: first("transfer").id), raising=False)
 
 
 PLANTS = {name.removeprefix("leak_into_"): plant for name, plant in globals().items() if name.startswith("leak_into_")}

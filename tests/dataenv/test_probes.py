@@ -241,7 +241,7 @@ def test_a_step_that_diverges_is_said_and_the_runner_goes_on(monkeypatch: pytest
 def test_the_kinds_are_in_one_place() -> None:
     from typing import get_args
 
-    from dataenv.probes import KINDS, ProbeKind
+    from dataenv.episode.probes import KINDS, ProbeKind
 
     assert tuple(KINDS) == get_args(ProbeKind)
     _, context = tiny()

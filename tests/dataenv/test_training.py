@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import dataenv
 from dataenv.cli import app
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import run
+from dataenv.episode.loop import run
 from dataenv.evolution import Evolution, marginal
 from dataenv.leaderboard.cells import known_cells
 from dataenv.leaderboard.config import Board

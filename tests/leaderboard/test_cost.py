@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import run
+from dataenv.episode.loop import run
 from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.board import play
 from dataenv.leaderboard.cells import all_cells, by_group

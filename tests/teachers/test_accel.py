@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import run
+from dataenv.episode.loop import run
 from teachers.accel import Accel, Scored, by_rank, learnability
 from tests.teachers.fakes import Fake, taught
 from tests.tiny import TINY

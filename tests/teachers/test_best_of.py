@@ -11,7 +11,8 @@ import pytest
 
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context, run
+from dataenv.episode.context import Context
+from dataenv.episode.loop import run
 from dataenv.errors import Refused, SettingError
 from dataenv.runner import Runner
 from dataenv.store import Store

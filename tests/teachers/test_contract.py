@@ -10,7 +10,8 @@ import pytest
 
 from dataenv import check_teacher, registry
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context, run
+from dataenv.episode.context import Context
+from dataenv.episode.loop import run
 from tasks.arithmetic.grammar import compute, read
 from teachers.chat.tutor import arithmetic
 from teachers.failure import Failure

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context
+from dataenv.episode.context import Context
 from tasks.errors import UnsupportedError
 from tasks.records import Example
 from teachers.curriculum import Curriculum, Cyclical, EasyToHard, SkillCurriculum, difficulty, lessons_left

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import run
+from dataenv.episode.loop import run
 from teachers.influence import Influence
 from tests.teachers.fakes import Fake, taught
 from tests.tiny import TINY

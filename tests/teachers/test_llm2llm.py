@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context, run
+from dataenv.episode.context import Context
+from dataenv.episode.loop import run
 from teachers.chat.scripted import Server, serving
 from teachers.chat.tutor import blocks
 from teachers.llm2llm import Llm2Llm

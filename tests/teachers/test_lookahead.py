@@ -9,7 +9,8 @@ import pytest
 
 from dataenv.environment.branch import fork
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context, run
+from dataenv.episode.context import Context
+from dataenv.episode.loop import run
 from teachers.lookahead import Lookahead
 from tests.tiny import TINY
 

@@ -12,7 +12,8 @@ import pytest
 
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context, run
+from dataenv.episode.context import Context
+from dataenv.episode.loop import run
 from dataenv.errors import SettingError
 from tasks.records import Example, stream
 from teachers.profile import difficult_problems

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context, run
+from dataenv.episode.context import Context
+from dataenv.episode.loop import run
 from tasks.records import Example
 from teachers.self_improve import SelfImprove
 from tests.teachers.fakes import Fake, taught

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context, run
+from dataenv.episode.context import Context
+from dataenv.episode.loop import run
 from dataenv.jobs import Job, Outcome
 from dataenv.leaderboard.board import play
 from dataenv.leaderboard.config import Board

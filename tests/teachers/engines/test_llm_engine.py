@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context
+from dataenv.episode.context import Context
 from dataenv.runner import Runner
 from dataenv.store import Store
 from tasks.records import Example

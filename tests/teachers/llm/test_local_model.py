@@ -18,7 +18,7 @@ from gymnasium.wrappers import TimeLimit
 from dataenv import registry
 from dataenv.checks import check_task
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import StepRecord, run
+from dataenv.episode.loop import StepRecord, run
 from dataenv.runner import Runner
 from dataenv.store import Store
 from tasks.arithmetic import Arithmetic

@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 from dataenv import registry
 from dataenv.cli import app
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Context, run
+from dataenv.episode.context import Context
+from dataenv.episode.loop import run
+from dataenv.episode.outage import MENDS, NOT_SENT
 from dataenv.errors import Unanswered
 from dataenv.leaderboard.board import play
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.report import write_page
 from dataenv.leaderboard.rows import Row
-from dataenv.outage import MENDS, NOT_SENT
 from dataenv.runner import Runner
 from dataenv.store import Store
 from teachers.chat.scripted import Server, Turn, serving

@@ -13,7 +13,7 @@ import pytest
 
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Episode, run
+from dataenv.episode.loop import Episode, run
 from dataenv.errors import SettingError
 from dataenv.runner import Runner
 from dataenv.store import Store

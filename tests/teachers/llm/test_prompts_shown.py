@@ -11,7 +11,7 @@ import pytest
 
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import run
+from dataenv.episode.loop import run
 from dataenv.runner import Runner
 from dataenv.store import Store
 from tasks.records import stream

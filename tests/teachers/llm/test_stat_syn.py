@@ -12,7 +12,7 @@ import pytest
 
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import Episode, run
+from dataenv.episode.loop import Episode, run
 from dataenv.errors import SettingError, Unanswered
 from dataenv.runner import Runner
 from dataenv.store import Store

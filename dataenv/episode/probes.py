@@ -2,7 +2,7 @@
 
 A probe is an exam (an influence: one update, then an exam), so it changes nothing, and the store knows its answer. What
 was asked is paid, known or not, and *before* the screen is asked: a refusal for nothing would make the screen an oracle
-for what is sealed. ``dataenv.episode.Context`` offers them.
+for what is sealed. ``dataenv.episode.context.Context`` offers them.
 """
 
 from __future__ import annotations
