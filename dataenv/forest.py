@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.engines import from_pool, split_counts
-from dataenv.jobs import Exam
+from dataenv.execution.jobs import Exam
 from dataenv.setting import Setting
 from tasks.records import Example, Problem, stream
 

@@ -19,7 +19,7 @@ from pydantic import (
 from dataenv import registry
 from dataenv.budget.purse import Budget
 from dataenv.errors import SettingError
-from dataenv.jobs import Spec, Training
+from dataenv.execution.jobs import Spec, Training
 from dataenv.skill_files import divided, read_discovery, read_proposal, under
 from dataenv.validation import validated
 from students.base import Decoding, Recipe

@@ -19,7 +19,7 @@ from gymnasium.vector.utils import batch_space
 
 from dataenv.engines import split_counts
 from dataenv.errors import ActionError, SettingError
-from dataenv.jobs import student_of
+from dataenv.execution.jobs import student_of
 from dataenv.levels import SkillList
 from dataenv.levels.base import read_numbers
 from dataenv.setting import Setting, make_setting

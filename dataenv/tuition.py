@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dataenv.budget.price import Price, price_of
 from dataenv.budget.purse import Payment, Purse
 from dataenv.engines import replayed
-from dataenv.jobs import Spec, Training, student_of
+from dataenv.execution.jobs import Spec, Training, student_of
 from dataenv.setting import Setting
 from students.base import Recipe, Student, Trained
 from students.methods import method_of

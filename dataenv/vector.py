@@ -18,12 +18,12 @@ from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from dataenv.environment.env import MOST_SEEDS, TeachingEnv
 from dataenv.errors import ActionError, DataenvError, JobFailed, SettingError
+from dataenv.execution.jobs import Job, Outcome
+from dataenv.execution.runner import Runner, settle_all
+from dataenv.execution.store import open_store
 from dataenv.executors import make_executor
-from dataenv.jobs import Job, Outcome
 from dataenv.levels import SkillTree
-from dataenv.runner import Runner, settle_all
 from dataenv.setting import Setting, make_setting
-from dataenv.store import open_store
 
 Bools = npt.NDArray[np.bool_]
 Reset = tuple[Any, dict[str, Any]]

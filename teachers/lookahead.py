@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.runner import run_all
+from dataenv.execution.runner import run_all
 from teachers.base import Floats, Teacher, as_action, require, require_share, require_whole, with_floor
 
 if TYPE_CHECKING:

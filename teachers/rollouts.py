@@ -18,10 +18,10 @@ import numpy as np
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import ActionError, SettingError
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import open_store
 from dataenv.executors import make_executor
-from dataenv.runner import Runner
 from dataenv.setting import make_setting
-from dataenv.store import open_store
 from tasks.records import stream
 from teachers.chat.prompts import render
 from teachers.lessons import shuffled

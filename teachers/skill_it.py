@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.runner import run_all
+from dataenv.execution.runner import run_all
 from teachers.base import Floats, Teacher, as_action, require, require_whole
 
 if TYPE_CHECKING:

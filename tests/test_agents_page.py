@@ -11,8 +11,8 @@ import pytest
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
-from dataenv.runner import Runner
-from dataenv.store import Store
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from teachers.chat.scripted import Server, serving
 from tests.chatting import backwards
 from tests.toys import TOYS

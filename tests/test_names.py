@@ -17,7 +17,7 @@ NAMES = """
 import json
 from dataenv.leaderboard.config import load
 from dataenv.leaderboard.cells import cell_identity, known_cells
-from dataenv.jobs import Exam, Training, from_initial, student_of
+from dataenv.execution.jobs import Exam, Training, from_initial, student_of
 from dataenv.setting import Setting
 from students.base import initial_key
 from tasks.records import Example, canonical_json, digest_examples, stream

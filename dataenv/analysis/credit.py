@@ -15,7 +15,7 @@ from dataenv.budget.purse import Budget
 from dataenv.environment.branch import Env, unwrap
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError
-from dataenv.runner import side_by_side
+from dataenv.execution.runner import side_by_side
 from dataenv.snapshot import Snapshot
 from tasks.records import Record
 

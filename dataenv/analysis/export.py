@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from dataenv.errors import SettingError
-from dataenv.jobs import student_of
+from dataenv.execution.jobs import student_of
+from dataenv.execution.runner import Runner
 from dataenv.leaderboard.folder import read_row
-from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from students.base import initial_key
 

@@ -21,10 +21,10 @@ from dataenv.environment.branch import Env
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
 from dataenv.errors import SettingError
+from dataenv.execution.runner import Runner
 from dataenv.leaderboard.folder import read_row
 from dataenv.masks import masked
 from dataenv.registry import LEVEL_IDS
-from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
 from dataenv.views import NumericAction, NumericObservation, numeric
 

@@ -19,10 +19,10 @@ from markupsafe import escape
 from dataenv.budget.purse import Budget
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.render import SIMULATED
-from dataenv.jobs import student_of
+from dataenv.execution.jobs import student_of
+from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.statistics import holm, paired_t
 from dataenv.leaderboard.text import visible
-from dataenv.runner import Runner, side_by_side
 from dataenv.setting import Setting
 from tasks.records import Record
 

@@ -16,9 +16,9 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.episode.loop import Transition, _parts, run
 from dataenv.errors import ActionError
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.levels import LEVELS
-from dataenv.runner import Runner
-from dataenv.store import Store
 from tasks.records import Example
 
 LONGEST_EPISODE = 1000

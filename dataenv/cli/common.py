@@ -15,9 +15,9 @@ from rich.console import Console
 from dataenv.errors import SettingError
 
 if TYPE_CHECKING:
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import Store as Opened
     from dataenv.executors import Executor
-    from dataenv.runner import Runner
-    from dataenv.store import Store as Opened
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 console, errors = Console(), Console(stderr=True)
@@ -104,8 +104,8 @@ def takes_executor(command: Callable[..., None]) -> Callable[..., None]:
 
 def make_runner(store: str, spec: dict[str, Any]) -> Runner:
     """A runner over a store."""
-    from dataenv.runner import Runner
-    from dataenv.store import open_store
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import open_store
 
     return Runner(open_store(store), open_executor(store, spec))
 
@@ -119,7 +119,7 @@ def open_executor(store: str, spec: dict[str, Any]) -> Executor:
 
 def existing_store(where: str) -> Opened:
     """The store of a folder for reading; an empty one in memory where there is none, for nothing is to be written."""
-    from dataenv.store import Store, open_store
+    from dataenv.execution.store import Store, open_store
 
     return open_store(where) if where != "off" and (Path(where) / "store.sqlite").exists() else Store(None)
 

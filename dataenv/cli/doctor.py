@@ -51,7 +51,7 @@ def _installed(package: str) -> bool:
 
 def _store(store: str) -> Finding:
     from dataenv.errors import StoreError
-    from dataenv.store import open_store
+    from dataenv.execution.store import open_store
 
     if store == "off":
         return "store", "off: everything is computed anew", True

@@ -79,8 +79,8 @@ def export(
 ) -> None:
     """Write a run's kept data as JSONL and its selected student as a from_pretrained folder."""
     from dataenv.analysis.export import export_run
-    from dataenv.runner import Runner
-    from dataenv.store import open_store
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import open_store
 
     runner = Runner(open_store(store or DEFAULT_STORE))
     folder = out or run.with_suffix("")
@@ -109,9 +109,9 @@ def record(
     """Write the steps of runs as a dataset that Minari loads: numeric observation, action and reward."""
     from dataenv.analysis.record import Run, runs_of_rows
     from dataenv.analysis.record import record as write
-    from dataenv.runner import Runner
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import open_store
     from dataenv.setting import make_setting
-    from dataenv.store import open_store
 
     if rows:
         runs = runs_of_rows(rows)

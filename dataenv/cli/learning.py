@@ -23,8 +23,8 @@ from dataenv.cli.common import (
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
+    from dataenv.execution.runner import Runner
     from dataenv.policy import Policy
-    from dataenv.runner import Runner
     from dataenv.setting import Setting
     from dataenv.variation import Variation
 

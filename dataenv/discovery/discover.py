@@ -20,7 +20,7 @@ from tasks.proposed import Proposal
 from tasks.records import Example, Record, Split, stream
 
 if TYPE_CHECKING:
-    from dataenv.runner import Runner
+    from dataenv.execution.runner import Runner
     from dataenv.setting import Setting
 
 SHOWN = 5

@@ -24,15 +24,15 @@ from dataenv.environment.render import ansi
 from dataenv.environment.restore import lessons_of
 from dataenv.environment.steps import StepRecord, Tally
 from dataenv.errors import ActionError, DataenvError, SnapshotError
+from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_for
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import open_store
 from dataenv.executors import make_executor
-from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.leaks import LeakLog, Leaks, Where
 from dataenv.levels import Plan, SkillTree, make_level
-from dataenv.runner import Runner
 from dataenv.screen import Screened, screen
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot
-from dataenv.store import open_store
 from dataenv.tuition import Lessons, Tuition, charge
 from students.base import Trained, initial_key
 from students.methods import method_of

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.execution.jobs import Answers, Exam, Outcome
 from dataenv.forest import EXAM as SUBSKILLS
-from dataenv.jobs import Answers, Exam, Outcome
 from dataenv.levels.base import View
 from dataenv.setting import Setting
 from tasks.records import Split

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataenv import lineage
 from dataenv.errors import SnapshotError
-from dataenv.jobs import Training
+from dataenv.execution import lineage
+from dataenv.execution.jobs import Training
+from dataenv.execution.store import Store
 from dataenv.setting import Setting
 from dataenv.snapshot import Snapshot
-from dataenv.store import Store
 from dataenv.tuition import paid_for
 from students.base import Trained
 from tasks.records import Example

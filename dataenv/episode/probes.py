@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
 from dataenv.errors import Refused, SettingError, did_you_mean
-from dataenv.jobs import Answers, Exam, Job, Training
-from dataenv.runner import run_all
+from dataenv.execution.jobs import Answers, Exam, Job, Training
+from dataenv.execution.runner import run_all
 from dataenv.screen import as_example
 from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Recipe, Student
 from tasks.base import Task

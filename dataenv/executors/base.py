@@ -13,9 +13,9 @@ from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
-from dataenv.blobs import Blobs, DiskBlobs
 from dataenv.errors import SettingError
-from dataenv.jobs import Job, Outcome
+from dataenv.execution.blobs import Blobs, DiskBlobs
+from dataenv.execution.jobs import Job, Outcome
 from tasks.records import Record
 
 Why = Literal["killed", "memory", "deadline"]

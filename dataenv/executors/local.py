@@ -12,10 +12,10 @@ from functools import partial
 from multiprocessing.connection import wait
 from typing import Any
 
-from dataenv.blobs import Blobs
+from dataenv.execution.blobs import Blobs
+from dataenv.execution.jobs import Job, Outcome, execute
 from dataenv.executors.base import Line, WorkerLost, lost_after, on_disk
 from dataenv.executors.worker import Limits, hand_over, words_of, work
-from dataenv.jobs import Job, Outcome, execute
 
 GRACE = 30.0
 """Seconds after its deadline at which a worker that has not ended itself (it was stopped, say) is ended."""

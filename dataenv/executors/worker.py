@@ -14,11 +14,11 @@ from typing import Any
 
 from pydantic import Field
 
-from dataenv.blobs import BlobCorrupt, DiskBlobs
 from dataenv.errors import SettingError, StoreError
+from dataenv.execution.blobs import BlobCorrupt, DiskBlobs
+from dataenv.execution.jobs import Job, Outcome, execute, student_of
+from dataenv.execution.store import ROWS
 from dataenv.executors.base import HUNG, WorkerLost
-from dataenv.jobs import Job, Outcome, execute, student_of
-from dataenv.store import ROWS
 from students.base import TrainingDivergedError
 from tasks.records import Record, canonical_json
 

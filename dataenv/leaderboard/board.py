@@ -20,14 +20,14 @@ from dataenv.environment.exams import Standing, exam_of, grade
 from dataenv.environment.steps import StepRecord, Tally
 from dataenv.episode.loop import Episode, prior_compute, run
 from dataenv.errors import ActionError, JobFailed, Unanswered
-from dataenv.jobs import Job, Outcome, student_of
+from dataenv.execution.jobs import Job, Outcome, student_of
+from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.cells import Cell, by_group, known_cells, search_cells, static_cells
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import prepare, write_row
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import STATIC
 from dataenv.masks import masked
-from dataenv.runner import Runner, side_by_side
 from dataenv.setting import Setting
 
 SHOWN_LESSON, SHOWN_MISTAKES = 6, 24

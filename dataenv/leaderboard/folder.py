@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from dataenv.errors import SettingError
-from dataenv.jobs import student_of
+from dataenv.execution.jobs import student_of
 from dataenv.leaderboard.cells import Cell, all_cells, cell_identity, contents, expected, row_identity
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.files import write_whole

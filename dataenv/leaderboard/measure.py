@@ -15,10 +15,10 @@ from dataenv.engines import from_pool, procedural, split_counts
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
 from dataenv.errors import SettingError
-from dataenv.jobs import student_of
-from dataenv.runner import Runner
+from dataenv.execution.jobs import student_of
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.setting import Setting
-from dataenv.store import Store
 from students.base import FORWARD_BACKWARD, Data, Student, TrainingDivergedError, asked
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Record, canonical_json, stream

@@ -17,14 +17,15 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
 from dataenv.episode.loop import run
 from dataenv.errors import DataenvError
+from dataenv.execution.jobs import from_initial, student_of
+from dataenv.execution.readonly import reader
+from dataenv.execution.store import Store
 from dataenv.executors import cores
-from dataenv.jobs import from_initial, student_of
 from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.board import warm_tokens
 from dataenv.leaderboard.cells import SEARCH, Cell, all_cells, by_group, cell_identity, row_identity
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import ROWS, Manifest, read_manifest, read_rows
-from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.measure import Measured, measure, sample
 from dataenv.leaderboard.references import Joint, Nothing
 from dataenv.leaderboard.rows import Row
@@ -32,7 +33,6 @@ from dataenv.leaderboard.statistics import STATIC
 from dataenv.levels import make_level
 from dataenv.masks import masked
 from dataenv.setting import Setting
-from dataenv.store import Store
 from dataenv.tuition import complete, sizes, watched_of
 from tasks.records import Example, Record
 

@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 from dataenv.environment.exams import Standing
 from dataenv.environment.steps import Tally
 from dataenv.errors import DataenvError, SettingError, StoreError
-from dataenv.jobs import Job, Outcome
+from dataenv.execution.jobs import Job, Outcome
+from dataenv.execution.readonly import reader
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard.board import best_step, closing_job, graded_exams, mistakes_of, standing_job, this_code
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.folder import MANIFEST, read_manifest, read_rows, write_row
-from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.rows import Row, StepRow
-from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
-from dataenv.store import Store
 from tasks.records import canonical_json
 
 

@@ -17,16 +17,16 @@ from dataenv.engines import check_engine
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.errors import DataenvError, SettingError
+from dataenv.execution.jobs import student_for, student_of
+from dataenv.execution.readonly import reader
+from dataenv.execution.store import Store, open_store
 from dataenv.executors import Executor
-from dataenv.jobs import student_for, student_of
 from dataenv.leaderboard.cells import Cell, all_cells, fixed
 from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
-from dataenv.leaderboard.known import reader
 from dataenv.leaderboard.measure import sample
 from dataenv.leaks import guard_of
 from dataenv.levels import level_class
 from dataenv.setting import Setting
-from dataenv.store import Store, open_store
 from dataenv.tuition import complete, sizes, watched_of
 from dataenv.validation import faults
 from students.base import Student

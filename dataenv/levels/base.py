@@ -15,7 +15,7 @@ from dataenv.errors import ActionError, SnapshotError
 from tasks.records import Example
 
 if TYPE_CHECKING:
-    from dataenv.jobs import Exam
+    from dataenv.execution.jobs import Exam
     from dataenv.setting import Setting
 
 TEXT = 256

@@ -17,7 +17,7 @@ from dataenv.levels.skill_list import student_fields, student_spaces
 from dataenv.spaces import unit_box
 
 if TYPE_CHECKING:
-    from dataenv.jobs import Exam
+    from dataenv.execution.jobs import Exam
     from dataenv.setting import Setting
 
 FIELDS = ("explore", "data", "allocation")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dataenv.budget.teacher import Cost, TeacherPurse
-from dataenv.store import open_store
+from dataenv.execution.store import open_store
 from teachers.chat import records as cassettes
 from teachers.chat.records import Records
 from teachers.chat.spec import (

@@ -14,7 +14,7 @@ from teachers.chat.spec import Attempt, ChatError
 
 
 class Records(Protocol):
-    """Rows by key; the first commit of a key wins. ``dataenv.store.Table`` is one."""
+    """Rows by key; the first commit of a key wins. ``dataenv.execution.store.Table`` is one."""
 
     def get(self, key: str) -> Any | None:
         """The row of a key, or ``None``."""

@@ -13,7 +13,7 @@ from pydantic import Field, create_model
 
 from dataenv.discovery.discover import Found, Scene
 from dataenv.errors import SettingError
-from dataenv.runner import Runner
+from dataenv.execution.runner import Runner
 from dataenv.setting import Setting
 from tasks.discovered import LONGEST_NAME
 from tasks.proposed import Proposal

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.discovery.discover import Found, Scene
-from dataenv.jobs import Exam, Job, Outcome, Training, from_initial, student_of
-from dataenv.runner import side_by_side
+from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_of
+from dataenv.execution.runner import side_by_side
 from students.base import FORWARD, FORWARD_BACKWARD, Decoding
 from tasks.records import Example, stream
 from teachers.base import require_whole

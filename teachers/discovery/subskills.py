@@ -13,8 +13,8 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, create_model
 
-from dataenv.jobs import student_for
-from dataenv.runner import Runner
+from dataenv.execution.jobs import student_for
+from dataenv.execution.runner import Runner
 from dataenv.screen import passing
 from dataenv.setting import Setting
 from tasks.base import Task

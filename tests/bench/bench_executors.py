@@ -49,7 +49,7 @@ def episodes(runner: Any, n: int, steps: int) -> None:
     import numpy as np
 
     from dataenv.environment.env import TeachingEnv
-    from dataenv.runner import side_by_side
+    from dataenv.execution.runner import side_by_side
     from dataenv.setting import make_setting
 
     setting = make_setting(FREE)  # one for all, as on a board: it keeps what an untaught student is made from
@@ -77,7 +77,7 @@ class Replay:
 
     def submit(self, job: Any, key: str, blobs: Any) -> Future[Any]:
         """As an executor on other machines would: the job becomes text, and the outcome comes as text."""
-        from dataenv.jobs import Outcome
+        from dataenv.execution.jobs import Outcome
 
         job.model_dump_json()
         blobs.put(self._weights)  # a worker's work, but for one look whether they are there
@@ -126,8 +126,8 @@ def driver(outcome: tuple[str, bytes], folder: Path) -> None:
     import numpy as np
 
     from dataenv.environment.env import TeachingEnv
-    from dataenv.runner import Runner
-    from dataenv.store import Store
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import Store
 
     env = TeachingEnv("skill-list", runner=Runner(Store(folder / "driver"), Replay(1, 0.0, outcome)), **FREE)
     env.reset(seed=0)
@@ -183,9 +183,9 @@ def processor_seconds(kind: str) -> float:
 
 def workers(folder: Path, rounds: int) -> None:
     """The same episodes on 1 and 2 workers; rounds are interleaved, for the machine is shared."""
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import Store
     from dataenv.executors import make_executor
-    from dataenv.runner import Runner
-    from dataenv.store import Store
 
     found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     for turn in range(rounds):
@@ -218,8 +218,8 @@ def sleep(outcome: tuple[str, bytes], folder: Path, widths: tuple[int, ...], sec
     Returns:
         The best rate, in jobs a second.
     """
-    from dataenv.runner import Runner
-    from dataenv.store import Store
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import Store
 
     rows = []
     for width in widths:

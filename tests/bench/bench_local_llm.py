@@ -22,7 +22,7 @@ from pathlib import Path
 from common import machine, table
 from leak_catch_rates import rate
 
-from dataenv.store import Store
+from dataenv.execution.store import Store
 from tasks.arithmetic import Arithmetic
 from tasks.arithmetic.grammar import read
 from tasks.base import Task

@@ -76,8 +76,8 @@ def asleep(envs: int, steps: int, seconds: float = 1.2) -> None:
     import numpy as np
     from bench_executors import Replay, recorded
 
-    from dataenv.runner import Runner
-    from dataenv.store import Store
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import Store
     from dataenv.vector import TeachingVectorEnv
 
     outcome, rows = recorded(), []

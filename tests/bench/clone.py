@@ -84,9 +84,9 @@ def main() -> None:
     from scipy.stats import t
 
     from dataenv.analysis.record import Run, record
-    from dataenv.runner import Runner
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import Store
     from dataenv.setting import make_setting
-    from dataenv.store import Store
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--teacher", default="failure")

@@ -24,10 +24,10 @@ from dataenv.discovery.agreement import adjusted_mutual_information
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import grade
 from dataenv.episode.loop import run
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import open_store
 from dataenv.leaderboard import config
 from dataenv.leaderboard.board import best_step, closing_job
-from dataenv.runner import Runner
-from dataenv.store import open_store
 from tasks.discovered import TextRule, primary
 from tasks.records import stream
 

@@ -20,8 +20,8 @@ from leak_catch_rates import rate, table
 from dataenv.checks.teacher import QUICK
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
-from dataenv.runner import Runner
-from dataenv.store import Store
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from tasks.arithmetic import Arithmetic
 from tasks.records import Example, stream
 from teachers.chat.scripted import Script, Server, Turn, serving

@@ -18,9 +18,9 @@ from scipy.stats import spearmanr, t
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import open_store
 from dataenv.leaderboard import config
-from dataenv.runner import Runner
-from dataenv.store import open_store
 from teachers.lessons import Source
 
 GROUPS, GROUP, REFERENCE, MAIN = 2, 16, 128, 0.8

@@ -41,11 +41,11 @@ def main(seeds: int, real: int) -> None:
     from dataenv import registry
     from dataenv.environment.env import TeachingEnv
     from dataenv.episode.loop import run
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import Store
     from dataenv.leaderboard.statistics import paired_t
     from dataenv.oracle import Course, best_schedule, expected, refine
-    from dataenv.runner import Runner
     from dataenv.setting import make_setting
-    from dataenv.store import Store
 
     items = {"feedback": 50, "selection": 60, "test": 1, "transfer": 0}
     setting = make_setting({"student": "simulated", "items": items})

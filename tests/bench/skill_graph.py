@@ -15,9 +15,9 @@ import numpy as np
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import open_store
 from dataenv.leaderboard import config
-from dataenv.runner import Runner
-from dataenv.store import open_store
 from teachers.skill_it import SkillIt
 
 

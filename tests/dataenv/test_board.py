@@ -12,15 +12,15 @@ import dataenv
 from dataenv.analysis.export import export_run
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.executors import Processes
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.config import Board, built_in, load
 from dataenv.leaderboard.report import write_csv, write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.registry import build
-from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
-from dataenv.store import Store
 from students.base import TrainingDivergedError
 from tests.tiny import TINY
 

@@ -15,9 +15,9 @@ import dataenv
 from dataenv.budget.purse import Payment, Purse
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import BudgetSpent, DataenvError
-from dataenv.runner import Runner
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from tasks.records import Example, stream
 from tests.toys import TOYS
 

@@ -15,16 +15,17 @@ import numpy as np
 import pytest
 
 import dataenv
-from dataenv import registry, runner
+from dataenv import registry
 from dataenv.environment import env as environment
 from dataenv.environment import exams
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode import context as context_module
 from dataenv.errors import BudgetSpent, DataenvError
+from dataenv.execution import runner
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.levels import LEVELS
-from dataenv.runner import Runner
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Problem
 from teachers.chat.scripted import Server, serving

@@ -16,12 +16,12 @@ from dataenv import registry
 from dataenv.discovery.discover import Found, Scene, discover
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, SnapshotError
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.config import Board
-from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
 from dataenv.simulated import SimulatedVectorEnv
-from dataenv.store import Store
 from tasks.discovered import Discovery
 from teachers.stat_sel import StatSel
 from tests.toys import OTHER, PLENTY, TOY_BOARD, Plenty, found

@@ -12,15 +12,15 @@ import dataenv
 from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError
-from dataenv.jobs import Job, execute
+from dataenv.execution.jobs import Job, execute
+from dataenv.execution.lineage import read as made_by
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard import rows as row_records
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.plan import _finishing
-from dataenv.lineage import read as made_by
-from dataenv.runner import Runner
 from dataenv.setting import Setting, make_setting
-from dataenv.store import Store
 from dataenv.tuition import paid_for
 from students.base import Trained
 from tests.tiny import TINY

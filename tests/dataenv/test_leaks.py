@@ -11,12 +11,12 @@ from pydantic import ValidationError
 import dataenv
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard.rows import Leaks as LeaksOfRow
 from dataenv.leaks import COMMON, LISTED, SHOWN, Guard, guard_of, words
-from dataenv.runner import Runner
 from dataenv.screen import as_example, screen
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from tasks.arithmetic import Arithmetic
 from tasks.records import Example
 from tests.bench.leak_catch_rates import ARITHMETIC, DISGUISES, SHORT, Prose, caught, docstrings, manual, short_texts

@@ -12,6 +12,8 @@ import pytest
 import dataenv
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.cells import cell_identity, known_cells, row_identity
 from dataenv.leaderboard.config import Board, load
@@ -19,8 +21,6 @@ from dataenv.leaderboard.folder import Manifest
 from dataenv.leaderboard.validate import examine
 from dataenv.levels import LEVELS
 from dataenv.masks import Mask
-from dataenv.runner import Runner
-from dataenv.store import Store
 from tests.toys import BRANCHING, TOY_BOARD, write_toml
 
 pytestmark = pytest.mark.usefixtures("toys")

@@ -9,11 +9,11 @@ import pytest
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
+from dataenv.execution.jobs import Exam, Job, Training
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.executors import Inline
-from dataenv.jobs import Exam, Job, Training
-from dataenv.runner import Runner
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from students.base import TrainingDivergedError
 from tasks.records import Example
 from tests.tiny import TINY

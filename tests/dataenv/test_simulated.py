@@ -10,10 +10,10 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import dataenv
-from dataenv.runner import Runner
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.setting import make_setting
 from dataenv.simulated import NUMBERS, SimulatedVectorEnv
-from dataenv.store import Store
 from dataenv.vector import TeachingVectorEnv
 
 SMALL: dict[str, Any] = {

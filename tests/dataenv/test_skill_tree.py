@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 import dataenv
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.forest import Forest
 from dataenv.levels import SkillTree
-from dataenv.runner import Runner
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from tasks.records import Example
 from tests.toys import BRANCHING, Branching
 

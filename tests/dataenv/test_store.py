@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataenv.blobs import BlobCorrupt, DiskBlobs, MemoryBlobs
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, StoreError
+from dataenv.execution.blobs import BlobCorrupt, DiskBlobs, MemoryBlobs
+from dataenv.execution.jobs import Exam, Job, Outcome
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store, open_store
 from dataenv.executors import Inline, Processes, make_executor
 from dataenv.executors.worker import Limits, read_reply, words_of, work
-from dataenv.jobs import Exam, Job, Outcome
-from dataenv.runner import Runner
-from dataenv.store import Store, open_store
 from tasks.records import Example
 from tests.tiny import TINY
 
@@ -63,7 +63,7 @@ def test_off_is_off_from_the_environment_too(monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.mark.fault("six processes that open a new store at once", "all of them can")
 def test_many_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
-    opens = "import sys; from pathlib import Path; from dataenv.store import Store; Store(Path(sys.argv[1]))"
+    opens = "import sys; from pathlib import Path; from dataenv.execution.store import Store; Store(Path(sys.argv[1]))"
     running = [subprocess.Popen([sys.executable, "-c", opens, str(tmp_path / "new")]) for _ in range(6)]
     assert [process.wait(60) for process in running] == [0] * 6
 
@@ -204,8 +204,8 @@ KILLED = """
 import sys, numpy as np
 from pathlib import Path
 from dataenv.environment.env import TeachingEnv
-from dataenv.runner import Runner
-from dataenv.store import Store
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from tests.tiny import TINY
 env = TeachingEnv("skill-list", runner=Runner(Store(Path(sys.argv[1]))), **TINY)
 env.reset(seed=0)

@@ -17,14 +17,14 @@ from dataenv.cli import app
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
 from dataenv.evolution import Evolution, marginal
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard.cells import known_cells
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import Manifest, differences
 from dataenv.policy import CARD, SKILLS, WEIGHTS, Policy, by_name, fresh, load, look, save
-from dataenv.runner import Runner
 from dataenv.setting import make_setting
 from dataenv.simulated import SimulatedVectorEnv
-from dataenv.store import Store
 from dataenv.training import Gatherer, Plan, advantage, frozen, regrets, train, without_common
 from dataenv.variation import Variation
 from dataenv.vector import TeachingVectorEnv

@@ -12,9 +12,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
-from dataenv.runner import Runner
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from dataenv.vector import TeachingVectorEnv
 from tests.tiny import TINY
 from tests.toys import BRANCHING, TOYS

@@ -184,8 +184,8 @@ def test_rays_memory_watch(faults: Faults, tmp_path: Path, monkeypatch: pytest.M
 
 def test_equal_jobs_on_ray_run_once(faults: Faults, tmp_path: Path) -> None:
     from dataenv.environment.env import TeachingEnv
-    from dataenv.runner import Runner
-    from dataenv.store import Store
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import Store
     from tests.faults.conftest import FAULTY
 
     executor = make_executor("ray:2")

@@ -15,6 +15,8 @@ from rich.console import Console
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.board import play
 from dataenv.leaderboard.cells import all_cells, by_group
@@ -25,8 +27,6 @@ from dataenv.leaderboard.report import cells, terminal_table, write_csv, write_p
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.shares import Figure
 from dataenv.leaderboard.summary import summarise
-from dataenv.runner import Runner
-from dataenv.store import Store
 from teachers.chat.scripted import Server, serving
 from tests.chatting import backwards
 from tests.leaderboard.synthetic import make_board, make_row

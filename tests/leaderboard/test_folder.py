@@ -10,12 +10,12 @@ import pytest
 
 from dataenv import registry
 from dataenv.errors import SettingError
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import MANIFEST, Manifest, differences, missing, read_manifest, read_rows
 from dataenv.leaderboard.report import write_csv, write_page
-from dataenv.runner import Runner
-from dataenv.store import Store
 from tests.toys import TOY_BOARD, Apprentice
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.board import Cell, Watch
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.report import write_page
 from dataenv.leaderboard.rows import Row
-from dataenv.runner import Runner
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from tasks.records import Example
 from tests.leaderboard.synthetic import HOSTILE, make_board
 from tests.leaderboard.test_report import Reader

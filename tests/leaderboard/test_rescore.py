@@ -8,9 +8,9 @@ import pytest
 
 from dataenv import registry
 from dataenv.errors import SettingError, StoreError
+from dataenv.execution.store import Store
 from dataenv.leaderboard.folder import MANIFEST, prepare, read_manifest, read_rows
 from dataenv.leaderboard.rescore import free_folder, rescore
-from dataenv.store import Store
 from tests.toys import Apprentice
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from dataenv import registry
 from dataenv.errors import SettingError
+from dataenv.execution.store import Store
 from dataenv.executors import make_executor
 from dataenv.leaderboard.config import Board, built_in, read
 from dataenv.leaderboard.validate import examine, usable
-from dataenv.store import Store
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Grade
 from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml

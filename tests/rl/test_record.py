@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from dataenv.analysis.record import Run, record, runs_of_rows
 from dataenv.cli import app
 from dataenv.errors import SettingError
-from dataenv.runner import Runner
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from tests.rl.legs import package
 from tests.scripts import script
 from tests.toys import BRANCHING, PAYING, TOY_BOARD, write_toml

@@ -14,8 +14,8 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.episode.loop import run
 from dataenv.errors import Refused, SettingError
-from dataenv.runner import Runner
-from dataenv.store import Store
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from tasks.records import Example
 from teachers.best_of import BestOf
 from teachers.chat.scripted import Server, Turn, serving

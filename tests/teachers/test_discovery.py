@@ -15,9 +15,9 @@ import pytest
 from dataenv import registry
 from dataenv.discovery.discover import Scene, discover
 from dataenv.errors import SettingError
-from dataenv.runner import Runner
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from tasks.records import SPLITS, Example, stream
 from teachers.chat import load
 from teachers.chat.scripted import Server, Turn, serving
@@ -71,7 +71,7 @@ class Slow(Apprentice):
 
 def test_items_that_are_learnt_alike_are_one_skill(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.STUDENTS, "slow", f"{__name__}:Slow")
-    monkeypatch.setattr("dataenv.jobs.student_of", lambda spec: Slow())
+    monkeypatch.setattr("dataenv.execution.jobs.student_of", lambda spec: Slow())
     monkeypatch.setattr("teachers.discovery.loss.student_of", lambda spec: Slow())
     runner = Runner(Store())
     made = discover(make_setting(PLENTY), "loss", {"skills": 2, "runs": 2, "checkpoints": 3}, runner, 12, 2)

@@ -13,10 +13,10 @@ from hypothesis.extra.numpy import arrays
 
 from dataenv import registry, run
 from dataenv.environment.env import TeachingEnv
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.masks import Mask
-from dataenv.runner import Runner
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from students.base import Decoding
 from tasks.records import stream
 from teachers.forest import Alternating, EvenForest, FillBalanced, Threshold

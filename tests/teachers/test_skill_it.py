@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.episode.loop import run
-from dataenv.jobs import Job, Outcome
+from dataenv.execution.jobs import Job, Outcome
+from dataenv.execution.runner import Runner, run_all
+from dataenv.execution.store import Store
 from dataenv.leaderboard.board import play
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import read_rows
-from dataenv.runner import Runner, run_all
-from dataenv.store import Store
 from teachers.skill_it import SkillIt
 from tests.tiny import TINY
 from tests.toys import TOY_BOARD

@@ -15,9 +15,9 @@ import dataenv
 from dataenv.cli import app
 from dataenv.discovery.discover import propose
 from dataenv.environment.env import TeachingEnv
-from dataenv.runner import Runner
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.setting import make_setting
-from dataenv.store import Store
 from tasks.proposed import Proposal, Proposed, Subskill
 from tasks.records import Example, stream
 from teachers.chat.scripted import Server, Turn, serving

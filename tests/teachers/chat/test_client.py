@@ -19,7 +19,7 @@ import pytest
 from pydantic import Field
 
 from dataenv.budget.teacher import TeacherPurse
-from dataenv.store import Store
+from dataenv.execution.store import Store
 from tasks.records import Record
 from teachers.chat import Ask, Chat, ChatError, ChatSpec, Message, Outcome, load, make_spec
 from teachers.chat.records import Memory, save
@@ -141,7 +141,7 @@ def test_a_killed_run_comes_back_to_the_same_replies(server: Server, tmp_path: P
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from dataenv.store import Store\n"
+        "from dataenv.execution.store import Store\n"
         "from teachers.chat import *\n"
         "spec = ChatSpec(base_url=sys.argv[1], model='scripted', concurrency=2)\n"
         "records = Store(Path(sys.argv[2])).table('chats')\n"

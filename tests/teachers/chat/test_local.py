@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from dataenv.store import Store
+from dataenv.execution.store import Store
 from teachers.chat import Ask, Chat, ChatError, ChatSpec, make_spec
 from teachers.chat import local as local_module
 from teachers.chat.local import LocalServer

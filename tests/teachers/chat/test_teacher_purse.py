@@ -16,11 +16,11 @@ import dataenv
 from dataenv.budget.teacher import Cost, TeacherPurse
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import DataenvError
-from dataenv.leaderboard.known import NotKnown, reader
-from dataenv.runner import Runner
+from dataenv.execution.readonly import NotKnown, reader
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Snapshot
-from dataenv.store import Store
 from tasks.records import digest
 from teachers.chat import Ask, Chat, ChatSpec
 from teachers.chat import client as client_module

@@ -12,8 +12,8 @@ import pytest
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
-from dataenv.runner import Runner
-from dataenv.store import Store
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from tasks.records import Example
 from teachers.chat.client import Chat
 from teachers.chat.scripted import Script, Server, Turn, serving

@@ -19,8 +19,8 @@ from dataenv import registry
 from dataenv.checks import check_task
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import StepRecord, run
-from dataenv.runner import Runner
-from dataenv.store import Store
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from tasks.arithmetic import Arithmetic
 from tasks.records import Example, Problem, Split
 from teachers.chat import Chat, load

@@ -17,12 +17,12 @@ from dataenv.episode.context import Context
 from dataenv.episode.loop import run
 from dataenv.episode.outage import MENDS, NOT_SENT
 from dataenv.errors import Unanswered
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from dataenv.leaderboard.board import play
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.report import write_page
 from dataenv.leaderboard.rows import Row
-from dataenv.runner import Runner
-from dataenv.store import Store
 from teachers.chat.scripted import Server, Turn, serving
 from teachers.chat.spec import ANSWERED, Outcome
 from tests.chatting import backwards

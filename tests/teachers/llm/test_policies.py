@@ -15,8 +15,8 @@ from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import Episode, run
 from dataenv.errors import SettingError
-from dataenv.runner import Runner
-from dataenv.store import Store
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from teachers.chat import load
 from teachers.chat.scripted import Server, Turn, serving
 from teachers.chat.tutor import blocks

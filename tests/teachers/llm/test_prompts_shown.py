@@ -12,8 +12,8 @@ import pytest
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
-from dataenv.runner import Runner
-from dataenv.store import Store
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from tasks.records import stream
 from teachers.chat import render
 from teachers.chat.scripted import Server, Turn, serving

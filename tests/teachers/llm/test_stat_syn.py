@@ -14,8 +14,8 @@ from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import Episode, run
 from dataenv.errors import SettingError, Unanswered
-from dataenv.runner import Runner
-from dataenv.store import Store
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from tasks.records import Example
 from teachers.chat import load
 from teachers.chat.scripted import Server, Turn, serving

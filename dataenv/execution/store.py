@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dataenv.blobs import Blobs, DiskBlobs, MemoryBlobs
 from dataenv.errors import StoreError
+from dataenv.execution.blobs import Blobs, DiskBlobs, MemoryBlobs
 from tasks.records import Example, as_objects, canonical_json, digest
 
 SCHEMA = 3

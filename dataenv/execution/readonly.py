@@ -5,11 +5,11 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from dataenv.blobs import Blobs
 from dataenv.errors import DataenvError
-from dataenv.jobs import Job, Outcome
-from dataenv.runner import Runner
-from dataenv.store import Store, Table
+from dataenv.execution.blobs import Blobs
+from dataenv.execution.jobs import Job, Outcome
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store, Table
 
 
 class NotKnown(DataenvError):

@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import Field
 
 from dataenv import registry
-from dataenv.blobs import Blobs
 from dataenv.errors import SettingError
+from dataenv.execution.blobs import Blobs
 from students.base import (
     Asked,
     Data,

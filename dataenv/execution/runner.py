@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from dataenv import lineage
-from dataenv.blobs import BlobCorrupt
 from dataenv.errors import DataenvError, JobFailed, StoreError
+from dataenv.execution import lineage
+from dataenv.execution.blobs import BlobCorrupt
+from dataenv.execution.jobs import Answers, Job, Outcome
+from dataenv.execution.store import Store
 from dataenv.executors import Executor, Inline, WorkerLost
-from dataenv.jobs import Answers, Job, Outcome
-from dataenv.store import Store
 from students.base import Trained, TrainingDivergedError
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataenv.jobs import Job
-from dataenv.store import Store
+from dataenv.execution.jobs import Job
+from dataenv.execution.store import Store
 
 DATA = ("lesson", "earlier", "watched")
 
