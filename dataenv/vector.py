@@ -18,10 +18,10 @@ from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from dataenv.environment.env import MOST_SEEDS, TeachingEnv
 from dataenv.errors import ActionError, DataenvError, JobFailed, SettingError
+from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.execution.runner import Runner, settle_all
 from dataenv.execution.store import open_store
-from dataenv.executors import make_executor
 from dataenv.levels import SkillTree
 from dataenv.setting import Setting, make_setting
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import ActionError, SettingError
+from dataenv.execution.executors import make_executor
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
-from dataenv.executors import make_executor
 from dataenv.setting import make_setting
 from tasks.records import stream
 from teachers.chat.prompts import render

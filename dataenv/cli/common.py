@@ -15,9 +15,9 @@ from rich.console import Console
 from dataenv.errors import SettingError
 
 if TYPE_CHECKING:
+    from dataenv.execution.executors import Executor
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import Store as Opened
-    from dataenv.executors import Executor
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 console, errors = Console(), Console(stderr=True)
@@ -112,7 +112,7 @@ def make_runner(store: str, spec: dict[str, Any]) -> Runner:
 
 def open_executor(store: str, spec: dict[str, Any]) -> Executor:
     """The executor of a spec; with the store off it is this process, for nothing on disk could be shared."""
-    from dataenv.executors import make_executor
+    from dataenv.execution.executors import make_executor
 
     return make_executor("inline" if store == "off" and spec["kind"] == "processes" else spec)
 

@@ -31,7 +31,7 @@ def examine(store: str) -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     import torch
 
-    from dataenv.executors import cores
+    from dataenv.execution.executors import cores
 
     told = os.environ.get("OMP_NUM_THREADS")
     yield "cores", str(cores()), True

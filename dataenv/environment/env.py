@@ -24,10 +24,10 @@ from dataenv.environment.render import ansi
 from dataenv.environment.restore import lessons_of
 from dataenv.environment.steps import StepRecord, Tally
 from dataenv.errors import ActionError, DataenvError, SnapshotError
+from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
-from dataenv.executors import make_executor
 from dataenv.leaks import LeakLog, Leaks, Where
 from dataenv.levels import Plan, SkillTree, make_level
 from dataenv.screen import Screened, screen

@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 from dataenv.errors import DataenvError, JobFailed, StoreError
 from dataenv.execution import lineage
 from dataenv.execution.blobs import BlobCorrupt
+from dataenv.execution.inline import Executor, Inline, WorkerLost
 from dataenv.execution.jobs import Answers, Job, Outcome
 from dataenv.execution.store import Store
-from dataenv.executors import Executor, Inline, WorkerLost
 from students.base import Trained, TrainingDivergedError
 
 log = logging.getLogger(__name__)

@@ -17,10 +17,10 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
 from dataenv.episode.loop import run
 from dataenv.errors import DataenvError
+from dataenv.execution.executors import cores
 from dataenv.execution.jobs import from_initial, student_of
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store
-from dataenv.executors import cores
 from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.board import warm_tokens
 from dataenv.leaderboard.cells import SEARCH, Cell, all_cells, by_group, cell_identity, row_identity

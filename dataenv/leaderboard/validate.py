@@ -17,10 +17,10 @@ from dataenv.engines import check_engine
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.errors import DataenvError, SettingError
+from dataenv.execution.executors import Executor
 from dataenv.execution.jobs import student_for, student_of
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
-from dataenv.executors import Executor
 from dataenv.leaderboard.cells import Cell, all_cells, fixed
 from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
 from dataenv.leaderboard.measure import sample

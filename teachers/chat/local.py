@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 
-from dataenv.executors import cores
+from dataenv.execution.executors import cores
 from students.smollm2 import GGUF, PACKAGE
 from teachers.chat.spec import LOCAL, LOCAL_CHAT, ChatError
 

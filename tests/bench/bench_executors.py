@@ -183,9 +183,9 @@ def processor_seconds(kind: str) -> float:
 
 def workers(folder: Path, rounds: int) -> None:
     """The same episodes on 1 and 2 workers; rounds are interleaved, for the machine is shared."""
+    from dataenv.execution.executors import make_executor
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import Store
-    from dataenv.executors import make_executor
 
     found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     for turn in range(rounds):

@@ -59,7 +59,7 @@ class _Asleep:
     """So many of the sleepers at once and no more: the driver has a thread more than there are workers."""
 
     def __init__(self, width: int, sleepers: Any) -> None:
-        from dataenv.executors.base import Line
+        from dataenv.execution.executors.base import Line
 
         self.width, self._sleepers, self._line = width, sleepers, Line(width)
 

@@ -12,9 +12,9 @@ import dataenv
 from dataenv.analysis.export import export_run
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
+from dataenv.execution.executors import Processes
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.executors import Processes
 from dataenv.leaderboard import board as boards
 from dataenv.leaderboard.config import Board, built_in, load
 from dataenv.leaderboard.report import write_csv, write_page

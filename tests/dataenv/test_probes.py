@@ -9,10 +9,10 @@ import pytest
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
+from dataenv.execution.executors import Inline
 from dataenv.execution.jobs import Exam, Job, Training
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.executors import Inline
 from dataenv.setting import make_setting
 from students.base import TrainingDivergedError
 from tasks.records import Example

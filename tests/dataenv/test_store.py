@@ -18,11 +18,11 @@ import pytest
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, StoreError
 from dataenv.execution.blobs import BlobCorrupt, DiskBlobs, MemoryBlobs
+from dataenv.execution.executors import Inline, Processes, make_executor
+from dataenv.execution.executors.worker import Limits, read_reply, words_of, work
 from dataenv.execution.jobs import Exam, Job, Outcome
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store, open_store
-from dataenv.executors import Inline, Processes, make_executor
-from dataenv.executors.worker import Limits, read_reply, words_of, work
 from tasks.records import Example
 from tests.tiny import TINY
 

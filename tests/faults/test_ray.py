@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dataenv.errors import JobFailed, SettingError
-from dataenv.executors import make_executor
+from dataenv.execution.executors import make_executor
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Faults, same_tables, until
 from tests.faults.test_workers import repeated, teach

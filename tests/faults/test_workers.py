@@ -15,9 +15,9 @@ import pytest
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.steps import StepRecord
 from dataenv.errors import JobFailed
+from dataenv.execution.executors import Executor, make_executor
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.executors import Executor, make_executor
 from tests.faults.conftest import FAULTY, Faults, until
 
 KINDS = ["processes", pytest.param("ray", marks=pytest.mark.slow)]

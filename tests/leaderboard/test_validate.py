@@ -10,8 +10,8 @@ import pytest
 
 from dataenv import registry
 from dataenv.errors import SettingError
+from dataenv.execution.executors import make_executor
 from dataenv.execution.store import Store
-from dataenv.executors import make_executor
 from dataenv.leaderboard.config import Board, built_in, read
 from dataenv.leaderboard.validate import examine, usable
 from tasks.errors import UnsupportedError

@@ -16,9 +16,10 @@ from pydantic import Field
 
 from dataenv.errors import SettingError, StoreError
 from dataenv.execution.blobs import BlobCorrupt, DiskBlobs
+from dataenv.execution.executors.base import HUNG
+from dataenv.execution.inline import WorkerLost
 from dataenv.execution.jobs import Job, Outcome, execute, student_of
 from dataenv.execution.store import ROWS
-from dataenv.executors.base import HUNG, WorkerLost
 from students.base import TrainingDivergedError
 from tasks.records import Record, canonical_json
 

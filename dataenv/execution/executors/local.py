@@ -13,30 +13,13 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from dataenv.execution.blobs import Blobs
-from dataenv.execution.jobs import Job, Outcome, execute
-from dataenv.executors.base import Line, WorkerLost, lost_after, on_disk
-from dataenv.executors.worker import Limits, hand_over, words_of, work
+from dataenv.execution.executors.base import Line, lost_after, on_disk
+from dataenv.execution.executors.worker import Limits, hand_over, words_of, work
+from dataenv.execution.inline import WorkerLost
+from dataenv.execution.jobs import Job, Outcome
 
 GRACE = 30.0
 """Seconds after its deadline at which a worker that has not ended itself (it was stopped, say) is ended."""
-
-
-class Inline:
-    """Runs each job at once, in this process; it has no deadline, for nobody could enforce it."""
-
-    width = 1
-
-    def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
-        """See Executor."""
-        future: Future[Outcome] = Future()
-        try:
-            future.set_result(execute(job, key, blobs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-    def close(self) -> None:
-        """Nothing to stop."""
 
 
 class Processes:

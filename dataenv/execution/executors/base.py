@@ -9,30 +9,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs, DiskBlobs
-from dataenv.execution.jobs import Job, Outcome
+from dataenv.execution.inline import Why, WorkerLost
+from dataenv.execution.jobs import Outcome
 from tasks.records import Record
 
-Why = Literal["killed", "memory", "deadline"]
 HUNG = "hung.log"
 """In the store's folder: where a worker that ends itself at its deadline writes where it stood."""
-
-
-class WorkerLost(Exception):
-    """A worker ended without an outcome; trying again may help. Nothing else is transient.
-
-    Attributes:
-        why: ``killed`` (with its process or its node), ``memory``, or ``deadline``.
-    """
-
-    def __init__(self, why: Why, said: str) -> None:
-        super().__init__(said)
-        self.why = why
 
 
 def lost_after(began: float, deadline: float, memory: bool, said: str) -> WorkerLost:
@@ -46,18 +34,6 @@ def lost_after(began: float, deadline: float, memory: bool, said: str) -> Worker
     """
     why: Why = "memory" if memory else "deadline" if time.monotonic() - began >= deadline else "killed"
     return WorkerLost(why, (said.strip() or why).splitlines()[0][:200])
-
-
-class Executor(Protocol):
-    """Runs jobs; ``width`` is how many at once."""
-
-    width: int
-
-    def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
-        """Start a job. The future raises what ``jobs.execute`` raises, or WorkerLost."""
-
-    def close(self) -> None:
-        """Stop the workers; jobs in flight are lost, and nothing else."""
 
 
 class ExecutorSpec(Record):

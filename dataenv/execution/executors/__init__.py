@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from dataenv.errors import SettingError
-from dataenv.executors.base import Executor, ExecutorSpec, WorkerLost, cores
-from dataenv.executors.local import Inline, Processes
-from dataenv.executors.worker import Limits
+from dataenv.execution.executors.base import ExecutorSpec, cores
+from dataenv.execution.executors.local import Processes
+from dataenv.execution.executors.worker import Limits
+from dataenv.execution.inline import Executor, Inline, WorkerLost
 from dataenv.validation import explain
 
 __all__ = ["Executor", "ExecutorSpec", "Inline", "Processes", "WorkerLost", "cores", "make_executor", "read_spec"]
@@ -50,6 +51,6 @@ def make_executor(given: str | Mapping[str, Any] | ExecutorSpec) -> Executor:
         return Inline()
     if spec.kind == "processes":
         return Processes(spec.workers or cores(), Limits(threads=spec.threads, deadline=spec.deadline))
-    from dataenv.executors.ray_tasks import RayTasks
+    from dataenv.execution.executors.ray_tasks import RayTasks
 
     return RayTasks(spec)

@@ -21,9 +21,10 @@ from typing import Any
 
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs
+from dataenv.execution.executors.base import ExecutorSpec, Line, cores, lost_after, on_disk
+from dataenv.execution.executors.worker import Limits, hand_over, words_of, work
+from dataenv.execution.inline import WorkerLost
 from dataenv.execution.jobs import Job, Outcome
-from dataenv.executors.base import ExecutorSpec, Line, WorkerLost, cores, lost_after, on_disk
-from dataenv.executors.worker import Limits, hand_over, words_of, work
 
 CALLS = 1000
 """Jobs after which a worker is made anew: warm for long, and no leak lasts for ever. The default on a GPU is 1."""

@@ -1,0 +1,53 @@
+"""The contract of an executor, and the plainest of them: this process."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Literal, Protocol
+
+from dataenv.execution.blobs import Blobs
+from dataenv.execution.jobs import Job, Outcome, execute
+
+Why = Literal["killed", "memory", "deadline"]
+
+
+class WorkerLost(Exception):
+    """A worker ended without an outcome; trying again may help. Nothing else is transient.
+
+    Attributes:
+        why: ``killed`` (with its process or its node), ``memory``, or ``deadline``.
+    """
+
+    def __init__(self, why: Why, said: str) -> None:
+        super().__init__(said)
+        self.why = why
+
+
+class Executor(Protocol):
+    """Runs jobs; ``width`` is how many at once."""
+
+    width: int
+
+    def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
+        """Start a job. The future raises what ``jobs.execute`` raises, or WorkerLost."""
+
+    def close(self) -> None:
+        """Stop the workers; jobs in flight are lost, and nothing else."""
+
+
+class Inline:
+    """Runs each job at once, in this process; it has no deadline, for nobody could enforce it."""
+
+    width = 1
+
+    def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
+        """See Executor."""
+        future: Future[Outcome] = Future()
+        try:
+            future.set_result(execute(job, key, blobs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Nothing to stop."""
