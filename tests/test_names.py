@@ -16,7 +16,7 @@ PACKAGES = ("dataenv", "teachers", "students", "tasks")
 NAMES = """
 import json
 from dataenv.leaderboard.config import load
-from dataenv.leaderboard.cells import cell_identity, known_cells
+from dataenv.leaderboard.runs import cell_identity, known_cells
 from dataenv.execution.jobs import Exam, Training, from_initial, student_of
 from dataenv.setting import Setting
 from students.base import initial_key

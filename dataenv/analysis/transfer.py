@@ -21,8 +21,8 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.environment.render import SIMULATED
 from dataenv.execution.jobs import student_of
 from dataenv.execution.runner import Runner, side_by_side
+from dataenv.leaderboard.format import visible
 from dataenv.leaderboard.statistics import holm, paired_t
-from dataenv.leaderboard.text import visible
 from dataenv.setting import Setting
 from tasks.records import Record
 

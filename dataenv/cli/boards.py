@@ -44,8 +44,8 @@ def leaderboard(
     quiet: Quiet = False,
 ) -> None:
     """Compare teachers: every teacher on every seed, a table, a page, and one JSON row a run."""
-    from dataenv.leaderboard.board import play
     from dataenv.leaderboard.config import load
+    from dataenv.leaderboard.play import play
     from dataenv.leaderboard.progress import Terminal
 
     if dry_run:
@@ -160,9 +160,9 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two teachers of a board, paired by seed and item; or, with another board, the same teachers on both."""
+    from dataenv.leaderboard.config import BASELINE
     from dataenv.leaderboard.folder import read_rows
     from dataenv.leaderboard.paired import compare_boards, compare_teachers, sentences, table
-    from dataenv.leaderboard.statistics import BASELINE
 
     rows = read_rows(folder)
     if other is not None:

@@ -44,7 +44,7 @@ def run(
     from dataenv.environment.env import TeachingEnv
     from dataenv.environment.render import SIMULATED
     from dataenv.episode.loop import run as play
-    from dataenv.leaderboard.board import yields_of
+    from dataenv.leaderboard.play import yields_of
 
     given = with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
     who = registry.build("teacher", teacher, given)

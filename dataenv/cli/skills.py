@@ -78,7 +78,7 @@ def discover(
 
 def _show_discovery(found: Discovery) -> None:
     """A table of the skills, their agreement with the task's own, and what they cost."""
-    from dataenv.leaderboard.text import visible
+    from dataenv.leaderboard.format import visible
 
     table = Table("skill", "items", "such as", box=None)
     for skill, n in Counter(found.items.values()).most_common():
@@ -96,7 +96,7 @@ def _show_discovery(found: Discovery) -> None:
 
 def _show_proposal(found: Proposal) -> None:
     """A table of the subskills, and what they cost."""
-    from dataenv.leaderboard.text import visible
+    from dataenv.leaderboard.format import visible
 
     table = Table("skill", "subskill", "examples", "description", box=None)
     for skill, parts in found.subskills.items():

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dataenv.leaderboard.cells import Cell
-from dataenv.leaderboard.text import money
+from dataenv.leaderboard.format import money
+from dataenv.leaderboard.runs import Cell
 from tasks.records import Record
 
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from dataenv.leaderboard.shares import Figure, Floats
+from dataenv.leaderboard.accuracy import Figure, Floats
+from dataenv.leaderboard.format import MINUS, origin, percent, portion, signed, tokens, visible
 from dataenv.leaderboard.statistics import Comparison
-from dataenv.leaderboard.text import MINUS, origin, percent, portion, signed, tokens, visible
 
 GRID = 64
 """Points at which curves of several seeds are averaged."""

@@ -23,6 +23,8 @@ from tasks.records import Record
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 Reference = Literal["nothing", "format-only", "joint", "joint-x4", "static-best"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+BASELINE, UNTAUGHT, STATIC = "stratified", "nothing", "static-best"
+"""Names of the teachers that a board's comparisons rest on."""
 
 
 class Entry(Record):
@@ -118,7 +120,7 @@ class Board(Record):
 
 def built_in() -> dict[str, Path]:
     """The boards that ship with the package, by name."""
-    folder = Path(str(resources.files("dataenv.leaderboard")))
+    folder = Path(str(resources.files("dataenv.leaderboard"))) / "boards"
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 

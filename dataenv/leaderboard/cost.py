@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from dataenv.leaderboard.accuracy import Figure, number
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.shares import Figure, number
 from tasks.records import Record
 
 if TYPE_CHECKING:

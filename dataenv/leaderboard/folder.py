@@ -14,11 +14,10 @@ from pydantic import ValidationError
 
 from dataenv.errors import SettingError
 from dataenv.execution.jobs import student_of
-from dataenv.leaderboard.cells import Cell, all_cells, cell_identity, contents, expected, row_identity
-from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.statistics import STATIC
+from dataenv.leaderboard.runs import Cell, all_cells, cell_identity, contents, expected, row_identity
 from dataenv.validation import explain
 from students.base import code_digest
 from tasks.records import Record, canonical_json

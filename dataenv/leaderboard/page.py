@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dataenv.leaderboard import charts
+from dataenv.leaderboard import charts, config
 from dataenv.leaderboard import statistics as st
+from dataenv.leaderboard.accuracy import Share, mean
+from dataenv.leaderboard.config import BASELINE
+from dataenv.leaderboard.format import counts, money, origin, p_value, percent, portion, signed, tokens, visible
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.shares import Share, mean
-from dataenv.leaderboard.statistics import BASELINE, Standing, Summary
-from dataenv.leaderboard.text import counts, money, origin, p_value, percent, portion, signed, tokens, visible
+from dataenv.leaderboard.statistics import Standing, Summary
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -109,7 +110,7 @@ def _curves(board: Sequence[Row], summary: Summary) -> list[dict[str, Any]]:
     domain = charts.accuracy_domain(list(grids.values())) if grids else (0.0, 1.0)
     panels = []
     for s in (*summary.teachers, *summary.references):
-        if s.teacher in grids and s.teacher != st.UNTAUGHT:
+        if s.teacher in grids and s.teacher != config.UNTAUGHT:
             other = grids.get(BASELINE) if s.teacher != BASELINE else None
             pairs = [st.ends_of_curve(row.steps, summary.purse) for row in scored[s.teacher].values()]
             ends = (mean([first for first, _ in pairs]), mean([last for _, last in pairs]))
@@ -128,7 +129,7 @@ def _heat(everyone: Sequence[Standing], summary: Summary) -> list[dict[str, Any]
         ]
 
     rows = [{"name": s.teacher, "role": s.role, "score": s.score, "cells": cells(s.by_skill, s.teacher)}
-            for s in everyone if s.by_skill and s.teacher != st.UNTAUGHT]  # fmt: skip
+            for s in everyone if s.by_skill and s.teacher != config.UNTAUGHT]  # fmt: skip
     if summary.untaught:
         untaught = cells(summary.untaught, "untaught student")
         score = mean(summary.untaught)

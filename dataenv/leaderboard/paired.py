@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from dataenv.errors import SettingError
 from dataenv.leaderboard import statistics as st
+from dataenv.leaderboard.accuracy import Share, difference
 from dataenv.leaderboard.folder import settings_compared
+from dataenv.leaderboard.format import counts, p_value, percent, signed
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.shares import Share, difference
 from dataenv.leaderboard.statistics import Comparison
 from dataenv.leaderboard.summary import interval
-from dataenv.leaderboard.text import counts, p_value, percent, signed
 from tasks.records import Record
 
 if TYPE_CHECKING:

@@ -22,14 +22,13 @@ from dataenv.execution.jobs import from_initial, student_of
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store
 from dataenv.leaderboard.asking import Asking, asking, told
-from dataenv.leaderboard.board import warm_tokens
-from dataenv.leaderboard.cells import SEARCH, Cell, all_cells, by_group, cell_identity, row_identity
-from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.folder import ROWS, Manifest, read_manifest, read_rows
 from dataenv.leaderboard.measure import Measured, measure, sample
+from dataenv.leaderboard.play import warm_tokens
 from dataenv.leaderboard.references import Joint, Nothing
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics import STATIC
+from dataenv.leaderboard.runs import SEARCH, Cell, all_cells, by_group, cell_identity, row_identity
 from dataenv.levels import make_level
 from dataenv.masks import masked
 from dataenv.setting import Setting

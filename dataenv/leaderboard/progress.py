@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dataenv.environment.steps import StepRecord
-from dataenv.leaderboard.board import Outline, Watch
-from dataenv.leaderboard.cells import SEARCH, Cell
-from dataenv.leaderboard.text import visible
+from dataenv.leaderboard.format import visible
+from dataenv.leaderboard.play import Outline, Watch
+from dataenv.leaderboard.runs import SEARCH, Cell
 
 EARLY = 0.02
 LONGEST_NAME = 24

@@ -17,10 +17,11 @@ from dataenv.execution.jobs import Job, Outcome
 from dataenv.execution.readonly import reader
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard.board import best_step, closing_job, graded_exams, mistakes_of, standing_job, this_code
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.folder import MANIFEST, read_manifest, read_rows, write_row
+from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row, StepRow
+from dataenv.leaderboard.scoring import best_step, closing_job, graded_exams, mistakes_of, standing_job
 from dataenv.setting import Setting, make_setting
 from tasks.records import canonical_json
 

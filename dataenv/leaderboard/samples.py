@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from dataenv.errors import SettingError
+from dataenv.leaderboard.accuracy import Figure, derive, number
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.shares import Figure, derive, number
 from dataenv.leaderboard.statistics import by_step, paired_t
 from tasks.records import Record
 

@@ -15,15 +15,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.leaderboard.accuracy import Figure, Floats, Share, derive, difference, mean
+from dataenv.leaderboard.config import UNTAUGHT
 from dataenv.leaderboard.cost import TeacherCost
 from dataenv.leaderboard.rows import Row, StepRow, TestExam
-from dataenv.leaderboard.shares import Figure, Floats, Share, derive, difference, mean
 from tasks.records import Record
 
 Verdict = Literal["baseline", "better", "worse", "cannot tell", "not compared"]
 
-BASELINE, UNTAUGHT, STATIC = "stratified", "nothing", "static-best"
-"""Names of the teachers that a board's comparisons rest on."""
 ALPHA, POWER = 0.05, 0.8
 FEWEST = 6
 """Seeds below which a board demonstrates and does not rank."""

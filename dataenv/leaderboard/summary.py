@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from dataenv.leaderboard import statistics as st
+from dataenv.leaderboard.accuracy import Counted, Figure, Share, derive, mean
+from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
 from dataenv.leaderboard.cost import cost_of
+from dataenv.leaderboard.format import percent, signed
 from dataenv.leaderboard.rows import Row, Spent, read
-from dataenv.leaderboard.shares import Counted, Figure, Share, derive, mean
-from dataenv.leaderboard.statistics import BASELINE, STATIC, UNTAUGHT, Comparison, Standing, Summary, Verdict
-from dataenv.leaderboard.text import percent, signed
+from dataenv.leaderboard.statistics import Comparison, Standing, Summary, Verdict
 
 
 def summarise(rows: Iterable[Row | Mapping[str, Any]]) -> Summary:

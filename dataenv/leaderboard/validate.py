@@ -21,9 +21,9 @@ from dataenv.execution.executors import Executor
 from dataenv.execution.jobs import student_for, student_of
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
-from dataenv.leaderboard.cells import Cell, all_cells, fixed
 from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
 from dataenv.leaderboard.measure import sample
+from dataenv.leaderboard.runs import Cell, all_cells, fixed
 from dataenv.leaks import guard_of
 from dataenv.levels import level_class
 from dataenv.setting import Setting

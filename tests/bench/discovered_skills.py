@@ -27,7 +27,7 @@ from dataenv.episode.loop import run
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
 from dataenv.leaderboard import config
-from dataenv.leaderboard.board import best_step, closing_job
+from dataenv.leaderboard.scoring import best_step, closing_job
 from tasks.discovered import TextRule, primary
 from tasks.records import stream
 

@@ -14,9 +14,9 @@ import numpy as np
 from common import table
 
 from dataenv.leaderboard.folder import read_rows
+from dataenv.leaderboard.format import portion
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.samples import accuracy_at, curves_of, ratios, sentence
-from dataenv.leaderboard.text import portion
 
 
 def curves(rows: Sequence[Row], sizes: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ from dataenv.episode.loop import run
 from dataenv.execution.executors import Processes
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard import board as boards
+from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board, built_in, load
 from dataenv.leaderboard.report import write_csv, write_page
 from dataenv.leaderboard.rows import Row
@@ -35,7 +35,7 @@ TOML: dict[str, Any] = {
 
 def play(folder: Path, store: Path, **changes: Any) -> tuple[list[Row], Runner]:
     runner = Runner(Store(store))
-    return boards.play(Board.model_validate(TOML | changes), runner, folder), runner
+    return playing.play(Board.model_validate(TOML | changes), runner, folder), runner
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_processes_write_the_same_rows(played: tuple[Path, list[Row]]) -> None:
     executor = Processes(2)
     try:
         runner = Runner(Store(home / "other"), executor)
-        again = boards.play(Board.model_validate(TOML), runner, home / "c")
+        again = playing.play(Board.model_validate(TOML), runner, home / "c")
     finally:
         executor.close()
     assert again == rows

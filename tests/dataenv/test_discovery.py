@@ -18,7 +18,7 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, SnapshotError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard import board as boards
+from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
 from dataenv.setting import Setting, make_setting
 from dataenv.simulated import SimulatedVectorEnv
@@ -190,7 +190,7 @@ def test_a_board_under_discovered_skills_is_another_board(tmp_path: Path) -> Non
     fields = TOY_BOARD["setting"] | {"task": "plenty", "skills": path}
     weights = {"seeds": [7], "weights": {"plain": {}, "lengthy-alone": {"brief words": 0}}}
     board = Board.model_validate(TOY_BOARD | {"setting": fields, "mixtures": weights})
-    rows = boards.play(board, Runner(Store()), tmp_path / "board")
+    rows = playing.play(board, Runner(Store()), tmp_path / "board")
     assert {row.skills for row in rows} == {tuple(OTHER.values())}
     assert {row.hashes["task"] for row in rows} == {board.setting.built_task.fingerprint}
     assert rows[0].test is not None
@@ -200,4 +200,4 @@ def test_a_board_under_discovered_skills_is_another_board(tmp_path: Path) -> Non
     write(Path(path), found(Plenty(), items=items))
     again = Board.model_validate(board.model_dump(mode="json"))
     with pytest.raises(SettingError, match="task version changed"):
-        boards.play(again, Runner(Store()), tmp_path / "board")
+        playing.play(again, Runner(Store()), tmp_path / "board")

@@ -16,7 +16,7 @@ from dataenv.execution.jobs import Job, execute
 from dataenv.execution.lineage import read as made_by
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard import board as boards
+from dataenv.leaderboard import play as playing
 from dataenv.leaderboard import rows as row_records
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.plan import _finishing
@@ -171,7 +171,7 @@ def test_finished_and_unfinished_stand_on_one_board(store: Store, tmp_path: Any)
     board = Board.model_validate(
         {"name": "b", "seeds": [0], "teachers": ["stratified", entry], "references": ["nothing"], "setting": fields}
     )
-    made = boards.play(board, Runner(store), tmp_path)
+    made = playing.play(board, Runner(store), tmp_path)
     rows = {row.teacher: row for row in row_records.read([row.model_dump(mode="json") for row in made])}
     assert rows["stratified-grpo"].finish
     assert not rows["stratified"].finish

@@ -14,10 +14,10 @@ from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard import board as boards
-from dataenv.leaderboard.cells import cell_identity, known_cells, row_identity
+from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board, load
 from dataenv.leaderboard.folder import Manifest
+from dataenv.leaderboard.runs import cell_identity, known_cells, row_identity
 from dataenv.leaderboard.validate import examine
 from dataenv.levels import LEVELS
 from dataenv.masks import Mask
@@ -111,7 +111,7 @@ BOARD = TOY_BOARD | {
 def test_a_board_plays_an_entry_behind_its_mask(tmp_path: Path) -> None:
     """``failure`` without state weighs all skills alike: it is ``stratified``, to the last state."""
     board = Board.model_validate(BOARD)
-    rows = {row.teacher: row for row in boards.play(board, Runner(Store(tmp_path / "store")), tmp_path / "out")}
+    rows = {row.teacher: row for row in playing.play(board, Runner(Store(tmp_path / "store")), tmp_path / "out")}
     states = {name: [step.state for step in row.steps] for name, row in rows.items()}
     assert states["failure-blind"] == states["stratified"] != states["failure"]
     blind = rows["failure-blind"]

@@ -19,9 +19,9 @@ from dataenv.episode.loop import run
 from dataenv.evolution import Evolution, marginal
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard.cells import known_cells
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import Manifest, differences
+from dataenv.leaderboard.runs import known_cells
 from dataenv.policy import CARD, SKILLS, WEIGHTS, Policy, by_name, fresh, load, look, save
 from dataenv.setting import make_setting
 from dataenv.simulated import SimulatedVectorEnv

@@ -10,8 +10,8 @@ import pytest
 
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard.board import play
 from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.play import play
 from tests.leaderboard.browser import Browser, chromium, counting_server
 from tests.leaderboard.synthetic import HOSTILE, make_board
 from tests.toys import TOY_BOARD

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from dataenv.leaderboard.format import visible
 from dataenv.leaderboard.page import LONGEST
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.text import visible
 from tests.leaderboard.browser import CLOSED, NAME, Browser, find, planted_rows
 from tests.leaderboard.synthetic import HOSTILE
 

@@ -17,15 +17,15 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
+from dataenv.leaderboard.accuracy import Figure
 from dataenv.leaderboard.asking import Asking, asking, told
-from dataenv.leaderboard.board import play
-from dataenv.leaderboard.cells import all_cells, by_group
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.cost import TeacherCost
 from dataenv.leaderboard.plan import make_plan, sentences
+from dataenv.leaderboard.play import play
 from dataenv.leaderboard.report import cells, terminal_table, write_csv, write_page
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.shares import Figure
+from dataenv.leaderboard.runs import all_cells, by_group
 from dataenv.leaderboard.summary import summarise
 from teachers.chat.scripted import Server, serving
 from tests.chatting import backwards

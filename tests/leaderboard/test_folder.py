@@ -12,7 +12,7 @@ from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard import board as boards
+from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import MANIFEST, Manifest, differences, missing, read_manifest, read_rows
 from dataenv.leaderboard.report import write_csv, write_page
@@ -29,7 +29,7 @@ def setting(**changes: Any) -> dict[str, Any]:
 
 def again(folder: Path, new: Board, store: Store, replace: bool = False) -> Runner:
     runner = Runner(store)
-    boards.play(new, runner, folder, replace=replace)
+    playing.play(new, runner, folder, replace=replace)
     return runner
 
 
@@ -158,9 +158,9 @@ def test_a_row_is_there_as_soon_as_its_run_has_ended(
         return sound(self, *args)
 
     monkeypatch.setattr(Apprentice, "fit", breaks)
-    watch = boards.Watch(done=lambda cell, error: told.append(cell.group))
+    watch = playing.Watch(done=lambda cell, error: told.append(cell.group))
     with pytest.raises(KeyboardInterrupt):
-        boards.play(board(), Runner(store), tmp_path / "toy", watch)
+        playing.play(board(), Runner(store), tmp_path / "toy", watch)
     rows = read_rows(tmp_path / "toy")
     assert [(row.teacher, row.seed) for row in rows] == [("failure", 0), ("stratified", 0), ("stratified", 1)]
     said = missing(tmp_path / "toy", rows)

@@ -9,9 +9,9 @@ import numpy as np
 
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard import board as boards
-from dataenv.leaderboard.board import Cell, Watch
+from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.play import Cell, Watch
 from dataenv.leaderboard.report import write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.setting import make_setting
@@ -84,4 +84,4 @@ def played(setting: Any, make: Any) -> Row:
     )
     cell = Cell("careless", "", "teacher", make, {}, make.level, 0, setting)
     source = {"commit": "x", "dirty": False, "versions": {}}
-    return boards._row(quiet, cell, Runner(Store()), Watch(), source)
+    return playing._row(quiet, cell, Runner(Store()), Watch(), source)

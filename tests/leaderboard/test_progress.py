@@ -12,10 +12,10 @@ from rich.console import Console
 from dataenv.environment.steps import StepRecord, Tally
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard.board import Outline, Watch, play
-from dataenv.leaderboard.cells import Cell, all_cells
 from dataenv.leaderboard.config import Board, load
+from dataenv.leaderboard.play import Outline, Watch, play
 from dataenv.leaderboard.progress import Terminal
+from dataenv.leaderboard.runs import Cell, all_cells
 from students.base import TrainingDivergedError
 from tests.toys import TOY_BOARD, Apprentice
 

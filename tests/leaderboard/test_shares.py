@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import dataenv
+from dataenv.leaderboard.accuracy import Figure, Share, derive, difference, mean, number
+from dataenv.leaderboard.format import origin, p_value, percent, signed, tokens
 from dataenv.leaderboard.report import write_page
-from dataenv.leaderboard.shares import Figure, Share, derive, difference, mean, number
 from dataenv.leaderboard.statistics import Summary
 from dataenv.leaderboard.summary import summarise
-from dataenv.leaderboard.text import origin, p_value, percent, signed, tokens
 from tests.leaderboard.synthetic import PURSE, make_board
 from tests.leaderboard.test_report import printed
 
@@ -97,7 +97,7 @@ def test_figures_are_made_in_one_place() -> None:
             name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
             if name in ("Figure", "model_construct"):
                 made.append((path.name, name))
-    assert made == [("shares.py", "Figure")]
+    assert made == [("accuracy.py", "Figure")]
 
 
 def test_the_template_renders_no_value_by_itself() -> None:

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataenv.leaderboard import statistics as board_statistics
+from dataenv.leaderboard.accuracy import Share, mean
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.shares import Share, mean
 from dataenv.leaderboard.statistics import (
     Target,
     area_under_curve,

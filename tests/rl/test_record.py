@@ -70,8 +70,8 @@ def test_a_mask_is_zeros(tmp_path: Path) -> None:
 
 def test_rows_of_a_board(tmp_path: Path) -> None:
     """They are played again from the store, and nothing is trained."""
-    from dataenv.leaderboard.board import play
     from dataenv.leaderboard.config import load
+    from dataenv.leaderboard.play import play
 
     runner = Runner(Store())
     play(load(write_toml(tmp_path / "toy.toml", TOY_BOARD)), runner, tmp_path / "runs")

@@ -17,9 +17,9 @@ from dataenv.episode.loop import run
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.execution.runner import Runner, run_all
 from dataenv.execution.store import Store
-from dataenv.leaderboard.board import play
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import read_rows
+from dataenv.leaderboard.play import play
 from teachers.skill_it import SkillIt
 from tests.tiny import TINY
 from tests.toys import TOY_BOARD

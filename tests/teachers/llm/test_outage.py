@@ -19,8 +19,8 @@ from dataenv.episode.outage import MENDS, NOT_SENT
 from dataenv.errors import Unanswered
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard.board import play
 from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.play import play
 from dataenv.leaderboard.report import write_page
 from dataenv.leaderboard.rows import Row
 from teachers.chat.scripted import Server, Turn, serving

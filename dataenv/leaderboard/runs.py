@@ -8,10 +8,9 @@ from functools import partial
 from typing import Any, Literal
 
 from dataenv import registry
-from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.references import FormatOnly, Joint, Nothing
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics import STATIC
 from dataenv.setting import Setting
 from tasks.records import digest
 

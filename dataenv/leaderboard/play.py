@@ -6,35 +6,39 @@ knows is not computed, and equal rows have equal bytes.
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
-from dataenv.environment.exams import Standing, exam_of, grade
-from dataenv.environment.steps import StepRecord, Tally
+from dataenv.environment.exams import Standing
+from dataenv.environment.steps import StepRecord
 from dataenv.episode.loop import Episode, prior_compute, run
 from dataenv.errors import ActionError, JobFailed, Unanswered
-from dataenv.execution.jobs import Job, Outcome, student_of
+from dataenv.execution.jobs import student_of
 from dataenv.execution.runner import Runner, side_by_side
-from dataenv.leaderboard.cells import Cell, by_group, known_cells, search_cells, static_cells
-from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.folder import prepare, write_row
+from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics import STATIC
+from dataenv.leaderboard.runs import Cell, by_group, known_cells, search_cells, static_cells
+from dataenv.leaderboard.scoring import (
+    best_step,
+    closing_job,
+    graded_exams,
+    lessons_of_steps,
+    mistakes_of,
+    score_of,
+    standing_job,
+)
 from dataenv.masks import masked
 from dataenv.setting import Setting
 
-SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
-PACKAGES = ("tasks", "students", "dataenv", "teachers")
 FAILURES = (JobFailed, ActionError, Unanswered)
 """What ends a run and not its board."""
-VERSIONS = ("dataenv", "torch", "transformers", "gymnasium", "numpy")
 
 
 class Outline(NamedTuple):
@@ -159,17 +163,6 @@ def _best_mixture(board: Board, search: list[Cell], scores: list[float]) -> str:
     return max(totals, key=lambda name: totals[name])
 
 
-def score_of(tally: Tally) -> float:
-    """Mean over skills of an exam's accuracy, in [0, 1]: what a state is selected by."""
-    asked = [k / n for k, n in zip(tally.correct, tally.n, strict=True) if n]
-    return sum(asked) / len(asked)
-
-
-def best_step(tallies: Sequence[Tally]) -> int:
-    """The step whose selection score is the best; the earliest among equals."""
-    return max(range(len(tallies)), key=lambda i: (score_of(tallies[i]), -i))
-
-
 def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
     """Drop the weights that nobody will ask for; the untaught student stays, for every teacher starts from it."""
     kept = {*keep, episode.snapshot.base}
@@ -246,77 +239,6 @@ def _outcome(setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, 
         "ended": steps[-1].ended,
         "selected": selected,
         **exams,
-        "lessons": _lessons(env, steps),
+        "lessons": lessons_of_steps(env, steps),
         "mistakes": mistakes_of(standing, selected),
-    }
-
-
-def closing_job(setting: Setting, state: str) -> Job:
-    """The test and transfer exams of one state: opened once a run."""
-    exams = (exam_of(setting, "test"), exam_of(setting, "transfer"))
-    return Job(student=setting.student_spec, parent=state, exams=exams)
-
-
-def standing_job(setting: Setting, state: str) -> Job:
-    """The feedback and selection exams of one state."""
-    exams = (exam_of(setting, "feedback"), exam_of(setting, "selection"))
-    return Job(student=setting.student_spec, parent=state, exams=exams)
-
-
-def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
-    """The fields ``test`` and ``transfer`` of a row."""
-    test = grade(setting, "test", outcome.answers["test"])
-    transfer = grade(setting, "transfer", outcome.answers["transfer"])
-    return {
-        "test": {
-            "correct": "".join("01"[flag] for flag in test.flags),
-            "n": test.n.tolist(),
-            "by_skill": test.correct.tolist(),
-            "grader_errors": test.grader_errors,
-            "lenient": None if test.lenient is None else "".join("01"[flag] for flag in test.lenient),
-        },
-        "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
-    }
-
-
-def _lessons(env: TeachingEnv, steps: tuple[StepRecord, ...]) -> list[dict[str, Any]]:
-    out = []
-    for step in steps:
-        if step.lesson is not None:
-            examples = env.runner.store.lesson(step.lesson)[:SHOWN_LESSON]
-            shown = [e.model_dump(mode="json", include={"prompt", "response", "skills"}) for e in examples]
-            out.append({"step": step.step, "examples": shown})
-    return out
-
-
-def mistakes_of(standing: Standing, step: int) -> list[dict[str, Any]]:
-    """Feedback mistakes of a state to read, the first of every skill before the second of any."""
-    rank: dict[str, int] = {}
-    keyed: list[tuple[int, int, dict[str, str]]] = []
-    for error in standing.errors:
-        rank[error["skill"]] = rank.get(error["skill"], 0) + 1
-        keyed.append((rank[error["skill"]], len(keyed), error))
-    return [{"step": step, **error} for _, _, error in sorted(keyed, key=lambda x: x[:2])[:SHOWN_MISTAKES]]
-
-
-def this_code() -> dict[str, Any]:
-    """Which code this is: commit, whether it was changed since, and the versions of what it stands on."""
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=True
-            )
-        except (OSError, subprocess.SubprocessError):
-            return ""
-        return done.stdout.strip()
-
-    ours = git(
-        "ls-files", "--error-unmatch", Path(__file__).name
-    )  # else this is an installation in somebody's repository
-    return {
-        "commit": (git("rev-parse", "HEAD") if ours else "") or "unknown",
-        "dirty": bool(ours and git("status", "--porcelain", *(f":/{name}" for name in PACKAGES))),
-        "versions": {name: version(name) for name in VERSIONS},
     }

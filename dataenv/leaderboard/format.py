@@ -6,7 +6,7 @@ import math
 import unicodedata
 from collections.abc import Mapping
 
-from dataenv.leaderboard.shares import Counted, Share, number
+from dataenv.leaderboard.accuracy import Counted, Share, number
 
 MINUS, NONE = "−", "–"
 SHORT: Mapping[str, str] = {"\n": "⟨LF⟩", "\r": "⟨CR⟩", "\t": "⟨TAB⟩", "\x1b": "⟨ESC⟩"}

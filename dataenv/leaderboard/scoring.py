@@ -1,0 +1,74 @@
+"""From the exams of a run to what its row says of them: the selected state, its score, its mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dataenv.environment.env import TeachingEnv
+from dataenv.environment.exams import Standing, exam_of, grade
+from dataenv.environment.steps import StepRecord, Tally
+from dataenv.execution.jobs import Job, Outcome
+from dataenv.setting import Setting
+
+SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
+
+
+def score_of(tally: Tally) -> float:
+    """Mean over skills of an exam's accuracy, in [0, 1]: what a state is selected by."""
+    asked = [k / n for k, n in zip(tally.correct, tally.n, strict=True) if n]
+    return sum(asked) / len(asked)
+
+
+def best_step(tallies: Sequence[Tally]) -> int:
+    """The step whose selection score is the best; the earliest among equals."""
+    return max(range(len(tallies)), key=lambda i: (score_of(tallies[i]), -i))
+
+
+def closing_job(setting: Setting, state: str) -> Job:
+    """The test and transfer exams of one state: opened once a run."""
+    exams = (exam_of(setting, "test"), exam_of(setting, "transfer"))
+    return Job(student=setting.student_spec, parent=state, exams=exams)
+
+
+def standing_job(setting: Setting, state: str) -> Job:
+    """The feedback and selection exams of one state."""
+    exams = (exam_of(setting, "feedback"), exam_of(setting, "selection"))
+    return Job(student=setting.student_spec, parent=state, exams=exams)
+
+
+def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
+    """The fields ``test`` and ``transfer`` of a row."""
+    test = grade(setting, "test", outcome.answers["test"])
+    transfer = grade(setting, "transfer", outcome.answers["transfer"])
+    return {
+        "test": {
+            "correct": "".join("01"[flag] for flag in test.flags),
+            "n": test.n.tolist(),
+            "by_skill": test.correct.tolist(),
+            "grader_errors": test.grader_errors,
+            "lenient": None if test.lenient is None else "".join("01"[flag] for flag in test.lenient),
+        },
+        "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
+    }
+
+
+def lessons_of_steps(env: TeachingEnv, steps: tuple[StepRecord, ...]) -> list[dict[str, Any]]:
+    """The first examples of each lesson of a run, to read."""
+    out = []
+    for step in steps:
+        if step.lesson is not None:
+            examples = env.runner.store.lesson(step.lesson)[:SHOWN_LESSON]
+            shown = [e.model_dump(mode="json", include={"prompt", "response", "skills"}) for e in examples]
+            out.append({"step": step.step, "examples": shown})
+    return out
+
+
+def mistakes_of(standing: Standing, step: int) -> list[dict[str, Any]]:
+    """Feedback mistakes of a state to read, the first of every skill before the second of any."""
+    rank: dict[str, int] = {}
+    keyed: list[tuple[int, int, dict[str, str]]] = []
+    for error in standing.errors:
+        rank[error["skill"]] = rank.get(error["skill"], 0) + 1
+        keyed.append((rank[error["skill"]], len(keyed), error))
+    return [{"step": step, **error} for _, _, error in sorted(keyed, key=lambda x: x[:2])[:SHOWN_MISTAKES]]
