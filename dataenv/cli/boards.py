@@ -79,7 +79,7 @@ def plan(
 
 def _plan(board: str, out: Path, store: str | None, spec: dict[str, Any], as_json: bool) -> None:
     from dataenv.leaderboard.config import load
-    from dataenv.leaderboard.plan import make_plan, sentences, table
+    from dataenv.leaderboard.planning.plan import make_plan, sentences, table
 
     config = load(board)
     where = store or str(out / ".store")
@@ -134,7 +134,7 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a board without training: everything that would fail later, one sentence each; exit code 2 if any."""
-    from dataenv.leaderboard.validate import examine, usable
+    from dataenv.leaderboard.planning.validate import examine, usable
 
     where = store or str(out / ".store")
     found = [*examine(board), *usable(where, lambda: open_executor(where, spec))]

@@ -19,7 +19,7 @@ from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard import rows as row_records
 from dataenv.leaderboard.config import Board
-from dataenv.leaderboard.plan import _finishing
+from dataenv.leaderboard.planning.forecast import finishing
 from dataenv.setting import Setting, make_setting
 from dataenv.tuition import paid_for
 from students.base import Trained
@@ -178,7 +178,7 @@ def test_finished_and_unfinished_stand_on_one_board(store: Store, tmp_path: Any)
     assert any(step.practice for step in rows["stratified-grpo"].steps)
     assert len(rows["nothing"].steps) == 2
     assert "practice" not in rows["stratified"].model_dump(mode="json")["steps"][0]
-    assert len(_finishing(board.teachers[1].within(board.setting))) > 1
+    assert len(finishing(board.teachers[1].within(board.setting))) > 1
     apart = rows["stratified"].model_copy(update={"setting_digest": "0"})
     with pytest.raises(ValueError, match="differ in setting_digest"):
         row_records.read([apart, rows["stratified-grpo"]])

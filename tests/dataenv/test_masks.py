@@ -17,8 +17,8 @@ from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board, load
 from dataenv.leaderboard.folder import Manifest
+from dataenv.leaderboard.planning.validate import examine
 from dataenv.leaderboard.runs import cell_identity, known_cells, row_identity
-from dataenv.leaderboard.validate import examine
 from dataenv.levels import LEVELS
 from dataenv.masks import Mask
 from tests.toys import BRANCHING, TOY_BOARD, write_toml

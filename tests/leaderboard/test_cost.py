@@ -18,10 +18,10 @@ from dataenv.episode.loop import run
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.accuracy import Figure
-from dataenv.leaderboard.asking import Asking, asking, told
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.cost import TeacherCost
-from dataenv.leaderboard.plan import make_plan, sentences
+from dataenv.leaderboard.planning.plan import make_plan, sentences
+from dataenv.leaderboard.planning.spending import Asking, asking, told
 from dataenv.leaderboard.play import play
 from dataenv.leaderboard.report import cells, terminal_table, write_csv, write_page
 from dataenv.leaderboard.rows import Row

@@ -11,9 +11,9 @@ import pytest
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard import plan as plans
 from dataenv.leaderboard.config import Board
-from dataenv.leaderboard.plan import Line, make_plan, sentences
+from dataenv.leaderboard.planning import plan as plans
+from dataenv.leaderboard.planning.plan import Line, make_plan, sentences
 from dataenv.leaderboard.play import play
 from students.base import TrainingDivergedError
 from tests.tiny import TINY

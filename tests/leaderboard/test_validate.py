@@ -13,7 +13,7 @@ from dataenv.errors import SettingError
 from dataenv.execution.executors import make_executor
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board, built_in, read
-from dataenv.leaderboard.validate import examine, usable
+from dataenv.leaderboard.planning.validate import examine, usable
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Grade
 from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml

@@ -22,7 +22,7 @@ from dataenv.execution.jobs import student_for, student_of
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
-from dataenv.leaderboard.measure import sample
+from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.runs import Cell, all_cells, fixed
 from dataenv.leaks import guard_of
 from dataenv.levels import level_class

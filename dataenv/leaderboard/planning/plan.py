@@ -10,36 +10,23 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dataenv.budget.price import Price, price_of
-from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
-from dataenv.episode.loop import run
-from dataenv.errors import DataenvError
 from dataenv.execution.executors import cores
-from dataenv.execution.jobs import from_initial, student_of
-from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store
-from dataenv.leaderboard.asking import Asking, asking, told
-from dataenv.leaderboard.config import STATIC, Board
-from dataenv.leaderboard.folder import ROWS, Manifest, read_manifest, read_rows
-from dataenv.leaderboard.measure import Measured, measure, sample
+from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.planning.forecast import Forecast, Oracle
+from dataenv.leaderboard.planning.measure import Measured, measure
+from dataenv.leaderboard.planning.spending import Asking, asking, told
 from dataenv.leaderboard.play import warm_tokens
-from dataenv.leaderboard.references import Joint, Nothing
-from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.runs import SEARCH, Cell, all_cells, by_group, cell_identity, row_identity
+from dataenv.leaderboard.runs import SEARCH, Cell, all_cells, by_group
 from dataenv.levels import make_level
-from dataenv.masks import masked
 from dataenv.setting import Setting
-from dataenv.tuition import complete, sizes, watched_of
-from tasks.records import Example, Record
+from tasks.records import Record
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 WARM = "warm starts"
-SAMPLE = 512
 IDLE = 0.9
 """Share of a core below which a measurement is said to have been disturbed."""
 ROW, ANSWER = 12_000, 10
@@ -118,15 +105,6 @@ class Plan(Record):
     assumes: str = ASSUMES
 
 
-class Forecast(Record):
-    """One run as it is expected to go: the updates of each lesson, tokens spent; or as it went, where that is known."""
-
-    updates: tuple[int, ...]
-    tokens: int
-    known: int = 0
-    row: bool = False
-
-
 def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool = True) -> Plan:
     """Plan a board. Nothing is written and nothing of the board is trained.
 
@@ -138,7 +116,7 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
         local: Whether the workers share this machine's cores with the driver.
     """
     measured = measure(board.setting)
-    oracle, every = _Oracle(board, store, folder), all_cells(board)
+    oracle, every = Oracle(board, store, folder), all_cells(board)
     forecasts = {id(cell): oracle.forecast(cell) for cell in every}
     search = [cell for cell in every if cell.role == "search"]
     rest = [cell for cell in every if cell.role != "search"]
@@ -171,114 +149,11 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
 # --- one run ---------------------------------------------------------------------------------------------------------
 
 
-class _Oracle:
-    """What a store and the rows of a folder say of the runs of a board."""
-
-    def __init__(self, board: Board, store: Store, folder: Path) -> None:
-        self.board, self.store = board, store
-        self.hashes = Manifest.of(board).hashes
-        self.rows = self._rows(folder)
-        self._warm: dict[int, bool] = {}
-        self._prices: dict[tuple[str, str], tuple[tuple[int, ...], Price]] = {}
-
-    def _rows(self, folder: Path) -> dict[str, Row]:
-        if not any((folder / ROWS).glob("*.json")):
-            return {}
-        manifest = read_manifest(folder)
-        return {row_identity(row, manifest.board if manifest else self.board): row for row in read_rows(folder)}
-
-    def has(self, state: str) -> bool:
-        """Whether a trained state is known."""
-        return self.store.reuse and self.store.get("states", state) is not None
-
-    def warm(self, seed: int) -> bool:
-        """Whether the untaught student of a seed is known."""
-        if seed not in self._warm:
-            setting = self.board.setting
-            job = from_initial(setting.student_spec, seed, setting.warm_training(seed))
-            self._warm[seed] = job.train is None or self.has(job.key())
-        return self._warm[seed]
-
-    def forecast(self, cell: Cell) -> Forecast:
-        """A run as it went, where it is known to the end, and as it is expected to go elsewhere."""
-        row = self.rows.get(cell_identity(cell, self.board, self.hashes))
-        if row is not None and all(self.has(step.state) for step in row.steps if step.lesson):
-            updates = tuple(cell.setting.recipe.updates for step in row.steps if step.lesson)
-            return Forecast(updates=updates, tokens=row.budget.training, known=len(updates), row=True)
-        updates, price = self._expected(cell)
-        known, ended = (0, False) if cell.label == STATIC or not self.warm(cell.seed) else self._replay(cell)
-        if ended:
-            updates = updates[:known]
-        tokens = sum(map(price.most, updates))
-        if cell.setting.finish and not ended:
-            updates, tokens = updates + _finishing(cell.setting), tokens + cell.setting.aside
-        return Forecast(updates=updates, tokens=tokens, known=min(known, len(updates)))
-
-    def _replay(self, cell: Cell) -> tuple[int, bool]:
-        """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
-        env = TeachingEnv(cell.level, runner=reader(self.store), setting=cell.setting)
-        try:
-            run(masked(env, cell.mask), cell.make(), cell.seed)
-        except DataenvError:
-            return sum(step.lesson is not None for step in env.history), False
-        return sum(step.lesson is not None for step in env.history), True
-
-    def _expected(self, cell: Cell) -> tuple[tuple[int, ...], Price]:
-        """Updates of each lesson that the purse pays, and what they cost."""
-        own = cell.label if cell.registered in ("", "static") else ""
-        if (own, cell.setting.digest) not in self._prices:
-            self._prices[own, cell.setting.digest] = _expected(cell)
-        return self._prices[own, cell.setting.digest]
-
-
-def _expected(cell: Cell) -> tuple[tuple[int, ...], Price]:
-    setting, recipe = cell.setting, cell.setting.recipe
-    if isinstance(cell.make(), Nothing):
-        return (), Price(0)
-    student = student_of(setting.student_spec)
-    recipe = complete(recipe, setting)
-    fresh = sizes(student, recipe, _taught(cell))
-    prior = setting.warm_training(cell.seed) if recipe.replay else None
-    earlier = [student.tokens(example) for example in prior.lesson[:SAMPLE]] if prior else []
-    watched = [student.tokens(example) for example in watched_of(setting)]
-    price = price_of(recipe, fresh, earlier, watched)
-    remaining, examples = setting.budget.student_tokens - setting.aside, setting.budget.examples
-    lessons: list[int] = []
-    while (updates := min(recipe.updates, (remaining - price.fixed) // price.reserved)) > 0:
-        if examples is not None and len(lessons) * setting.lesson_size >= examples:
-            break
-        lessons.append(updates)
-        remaining -= price.most(updates)
-    return tuple(lessons), price
-
-
-def _finishing(setting: Setting) -> tuple[int, ...]:
-    """Updates of each step of the finish, if each phase spends all that is set aside for it."""
-    student, made = student_of(setting.student_spec), sample(setting, None, min(SAMPLE, setting.lesson_size))
-    updates: tuple[int, ...] = ()
-    for phase, aside in zip(setting.finish, setting.asides, strict=True):
-        recipe = complete(phase.recipe, setting)
-        price = price_of(recipe, sizes(student, recipe, made), ())
-        updates += (recipe.updates,) * -(-aside // price.most(recipe.updates))
-    return updates
-
-
-def _taught(cell: Cell) -> Sequence[Example]:
-    """Examples like those that a run will teach: the pool, a fixed mixture, or every skill equally."""
-    if isinstance(cell.make(), Joint):
-        return cell.setting.built_task.pool()
-    mixture = None
-    if cell.registered == "static":
-        weights, other = cell.args["weights"], cell.args.get("other", 0.0)
-        mixture = np.array([weights.get(skill, other) for skill in cell.setting.built_task.skills], np.float64)
-    return sample(cell.setting, mixture, min(SAMPLE, cell.setting.lesson_size))
-
-
 # --- lines, time, disk -----------------------------------------------------------------------------------------------
 
 
 def _phase(
-    board: Board, cells: Sequence[Cell], forecasts: dict[int, Forecast], oracle: _Oracle, measured: Measured
+    board: Board, cells: Sequence[Cell], forecasts: dict[int, Forecast], oracle: Oracle, measured: Measured
 ) -> list[Line]:
     """The lines of what goes on side by side: warm starts of its seeds, then its runs by teacher."""
     lines = [_warm_line(board.setting, cells, oracle, measured)]
@@ -287,7 +162,7 @@ def _phase(
     return lines
 
 
-def _warm_line(setting: Setting, cells: Sequence[Cell], oracle: _Oracle, measured: Measured) -> Line:
+def _warm_line(setting: Setting, cells: Sequence[Cell], oracle: Oracle, measured: Measured) -> Line:
     """Untaught students, one a seed, and their first exam, which all runs of the seed share."""
     seeds = sorted({cell.seed for cell in cells})
     trained, tokens = setting.warm_training(seeds[0]) is not None, warm_tokens(setting)
