@@ -98,7 +98,7 @@ def _plan(board: str, out: Path, store: str | None, spec: dict[str, Any], as_jso
 
 def _show(rows: list[Row], folder: Path, as_json: bool, quiet: bool = False) -> None:
     """Write the CSV and the page of rows, and print the table or the summary."""
-    from dataenv.leaderboard.report import terminal_table, write_csv, write_page
+    from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
     from dataenv.leaderboard.summary import summarise
 
     write_csv(rows, folder / "leaderboard.csv")

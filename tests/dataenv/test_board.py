@@ -17,7 +17,7 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board, built_in, load
-from dataenv.leaderboard.report import write_csv, write_page
+from dataenv.leaderboard.report.tables import write_csv, write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.registry import build
 from dataenv.setting import Setting, make_setting

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dataenv.leaderboard.report import write_page
+from dataenv.leaderboard.report.tables import write_page
 from tests.leaderboard.synthetic import make_row
 
 FLAGS = (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dataenv.leaderboard.format import visible
-from dataenv.leaderboard.page import LONGEST
+from dataenv.leaderboard.report.page import LONGEST
 from dataenv.leaderboard.rows import Row
 from tests.leaderboard.browser import CLOSED, NAME, Browser, find, planted_rows
 from tests.leaderboard.synthetic import HOSTILE

@@ -23,7 +23,7 @@ from dataenv.leaderboard.cost import TeacherCost
 from dataenv.leaderboard.planning.plan import make_plan, sentences
 from dataenv.leaderboard.planning.spending import Asking, asking, told
 from dataenv.leaderboard.play import play
-from dataenv.leaderboard.report import cells, terminal_table, write_csv, write_page
+from dataenv.leaderboard.report.tables import cells, terminal_table, write_csv, write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import all_cells, by_group
 from dataenv.leaderboard.summary import summarise

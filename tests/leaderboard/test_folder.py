@@ -15,7 +15,7 @@ from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import MANIFEST, Manifest, differences, missing, read_manifest, read_rows
-from dataenv.leaderboard.report import write_csv, write_page
+from dataenv.leaderboard.report.tables import write_csv, write_page
 from tests.toys import TOY_BOARD, Apprentice
 
 

@@ -12,7 +12,7 @@ from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.play import Cell, Watch
-from dataenv.leaderboard.report import write_page
+from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.setting import make_setting
 from tasks.records import Example

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from dataenv.analysis.transfer import Gain, Matrix, picture
-from dataenv.leaderboard.report import terminal_table
+from dataenv.leaderboard.report.tables import terminal_table
 from tests.leaderboard.browser import NAME, Browser, planted_rows, view
 from tests.leaderboard.synthetic import HOSTILE, SKILLS, TEST_N, make_large_board, make_row
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 import dataenv
 from dataenv.leaderboard.accuracy import Figure, Share, derive, difference, mean, number
 from dataenv.leaderboard.format import origin, p_value, percent, signed, tokens
-from dataenv.leaderboard.report import write_page
+from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.statistics import Summary
 from dataenv.leaderboard.summary import summarise
 from tests.leaderboard.synthetic import PURSE, make_board
@@ -101,7 +101,7 @@ def test_figures_are_made_in_one_place() -> None:
 
 
 def test_the_template_renders_no_value_by_itself() -> None:
-    shown = re.findall(r"\{\{(.*?)\}\}", (LEADERBOARD / "page.html.j2").read_text(encoding="utf-8"))
+    shown = re.findall(r"\{\{(.*?)\}\}", (LEADERBOARD / "report" / "page.html.j2").read_text(encoding="utf-8"))
     assert len(shown) > 60
     assert not [code for code in shown if ".value" in code or "round" in code]
 

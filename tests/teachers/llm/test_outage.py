@@ -21,7 +21,7 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.play import play
-from dataenv.leaderboard.report import write_page
+from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.rows import Row
 from teachers.chat.scripted import Server, Turn, serving
 from teachers.chat.spec import ANSWERED, Outcome

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dataenv.leaderboard import charts, config
+from dataenv.leaderboard import config
 from dataenv.leaderboard import statistics as st
 from dataenv.leaderboard.accuracy import Share, mean
 from dataenv.leaderboard.config import BASELINE
 from dataenv.leaderboard.format import counts, money, origin, p_value, percent, portion, signed, tokens, visible
+from dataenv.leaderboard.report import charts
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import Standing, Summary
 
@@ -37,7 +38,7 @@ def _template() -> Template:
         "percent": percent, "signed": signed, "counts": counts, "origin": origin, "portion": portion,
         "tokens": tokens, "money": money, "p": p_value, "visible": visible,
     }  # fmt: skip
-    source = resources.files("dataenv.leaderboard").joinpath("page.html.j2").read_text(encoding="utf-8")
+    source = resources.files("dataenv.leaderboard.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)
 
 

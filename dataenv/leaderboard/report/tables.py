@@ -245,7 +245,7 @@ def write_json(summary: Summary, path: str | os.PathLike[str]) -> None:
 
 def write_page(rows: Rows, path: str | os.PathLike[str]) -> None:
     """The board as one self-contained HTML file: no script, nothing loaded from elsewhere."""
-    from dataenv.leaderboard.page import render
+    from dataenv.leaderboard.report.page import render
 
     board = read(rows)
     write_whole(path, render(board, summarise(board)))
