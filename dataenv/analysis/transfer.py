@@ -22,7 +22,7 @@ from dataenv.environment.render import SIMULATED
 from dataenv.execution.jobs import student_of
 from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.format import visible
-from dataenv.leaderboard.statistics import holm, paired_t
+from dataenv.leaderboard.statistics.formulas import holm, paired_t
 from dataenv.setting import Setting
 from tasks.records import Record
 

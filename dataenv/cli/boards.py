@@ -99,7 +99,7 @@ def _plan(board: str, out: Path, store: str | None, spec: dict[str, Any], as_jso
 def _show(rows: list[Row], folder: Path, as_json: bool, quiet: bool = False) -> None:
     """Write the CSV and the page of rows, and print the table or the summary."""
     from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
-    from dataenv.leaderboard.summary import summarise
+    from dataenv.leaderboard.statistics.summary import summarise
 
     write_csv(rows, folder / "leaderboard.csv")
     write_page(rows, folder / "leaderboard.html")
@@ -162,7 +162,7 @@ def compare(
     """Compare two teachers of a board, paired by seed and item; or, with another board, the same teachers on both."""
     from dataenv.leaderboard.config import BASELINE
     from dataenv.leaderboard.folder import read_rows
-    from dataenv.leaderboard.paired import compare_boards, compare_teachers, sentences, table
+    from dataenv.leaderboard.statistics.compare import compare_boards, compare_teachers, sentences, table
 
     rows = read_rows(folder)
     if other is not None:

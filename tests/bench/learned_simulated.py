@@ -29,7 +29,7 @@ def main(policies: list[str], students: int) -> None:
     from dataenv import registry
     from dataenv.environment.env import TeachingEnv
     from dataenv.episode.context import Context
-    from dataenv.leaderboard.statistics import paired_t
+    from dataenv.leaderboard.statistics.formulas import paired_t
     from dataenv.setting import make_setting
     from dataenv.simulated import SimulatedVectorEnv
     from dataenv.training import worth

@@ -43,7 +43,7 @@ def main(seeds: int, real: int) -> None:
     from dataenv.episode.loop import run
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import Store
-    from dataenv.leaderboard.statistics import paired_t
+    from dataenv.leaderboard.statistics.formulas import paired_t
     from dataenv.oracle import Course, best_schedule, expected, refine
     from dataenv.setting import make_setting
 
@@ -85,7 +85,7 @@ def _on_real(schedule: Any, mixtures: Any, students: int) -> None:
     import numpy as np
 
     from dataenv.environment.env import TeachingEnv
-    from dataenv.leaderboard.statistics import paired_t
+    from dataenv.leaderboard.statistics.formulas import paired_t
     from dataenv.setting import make_setting
 
     setting = make_setting({"items": {"feedback": 5, "selection": 100, "test": 1, "transfer": 0}})

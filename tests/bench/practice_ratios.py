@@ -16,7 +16,7 @@ from common import table
 from dataenv.leaderboard.folder import read_rows
 from dataenv.leaderboard.format import portion
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.samples import accuracy_at, curves_of, ratios, sentence
+from dataenv.leaderboard.statistics.sample_efficiency import accuracy_at, curves_of, ratios, sentence
 
 
 def curves(rows: Sequence[Row], sizes: Sequence[int]) -> None:

@@ -23,8 +23,8 @@ import numpy as np
 from common import table
 
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics import holm, paired_t
-from dataenv.leaderboard.summary import summarise
+from dataenv.leaderboard.statistics.formulas import holm, paired_t
+from dataenv.leaderboard.statistics.summary import summarise
 from tasks.records import stream
 
 SKILLS, ITEMS, SEEDS = 16, 200, (3, 6, 10)

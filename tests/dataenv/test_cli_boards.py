@@ -12,7 +12,7 @@ import pytest
 from dataenv import registry
 from dataenv.cli import main
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics import Summary
+from dataenv.leaderboard.statistics.standings import Summary
 from tests.toys import TOY_BOARD, write_toml
 
 

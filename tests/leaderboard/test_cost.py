@@ -19,14 +19,14 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.accuracy import Figure
 from dataenv.leaderboard.config import Board
-from dataenv.leaderboard.cost import TeacherCost
 from dataenv.leaderboard.planning.plan import make_plan, sentences
 from dataenv.leaderboard.planning.spending import Asking, asking, told
 from dataenv.leaderboard.play import play
 from dataenv.leaderboard.report.tables import cells, terminal_table, write_csv, write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import all_cells, by_group
-from dataenv.leaderboard.summary import summarise
+from dataenv.leaderboard.statistics.standings import TeacherCost
+from dataenv.leaderboard.statistics.summary import summarise
 from teachers.chat.scripted import Server, serving
 from tests.chatting import backwards
 from tests.leaderboard.synthetic import make_board, make_row

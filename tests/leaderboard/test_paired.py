@@ -10,9 +10,9 @@ from rich.console import Console
 
 from dataenv.errors import SettingError
 from dataenv.leaderboard.accuracy import number
-from dataenv.leaderboard.paired import compare_boards, compare_teachers, sentences, table
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.statistics import compare, scored_rows
+from dataenv.leaderboard.statistics.compare import compare_boards, compare_teachers, sentences, table
+from dataenv.leaderboard.statistics.formulas import compare, scored_rows
 from tests.leaderboard.synthetic import make_row
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from dataenv.leaderboard.statistics import PairedT, paired_t
+from dataenv.leaderboard.statistics.formulas import PairedT, paired_t
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 

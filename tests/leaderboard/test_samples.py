@@ -9,10 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataenv.errors import SettingError
-from dataenv.leaderboard import samples
 from dataenv.leaderboard.accuracy import Share, mean
 from dataenv.leaderboard.rows import read
-from dataenv.leaderboard.samples import LearningCurve, accuracy_at, examples_for, ratio, ratios, sentence
+from dataenv.leaderboard.statistics import sample_efficiency as samples
+from dataenv.leaderboard.statistics.sample_efficiency import (
+    LearningCurve,
+    accuracy_at,
+    examples_for,
+    ratio,
+    ratios,
+    sentence,
+)
 from tests.leaderboard.synthetic import make_board
 
 SIZES = (100, 200, 400, 800, 1600)

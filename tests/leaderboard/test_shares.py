@@ -20,8 +20,8 @@ import dataenv
 from dataenv.leaderboard.accuracy import Figure, Share, derive, difference, mean, number
 from dataenv.leaderboard.format import origin, p_value, percent, signed, tokens
 from dataenv.leaderboard.report.tables import write_page
-from dataenv.leaderboard.statistics import Summary
-from dataenv.leaderboard.summary import summarise
+from dataenv.leaderboard.statistics.standings import Summary
+from dataenv.leaderboard.statistics.summary import summarise
 from tests.leaderboard.synthetic import PURSE, make_board
 from tests.leaderboard.test_report import printed
 

@@ -13,11 +13,10 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataenv.leaderboard import statistics as board_statistics
 from dataenv.leaderboard.accuracy import Share, mean
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.statistics import (
-    Target,
+from dataenv.leaderboard.statistics import formulas as board_statistics
+from dataenv.leaderboard.statistics.formulas import (
     area_under_curve,
     compare,
     curve,
@@ -28,7 +27,8 @@ from dataenv.leaderboard.statistics import (
     score,
     scored_rows,
 )
-from dataenv.leaderboard.summary import summarise
+from dataenv.leaderboard.statistics.standings import Target
+from dataenv.leaderboard.statistics.summary import summarise
 from tests.leaderboard.synthetic import PURSE, make_board, make_row
 
 shares = st.floats(-1, 1, allow_nan=False)
@@ -388,7 +388,8 @@ def test_untaught_is_pooled_over_seeds(board: list[dict]) -> None:
 
 def test_scipy_is_not_loaded_by_import() -> None:
     code = (
-        "import sys, dataenv.leaderboard.summary, dataenv.leaderboard.report.tables; sys.exit('scipy' in sys.modules)"
+        "import sys, dataenv.leaderboard.statistics.summary, dataenv.leaderboard.report.tables; "
+        "sys.exit('scipy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert board_statistics.ALPHA == 0.05

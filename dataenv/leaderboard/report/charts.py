@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from dataenv.leaderboard.accuracy import Figure, Floats
 from dataenv.leaderboard.format import MINUS, origin, percent, portion, signed, tokens, visible
-from dataenv.leaderboard.statistics import Comparison
+from dataenv.leaderboard.statistics.standings import Comparison
 
 GRID = 64
 """Points at which curves of several seeds are averaged."""

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataenv.leaderboard import config
-from dataenv.leaderboard import statistics as st
 from dataenv.leaderboard.accuracy import Share, mean
 from dataenv.leaderboard.config import BASELINE
 from dataenv.leaderboard.format import counts, money, origin, p_value, percent, portion, signed, tokens, visible
 from dataenv.leaderboard.report import charts
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics import Standing, Summary
+from dataenv.leaderboard.statistics import formulas as st
+from dataenv.leaderboard.statistics import standings as standings_module
+from dataenv.leaderboard.statistics.standings import Standing, Summary
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -79,14 +80,14 @@ def _facts(board: Sequence[Row], summary: Summary) -> list[str]:
     ]
 
 
-def _forests(pairs: Sequence[tuple[Any, st.Comparison | None]]) -> dict[str, Any]:
+def _forests(pairs: Sequence[tuple[Any, standings_module.Comparison | None]]) -> dict[str, Any]:
     """Things with their gains drawn on one scale."""
     domain = charts.gain_domain([c for _, c in pairs if c is not None])
     rows = [{"of": of, "c": c, "forest": charts.forest(c, domain, _side(of, c))} for of, c in pairs]
     return {"axis": charts.forest_axis(domain), "rows": rows}
 
 
-def _side(of: Any, comparison: st.Comparison | None) -> str:
+def _side(of: Any, comparison: standings_module.Comparison | None) -> str:
     """``better``, ``worse`` or ``even``, for the colour of a gain."""
     if isinstance(of, Standing) and of.role == "teacher":
         return of.verdict if of.verdict in ("better", "worse") else "even"

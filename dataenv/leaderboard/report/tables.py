@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from dataenv.environment.render import SIMULATED
 from dataenv.leaderboard.accuracy import Figure, Share, mean, number
-from dataenv.leaderboard.cost import PerPoint
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.format import NONE, counts, money, p_value, percent, signed, tokens, visible
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.statistics import Standing, Summary
-from dataenv.leaderboard.summary import summarise
+from dataenv.leaderboard.statistics.standings import PerPoint, Standing, Summary
+from dataenv.leaderboard.statistics.summary import summarise
 from tasks.records import canonical_json
 
 if TYPE_CHECKING:

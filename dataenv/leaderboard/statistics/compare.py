@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dataenv.errors import SettingError
-from dataenv.leaderboard import statistics as st
 from dataenv.leaderboard.accuracy import Share, difference
 from dataenv.leaderboard.folder import settings_compared
 from dataenv.leaderboard.format import counts, p_value, percent, signed
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics import Comparison
-from dataenv.leaderboard.summary import interval
+from dataenv.leaderboard.statistics import formulas as st
+from dataenv.leaderboard.statistics.standings import Comparison
+from dataenv.leaderboard.statistics.summary import interval
 from tasks.records import Record
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Pair(Record):
     """A comparison and its skills.
 
     Attributes:
-        comparison: See ``statistics.Comparison``; its ``p`` is of this pair alone.
+        comparison: See ``standings.Comparison``; its ``p`` is of this pair alone.
         by_skill: In the order of the task's skills; empty where there are no common seeds.
         notes: What a reader must know, one sentence each.
     """

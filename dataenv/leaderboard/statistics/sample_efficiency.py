@@ -15,7 +15,7 @@ import numpy as np
 from dataenv.errors import SettingError
 from dataenv.leaderboard.accuracy import Figure, derive, number
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics import by_step, paired_t
+from dataenv.leaderboard.statistics.formulas import by_step, paired_t
 from tasks.records import Record
 
 Bound = Literal["exact", "at least", "at most"]

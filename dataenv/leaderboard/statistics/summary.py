@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dataenv.leaderboard import statistics as st
 from dataenv.leaderboard.accuracy import Counted, Figure, Share, derive, mean
 from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
-from dataenv.leaderboard.cost import cost_of
 from dataenv.leaderboard.format import percent, signed
 from dataenv.leaderboard.rows import Row, Spent, read
-from dataenv.leaderboard.statistics import Comparison, Standing, Summary, Verdict
+from dataenv.leaderboard.statistics import formulas as st
+from dataenv.leaderboard.statistics.standings import Comparison, Standing, Summary, TeacherCost, Verdict
 
 
 def summarise(rows: Iterable[Row | Mapping[str, Any]]) -> Summary:
@@ -269,3 +268,22 @@ def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
         f"Counted on the {split} split ({max(exams[split]):,} items a student): {', '.join(names)}."
         for split, names in by_split.items()
     ]
+
+
+def cost_of(rows: Sequence[Row], over_untaught: Comparison) -> TeacherCost | None:
+    """The cost of one teacher; ``None`` where it spent nothing on language models.
+
+    Args:
+        rows: Its runs.
+        over_untaught: It minus the untaught student.
+    """
+    counted = [row.budget for row in rows if row.seed in over_untaught.seeds] or [row.budget for row in rows]
+    if not any(spent.teacher_tokens or spent.money for spent in counted):
+        return None
+    return TeacherCost(
+        tokens=float(np.mean([spent.teacher_tokens for spent in counted])),
+        money=float(np.mean([spent.money for spent in counted])),
+        learnt=over_untaught.gain,
+        low=over_untaught.low,
+        high=over_untaught.high,
+    )

@@ -1,0 +1,196 @@
+"""What a board comes to, as records: comparisons, standings, costs, and the summary that holds them."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from dataenv.leaderboard.accuracy import Figure, Share, number
+from tasks.records import Record
+
+Verdict = Literal["baseline", "better", "worse", "cannot tell", "not compared"]
+
+
+class Comparison(Record):
+    """One teacher minus another on the test split, paired by seed and item.
+
+    Attributes:
+        seeds: Seeds in the pairs; ``differences`` is in their order.
+        won: Items (over all seeds) that only the teacher's students got right; ``lost`` only the other's; of ``items``.
+        gain: Mean of the differences.
+        low: Lower end of the 95 % interval of the gain (``high`` the upper), not corrected for several teachers.
+        p: Two-sided; ``p_holm`` after Holm over the board's teachers, ``None`` outside the family.
+        visible: Smallest gain that could have been seen, see ``paired_t``.
+        notes: What a reader must know (few seeds, failed baseline), one sentence each.
+    """
+
+    teacher: str
+    baseline: str
+    seeds: tuple[int, ...]
+    differences: tuple[Figure, ...]
+    won: int
+    lost: int
+    items: int
+    gain: Figure | None = None
+    sd: Figure | None = None
+    low: Figure | None = None
+    high: Figure | None = None
+    p: float | None
+    p_holm: float | None = None
+    visible: Figure | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Reach(Record):
+    """When one run reached its target.
+
+    Attributes:
+        target: Selection accuracy of the baseline's selected state, same seed.
+        tokens: Student tokens spent when an exam first found the student there; ``None``: never.
+        examples: Examples taught until then; ``None``: never.
+    """
+
+    seed: int
+    target: Figure
+    tokens: int | None
+    examples: int | None
+
+
+class Target(Record):
+    """Samples to target over seeds. A run that never got there counts as infinite and is not left out."""
+
+    runs: tuple[Reach, ...]
+
+    @property
+    def reached(self) -> int:
+        """Runs that got there, of ``len(runs)``."""
+        return sum(run.tokens is not None for run in self.runs)
+
+    @property
+    def tokens(self) -> float:
+        """Median student tokens; infinite where at least half of the runs never got there."""
+        return float(np.median([math.inf if run.tokens is None else run.tokens for run in self.runs]))
+
+    @property
+    def examples(self) -> float:
+        """Median examples; infinite where at least half of the runs never got there."""
+        return float(np.median([math.inf if run.examples is None else run.examples for run in self.runs]))
+
+
+class Standing(Record):
+    """One teacher over its seeds. Shares are counts over all seeds; failed seeds count as their untaught student.
+
+    Attributes:
+        score: Macro mean over skills of test accuracy, then mean over seeds; ``by_seed`` before that mean.
+        iqm: Interquartile mean of ``by_seed``: a quarter of the seeds (rounded down) is cut off at each end.
+        auc: Mean over seeds of the area under the selection curve, see ``area_under_curve``.
+        lenient: Test answers that are right if only their form is forgiven; ``None`` where the task does not say.
+        worst: The skill with the lowest test accuracy, and that accuracy.
+        target: Samples to target, see ``to_target``; ``None`` where there is no baseline to set one.
+        forgetting: Mean over seeds of ``forgetting``.
+        budget: Means over seeds: total, spent, training, probes, examples, prior, teacher_tokens, money.
+        cost: What its language models cost, for a point too; ``None`` where it asked none.
+        unscored: Failed seeds for which no untaught exam exists. While there are any, the teacher has no score and no
+            other figure over seeds (they would be over the seeds that went well), and nothing is compared.
+    """
+
+    teacher: str
+    role: Literal["teacher", "reference"]
+    level: str
+    seeds: tuple[int, ...]
+    failed: tuple[int, ...]
+    unscored: tuple[int, ...]
+    ended: dict[str, int]
+    score: Figure | None
+    by_seed: tuple[Figure, ...]
+    iqm: Figure | None
+    test: Share | None
+    by_skill: tuple[Share, ...]
+    lenient: Share | None = None
+    worst: tuple[str, Share] | None
+    transfer: Share | None
+    auc: Figure | None
+    target: Target | None
+    forgetting: Figure | None
+    budget: dict[str, float]
+    cost: TeacherCost | None = None
+    grader_errors: int
+    comparison: Comparison | None = None
+    verdict: Verdict = "not compared"
+
+
+class Summary(Record):
+    """A board: ranked teachers, references apart, and what the board could have seen.
+
+    Attributes:
+        teachers: Best score first.
+        references: Not ranked; by name.
+        sensitivity: Stratified minus nothing, and best static mixture minus stratified, where the runs exist.
+        visible: Smallest and largest of the teachers' smallest visible gains.
+        reading: Sentences on the teachers; ``seen`` on the sensitivity; ``warnings`` what weakens them.
+        sources: Sentences on the split that each number was counted on.
+    """
+
+    board: str
+    simulated: bool
+    setting_digest: str
+    skills: tuple[str, ...]
+    seeds: tuple[int, ...]
+    purse: int
+    test_items: int
+    equal_items: bool
+    untaught: tuple[Share, ...]
+    teachers: tuple[Standing, ...]
+    references: tuple[Standing, ...]
+    sensitivity: tuple[Comparison, ...]
+    visible: tuple[Figure, Figure] | None
+    reading: tuple[str, ...]
+    seen: tuple[str, ...]
+    warnings: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+class PerPoint(NamedTuple):
+    """Spent a point, and the ends of its 95 % interval; infinite where no point was learnt, or none may have been."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class TeacherCost(Record):
+    """What was spent on language models, over the seeds on which a teacher and the untaught student have a score.
+
+    The cost of a point is the mean spent over the mean learnt, in percentage points of test score above the untaught
+    student of the same seed. Its interval is that of what was learnt, with the spending as it was.
+
+    Attributes:
+        tokens: Mean over seeds, prompts and replies together.
+        money: Mean over seeds, in the currency of the chat's prices.
+        learnt: Mean over seeds of the test score minus the untaught student's; ``None`` where there is none.
+        low: Lower end of its 95 % interval (``high`` the upper); ``None`` for one seed.
+    """
+
+    tokens: float
+    money: float
+    learnt: Figure | None
+    low: Figure | None
+    high: Figure | None
+
+    @property
+    def tokens_per_point(self) -> PerPoint | None:
+        """Teacher tokens for one percentage point."""
+        return self._per_point(self.tokens)
+
+    @property
+    def money_per_point(self) -> PerPoint | None:
+        """Money for one percentage point."""
+        return self._per_point(self.money)
+
+    def _per_point(self, spent: float) -> PerPoint | None:
+        if self.learnt is None:
+            return None
+        ends = (self.learnt, self.high or self.learnt, self.low or self.learnt)
+        return PerPoint(*(spent / (100 * number(x)) if number(x) > 0 else math.inf for x in ends))
