@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy.typing as npt
 
 from dataenv.errors import SettingError
-from dataenv.policy import features, load, look
+from dataenv.learning.policy import features, load, look
 from teachers.base import Floats, Teacher, require
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ SHIPPED = {name: Path(__file__).parent / "policies" / name for name in ("ppo", "
 
 
 class Learned(Teacher):
-    """Mixtures by a policy's most likely action (``dataenv.policy``).
+    """Mixtures by a policy's most likely action (``dataenv.learning.policy``).
 
     A policy that looks at every skill in the same way plays any number of them, those of other tasks than it was
     trained on included: that is not refused, and ``trained_on`` says what it was. One that knows its skills by name

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
     from dataenv.execution.runner import Runner
-    from dataenv.policy import Policy
+    from dataenv.learning.policy import Policy
     from dataenv.setting import Setting
     from dataenv.variation import Variation
 
@@ -43,7 +43,9 @@ def train_teacher(
     student: Annotated[str, typer.Option(help="simulated, or a real one.")] = "simulated",
     start: Annotated[Path | None, typer.Option(help="The folder of a policy to go on from.")] = None,
     envs: Annotated[int, typer.Option(min=1, help="Episodes before each update.")] = 128,
-    plan: Annotated[str, typer.Option(help="Fields of dataenv.training.Plan, as JSON: iterations, rate, …")] = "{}",
+    plan: Annotated[
+        str, typer.Option(help="Fields of dataenv.learning.rollouts.Plan, as JSON: iterations, rate, …")
+    ] = "{}",
     vary: Annotated[str, typer.Option(help="Fields of dataenv.variation.Variation, as JSON.")] = "{}",
     setting: SettingFields = "{}",
     store: Store = None,
@@ -51,9 +53,10 @@ def train_teacher(
 ) -> None:
     """Train a teacher, show how its return grows, and write the policy: --teacher learned --args '{"path": …}'."""
     from dataenv.errors import SettingError
-    from dataenv.policy import SKILLS, load, save
+    from dataenv.learning.policy import SKILLS, load, save
+    from dataenv.learning.rollouts import Plan
+    from dataenv.learning.training import train
     from dataenv.setting import make_setting
-    from dataenv.training import Plan, train
     from dataenv.validation import validated
     from dataenv.variation import Variation
 
@@ -124,7 +127,7 @@ def _teller(iterations: int, quiet: bool) -> Callable[[int, float], None]:
 
 
 def _show_regret(policy: Policy, setting: Setting) -> None:
-    from dataenv.training import regrets
+    from dataenv.learning.oracle import regrets
 
     values, regret = regrets(policy, setting, HELD_OUT)
     console.print(

@@ -44,7 +44,7 @@ def main(seeds: int, real: int) -> None:
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import Store
     from dataenv.leaderboard.statistics.formulas import paired_t
-    from dataenv.oracle import Course, best_schedule, expected, refine
+    from dataenv.learning.oracle import Course, best_schedule, expected, refine
     from dataenv.setting import make_setting
 
     items = {"feedback": 50, "selection": 60, "test": 1, "transfer": 0}

@@ -11,7 +11,7 @@ import pytest
 import dataenv
 from dataenv.analysis.credit import leave_one_out
 from dataenv.environment.env import TeachingEnv
-from dataenv.oracle import expected
+from dataenv.learning.oracle import expected
 from tests.tiny import TINY
 
 FIELDS: dict[str, Any] = TINY | {

@@ -10,7 +10,7 @@ import pytest
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
-from dataenv.oracle import Course, best_schedule, expected, refine
+from dataenv.learning.oracle import Course, best_schedule, expected, refine
 from dataenv.setting import make_setting
 from tests.tiny import TINY
 

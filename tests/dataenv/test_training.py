@@ -16,16 +16,19 @@ import dataenv
 from dataenv.cli import app
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
-from dataenv.evolution import Evolution, marginal
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import Manifest, differences
 from dataenv.leaderboard.runs import known_cells
-from dataenv.policy import CARD, SKILLS, WEIGHTS, Policy, by_name, fresh, load, look, save
+from dataenv.learning.evolution import Evolution, marginal
+from dataenv.learning.oracle import frozen, regrets
+from dataenv.learning.policy import CARD, SKILLS, WEIGHTS, Policy, by_name, fresh, load, look, save
+from dataenv.learning.ppo import advantage, without_common
+from dataenv.learning.rollouts import Gatherer, Plan
+from dataenv.learning.training import train
 from dataenv.setting import make_setting
 from dataenv.simulated import SimulatedVectorEnv
-from dataenv.training import Gatherer, Plan, advantage, frozen, regrets, train, without_common
 from dataenv.variation import Variation
 from dataenv.vector import TeachingVectorEnv
 from tasks.records import stream
@@ -107,7 +110,7 @@ def test_it_sees_what_the_numeric_view_shows() -> None:
 @pytest.mark.parametrize("names", [False, True])
 def test_a_frozen_policy_teaches_the_same_in_both_forms(drawn: Policy, tmp_path: Path, names: bool) -> None:
     """The environment with the teacher, and the vector in NumPy: equal lessons to a few hundredths of a point."""
-    from dataenv.oracle import expected
+    from dataenv.learning.oracle import expected
 
     skills = SETTING.built_task.skills if names else ()
     told = {SKILLS: np.linspace(-3, 3, 16, dtype=np.float32)} if names else {}

@@ -1,8 +1,9 @@
 """Evolution strategies for a policy that knows skills by name: what to learn on students of which few can be taught.
 
-A few numbers, one for each skill (``dataenv.policy.by_name``), are tried higher and lower, the same all through an
-episode, in antithetic pairs on one student (the design is of Salimans et al., arXiv 1703.03864). Noise that is drawn
-anew for each lesson, as PPO's and REINFORCE's is, leaves little of itself in what all lessons were made of; this stays.
+A few numbers, one for each skill (``dataenv.learning.policy.by_name``), are tried higher and lower, the same all
+through an episode, in antithetic pairs on one student (the design is of Salimans et al., arXiv 1703.03864). Noise that
+is drawn anew for each lesson, as PPO's and REINFORCE's is, leaves little of itself in what all lessons were made of;
+this stays.
 
 A return says how much a student has learnt, and not what. What is seen by skill says more: over the episodes of one
 student, each skill's accuracy at the end is regressed on the logarithm of its own share of the lessons. With that slope
@@ -20,11 +21,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataenv.errors import SettingError
-from dataenv.policy import SKILLS, Floats, Policy
+from dataenv.learning.policy import SKILLS, Floats, Policy
 from tasks.records import stream
 
 if TYPE_CHECKING:
-    from dataenv.training import Plan, Rollout
+    from dataenv.learning.rollouts import Plan, Rollout
 
 LEAST = 1e-9
 """Below this there is nothing to divide by."""
@@ -35,7 +36,7 @@ class Evolution:
 
     Args:
         policy: To begin with; knows skills by name.
-        plan: See ``dataenv.training.Plan``.
+        plan: See ``dataenv.learning.rollouts.Plan``.
 
     Attributes:
         policy: As it is now.

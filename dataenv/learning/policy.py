@@ -4,7 +4,7 @@ One small network looks at every skill in the same way and at the mean over skil
 1703.06114), so it knows no skill by its place, and a policy that was trained on sixteen skills teaches five. A policy
 may know skills by name besides, by a number for each (``SKILLS``) that is added to what the network makes of it: what
 it has learnt of them on other students. It then teaches those skills and no others. All is written once for NumPy,
-which acts, and for torch, which trains (``dataenv.training``).
+which acts, and for torch, which trains (``dataenv.learning.training``).
 
 An action is ``(k,)`` numbers in [0, 1], each from a Beta distribution that is unimodal (Chou et al., ICML 2017): with
 ``m`` the network's and ``c`` one for all, ``Beta(1 + c m, 1 + c (1 - m))``. A policy that is frozen takes the mode, m.

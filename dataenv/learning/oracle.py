@@ -12,13 +12,16 @@ luck is in it): the state that a board would select. Two schedules are found, an
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import SettingError
+from dataenv.learning.policy import Policy, features, look
 from dataenv.setting import Setting
 from dataenv.simulated import SimulatedVectorEnv
 
@@ -215,3 +218,48 @@ def _menu(menu: npt.ArrayLike, setting: Setting) -> Floats:
     if (rows.sum(1) == 0).any():
         raise SettingError("menu has a row of zeros; give each mixture some skill")
     return np.asarray(rows / rows.sum(1, keepdims=True))
+
+
+def worth(teach: Callable[[dict[str, Any]], Any], envs: SimulatedVectorEnv, seeds: Sequence[int]) -> Floats:
+    """What episodes with simulated students come to, ``(seeds,)``: the best expected accuracy along each.
+
+    Args:
+        teach: From a batch of observations to an action of each.
+        envs: As many students, autoreset mode ``SameStep``.
+        seeds: One a student.
+    """
+    observation, _ = envs.reset(seed=seeds)
+    best = envs.model.accuracy(np.asarray(observation["loss"], np.float64)).mean(1)
+    open_ = np.ones(len(seeds), np.bool_)
+    while open_.any():
+        observation, _, terminated, truncated, infos = envs.step(teach(observation))
+        loss = np.asarray(observation["loss"], np.float64)
+        for i in np.flatnonzero(terminated | truncated):
+            loss[i] = infos["final_obs"][i]["loss"]
+        best = np.where(open_, np.maximum(best, envs.model.accuracy(loss).mean(1)), best)
+        open_ &= ~(terminated | truncated)
+    return np.asarray(best)
+
+
+def frozen(policy: Policy, setting: Setting, seeds: Sequence[int]) -> Floats:
+    """``worth`` of a policy that learns no more."""
+    before: list[dict[str, Floats]] = []
+
+    def teach(observation: dict[str, Any]) -> Any:
+        now = look(observation)
+        x = features(now, before.pop() if before else now)
+        before.append(now)
+        return policy.mixture(policy.mode(x))
+
+    return worth(teach, SimulatedVectorEnv(len(seeds), autoreset_mode="SameStep", setting=setting), seeds)
+
+
+def regrets(policy: Policy, setting: Setting, seeds: Sequence[int]) -> tuple[Floats, Floats]:
+    """What a policy comes to, and how much better the best schedule that was found for each student is; ``(seeds,)``.
+
+    That schedule is climbed to from even shares (``dataenv.learning.oracle.refine``), so a regret is a lower bound.
+    """
+    found = frozen(policy, setting, seeds)
+    k = len(setting.built_task.skills)
+    best = [refine(setting, seed, Schedule(np.full((8, k), 1 / k), 0.0, 0)).value for seed in seeds]
+    return found, np.maximum(np.array(best) - found, 0.0)
