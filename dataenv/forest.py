@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.engines import from_pool, split_counts
 from dataenv.execution.jobs import Exam
+from dataenv.lessons.engines import from_pool, split_counts
 from dataenv.setting import Setting
 from tasks.records import Example, Problem, stream
 

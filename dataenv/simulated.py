@@ -17,9 +17,9 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from dataenv.engines import split_counts
 from dataenv.errors import ActionError, SettingError
 from dataenv.execution.jobs import student_of
+from dataenv.lessons.engines import split_counts
 from dataenv.levels import SkillList
 from dataenv.levels.base import read_numbers
 from dataenv.setting import Setting, make_setting

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.engines import split_counts
+from dataenv.lessons.engines import split_counts
 from teachers.base import Floats, Level, Teacher, require, require_share, require_whole
 from teachers.engines.llm import maybe_engine, source_of
 from teachers.lessons import Allowance, Request, passed, shuffled

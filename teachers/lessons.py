@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from dataenv.engines import split_counts
 from dataenv.errors import BudgetSpent, Refused
+from dataenv.lessons.engines import split_counts
 from tasks.errors import UnsupportedError
 from tasks.records import Example
 from teachers.base import Floats, with_floor

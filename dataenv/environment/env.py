@@ -17,7 +17,6 @@ import numpy as np
 
 from dataenv.budget.purse import Purse
 from dataenv.budget.teacher import TeacherPurse
-from dataenv.engines import check_engine, make_lesson
 from dataenv.environment.exams import Standing, exam_of
 from dataenv.environment.info import figures
 from dataenv.environment.render import ansi
@@ -28,12 +27,13 @@ from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
-from dataenv.leaks import LeakLog, Leaks, Where
+from dataenv.lessons.engines import check_engine, make_lesson
+from dataenv.lessons.leaks import LeakLog, Leaks, Where
+from dataenv.lessons.screen import Screened, screen
+from dataenv.lessons.tuition import Lessons, Tuition, charge
 from dataenv.levels import Plan, SkillTree, make_level
-from dataenv.screen import Screened, screen
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot
-from dataenv.tuition import Lessons, Tuition, charge
 from students.base import Trained, initial_key
 from students.methods import method_of
 from tasks.records import Example

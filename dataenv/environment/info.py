@@ -7,7 +7,7 @@ from typing import Any
 from dataenv.budget.purse import Purse
 from dataenv.budget.teacher import Cost
 from dataenv.environment.exams import Standing
-from dataenv.screen import REASONS, Screened
+from dataenv.lessons.screen import REASONS, Screened
 from dataenv.snapshot import Snapshot
 from students.base import Trained
 

@@ -6,9 +6,9 @@ from dataenv.errors import SnapshotError
 from dataenv.execution import lineage
 from dataenv.execution.jobs import Training
 from dataenv.execution.store import Store
+from dataenv.lessons.tuition import paid_for
 from dataenv.setting import Setting
 from dataenv.snapshot import Snapshot
-from dataenv.tuition import paid_for
 from students.base import Trained
 from tasks.records import Example
 

@@ -12,9 +12,9 @@ from dataenv.environment.branch import fork
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode import probes
 from dataenv.episode.probes import ProbeKind
+from dataenv.lessons.screen import as_example, passing
+from dataenv.lessons.tuition import nominal_price, nominal_tokens
 from dataenv.levels.base import cut
-from dataenv.screen import as_example, passing
-from dataenv.tuition import nominal_price, nominal_tokens
 from students.base import FORWARD
 from tasks.records import Example, Problem, stream
 

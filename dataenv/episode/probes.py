@@ -21,7 +21,7 @@ from dataenv.environment.exams import exam_of
 from dataenv.errors import Refused, SettingError, did_you_mean
 from dataenv.execution.jobs import Answers, Exam, Job, Training
 from dataenv.execution.runner import run_all
-from dataenv.screen import as_example
+from dataenv.lessons.screen import as_example
 from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Recipe, Student
 from tasks.base import Task
 from tasks.records import Example, stream

@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import Standing
 from dataenv.environment.steps import StepRecord
 from dataenv.episode.loop import Episode, prior_compute, run
 from dataenv.errors import ActionError, JobFailed, Unanswered
-from dataenv.execution.jobs import student_of
 from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.folder import prepare, write_row
@@ -34,6 +32,7 @@ from dataenv.leaderboard.scoring import (
     score_of,
     standing_job,
 )
+from dataenv.lessons.tuition import warm_tokens
 from dataenv.masks import masked
 from dataenv.setting import Setting
 
@@ -120,16 +119,6 @@ def _outline(board: Board, cells: Sequence[Cell], runner: Runner) -> Outline:
     seeds = len({cell.seed for cell in cells})
     width = runner.executor.width
     return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))
-
-
-def warm_tokens(setting: Setting) -> int:
-    """About what making one untaught student takes, in student tokens."""
-    training = setting.warm_training(0)
-    if training is None:
-        return 0
-    student = student_of(setting.student_spec)
-    tokens = [student.tokens(example) for example in training.lesson]
-    return price_of(training.recipe, tokens, ()).most(training.recipe.updates)
 
 
 def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:

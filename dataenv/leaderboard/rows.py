@@ -203,7 +203,7 @@ class Mistake(RowPart):
 
 
 class Leaked(RowPart):
-    """An example that leaks a sealed problem; it was offered and not trained. See ``dataenv.leaks.Leak``."""
+    """An example that leaks a sealed problem; it was offered and not trained. See ``dataenv.lessons.leaks.Leak``."""
 
     step: Count
     where: Text

@@ -15,7 +15,7 @@ from pydantic import Field, create_model
 
 from dataenv.execution.jobs import student_for
 from dataenv.execution.runner import Runner
-from dataenv.screen import passing
+from dataenv.lessons.screen import passing
 from dataenv.setting import Setting
 from tasks.base import Task
 from tasks.discovered import LONGEST_NAME

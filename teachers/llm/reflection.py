@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataenv import registry
-from dataenv.screen import as_example
+from dataenv.lessons.screen import as_example
 from tasks.records import Example, Record
 from teachers.base import Level, Teacher, require
 from teachers.chat.client import Chat

@@ -26,7 +26,7 @@ from statistics import median
 
 import numpy as np
 
-from dataenv.leaks import Guard, words
+from dataenv.lessons.leaks import Guard, words
 from tasks.arithmetic import Arithmetic
 from tasks.arithmetic.grammar import OPERATORS
 from tasks.base import Task

@@ -20,8 +20,8 @@ from dataenv.leaderboard import play as playing
 from dataenv.leaderboard import rows as row_records
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.planning.forecast import finishing
+from dataenv.lessons.tuition import paid_for
 from dataenv.setting import Setting, make_setting
-from dataenv.tuition import paid_for
 from students.base import Trained
 from tests.tiny import TINY
 

@@ -14,8 +14,8 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.rows import Leaks as LeaksOfRow
-from dataenv.leaks import COMMON, LISTED, SHOWN, Guard, guard_of, words
-from dataenv.screen import as_example, screen
+from dataenv.lessons.leaks import COMMON, LISTED, SHOWN, Guard, guard_of, words
+from dataenv.lessons.screen import as_example, screen
 from dataenv.setting import make_setting
 from tasks.arithmetic import Arithmetic
 from tasks.records import Example

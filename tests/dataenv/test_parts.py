@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from dataenv import registry
 from dataenv.budget.price import Price, price_of
 from dataenv.budget.purse import Purse
-from dataenv.engines import split_counts
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
+from dataenv.lessons.engines import split_counts
 from dataenv.setting import make_setting
 from dataenv.spaces import Unicode, records
 from students.base import Recipe, Trained

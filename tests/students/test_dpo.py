@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
+from dataenv.lessons.tuition import sizes
 from dataenv.setting import make_setting
-from dataenv.tuition import sizes
 from students.base import Data, Recipe
 from students.dpo import Preferring, dpo_loss, unlikelihood_loss
 from students.pocket import Pocket

@@ -11,13 +11,13 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.engines import from_pool, procedural, split_counts
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
 from dataenv.errors import SettingError
 from dataenv.execution.jobs import student_of
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
+from dataenv.lessons.engines import from_pool, procedural, split_counts
 from dataenv.setting import Setting
 from students.base import FORWARD_BACKWARD, Data, Student, TrainingDivergedError, asked
 from tasks.errors import UnsupportedError

@@ -17,8 +17,8 @@ from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.planning.forecast import Forecast, Oracle
 from dataenv.leaderboard.planning.measure import Measured, measure
 from dataenv.leaderboard.planning.spending import Asking, asking, told
-from dataenv.leaderboard.play import warm_tokens
 from dataenv.leaderboard.runs import SEARCH, Cell, all_cells, by_group
+from dataenv.lessons.tuition import warm_tokens
 from dataenv.levels import make_level
 from dataenv.setting import Setting
 from tasks.records import Record

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from dataenv import registry
 from dataenv.budget.price import price_of
-from dataenv.engines import check_engine
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.errors import DataenvError, SettingError
@@ -24,10 +23,11 @@ from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
 from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.runs import Cell, all_cells, fixed
-from dataenv.leaks import guard_of
+from dataenv.lessons.engines import check_engine
+from dataenv.lessons.leaks import guard_of
+from dataenv.lessons.tuition import complete, sizes, watched_of
 from dataenv.levels import level_class
 from dataenv.setting import Setting
-from dataenv.tuition import complete, sizes, watched_of
 from dataenv.validation import faults
 from students.base import Student
 from tasks.base import Task

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dataenv.leaks import Hit, guard_of
+from dataenv.lessons.leaks import Hit, guard_of
 from students.base import Student
 from tasks.base import Task
 from tasks.records import Example

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataenv.budget.price import Price, price_of
 from dataenv.budget.purse import Payment, Purse
-from dataenv.engines import replayed
 from dataenv.execution.jobs import Spec, Training, student_of
+from dataenv.lessons.engines import replayed
 from dataenv.setting import Setting
 from students.base import Recipe, Student, Trained
 from students.methods import method_of
@@ -162,3 +162,13 @@ def _earlier(setting: Setting, recipe: Recipe, snapshot: Snapshot, before: Lesso
     prior = setting.warm_training(snapshot.student_seed)
     taught = [e for lesson in before for e in lesson] if recipe.data == "lesson" else []
     return replayed(prior.lesson if prior else (), taught, wanted, stream(snapshot.seed, "earlier", snapshot.step))
+
+
+def warm_tokens(setting: Setting) -> int:
+    """About what making one untaught student takes, in student tokens."""
+    training = setting.warm_training(0)
+    if training is None:
+        return 0
+    student = student_of(setting.student_spec)
+    tokens = [student.tokens(example) for example in training.lesson]
+    return price_of(training.recipe, tokens, ()).most(training.recipe.updates)

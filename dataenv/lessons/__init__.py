@@ -1,0 +1,1 @@
+"""Lessons: from a plan to examples that are made, screened and paid for."""
