@@ -21,7 +21,7 @@ from gymnasium.utils import RecordConstructorArgs
 from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import ActionError, SettingError
 from dataenv.levels import Level, SkillTree
-from dataenv.spaces import unit_box
+from dataenv.levels.spaces import unit_box
 
 Actions = Literal["box", "multi-discrete", "discrete"]
 Floats = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.execution.jobs import Answers, Exam, Outcome
-from dataenv.forest import EXAM as SUBSKILLS
+from dataenv.levels.base import EXAM as SUBSKILLS
 from dataenv.levels.base import View
 from dataenv.setting import Setting
 from tasks.records import Split

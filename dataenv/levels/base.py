@@ -22,6 +22,8 @@ TEXT = 256
 """Longest text in an observation, in characters; longer ones are cut there and nowhere else."""
 
 Floats = npt.NDArray[np.float32]
+EXAM = "subskills"
+"""The exam's name. Its problems are always the same, so their seed is a constant."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from dataenv.errors import ActionError
 from dataenv.levels.base import TEXT, Level, Plan, View, cut, scalar
-from dataenv.spaces import records, unit_box
+from dataenv.levels.spaces import records, unit_box
 from tasks.records import Example
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from dataenv.levels.base import TEXT, Level, Plan, View, cut, read_shares, scalar
-from dataenv.spaces import records, unit_box
+from dataenv.levels.spaces import records, unit_box
 
 if TYPE_CHECKING:
     from dataenv.setting import Setting

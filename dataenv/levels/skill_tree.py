@@ -11,10 +11,10 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from dataenv.errors import ActionError, SnapshotError
-from dataenv.forest import Forest
 from dataenv.levels.base import Level, Plan, View, read_shares
+from dataenv.levels.forest import Forest
 from dataenv.levels.skill_list import student_fields, student_spaces
-from dataenv.spaces import unit_box
+from dataenv.levels.spaces import unit_box
 
 if TYPE_CHECKING:
     from dataenv.execution.jobs import Exam

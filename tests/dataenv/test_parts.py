@@ -18,8 +18,8 @@ from dataenv.budget.purse import Purse
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import BudgetSpent, SettingError
 from dataenv.lessons.engines import split_counts
+from dataenv.levels.spaces import Unicode, records
 from dataenv.setting import make_setting
-from dataenv.spaces import Unicode, records
 from students.base import Recipe, Trained
 from tasks.records import canonical_json, digest, stream
 from tests.tiny import TINY

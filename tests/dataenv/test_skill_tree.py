@@ -15,8 +15,8 @@ from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.forest import Forest
 from dataenv.levels import SkillTree
+from dataenv.levels.forest import Forest
 from dataenv.setting import make_setting
 from tasks.records import Example
 from tests.toys import BRANCHING, Branching

@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from dataenv.execution.jobs import Exam
 from dataenv.lessons.engines import from_pool, split_counts
+from dataenv.levels.base import EXAM
 from dataenv.setting import Setting
 from tasks.records import Example, Problem, stream
 
 if TYPE_CHECKING:
     from dataenv.snapshot import Snapshot
 
-EXAM = "subskills"
-"""The exam's name. Its problems are always the same, so their seed is a constant."""
 _SEED = 0
 Lessons = Sequence[tuple[Example, ...]]
 Shares = npt.NDArray[np.float64]
