@@ -81,13 +81,13 @@ for _level, _id in LEVEL_IDS.items():
     gymnasium.register(
         id=_id,
         entry_point="dataenv.environment.env:TeachingEnv",
-        vector_entry_point="dataenv.vector:TeachingVectorEnv",
+        vector_entry_point="dataenv.vector.vector_env:TeachingVectorEnv",
         kwargs={"level": _level},
     )
 gymnasium.register(
     id="dataenv/Simulated-v0",
     entry_point="dataenv.environment.env:TeachingEnv",
-    vector_entry_point="dataenv.simulated:SimulatedVectorEnv",
+    vector_entry_point="dataenv.vector.simulated:SimulatedVectorEnv",
     kwargs={"level": "skill-list", "student": "simulated"},
 )
 

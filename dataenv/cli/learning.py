@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dataenv.execution.runner import Runner
     from dataenv.learning.policy import Policy
     from dataenv.setting import Setting
-    from dataenv.variation import Variation
+    from dataenv.vector.variation import Variation
 
 HELD_OUT = range(1_000_000, 1_000_006)
 """Seeds of the simulated students that the regret is of; training draws others."""
@@ -46,7 +46,7 @@ def train_teacher(
     plan: Annotated[
         str, typer.Option(help="Fields of dataenv.learning.rollouts.Plan, as JSON: iterations, rate, …")
     ] = "{}",
-    vary: Annotated[str, typer.Option(help="Fields of dataenv.variation.Variation, as JSON.")] = "{}",
+    vary: Annotated[str, typer.Option(help="Fields of dataenv.vector.variation.Variation, as JSON.")] = "{}",
     setting: SettingFields = "{}",
     store: Store = None,
     quiet: Quiet = False,
@@ -58,7 +58,7 @@ def train_teacher(
     from dataenv.learning.training import train
     from dataenv.setting import make_setting
     from dataenv.validation import validated
-    from dataenv.variation import Variation
+    from dataenv.vector.variation import Variation
 
     within = make_setting({"student": student} | json_object("--setting", setting))
     made = validated(Plan, {"algorithm": algorithm} | json_object("--plan", plan), "--plan", SettingError)
@@ -93,8 +93,8 @@ def train_teacher(
 
 def _vector(envs: int, setting: Setting, varied: Variation, runner: Runner) -> VectorEnv[Any, Any, Any]:
     """Students to train on. What resets itself in a step is told to stop, so one warm start is enough for all of it."""
-    from dataenv.simulated import SimulatedVectorEnv
-    from dataenv.vector import TeachingVectorEnv
+    from dataenv.vector.simulated import SimulatedVectorEnv
+    from dataenv.vector.vector_env import TeachingVectorEnv
 
     if setting.student == "simulated":
         return SimulatedVectorEnv(envs, autoreset_mode="SameStep", vary=varied, setting=setting)

@@ -23,7 +23,7 @@ from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import SettingError
 from dataenv.learning.policy import Policy, features, look
 from dataenv.setting import Setting
-from dataenv.simulated import SimulatedVectorEnv
+from dataenv.vector.simulated import SimulatedVectorEnv
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -78,7 +78,7 @@ def asleep(envs: int, steps: int, seconds: float = 1.2) -> None:
 
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import Store
-    from dataenv.vector import TeachingVectorEnv
+    from dataenv.vector.vector_env import TeachingVectorEnv
 
     outcome, rows = recorded(), []
     for workers in (1, 2, 8):

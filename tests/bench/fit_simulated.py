@@ -195,7 +195,7 @@ def tokens_of(kept: dict[str, Any]) -> int:
     """Student tokens that the lessons of all runs took, about: by their shares, as a lesson is priced."""
     import numpy as np
 
-    from dataenv.simulated import SimulatedVectorEnv
+    from dataenv.vector.simulated import SimulatedVectorEnv
 
     shares = np.array([run["shares"] for run in kept["runs"]])
     form = SimulatedVectorEnv(1)

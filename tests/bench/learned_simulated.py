@@ -32,7 +32,7 @@ def main(policies: list[str], students: int) -> None:
     from dataenv.leaderboard.statistics.formulas import paired_t
     from dataenv.learning.oracle import worth
     from dataenv.setting import make_setting
-    from dataenv.simulated import SimulatedVectorEnv
+    from dataenv.vector.simulated import SimulatedVectorEnv
 
     setting = make_setting({"student": "simulated", "items": {"feedback": 50, "selection": 60, "test": 1}})
     seeds = list(range(2_000_000, 2_000_000 + students))

@@ -21,7 +21,7 @@ from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
 from dataenv.setting import Setting, make_setting
-from dataenv.simulated import SimulatedVectorEnv
+from dataenv.vector.simulated import SimulatedVectorEnv
 from tasks.discovered import Discovery
 from teachers.stat_sel import StatSel
 from tests.toys import OTHER, PLENTY, TOY_BOARD, Plenty, found

@@ -13,8 +13,8 @@ import dataenv
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.setting import make_setting
-from dataenv.simulated import NUMBERS, SimulatedVectorEnv
-from dataenv.vector import TeachingVectorEnv
+from dataenv.vector.simulated import NUMBERS, SimulatedVectorEnv
+from dataenv.vector.vector_env import TeachingVectorEnv
 
 SMALL: dict[str, Any] = {
     "student": "simulated",

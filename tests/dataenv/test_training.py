@@ -28,9 +28,9 @@ from dataenv.learning.ppo import advantage, without_common
 from dataenv.learning.rollouts import Gatherer, Plan
 from dataenv.learning.training import train
 from dataenv.setting import make_setting
-from dataenv.simulated import SimulatedVectorEnv
-from dataenv.variation import Variation
-from dataenv.vector import TeachingVectorEnv
+from dataenv.vector.simulated import SimulatedVectorEnv
+from dataenv.vector.variation import Variation
+from dataenv.vector.vector_env import TeachingVectorEnv
 from tasks.records import stream
 from teachers.learned import SHIPPED, Learned
 from tests.tiny import TINY

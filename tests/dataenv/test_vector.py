@@ -15,7 +15,7 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.setting import make_setting
-from dataenv.vector import TeachingVectorEnv
+from dataenv.vector.vector_env import TeachingVectorEnv
 from tests.tiny import TINY
 from tests.toys import BRANCHING, TOYS
 

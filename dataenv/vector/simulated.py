@@ -23,8 +23,8 @@ from dataenv.lessons.engines import split_counts
 from dataenv.levels import SkillList
 from dataenv.levels.base import read_numbers
 from dataenv.setting import Setting, make_setting
-from dataenv.variation import Variation, Varied
-from dataenv.vector import autoreset_mode_of, masked, seeds_of
+from dataenv.vector.variation import Variation, Varied
+from dataenv.vector.vector_env import autoreset_mode_of, masked, seeds_of
 from students.base import FORWARD_BACKWARD, Data
 from students.simulated import Simulated
 from students.simulated.student import recognise
