@@ -26,10 +26,10 @@ if TYPE_CHECKING:
         SnapshotError,
         StoreError,
     )
-    from dataenv.masks import Mask
     from dataenv.setting import Setting
     from dataenv.snapshot import Snapshot
-    from dataenv.views import numeric
+    from dataenv.wrappers.mask import Mask
+    from dataenv.wrappers.numeric import numeric
     from tasks.records import Example, Grade, Problem
 
 _house.check()
@@ -68,10 +68,10 @@ _MODULES = {
     "dataenv.episode.context": "Context",
     "dataenv.episode.loop": "Episode Transition run",
     "dataenv.errors": "ActionError BudgetSpent DataenvError JobFailed Refused SettingError SnapshotError StoreError",
-    "dataenv.masks": "Mask",
     "dataenv.setting": "Setting",
     "dataenv.snapshot": "Snapshot",
-    "dataenv.views": "numeric",
+    "dataenv.wrappers.mask": "Mask",
+    "dataenv.wrappers.numeric": "numeric",
     "tasks.records": "Example Grade Problem",
 }
 _LAZY = {name: module for module, listed in _MODULES.items() for name in listed.split()}

@@ -23,10 +23,10 @@ from dataenv.episode.loop import run
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.leaderboard.folder import read_row
-from dataenv.masks import masked
 from dataenv.registry import LEVEL_IDS
 from dataenv.setting import Setting, make_setting
-from dataenv.views import NumericAction, NumericObservation, numeric
+from dataenv.wrappers.mask import masked
+from dataenv.wrappers.numeric import NumericAction, NumericObservation, numeric
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.levels import make_level
-from dataenv.masks import masked_fields
 from dataenv.setting import Phases, Setting
 from dataenv.validation import explain
+from dataenv.wrappers.mask import masked_fields
 from tasks.records import Record
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -35,7 +35,7 @@ class Entry(Record):
         args: Its arguments.
         label: What the board calls it; the name, where empty.
         mask: Fields of the observation that it is not shown; ``state`` for all that tell of the student. See
-            ``dataenv.masks``.
+            ``dataenv.wrappers.mask``.
         finish: What comes after its last lesson, paid from the same purse; without, that of the Setting.
     """
 

@@ -33,8 +33,8 @@ from dataenv.leaderboard.scoring import (
     standing_job,
 )
 from dataenv.lessons.tuition import warm_tokens
-from dataenv.masks import masked
 from dataenv.setting import Setting
+from dataenv.wrappers.mask import masked
 
 FAILURES = (JobFailed, ActionError, Unanswered)
 """What ends a run and not its board."""

@@ -24,7 +24,7 @@ from pydantic import Field, ValidationError
 
 from dataenv.errors import SettingError
 from dataenv.validation import explain
-from dataenv.views import as_shares
+from dataenv.wrappers.numeric import as_shares
 from tasks.records import Record, digest, stream
 
 Floats = npt.NDArray[np.float64]

@@ -20,7 +20,7 @@ from dataenv.leaderboard.folder import Manifest
 from dataenv.leaderboard.planning.validate import examine
 from dataenv.leaderboard.runs import cell_identity, known_cells, row_identity
 from dataenv.levels import LEVELS
-from dataenv.masks import Mask
+from dataenv.wrappers.mask import Mask
 from tests.toys import BRANCHING, TOY_BOARD, write_toml
 
 pytestmark = pytest.mark.usefixtures("toys")

@@ -12,8 +12,8 @@ from gymnasium.utils.env_checker import check_env
 import dataenv
 import dataenv.checks.teacher
 from dataenv.environment.env import TeachingEnv
-from dataenv.masks import Mask
-from dataenv.views import NumericObservation, numeric
+from dataenv.wrappers.mask import Mask
+from dataenv.wrappers.numeric import NumericObservation, numeric
 from tests.scripts import script
 from tests.toys import BRANCHING, PAYING, TOYS
 

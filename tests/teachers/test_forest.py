@@ -15,8 +15,8 @@ from dataenv import registry, run
 from dataenv.environment.env import TeachingEnv
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.masks import Mask
 from dataenv.setting import make_setting
+from dataenv.wrappers.mask import Mask
 from students.base import Decoding
 from tasks.records import stream
 from teachers.forest import Alternating, EvenForest, FillBalanced, Threshold

@@ -21,8 +21,8 @@ from dataenv.leaderboard.references import Joint, Nothing
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Cell, cell_identity, row_identity
 from dataenv.lessons.tuition import complete, sizes, watched_of
-from dataenv.masks import masked
 from dataenv.setting import Setting
+from dataenv.wrappers.mask import masked
 from tasks.records import Example, Record
 
 SAMPLE = 512

@@ -1,0 +1,1 @@
+"""Wrappers: an environment with fields blanked, or in plain boxes of numbers."""
