@@ -62,7 +62,10 @@ test-trl: $(VENV)-trl/.leg
 	@DATAENV_LEG=trl $(VENV)-trl/bin/python -m pytest tests/rl/test_trl.py
 
 # RLlib asks for gymnasium 1.2.2, the oldest that dataenv takes: here the environment's own tests meet it too.
-OLD_GYM := $(addprefix tests/dataenv/test_,environment.py masks.py parts.py simulated.py skill_tree.py training.py vector.py views.py)
+OLD_GYM := $(addprefix tests/dataenv/, \
+	environment/test_env.py learning/test_training.py levels/test_skill_tree.py test_parts.py \
+	vector/test_simulated.py vector/test_vector_env.py wrappers/test_mask.py \
+	wrappers/test_numeric.py)
 test-rllib: $(VENV)-rllib/.leg
 	@DATAENV_LEG=rllib $(VENV)-rllib/bin/python -m pytest tests/rl/test_rllib.py
 	@$(VENV)-rllib/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(OLD_GYM)

@@ -26,7 +26,7 @@ from dataenv.leaderboard.rows import Row
 from teachers.chat.scripted import Server, Turn, serving
 from teachers.chat.spec import ANSWERED, Outcome
 from tests.chatting import backwards
-from tests.leaderboard.synthetic import make_row
+from tests.dataenv.leaderboard.synthetic import make_row
 from tests.teachers.chat.misbehaving import Misbehaving
 from tests.toys import TOY_BOARD, TOYS
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from dataenv.leaderboard.rows import Row, TestExam, read
-from tests.leaderboard.synthetic import HOSTILE, make_row
+from tests.dataenv.leaderboard.synthetic import HOSTILE, make_row
 
 
 def test_a_row_comes_back_from_its_json() -> None:

@@ -16,8 +16,8 @@ from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.setting import make_setting
 from tasks.records import Example
-from tests.leaderboard.synthetic import HOSTILE, make_board
-from tests.leaderboard.test_report import Reader
+from tests.dataenv.leaderboard.report.test_tables import Reader
+from tests.dataenv.leaderboard.synthetic import HOSTILE, make_board
 from tests.toys import TOYS
 
 

@@ -12,8 +12,8 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.play import play
-from tests.leaderboard.browser import Browser, chromium, counting_server
-from tests.leaderboard.synthetic import HOSTILE, make_board
+from tests.dataenv.leaderboard.report.browser import Browser, chromium, counting_server
+from tests.dataenv.leaderboard.synthetic import HOSTILE, make_board
 from tests.toys import TOY_BOARD
 
 

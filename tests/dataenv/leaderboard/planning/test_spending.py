@@ -29,7 +29,7 @@ from dataenv.leaderboard.statistics.standings import TeacherCost
 from dataenv.leaderboard.statistics.summary import summarise
 from teachers.chat.scripted import Server, serving
 from tests.chatting import backwards
-from tests.leaderboard.synthetic import make_board, make_row
+from tests.dataenv.leaderboard.synthetic import make_board, make_row
 from tests.toys import TOY_BOARD, TOYS
 
 

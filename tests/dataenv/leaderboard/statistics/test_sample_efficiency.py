@@ -20,7 +20,7 @@ from dataenv.leaderboard.statistics.sample_efficiency import (
     ratios,
     sentence,
 )
-from tests.leaderboard.synthetic import make_board
+from tests.dataenv.leaderboard.synthetic import make_board
 
 SIZES = (100, 200, 400, 800, 1600)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dataenv.leaderboard.report.tables import write_page
-from tests.leaderboard.synthetic import make_row
+from tests.dataenv.leaderboard.synthetic import make_row
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",

@@ -150,7 +150,7 @@ def test_what_a_user_can_mend_is_one_sentence_and_exit_two(tmp_path: Path, words
 
 
 def test_figures_of_a_simulated_student_say_so(tmp_path: Path) -> None:
-    """Those of a run are in tests/dataenv/test_training.py."""
+    """Those of a run are in tests/dataenv/learning/test_training.py."""
     few = ["--setting", json.dumps({"items": TINY["items"], "warm_start": {"examples": 100}})]
     plain = ["transfer-matrix", "--seeds", "2", "--updates", "1", "--workers", "1", "--quiet"]
     done = dataenv(*plain, "--student", "simulated", *few, cwd=tmp_path)

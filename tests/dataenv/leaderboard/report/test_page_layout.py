@@ -11,8 +11,8 @@ from rich.console import Console
 
 from dataenv.analysis.transfer import Gain, Matrix, picture
 from dataenv.leaderboard.report.tables import terminal_table
-from tests.leaderboard.browser import NAME, Browser, planted_rows, view
-from tests.leaderboard.synthetic import HOSTILE, SKILLS, TEST_N, make_large_board, make_row
+from tests.dataenv.leaderboard.report.browser import NAME, Browser, planted_rows, view
+from tests.dataenv.leaderboard.synthetic import HOSTILE, SKILLS, TEST_N, make_large_board, make_row
 
 WIDTHS = (1280, 768, 390)
 Rows = list[dict[str, Any]]

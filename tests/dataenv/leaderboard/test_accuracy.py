@@ -22,8 +22,8 @@ from dataenv.leaderboard.format import origin, p_value, percent, signed, tokens
 from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.statistics.standings import Summary
 from dataenv.leaderboard.statistics.summary import summarise
-from tests.leaderboard.synthetic import PURSE, make_board
-from tests.leaderboard.test_report import printed
+from tests.dataenv.leaderboard.report.test_tables import printed
+from tests.dataenv.leaderboard.synthetic import PURSE, make_board
 
 LEADERBOARD = Path(dataenv.__file__).parent / "leaderboard"
 HALF = Share(k=2, n=4, split="test")

@@ -29,7 +29,7 @@ from dataenv.leaderboard.statistics.formulas import (
 )
 from dataenv.leaderboard.statistics.standings import Target
 from dataenv.leaderboard.statistics.summary import summarise
-from tests.leaderboard.synthetic import PURSE, make_board, make_row
+from tests.dataenv.leaderboard.synthetic import PURSE, make_board, make_row
 
 shares = st.floats(-1, 1, allow_nan=False)
 

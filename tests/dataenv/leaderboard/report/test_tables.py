@@ -18,7 +18,7 @@ from dataenv.leaderboard.format import p_value, signed, tokens, visible
 from dataenv.leaderboard.report.tables import csv_safe, terminal_table, write_csv, write_json, write_page
 from dataenv.leaderboard.statistics.standings import Summary
 from dataenv.leaderboard.statistics.summary import summarise
-from tests.leaderboard.synthetic import HOSTILE, make_board, make_row
+from tests.dataenv.leaderboard.synthetic import HOSTILE, make_board, make_row
 
 VOID = {"meta", "br"}
 TAGS = {

@@ -304,7 +304,7 @@ class Careless(Branching):
 @pytest.mark.parametrize("verify", [True, False])
 def test_a_verdict_filters_where_the_setting_says_so(verify: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """There what had failed its check was trained on all the same."""
-    monkeypatch.setitem(registry.TASKS, "careless", "tests.dataenv.test_skill_tree:Careless")
+    monkeypatch.setitem(registry.TASKS, "careless", "tests.dataenv.levels.test_skill_tree:Careless")
     env = make(task="careless", verify=verify)
     _, _, _, _, info = env.step(move(explore=(2, 1)))
     wrong = sum(e.response == "no" for e in env._lessons[0])

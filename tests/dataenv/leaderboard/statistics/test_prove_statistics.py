@@ -11,7 +11,7 @@ import pytest
 
 from dataenv.leaderboard.statistics.formulas import PairedT, paired_t
 
-BENCH = Path(__file__).resolve().parents[1] / "bench"
+BENCH = Path(__file__).resolve().parents[3] / "bench"
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tasks.errors import UnsupportedError
 from tasks.records import Example, Grade
 from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml
 
-BENCH = Path(__file__).parents[1] / "bench"
+BENCH = Path(__file__).parents[3] / "bench"
 
 
 def found(folder: Path, **changes: Any) -> list[str]:
@@ -39,7 +39,7 @@ def test_shipped_boards_are_sound(name: str) -> None:
 
 
 def test_real_full_has_all_teachers_that_need_no_language_model_or_says_why_not() -> None:
-    file, page = built_in()["real-full"], Path(__file__).parents[2] / "docs" / "causal-lm.md"
+    file, page = built_in()["real-full"], Path(__file__).parents[4] / "docs" / "causal-lm.md"
     board = Board.model_validate(read("real-full")[1])
     needless = {name for name, where in registry.TEACHERS.items() if not where.startswith("teachers.llm.")}
     there = {entry.name for entry in board.teachers}

@@ -14,8 +14,8 @@ import pytest
 from dataenv.leaderboard.format import visible
 from dataenv.leaderboard.report.page import LONGEST
 from dataenv.leaderboard.rows import Row
-from tests.leaderboard.browser import CLOSED, NAME, Browser, find, planted_rows
-from tests.leaderboard.synthetic import HOSTILE
+from tests.dataenv.leaderboard.report.browser import CLOSED, NAME, Browser, find, planted_rows
+from tests.dataenv.leaderboard.synthetic import HOSTILE
 
 SCRIPT, REQUEST, MARKUP = "a script ran", "something was asked for", "the elements are others"
 

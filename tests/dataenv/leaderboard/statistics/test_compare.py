@@ -13,7 +13,7 @@ from dataenv.leaderboard.accuracy import number
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.statistics.compare import compare_boards, compare_teachers, sentences, table
 from dataenv.leaderboard.statistics.formulas import compare, scored_rows
-from tests.leaderboard.synthetic import make_row
+from tests.dataenv.leaderboard.synthetic import make_row
 
 
 @pytest.fixture
