@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from dataenv.episode.loop import Episode, Transition, run
     from dataenv.errors import (
         ActionError,
-        BudgetSpent,
+        BudgetSpentError,
         DataenvError,
-        JobFailed,
-        Refused,
+        JobFailedError,
+        RefusedError,
         SettingError,
         SnapshotError,
         StoreError,
@@ -36,16 +36,16 @@ _house.check()
 
 __all__ = [
     "ActionError",
-    "BudgetSpent",
+    "BudgetSpentError",
     "Context",
     "DataenvError",
     "Episode",
     "Example",
     "Grade",
-    "JobFailed",
+    "JobFailedError",
     "Mask",
     "Problem",
-    "Refused",
+    "RefusedError",
     "Setting",
     "SettingError",
     "Snapshot",
@@ -67,7 +67,9 @@ _MODULES = {
     "dataenv.environment.env": "TeachingEnv",
     "dataenv.episode.context": "Context",
     "dataenv.episode.loop": "Episode Transition run",
-    "dataenv.errors": "ActionError BudgetSpent DataenvError JobFailed Refused SettingError SnapshotError StoreError",
+    "dataenv.errors": (
+        "ActionError BudgetSpentError DataenvError JobFailedError RefusedError SettingError SnapshotError StoreError"
+    ),
     "dataenv.setting": "Setting",
     "dataenv.snapshot": "Snapshot",
     "dataenv.wrappers.mask": "Mask",

@@ -9,14 +9,14 @@ from tasks.errors import DataenvError, UnsupportedError
 
 __all__ = [
     "ActionError",
-    "BudgetSpent",
+    "BudgetSpentError",
     "DataenvError",
-    "JobFailed",
-    "Refused",
+    "JobFailedError",
+    "RefusedError",
     "SettingError",
     "SnapshotError",
     "StoreError",
-    "Unanswered",
+    "UnansweredError",
     "UnsupportedError",
     "did_you_mean",
 ]
@@ -38,7 +38,7 @@ class SettingError(DataenvError, ValueError):
     """A Setting, a board file or a name is not usable."""
 
 
-class Refused(SettingError):
+class RefusedError(SettingError):
     """Something that was to be probed would not pass the screen; the question was charged, and nothing was answered."""
 
 
@@ -54,13 +54,13 @@ class StoreError(DataenvError, OSError):
     """The store cannot be read or written; what was committed is kept."""
 
 
-class BudgetSpent(DataenvError):
+class BudgetSpentError(DataenvError):
     """The purse cannot pay for a probe or a branch; nothing was charged."""
 
 
-class Unanswered(DataenvError, RuntimeError):
+class UnansweredError(DataenvError, RuntimeError):
     """Nobody could be asked what a teacher asked of its language model; the run is to be made again."""
 
 
-class JobFailed(DataenvError, RuntimeError):
+class JobFailedError(DataenvError, RuntimeError):
     """A training run ended without a student (diverged, killed too often)."""

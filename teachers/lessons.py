@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
-from dataenv.errors import BudgetSpent, Refused
+from dataenv.errors import BudgetSpentError, RefusedError
 from dataenv.lessons.engines import split_counts
 from tasks.errors import UnsupportedError
 from tasks.records import Example
@@ -139,7 +139,7 @@ def passed(ask: Callable[[Sequence[T]], Floats], items: Sequence[T]) -> tuple[li
     """
     try:
         return list(items), ask(items)
-    except Refused:
+    except RefusedError:
         if len(items) == 1:
             return [], np.zeros(0)
     half = len(items) // 2
@@ -175,7 +175,7 @@ class Allowance:
         before = self._budget.spent
         try:
             return ask()
-        except BudgetSpent:
+        except BudgetSpentError:
             return None
         finally:
             self.spent += self._budget.spent - before

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.errors import BudgetSpent
+from dataenv.errors import BudgetSpentError
 from tasks.records import Example
 from teachers.base import Floats, Teacher, require, require_share, require_whole, with_floor
 from teachers.engines.llm import maybe_engine, source_of
@@ -179,7 +179,7 @@ class DeliberatePractice(Teacher):
             return None
         try:
             return passed(lambda some: self._context.probe(some, self.signal), candidates)
-        except BudgetSpent:  # they are longer than is usual
+        except BudgetSpentError:  # they are longer than is usual
             return None
 
     def _draw(self, n: int, besides: set[str] | frozenset[str] = frozenset()) -> list[Example]:

@@ -20,7 +20,7 @@ from dataenv.environment import env as environment
 from dataenv.environment import exams
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode import context as context_module
-from dataenv.errors import BudgetSpent, DataenvError
+from dataenv.errors import BudgetSpentError, DataenvError
 from dataenv.execution import runner
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
@@ -307,7 +307,7 @@ def test_the_errors_that_a_spy_meets_are_of_every_kind(
     seen = everything(registry.build("teacher", "stratified"), caplog, capsys)
     kinds = {type(thing) for thing in seen if isinstance(thing, Exception)}
     assert kinds >= {
-        BudgetSpent,
+        BudgetSpentError,
         dataenv.ActionError,
         dataenv.SettingError,
         dataenv.SnapshotError,

@@ -55,7 +55,7 @@ def leave_one_out(env: Env) -> Credit:
 
     Raises:
         SettingError: If no lesson was taught, or none of a named skill.
-        JobFailed: If a training run failed.
+        JobFailedError: If a training run failed.
     """
     inner = unwrap(env)
     moment, setting, runner = inner.snapshot(), inner.setting, inner.runner

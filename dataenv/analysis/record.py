@@ -30,7 +30,7 @@ from dataenv.wrappers.numeric import NumericAction, NumericObservation, numeric
 
 
 @dataclass(frozen=True)
-class Run:
+class Recording:
     """What is recorded: a registered teacher, the seed of its episode, and within what.
 
     Attributes:
@@ -62,7 +62,7 @@ class Steps:
     ends: list[tuple[bool, bool]] = field(default_factory=list)
 
 
-def runs_of_rows(paths: Sequence[Path]) -> list[Run]:
+def runs_of_rows(paths: Sequence[Path]) -> list[Recording]:
     """The runs of a board's rows. With the store that it was played with, recording them again trains nothing.
 
     Raises:
@@ -75,12 +75,14 @@ def runs_of_rows(paths: Sequence[Path]) -> list[Run]:
         if row.setting_digest != rows[0].setting_digest:
             raise SettingError(f"run {path} is within another Setting than {paths[0]}; a dataset has one")
     return [
-        Run(make_setting(row.setting, f"setting of {path}"), row.registered, dict(row.teacher_args), row.seed, row.mask)
+        Recording(
+            make_setting(row.setting, f"setting of {path}"), row.registered, dict(row.teacher_args), row.seed, row.mask
+        )
         for path, row in zip(paths, rows, strict=True)
     ]
 
 
-def record(runs: Sequence[Run], runner: Runner, root: Path, dataset: str) -> tuple[int, int]:
+def record(runs: Sequence[Recording], runner: Runner, root: Path, dataset: str) -> tuple[int, int]:
     """Play runs and write what they were shown, did and got.
 
     Args:
@@ -143,7 +145,7 @@ class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, info
 
 
-def _played(each: Run, teacher: Any, level: str, runner: Runner) -> Steps:
+def _played(each: Recording, teacher: Any, level: str, runner: Runner) -> Steps:
     recorder = _Recorder(masked(TeachingEnv(level, runner=runner, setting=each.setting), each.mask), each.seed)
     run(recorder, teacher, each.seed)
     steps = recorder.steps
@@ -152,7 +154,7 @@ def _played(each: Run, teacher: Any, level: str, runner: Runner) -> Steps:
     return steps
 
 
-def _view(level: str, each: Run) -> Env:
+def _view(level: str, each: Recording) -> Env:
     """The numeric view that a policy learnt from the dataset is for; its spec is JSON and names no store."""
     fields = each.setting.model_dump(mode="json")
     return numeric(masked(gym.make(LEVEL_IDS[level], disable_env_checker=True, **fields), each.mask), "box")

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from pydantic import Field
 
-from dataenv.errors import BudgetSpent
+from dataenv.errors import BudgetSpentError
 from tasks.records import Record, absent
 
 
@@ -96,14 +96,14 @@ class Purse:
         """Take ``price`` out of the purse for ``use`` (``training`` or ``probes``).
 
         Raises:
-            BudgetSpent: If it does not hold that much; then nothing is taken.
+            BudgetSpentError: If it does not hold that much; then nothing is taken.
             ValueError: If the price is no whole number, or negative.
         """
         price = _whole(price)
         with self._lock:
             self._must_be_open()
             if price > self.remaining:
-                raise BudgetSpent(
+                raise BudgetSpentError(
                     f"the purse holds {self.remaining} student tokens and {price} were asked; stop or ask less"
                 )
             return self._take(price, use)
@@ -118,7 +118,7 @@ class Purse:
             fixed: What comes on top, however many they are; nothing is bought and paid where the purse lacks it.
 
         Raises:
-            BudgetSpent: If the purse was closed.
+            BudgetSpentError: If the purse was closed.
             ValueError: If the price is no whole number, or below 1: what costs nothing could be had for ever.
         """
         price, fixed = _whole(price), _whole(fixed)
@@ -164,7 +164,7 @@ class Purse:
 
     def _must_be_open(self) -> None:
         if self._closed:
-            raise BudgetSpent("the episode of this purse is over; fork the one that is taught now")
+            raise BudgetSpentError("the episode of this purse is over; fork the one that is taught now")
 
     def _take(self, price: int, use: str) -> Payment:
         self._uses[use] += price

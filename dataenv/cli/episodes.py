@@ -107,7 +107,7 @@ def record(
     store: Store = None,
 ) -> None:
     """Write the steps of runs as a dataset that Minari loads: numeric observation, action and reward."""
-    from dataenv.analysis.record import Run, runs_of_rows
+    from dataenv.analysis.record import Recording, runs_of_rows
     from dataenv.analysis.record import record as write
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import open_store
@@ -117,7 +117,9 @@ def record(
         runs = runs_of_rows(rows)
     else:
         fields = make_setting({"task": task, "student": student} | json_object("--setting", setting))
-        runs = [Run(fields, teacher, json_object("--args", args), seed) for seed in _whole_numbers("--seeds", seeds)]
+        runs = [
+            Recording(fields, teacher, json_object("--args", args), seed) for seed in _whole_numbers("--seeds", seeds)
+        ]
     dataset = id_ or f"{runs[0].setting.task.partition(':')[0]}/{runs[0].teacher}-v0"
     episodes, steps = write(runs, Runner(open_store(store or DEFAULT_STORE)), out, dataset)
     console.print(f"{steps} steps in {episodes} episodes: {out / dataset}", markup=False, highlight=False)

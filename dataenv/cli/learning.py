@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
     from dataenv.execution.runner import Runner
-    from dataenv.learning.policy import Policy
+    from dataenv.learning.policy import TeacherPolicy
     from dataenv.setting import Setting
     from dataenv.vector.variation import Variation
 
@@ -44,7 +44,7 @@ def train_teacher(
     start: Annotated[Path | None, typer.Option(help="The folder of a policy to go on from.")] = None,
     envs: Annotated[int, typer.Option(min=1, help="Episodes before each update.")] = 128,
     plan: Annotated[
-        str, typer.Option(help="Fields of dataenv.learning.rollouts.Plan, as JSON: iterations, rate, …")
+        str, typer.Option(help="Fields of dataenv.learning.rollouts.PolicyPlan, as JSON: iterations, rate, …")
     ] = "{}",
     vary: Annotated[str, typer.Option(help="Fields of dataenv.vector.variation.Variation, as JSON.")] = "{}",
     setting: SettingFields = "{}",
@@ -54,14 +54,14 @@ def train_teacher(
     """Train a teacher, show how its return grows, and write the policy: --teacher learned --args '{"path": …}'."""
     from dataenv.errors import SettingError
     from dataenv.learning.policy import SKILLS, load, save
-    from dataenv.learning.rollouts import Plan
+    from dataenv.learning.rollouts import PolicyPlan
     from dataenv.learning.training import train
     from dataenv.setting import make_setting
     from dataenv.validation import validated
     from dataenv.vector.variation import Variation
 
     within = make_setting({"student": student} | json_object("--setting", setting))
-    made = validated(Plan, {"algorithm": algorithm} | json_object("--plan", plan), "--plan", SettingError)
+    made = validated(PolicyPlan, {"algorithm": algorithm} | json_object("--plan", plan), "--plan", SettingError)
     varied = validated(Variation, json_object("--vary", vary), "--vary", SettingError)
     begun, card = load(start) if start else (None, None)
     skills = within.built_task.skills
@@ -126,7 +126,7 @@ def _teller(iterations: int, quiet: bool) -> Callable[[int, float], None]:
     return say
 
 
-def _show_regret(policy: Policy, setting: Setting) -> None:
+def _show_regret(policy: TeacherPolicy, setting: Setting) -> None:
     from dataenv.learning.oracle import regrets
 
     values, regret = regrets(policy, setting, HELD_OUT)

@@ -17,7 +17,7 @@ import numpy as np
 
 from dataenv.budget.purse import Purse
 from dataenv.budget.teacher import TeacherPurse
-from dataenv.environment.exams import Standing, exam_of
+from dataenv.environment.exams import Evaluation, exam_of
 from dataenv.environment.info import figures
 from dataenv.environment.render import ansi
 from dataenv.environment.restore import lessons_of
@@ -108,7 +108,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self._snapshot: Snapshot | None = None
         self._pending: Pending | None = None
         self._lessons: list[tuple[Example, ...]] = []
-        self._now: Standing | None = None
+        self._now: Evaluation | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -137,13 +137,13 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
         Raises:
             ActionError: If it is no action of the level; nothing was charged and nothing changed.
-            JobFailed: If training diverged; the environment stays as it was before the step.
+            JobFailedError: If training diverged; the environment stays as it was before the step.
         """
-        with self.runner.desk:
+        with self.runner.lesson_lock:
             job = self.begin(action)
         try:
             outcome = None if job is None else self.runner.run(job)
-            with self.runner.desk:
+            with self.runner.lesson_lock:
                 return self.end(outcome)
         except BaseException:
             self.abort()
@@ -188,7 +188,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             )
         base = outcome.key if not snap.base else snap.base
         self._snapshot = snap.model_copy(update={"base": base, "state": outcome.key})
-        self._now = Standing.of(self.setting, outcome)
+        self._now = Evaluation.of(self.setting, outcome)
         self._record(0.0, None)
         return self._observe(), self._info(None)
 
@@ -240,7 +240,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         update: dict[str, Any] = {"step": snap.step + 1, "taken": pending.taken, "memory": pending.memory}
         lessons = self._lessons
         if outcome is not None and pending.tuition is not None:
-            now = Standing.of(self.setting, outcome)
+            now = Evaluation.of(self.setting, outcome)
             lessons = [*lessons, pending.screened.kept]
             name = self.runner.store.put_lesson(pending.screened.kept)
             update |= {"state": outcome.key, "lessons": (*snap.lessons, name)}
@@ -364,7 +364,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._snapshot
 
     @property
-    def _standing(self) -> Standing:
+    def _standing(self) -> Evaluation:
         assert self._now is not None, "reset examines the student"
         return self._now
 

@@ -76,7 +76,7 @@ def grade(setting: Setting, split: Split, answers: Answers) -> Result:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Evaluation:
     """How the student stands after a job: both exams graded, losses ``(skills,)`` and mistakes from feedback.
 
     ``answers`` are those to the level's own exam, where it has one.
@@ -89,7 +89,7 @@ class Standing:
     answers: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, setting: Setting, outcome: Outcome) -> Standing:
+    def of(cls, setting: Setting, outcome: Outcome) -> Evaluation:
         """Grade the feedback and selection exams of an outcome."""
         answers = outcome.answers["feedback"]
         feedback = grade(setting, "feedback", answers)

@@ -6,7 +6,7 @@ from typing import Any
 
 from dataenv.budget.purse import Purse
 from dataenv.budget.teacher import Cost
-from dataenv.environment.exams import Standing
+from dataenv.environment.exams import Evaluation
 from dataenv.lessons.screen import REASONS, Screened
 from dataenv.snapshot import Snapshot
 from students.base import Trained
@@ -14,7 +14,7 @@ from students.base import Trained
 
 def figures(
     snap: Snapshot,
-    standing: Standing,
+    standing: Evaluation,
     screened: Screened,
     trained: Trained | None,
     price: int,

@@ -146,7 +146,7 @@ class Context:
                 those of the prompt and ``decoding.max_tokens``.
 
         Raises:
-            BudgetSpent: If the purse cannot pay; nothing was charged.
+            BudgetSpentError: If the purse cannot pay; nothing was charged.
             SettingError: If an example would not pass the screen (that is charged too), the kind is unknown, or the
                 student does not measure it.
         """
@@ -163,7 +163,7 @@ class Context:
             temperature: Of the decoding; at 0 all ``n`` are the same.
 
         Raises:
-            BudgetSpent: If the purse cannot pay; nothing was charged.
+            BudgetSpentError: If the purse cannot pay; nothing was charged.
             SettingError: If a prompt would not pass the screen (that is charged too), or an argument is no number.
         """
         return probes.sample(self._env, prompts, n, temperature, self._sample_seed())
@@ -183,7 +183,7 @@ class Context:
             Prompt (as ``observation["errors"]`` would show it) and answers of each.
 
         Raises:
-            BudgetSpent: If the purse cannot pay; nothing was charged.
+            BudgetSpentError: If the purse cannot pay; nothing was charged.
             SettingError: If an argument is no number.
         """
         found = probes.feedback_answers(self._env, problems, n, temperature, self._sample_seed())
@@ -221,10 +221,10 @@ class Context:
             ``(groups,)``, or ``(groups, skills)`` by skill; positive where the updates help.
 
         Raises:
-            BudgetSpent: If the purse cannot pay for all; nothing was charged.
+            BudgetSpentError: If the purse cannot pay for all; nothing was charged.
             SettingError: If an example would not pass the screen (that is charged too), a group is empty, or there is
                 no such recipe.
-            JobFailed: If an update diverged.
+            JobFailedError: If an update diverged.
         """
         return probes.trial(self._env, groups, reference, updates, by_skill, recipe)
 
@@ -244,7 +244,7 @@ class Context:
             ``(groups,)``, positive where the step helps.
 
         Raises:
-            BudgetSpent, SettingError, JobFailed: As ``trial`` does.
+            BudgetSpentError, SettingError, JobFailedError: As ``trial`` does.
         """
         return self.trial(groups, 1, reference=reference)
 

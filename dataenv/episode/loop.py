@@ -14,7 +14,7 @@ from dataenv.environment.branch import Env, unwrap
 from dataenv.environment.steps import StepRecord
 from dataenv.episode.context import Context
 from dataenv.episode.outage import require_answer
-from dataenv.errors import BudgetSpent, SettingError
+from dataenv.errors import BudgetSpentError, SettingError
 from dataenv.snapshot import Snapshot
 
 
@@ -57,11 +57,11 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
 
     Raises:
         SettingError: If the teacher cannot begin, or its ``prior_compute`` is no number of student tokens.
-        Unanswered: If nobody could be asked what a teacher asked of its language model before a lesson; also where
+        UnansweredError: If nobody could be asked what a teacher asked of its language model before a lesson; also where
             that was so of what it asked last, and no lesson came of it. What it asked before is stored.
 
-    A teacher that asks for more than the purse holds, and does not catch the BudgetSpent that it gets, has spent its
-    budget: the episode ends there as ``spent``, and what its student has learnt counts.
+    A teacher that asks for more than the purse holds, and does not catch the BudgetSpentError that it gets, has spent
+    its budget: the episode ends there as ``spent``, and what its student has learnt counts.
     """
     inner = unwrap(env)
     observation, info = env.reset(seed=seed)
@@ -84,7 +84,7 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
                 require_answer(inner.teacher_purse.last)
             learn(Transition(observation, action, float(reward), after, terminated, truncated, info))
             observation = after
-    except BudgetSpent:  # the teacher asked for more than there is, and did not catch what it was told
+    except BudgetSpentError:  # the teacher asked for more than there is, and did not catch what it was told
         if not over:
             over = inner.exhaust()[3]
             tell(inner.history[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dataenv.errors import Unanswered
+from dataenv.errors import UnansweredError
 
 MENDS = {
     "no-server": "start the server, or mend base_url",
@@ -30,14 +30,14 @@ def require_answer(replies: Mapping[str, int]) -> None:
     """Refuse to go on from replies, by outcome, none of which a model had a part in.
 
     Raises:
-        Unanswered: If something was sent, and nobody answered any of it.
+        UnansweredError: If something was sent, and nobody answered any of it.
     """
     sent = {outcome: n for outcome, n in replies.items() if n and outcome not in NOT_SENT}
     if not sent or not sent.keys() <= MENDS.keys():
         return
     said = ", ".join(f"{outcome} {n}" for outcome, n in sent.items())
     most = max(sent, key=lambda outcome: sent[outcome])
-    raise Unanswered(
+    raise UnansweredError(
         f"the teacher's language model answered nothing (replies: {said}); {MENDS[most]}, "
         "and run it again: what was answered is stored (docs/chat.md)"
     )

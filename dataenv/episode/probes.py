@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
-from dataenv.errors import Refused, SettingError, did_you_mean
+from dataenv.errors import RefusedError, SettingError, did_you_mean
 from dataenv.execution.jobs import Answers, Exam, Job, Training
 from dataenv.execution.runner import run_all
 from dataenv.lessons.screen import as_example
@@ -234,7 +234,7 @@ def _screen(env: TeachingEnv, examples: Examples) -> None:
     """Refuse what may not be taught. To ask one thing twice is no offence here: it is paid twice."""
     refusals = env.refusals(list(dict.fromkeys(examples)))
     if refusals:
-        raise Refused(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
+        raise RefusedError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
 
 
 def _loss_exam(env: TeachingEnv, examples: Examples) -> Exam:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 
-class BlobCorrupt(Exception):
+class BlobCorruptError(Exception):
     """A blob is missing or its bytes do not have its name; the runner rebuilds it from its lineage."""
 
     def __init__(self, name: str) -> None:
@@ -25,7 +25,7 @@ class Blobs(Protocol):
         """Keep bytes; returns their SHA-256 in hex."""
 
     def get(self, name: str) -> bytes:
-        """The bytes of a name, checked; raises BlobCorrupt."""
+        """The bytes of a name, checked; raises BlobCorruptError."""
 
     def has(self, name: str) -> bool:
         """Whether the name is there (its bytes are checked when they are read)."""
@@ -58,7 +58,7 @@ class MemoryBlobs:
     def get(self, name: str) -> bytes:
         """See Blobs."""
         if name not in self._blobs:
-            raise BlobCorrupt(name)
+            raise BlobCorruptError(name)
         self._blobs.move_to_end(name)
         return self._blobs[name]
 
@@ -109,9 +109,9 @@ class DiskBlobs:
         try:
             data = self._path(name).read_bytes()
         except FileNotFoundError:
-            raise BlobCorrupt(name) from None
+            raise BlobCorruptError(name) from None
         if hashlib.sha256(data).hexdigest() != name:
-            raise BlobCorrupt(name)
+            raise BlobCorruptError(name)
         return data
 
     def has(self, name: str) -> bool:

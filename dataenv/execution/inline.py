@@ -11,7 +11,7 @@ from dataenv.execution.jobs import Job, Outcome, execute
 Why = Literal["killed", "memory", "deadline"]
 
 
-class WorkerLost(Exception):
+class WorkerLostError(Exception):
     """A worker ended without an outcome; trying again may help. Nothing else is transient.
 
     Attributes:
@@ -29,7 +29,7 @@ class Executor(Protocol):
     width: int
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
-        """Start a job. The future raises what ``jobs.execute`` raises, or WorkerLost."""
+        """Start a job. The future raises what ``jobs.execute`` raises, or WorkerLostError."""
 
     def close(self) -> None:
         """Stop the workers; jobs in flight are lost, and nothing else."""

@@ -171,7 +171,7 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
         blobs: Where weights are read and written.
 
     Raises:
-        BlobCorrupt: If the parent's weights are missing or damaged.
+        BlobCorruptError: If the parent's weights are missing or damaged.
         TrainingDivergedError: If the loss is not finite, in training or in an exam.
     """
     student = student_of(job.student)

@@ -12,7 +12,7 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store, Table
 
 
-class NotKnown(DataenvError):
+class NotKnownError(DataenvError):
     """The store does not hold what was asked, and nothing is to be computed here."""
 
 
@@ -25,10 +25,10 @@ class Closed:
         """See Executor.
 
         Raises:
-            NotKnown: Always.
+            NotKnownError: Always.
         """
         what = "a training run" if job.train else "answers"
-        raise NotKnown(f"{what} of state {key[:12]} would have to be computed")
+        raise NotKnownError(f"{what} of state {key[:12]} would have to be computed")
 
     def close(self) -> None:
         """Nothing to stop."""
@@ -41,11 +41,11 @@ class Said(Table):
         """See Table.
 
         Raises:
-            NotKnown: If the row is not there.
+            NotKnownError: If the row is not there.
         """
         row = super().get(key)
         if row is None:
-            raise NotKnown(f"a language model would have to be asked (request {key[:12]})")
+            raise NotKnownError(f"a language model would have to be asked (request {key[:12]})")
         return row
 
 

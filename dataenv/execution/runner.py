@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from dataenv.errors import DataenvError, JobFailed, StoreError
+from dataenv.errors import DataenvError, JobFailedError, StoreError
 from dataenv.execution import lineage
-from dataenv.execution.blobs import BlobCorrupt
-from dataenv.execution.inline import Executor, Inline, WorkerLost
+from dataenv.execution.blobs import BlobCorruptError
+from dataenv.execution.inline import Executor, Inline, WorkerLostError
 from dataenv.execution.jobs import Answers, Job, Outcome
 from dataenv.execution.store import Store
 from students.base import Trained, TrainingDivergedError
@@ -52,15 +52,15 @@ class Runner:
     Attributes:
         trained: How many training runs were computed for this runner, rebuilds included.
         chats: What language models said, for teachers.
-        desk: Held by the one thread that makes or ends a lesson: a hundred that each want the interpreter would spend
-            most of their time passing it on (half of it was lost at a hundred workers).
+        lesson_lock: Held by the one thread that makes or ends a lesson: a hundred that each want the interpreter would
+            spend most of their time passing it on (half of it was lost at a hundred workers).
     """
 
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
         self.store, self.executor = store, executor or Inline()
         self.trained, self._busy = 0, 0
         self.chats = store.table("chats")
-        self.desk = threading.Lock()
+        self.lesson_lock = threading.Lock()
         self._turns: dict[str, _Turn] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
@@ -69,7 +69,7 @@ class Runner:
         """Run a job, or read what it came to. Safe to call from many threads.
 
         Raises:
-            JobFailed: If training diverged, or a worker was lost too often (see ``ATTEMPTS``).
+            JobFailedError: If training diverged, or a worker was lost too often (see ``ATTEMPTS``).
             StoreError: If the store cannot be used.
         """
         key = job.key()
@@ -134,7 +134,7 @@ class Runner:
         blob = self._present(key)
         try:
             return self.store.blobs.get(blob)
-        except BlobCorrupt:
+        except BlobCorruptError:
             self.store.blobs.drop(blob)
             self._rebuild(key)
             return self.store.blobs.get(blob)
@@ -158,17 +158,17 @@ class Runner:
                 with self._lock:
                     self.trained += job.train is not None
                 return outcome
-            except BlobCorrupt as error:
+            except BlobCorruptError as error:
                 why = "corrupt"
                 self._mend(error.name, job.parent, lost[why])
-            except WorkerLost as error:
+            except WorkerLostError as error:
                 why = error.why
                 if not self._stopping.is_set():
                     log.warning("state %s, try %d of %d: %s", key[:12], lost[why] + 1, ATTEMPTS[why], error)
             except StoreError:
                 raise
             except TrainingDivergedError as error:
-                raise JobFailed(f"training diverged: {error}") from error
+                raise JobFailedError(f"training diverged: {error}") from error
             except OSError as error:
                 if error.errno not in FULL:
                     raise
@@ -177,7 +177,7 @@ class Runner:
                 ) from error
             lost[why] += 1
             if lost[why] >= ATTEMPTS[why] and not self._stopping.is_set():
-                raise JobFailed(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
+                raise JobFailedError(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
 
     def _submit(self, job: Job, key: str) -> Outcome:
         with self._lock:
@@ -192,7 +192,7 @@ class Runner:
         """After a worker found weights missing or damaged: drop them if they are, so that they are rebuilt."""
         try:
             self.store.blobs.get(blob)
-        except BlobCorrupt:
+        except BlobCorruptError:
             log.warning("weights %s of state %s are missing or damaged; rebuilding them", blob[:12], state[:12])
             self.store.blobs.drop(blob)
             return
@@ -268,13 +268,13 @@ def side_by_side(runner: Runner, items: Iterable[T], act: Callable[[T], R]) -> l
     return [future.result() for future in futures]
 
 
-def settle_all(runner: Runner, jobs: Iterable[Job]) -> list[Outcome | JobFailed]:
+def settle_all(runner: Runner, jobs: Iterable[Job]) -> list[Outcome | JobFailedError]:
     """What jobs come to, run side by side; one that failed leaves its error in its place, and the others go on."""
 
-    def act(job: Job) -> Outcome | JobFailed:
+    def act(job: Job) -> Outcome | JobFailedError:
         try:
             return runner.run(job)
-        except JobFailed as error:
+        except JobFailedError as error:
             return error
 
     return side_by_side(runner, jobs, act)
@@ -284,12 +284,12 @@ def run_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome]:
     """The outcomes of jobs, run side by side.
 
     Raises:
-        JobFailed: If one failed, when all are done: raised among them it would stop the runner, and with it every other
-            episode of the board.
+        JobFailedError: If one failed, when all are done: raised among them it would stop the runner, and with it every
+            other episode of the board.
     """
     done: list[Outcome] = []
     for outcome in settle_all(runner, jobs):
-        if isinstance(outcome, JobFailed):
+        if isinstance(outcome, JobFailedError):
             raise outcome
         done.append(outcome)
     return done

@@ -1,7 +1,7 @@
 """The only accuracies that a board shows: k of n items of a named split, and what is computed from such counts alone.
 
-A ``Share`` is a count. A ``Figure`` is a number that ``derive`` computed from counts; it keeps their split and how many
-graded answers stand behind it. Terminal, page and CSV render these two and refuse a bare number.
+An ``Accuracy`` is a count. A ``Derived`` is a number that ``derive`` computed from counts; it keeps their split and how
+many graded answers stand behind it. Terminal, page and CSV render these two and refuse a bare number.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tasks.records import Record, Split
 Floats = npt.NDArray[np.float64]
 
 
-class Share(Record):
+class Accuracy(Record):
     """``k`` right answers to ``n`` items of a split.
 
     Raises:
@@ -41,7 +41,7 @@ class Share(Record):
         return self.k / self.n
 
 
-class Figure(Record):
+class Derived(Record):
     """A number computed from shares of one split. Made by ``derive`` (and read back from JSON), nowhere else.
 
     Attributes:
@@ -55,12 +55,12 @@ class Figure(Record):
     n: Annotated[StrictInt, Field(ge=1)]
 
 
-Counted = Share | Figure
+Counted = Accuracy | Derived
 """What a board may show."""
 
 
-def derive(function: Callable[[Floats], Any], parts: Sequence[Counted]) -> Figure:
-    """Compute a number from counted ones: the one way to a ``Figure``.
+def derive(function: Callable[[Floats], Any], parts: Sequence[Counted]) -> Derived:
+    """Compute a number from counted ones: the one way to a ``Derived``.
 
     Args:
         function: From the values of the parts, ``(len(parts),)``, to a finite number.
@@ -75,7 +75,7 @@ def derive(function: Callable[[Floats], Any], parts: Sequence[Counted]) -> Figur
     if len(splits) != 1:
         said = f"of the splits {' and '.join(splits)}" if splits else "missing"
         raise ValueError(f"the parts of a figure are {said}; give at least one, all of one split")
-    return Figure(value=float(function(values)), split=splits[0], n=sum(part.n for part in parts))
+    return Derived(value=float(function(values)), split=splits[0], n=sum(part.n for part in parts))
 
 
 def number(counted: Counted) -> float:
@@ -92,12 +92,12 @@ def number(counted: Counted) -> float:
     return counted.value
 
 
-def mean(parts: Sequence[Counted]) -> Figure:
+def mean(parts: Sequence[Counted]) -> Derived:
     """Their mean, each counting the same: over skills (macro) or over seeds."""
     return derive(np.mean, parts)
 
 
-def difference(ours: Counted, theirs: Counted) -> Figure:
+def difference(ours: Counted, theirs: Counted) -> Derived:
     """``ours`` − ``theirs``, paired.
 
     Raises:

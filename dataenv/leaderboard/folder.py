@@ -17,7 +17,7 @@ from dataenv.execution.jobs import student_of
 from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.runs import Cell, all_cells, cell_identity, contents, expected, row_identity
+from dataenv.leaderboard.runs import Run, all_runs, contents, expected, row_identity, run_identity
 from dataenv.validation import explain
 from students.base import code_digest
 from tasks.records import Record, canonical_json
@@ -253,10 +253,10 @@ def anew(folder: Path, old: Manifest | None, new: Manifest) -> tuple[int, int]:
     return sum(name not in played for name, _ in runs), len(runs)
 
 
-def _runs(manifest: Manifest) -> list[tuple[str, Cell]]:
+def _runs(manifest: Manifest) -> list[tuple[str, Run]]:
     """Every run of a board with its identity."""
     board = manifest.board
-    return [(cell_identity(cell, board, manifest.hashes), cell) for cell in all_cells(board)]
+    return [(run_identity(cell, board, manifest.hashes), cell) for cell in all_runs(board)]
 
 
 def _refusal(folder: Path, old: Manifest | None, new: Manifest, changes: list[str], strangers: list[Path]) -> str:

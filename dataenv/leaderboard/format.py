@@ -6,7 +6,7 @@ import math
 import unicodedata
 from collections.abc import Mapping
 
-from dataenv.leaderboard.accuracy import Counted, Share, number
+from dataenv.leaderboard.accuracy import Accuracy, Counted, number
 
 MINUS, NONE = "−", "–"
 SHORT: Mapping[str, str] = {"\n": "⟨LF⟩", "\r": "⟨CR⟩", "\t": "⟨TAB⟩", "\x1b": "⟨ESC⟩"}
@@ -53,11 +53,11 @@ def origin(counted: Counted | None) -> str:
     if counted is None:
         return "not measured"
     number(counted)  # refuses what has no origin
-    count = f"{counted.k:,} of {counted.n:,}" if isinstance(counted, Share) else f"from {counted.n:,} answers"
+    count = f"{counted.k:,} of {counted.n:,}" if isinstance(counted, Accuracy) else f"from {counted.n:,} answers"
     return f"{count}, {counted.split} split"
 
 
-def counts(share: Share | None) -> str:
+def counts(share: Accuracy | None) -> str:
     """``4,126/7,200``."""
     return NONE if share is None else f"{share.k:,}/{share.n:,}"
 

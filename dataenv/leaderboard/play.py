@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.environment.exams import Standing
+from dataenv.environment.exams import Evaluation
 from dataenv.environment.steps import StepRecord
 from dataenv.episode.loop import Episode, prior_compute, run
-from dataenv.errors import ActionError, JobFailed, Unanswered
+from dataenv.errors import ActionError, JobFailedError, UnansweredError
 from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.folder import prepare, write_row
 from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.runs import Cell, by_group, known_cells, search_cells, static_cells
+from dataenv.leaderboard.runs import Run, by_group, known_runs, search_runs, static_runs
 from dataenv.leaderboard.scoring import (
     best_step,
     closing_job,
@@ -36,7 +36,7 @@ from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
 
-FAILURES = (JobFailed, ActionError, Unanswered)
+FAILURES = (JobFailedError, ActionError, UnansweredError)
 """What ends a run and not its board."""
 
 
@@ -73,9 +73,9 @@ class Watch:
     """
 
     begin: Callable[[Outline], None] = field(default=lambda outline: None)
-    start: Callable[[Cell], None] = field(default=lambda cell: None)
-    step: Callable[[Cell, StepRecord], None] = field(default=lambda cell, record: None)
-    done: Callable[[Cell, str | None], None] = field(default=lambda cell, error: None)
+    start: Callable[[Run], None] = field(default=lambda cell: None)
+    step: Callable[[Run, StepRecord], None] = field(default=lambda cell, record: None)
+    done: Callable[[Run, str | None], None] = field(default=lambda cell, error: None)
 
 
 def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None, replace: bool = False) -> list[Row]:
@@ -95,14 +95,14 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None,
     """
     watch = watch or Watch()
     prepare(board, folder, replace)
-    cells, search = known_cells(board), search_cells(board)
+    cells, search = known_runs(board), search_runs(board)
     watch.begin(_outline(board, [*search, *cells], runner))
     scores = side_by_side(runner, search, lambda cell: _selection(cell, runner, watch))
     if search:
-        cells += static_cells(board, board.mixtures.weights[_best_mixture(board, search, scores)])
+        cells += static_runs(board, board.mixtures.weights[_best_mixture(board, search, scores)])
     source = this_code()
 
-    def one(cell: Cell) -> Row:
+    def one(cell: Run) -> Row:
         row = _row(board, cell, runner, watch, source)
         write_row(row, folder)
         return row
@@ -110,7 +110,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None,
     return side_by_side(runner, cells, one)
 
 
-def _outline(board: Board, cells: Sequence[Cell], runner: Runner) -> Outline:
+def _outline(board: Board, cells: Sequence[Run], runner: Runner) -> Outline:
     runs = {group: len(members) for group, members in by_group(cells).items()}
     tokens = sum(cell.setting.budget.student_tokens for cell in cells)
     if STATIC in board.references:
@@ -121,7 +121,7 @@ def _outline(board: Board, cells: Sequence[Cell], runner: Runner) -> Outline:
     return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))
 
 
-def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
+def _play(cell: Run, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
     watch.start(cell)
     try:
         episode = run(masked(env, cell.mask), teacher, cell.seed, lambda record: watch.step(cell, record))
@@ -132,12 +132,12 @@ def _play(cell: Cell, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
     return episode
 
 
-def _selection(cell: Cell, runner: Runner, watch: Watch) -> float:
+def _selection(cell: Run, runner: Runner, watch: Watch) -> float:
     """Best selection score along a run: what a mixture is chosen by. The test split stays closed."""
     env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
     try:
         episode = _play(cell, env, cell.make(), watch)
-    except JobFailed:  # what diverges is no best mixture; the untaught student is what it is worth
+    except JobFailedError:  # what diverges is no best mixture; the untaught student is what it is worth
         if not env.history:  # there is not even that
             raise
         return score_of(env.history[0].selection)
@@ -145,7 +145,7 @@ def _selection(cell: Cell, runner: Runner, watch: Watch) -> float:
     return max(score_of(step.selection) for step in episode.steps)
 
 
-def _best_mixture(board: Board, search: list[Cell], scores: list[float]) -> str:
+def _best_mixture(board: Board, search: list[Run], scores: list[float]) -> str:
     totals = dict.fromkeys(board.mixtures.weights, 0.0)
     for cell, score in zip(search, scores, strict=True):
         totals[cell.label] += score
@@ -160,7 +160,7 @@ def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
             env.runner.evict(step.state)
 
 
-def _row(board: Board, cell: Cell, runner: Runner, watch: Watch, source: dict[str, Any]) -> Row:
+def _row(board: Board, cell: Run, runner: Runner, watch: Watch, source: dict[str, Any]) -> Row:
     """Play one cell, open the test exam for the state with the best selection score, and write it all down.
 
     A run that came to nothing stays on the board, with what it spent, and is scored as the untaught student.
@@ -223,7 +223,7 @@ def _outcome(setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, 
     state = steps[selected].state
     exams = graded_exams(setting, env.runner.run(env.anchor(closing_job(setting, state))))
     _forget(env, episode, keep=(state,))
-    standing = Standing.of(setting, env.runner.run(env.anchor(standing_job(setting, state))))
+    standing = Evaluation.of(setting, env.runner.run(env.anchor(standing_job(setting, state))))
     return {
         "ended": steps[-1].ended,
         "selected": selected,

@@ -15,7 +15,7 @@ from rich.text import Text
 from dataenv.environment.steps import StepRecord
 from dataenv.leaderboard.format import visible
 from dataenv.leaderboard.play import Outline, Watch
-from dataenv.leaderboard.runs import SEARCH, Cell
+from dataenv.leaderboard.runs import SEARCH, Run
 
 EARLY = 0.02
 LONGEST_NAME = 24
@@ -38,7 +38,7 @@ class Terminal:
         self._outline = Outline({}, 0, 0, 0, 1, lambda: 0)
         self._began, self._spent_by_done = 0.0, 0
         self._awake: set[int] = set()
-        self._flying: dict[tuple[str, str, int], tuple[Cell, StepRecord | None]] = {}
+        self._flying: dict[tuple[str, str, int], tuple[Run, StepRecord | None]] = {}
         self._done: dict[str, int] = {}
         self._failed: dict[str, int] = {}
         self._bar = Progress(
@@ -73,18 +73,18 @@ class Terminal:
         with self._lock:
             self._outline, self._began = outline, time.monotonic()
 
-    def _start(self, cell: Cell) -> None:
+    def _start(self, cell: Run) -> None:
         with self._lock:
             self._flying[cell.group, cell.label, cell.seed] = (cell, None)
 
-    def _step(self, cell: Cell, record: StepRecord) -> None:
+    def _step(self, cell: Run, record: StepRecord) -> None:
         with self._lock:
             self._flying[cell.group, cell.label, cell.seed] = (cell, record)
             self._awake.add(cell.seed)
             if not self._quiet and self._live is None:
                 self._say(f"{_name(cell)} step {record.step}: selection {_counts(record)}; left {self._left()}")
 
-    def _finish(self, cell: Cell, error: str | None) -> None:
+    def _finish(self, cell: Run, error: str | None) -> None:
         with self._lock:
             self._flying.pop((cell.group, cell.label, cell.seed), None)
             self._spent_by_done += cell.setting.budget.student_tokens
@@ -157,7 +157,7 @@ class Terminal:
         )
 
 
-def _name(cell: Cell) -> str:
+def _name(cell: Run) -> str:
     return f"{SEARCH}: {cell.label} seed {cell.seed}" if cell.group == SEARCH else f"{cell.label} seed {cell.seed}"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dataenv.environment.exams import Standing
+from dataenv.environment.exams import Evaluation
 from dataenv.environment.steps import Tally
 from dataenv.errors import DataenvError, SettingError, StoreError
 from dataenv.execution.jobs import Job, Outcome
@@ -88,7 +88,7 @@ def _row(row: Row, runner: Runner) -> tuple[Row, bool]:
     return Row.model_validate(fields), not row.failed and best != row.selected
 
 
-def _steps(steps: Sequence[dict[str, Any]], standings: Sequence[Standing]) -> list[dict[str, Any]]:
+def _steps(steps: Sequence[dict[str, Any]], standings: Sequence[Evaluation]) -> list[dict[str, Any]]:
     """The steps with their counts and rewards as they are graded now."""
     done, before = [], None
     for step, standing in zip(steps, standings, strict=True):
@@ -99,8 +99,8 @@ def _steps(steps: Sequence[dict[str, Any]], standings: Sequence[Standing]) -> li
     return done
 
 
-def _standing(row: Row, step: StepRow, setting: Setting, runner: Runner) -> Standing:
-    return Standing.of(setting, _ask(runner, standing_job(setting, step.state), row, step.step))
+def _standing(row: Row, step: StepRow, setting: Setting, runner: Runner) -> Evaluation:
+    return Evaluation.of(setting, _ask(runner, standing_job(setting, step.state), row, step.step))
 
 
 def _ask(runner: Runner, job: Job, row: Row, step: int) -> Outcome:

@@ -19,7 +19,7 @@ SEARCH = "mixture search"
 
 
 @dataclass(frozen=True)
-class Cell:
+class Run:
     """One run of a board.
 
     ``registered`` is the name that the teacher is registered by, empty for what the board computes itself; ``args`` are
@@ -43,7 +43,7 @@ class Cell:
         return SEARCH if self.role == "search" else self.label
 
 
-def known_cells(board: Board) -> list[Cell]:
+def known_runs(board: Board) -> list[Run]:
     """The runs that are known beforehand: all but those of the best static mixture, which is searched for first."""
     cells = [
         cell
@@ -52,7 +52,7 @@ def known_cells(board: Board) -> list[Cell]:
             entry.shown, entry.name, entry.args, "teacher", board.seeds, entry.within(board.setting), entry.mask
         )
     ]
-    return cells + [cell for name in board.references if name != STATIC for cell in _reference_cells(board, name)]
+    return cells + [cell for name in board.references if name != STATIC for cell in _reference_runs(board, name)]
 
 
 def contents(board: Board) -> dict[str, dict[str, Any]]:
@@ -62,7 +62,7 @@ def contents(board: Board) -> dict[str, dict[str, Any]]:
     return {label: args for label, args in found.items() if args is not None}
 
 
-def search_cells(board: Board) -> list[Cell]:
+def search_runs(board: Board) -> list[Run]:
     """Every mixture on every seed on which the best is chosen. None looks at feedback, so little of it is asked."""
     if STATIC not in board.references:
         return []
@@ -74,7 +74,7 @@ def search_cells(board: Board) -> list[Cell]:
     ]
 
 
-def static_cells(board: Board, weights: dict[str, float]) -> list[Cell]:
+def static_runs(board: Board, weights: dict[str, float]) -> list[Run]:
     """The runs of a mixture that was found to be the best, on the board's own seeds."""
     return _registered(STATIC, "static", fixed(weights), "reference", board.seeds, board.setting)
 
@@ -90,13 +90,13 @@ def expected(board: Board) -> list[tuple[str, int]]:
     return [(label, seed) for label in labels for seed in board.seeds]
 
 
-def all_cells(board: Board) -> list[Cell]:
+def all_runs(board: Board) -> list[Run]:
     """All runs of a board, those of the search included; the uniform mixture stands for the best one."""
-    static = static_cells(board, {}) if STATIC in board.references else []
-    return [*known_cells(board), *static, *search_cells(board)]
+    static = static_runs(board, {}) if STATIC in board.references else []
+    return [*known_runs(board), *static, *search_runs(board)]
 
 
-def cell_identity(cell: Cell, board: Board, hashes: Mapping[str, str]) -> str:
+def run_identity(cell: Run, board: Board, hashes: Mapping[str, str]) -> str:
     """What tells a run from all others, whatever a board calls it: all that decides what it comes to.
 
     Args:
@@ -131,9 +131,9 @@ def _identity(
     return digest([*known, sorted(mask)] if mask else known)
 
 
-def by_group(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
+def by_group(cells: Iterable[Run]) -> dict[str, list[Run]]:
     """Runs by their line in a plan or display, in order."""
-    groups: dict[str, list[Cell]] = {}
+    groups: dict[str, list[Run]] = {}
     for cell in cells:
         groups.setdefault(cell.group, []).append(cell)
     return groups
@@ -147,20 +147,20 @@ def _registered(
     seeds: Sequence[int],
     setting: Setting,
     mask: tuple[str, ...] = (),
-) -> list[Cell]:
+) -> list[Run]:
     """A registered teacher on every one of some seeds."""
     make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
     teacher = make()
     level, args = getattr(teacher, "level", "skill-list"), getattr(teacher, "row_args", None) or args
-    return [Cell(label, name, role, make, args, level, seed, setting, mask) for seed in seeds]
+    return [Run(label, name, role, make, args, level, seed, setting, mask) for seed in seeds]
 
 
-def _reference_cells(board: Board, name: str) -> list[Cell]:
+def _reference_runs(board: Board, name: str) -> list[Run]:
     kind: type[Any] = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
     setting = board.setting.changed(finish=()) if board.setting.finish else board.setting
     if kind is Joint:
         setting = _joint_setting(setting, 4 if name == "joint-x4" else 1)
-    return [Cell(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
+    return [Run(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
 
 
 def _joint_setting(setting: Setting, times: int) -> Setting:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.environment.exams import Standing, exam_of, grade
+from dataenv.environment.exams import Evaluation, exam_of, grade
 from dataenv.environment.steps import StepRecord, Tally
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.setting import Setting
@@ -64,7 +64,7 @@ def lessons_of_steps(env: TeachingEnv, steps: tuple[StepRecord, ...]) -> list[di
     return out
 
 
-def mistakes_of(standing: Standing, step: int) -> list[dict[str, Any]]:
+def mistakes_of(standing: Evaluation, step: int) -> list[dict[str, Any]]:
     """Feedback mistakes of a state to read, the first of every skill before the second of any."""
     rank: dict[str, int] = {}
     keyed: list[tuple[int, int, dict[str, str]]] = []

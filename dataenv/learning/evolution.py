@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dataenv.errors import SettingError
-from dataenv.learning.policy import SKILLS, Floats, Policy
+from dataenv.learning.policy import SKILLS, Floats, TeacherPolicy
 from tasks.records import stream
 
 if TYPE_CHECKING:
-    from dataenv.learning.rollouts import Plan, Rollout
+    from dataenv.learning.rollouts import PolicyPlan, PolicyRollout
 
 LEAST = 1e-9
 """Below this there is nothing to divide by."""
@@ -36,7 +36,7 @@ class Evolution:
 
     Args:
         policy: To begin with; knows skills by name.
-        plan: See ``dataenv.learning.rollouts.Plan``.
+        plan: See ``dataenv.learning.rollouts.PolicyPlan``.
 
     Attributes:
         policy: As it is now.
@@ -45,7 +45,7 @@ class Evolution:
         SettingError: If ``group`` is odd, or the floor is all of a lesson, so that no share can change.
     """
 
-    def __init__(self, policy: Policy, plan: Plan) -> None:
+    def __init__(self, policy: TeacherPolicy, plan: PolicyPlan) -> None:
         if plan.group % 2:
             raise SettingError(f"group is {plan.group}; give an even one, for es tries each change both ways")
         if policy.floor == 1:
@@ -53,13 +53,13 @@ class Evolution:
         self.policy, self._plan = policy, plan
         self._rng, self._made = stream(plan.seed, "policy trials"), 0
 
-    def trial(self, n: int) -> Policy:
+    def trial(self, n: int) -> TeacherPolicy:
         """The policy of ``n`` sub-environments: its number for each skill is ``(n, k)``, two by two around its own."""
         noise = self._plan.noise * self._rng.standard_normal((n // 2, len(self.policy.weights[SKILLS])))
         both = np.stack([noise, -noise], 1).reshape(n, -1).astype(np.float32)
-        return Policy(self.policy.weights | {SKILLS: self.policy.weights[SKILLS] + both}, self.policy.floor)
+        return TeacherPolicy(self.policy.weights | {SKILLS: self.policy.weights[SKILLS] + both}, self.policy.floor)
 
-    def update(self, rollout: Rollout) -> None:
+    def update(self, rollout: PolicyRollout) -> None:
         """Learn from what such a trial came to."""
         shares = mean_shares(rollout, self.policy)
         gain = marginal(shares, rollout.last, self._plan.group)
@@ -67,10 +67,10 @@ class Evolution:
         step = self._plan.rate * (1 - self._made / self._plan.iterations) / max(float(np.sqrt((lead**2).mean())), LEAST)
         self._made += 1
         names = (self.policy.weights[SKILLS] + step * lead).astype(np.float32)
-        self.policy = Policy(self.policy.weights | {SKILLS: names}, self.policy.floor)
+        self.policy = TeacherPolicy(self.policy.weights | {SKILLS: names}, self.policy.floor)
 
 
-def mean_shares(rollout: Rollout, policy: Policy) -> Floats:
+def mean_shares(rollout: PolicyRollout, policy: TeacherPolicy) -> Floats:
     """What each episode's lessons were made of, ``(n, k)``, rows of sum 1."""
     shares = np.where(rollout.open[..., None], policy.mixture(rollout.actions).astype(np.float64), 0.0).sum(0)
     return np.asarray(shares / shares.sum(-1, keepdims=True))

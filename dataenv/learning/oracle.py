@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import SettingError
-from dataenv.learning.policy import Policy, features, look
+from dataenv.learning.policy import TeacherPolicy, features, look
 from dataenv.setting import Setting
 from dataenv.vector.simulated import SimulatedVectorEnv
 
@@ -241,7 +241,7 @@ def worth(teach: Callable[[dict[str, Any]], Any], envs: SimulatedVectorEnv, seed
     return np.asarray(best)
 
 
-def frozen(policy: Policy, setting: Setting, seeds: Sequence[int]) -> Floats:
+def frozen(policy: TeacherPolicy, setting: Setting, seeds: Sequence[int]) -> Floats:
     """``worth`` of a policy that learns no more."""
     before: list[dict[str, Floats]] = []
 
@@ -254,7 +254,7 @@ def frozen(policy: Policy, setting: Setting, seeds: Sequence[int]) -> Floats:
     return worth(teach, SimulatedVectorEnv(len(seeds), autoreset_mode="SameStep", setting=setting), seeds)
 
 
-def regrets(policy: Policy, setting: Setting, seeds: Sequence[int]) -> tuple[Floats, Floats]:
+def regrets(policy: TeacherPolicy, setting: Setting, seeds: Sequence[int]) -> tuple[Floats, Floats]:
     """What a policy comes to, and how much better the best schedule that was found for each student is; ``(seeds,)``.
 
     That schedule is climbed to from even shares (``dataenv.learning.oracle.refine``), so a regret is a lower bound.

@@ -72,7 +72,7 @@ class Card(Record):
 
 
 @dataclass(frozen=True)
-class Policy:
+class TeacherPolicy:
     """Weights by name, float32, and the floor under every skill's share."""
 
     weights: dict[str, npt.NDArray[np.float32]]
@@ -95,7 +95,7 @@ class Policy:
         return np.asarray(shares, np.float32)
 
 
-def fresh(rng: np.random.Generator, floor: float, hidden: int = HIDDEN) -> Policy:
+def fresh(rng: np.random.Generator, floor: float, hidden: int = HIDDEN) -> TeacherPolicy:
     """A policy that has learnt nothing: about even shares, and no skill is like another by more than what is seen."""
     weights: dict[str, npt.NDArray[Any]] = {"log_concentration": np.array([np.log(CONCENTRATION)])}
     for net, last in (("actor", 0.01), ("critic", 1.0)):
@@ -105,10 +105,10 @@ def fresh(rng: np.random.Generator, floor: float, hidden: int = HIDDEN) -> Polic
             weights[f"{net}.{layer}.bias"] = np.zeros(columns)
         weights[f"{net}.out"] = last * rng.standard_normal((hidden, 1)) / np.sqrt(hidden)
         weights[f"{net}.bias"] = np.zeros(1)
-    return Policy({name: w.astype(np.float32) for name, w in weights.items()}, floor)
+    return TeacherPolicy({name: w.astype(np.float32) for name, w in weights.items()}, floor)
 
 
-def by_name(policy: Policy, k: int) -> Policy:
+def by_name(policy: TeacherPolicy, k: int) -> TeacherPolicy:
     """A policy that acts as this one does and can learn what each of ``k`` skills is worth by itself.
 
     Raises:
@@ -117,7 +117,7 @@ def by_name(policy: Policy, k: int) -> Policy:
     known = policy.weights.get(SKILLS)
     if known is not None and len(known) != k:
         raise SettingError(f"start knows {len(known)} skills by name and there are {k}; start from another policy")
-    return Policy({SKILLS: np.zeros(k, np.float32)} | policy.weights, policy.floor)
+    return TeacherPolicy({SKILLS: np.zeros(k, np.float32)} | policy.weights, policy.floor)
 
 
 def modes(weights: Mapping[str, Any], x: Any, tanh: Callable[[Any], Any]) -> Any:
@@ -174,7 +174,7 @@ def features(now: Mapping[str, Floats], before: Mapping[str, Floats]) -> Floats:
     return np.stack(columns, -1)
 
 
-def save(policy: Policy, card: Mapping[str, Any], folder: Path) -> Card:
+def save(policy: TeacherPolicy, card: Mapping[str, Any], folder: Path) -> Card:
     """Write a policy and what is known of it.
 
     Args:
@@ -190,7 +190,7 @@ def save(policy: Policy, card: Mapping[str, Any], folder: Path) -> Card:
     return written
 
 
-def load(folder: Path) -> tuple[Policy, Card]:
+def load(folder: Path) -> tuple[TeacherPolicy, Card]:
     """Read a policy.
 
     Raises:
@@ -217,7 +217,7 @@ def load(folder: Path) -> tuple[Policy, Card]:
         raise SettingError(f"path {folder / WEIGHTS} holds no float32 weights ({said:.80}); {mend}") from None
     if wrong := _wrong(weights, len(card.skills)):
         raise SettingError(f"path {folder / WEIGHTS}: {wrong}; {mend}")
-    return Policy(weights, card.floor), card
+    return TeacherPolicy(weights, card.floor), card
 
 
 def _wrong(weights: Mapping[str, npt.NDArray[Any]], k: int) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.learning.policy import Policy, modes, values
-from dataenv.learning.rollouts import Floats, Plan, Rollout
+from dataenv.learning.policy import TeacherPolicy, modes, values
+from dataenv.learning.rollouts import Floats, PolicyPlan, PolicyRollout
 from tasks.records import stream
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ class Learner:
 
     Args:
         policy: To begin with.
-        plan: See ``Plan``.
+        plan: See ``PolicyPlan``.
     """
 
-    def __init__(self, policy: Policy, plan: Plan) -> None:
+    def __init__(self, policy: TeacherPolicy, plan: PolicyPlan) -> None:
         import torch
 
         self._plan, self._floor = plan, policy.floor
@@ -33,15 +33,15 @@ class Learner:
         self._made = 0
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> TeacherPolicy:
         """As it is now."""
-        return Policy({name: w.detach().numpy().copy() for name, w in self._weights.items()}, self._floor)
+        return TeacherPolicy({name: w.detach().numpy().copy() for name, w in self._weights.items()}, self._floor)
 
-    def trial(self, n: int) -> Policy:
+    def trial(self, n: int) -> TeacherPolicy:
         """The policy of ``n`` sub-environments: as it is now, for all of them."""
         return self.policy
 
-    def update(self, rollout: Rollout) -> None:
+    def update(self, rollout: PolicyRollout) -> None:
         """Learn from what was gathered by the policy as it is now."""
         import torch
 
@@ -89,7 +89,7 @@ class Learner:
         return beta.log_prob(drawn).sum(-1), values(self._weights, x, torch.tanh)
 
 
-def advantage(rollout: Rollout, held: npt.NDArray[Any], discount: float, trace: float) -> Floats:
+def advantage(rollout: PolicyRollout, held: npt.NDArray[Any], discount: float, trace: float) -> Floats:
     """Generalised advantages, ``(T, n)``, from values ``(T, n)`` that are 0 where an episode is over."""
     out, carried, following = np.zeros_like(held), np.zeros(held.shape[1]), np.zeros(held.shape[1])
     for t in reversed(range(len(out))):

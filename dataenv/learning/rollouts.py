@@ -9,19 +9,19 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from dataenv.errors import SettingError
-from dataenv.learning.policy import HIDDEN, WIDEST, Algorithm, Policy, features, look
+from dataenv.learning.policy import HIDDEN, WIDEST, Algorithm, TeacherPolicy, features, look
 from tasks.records import Record, stream
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
 Floats = npt.NDArray[np.float64]
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 EDGE = 1e-3
 """Actions stay so far from 0 and 1, where the logarithm of their probability has no end."""
 
 
-class Plan(Record):
+class PolicyPlan(Record):
     """How a policy is trained.
 
     Attributes:
@@ -49,11 +49,11 @@ class Plan(Record):
     iterations: Annotated[int, Field(ge=1)] = 300
     group: Annotated[int, Field(ge=1)] = 8
     rate: Annotated[float, Field(gt=0)] = 0.01
-    floor: Share = 0.2
+    floor: Fraction = 0.2
     names: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
-    discount: Share = 1.0
-    trace: Share = 0.95
+    discount: Fraction = 1.0
+    trace: Fraction = 0.95
     epochs: Annotated[int, Field(ge=1)] = 4
     batches: Annotated[int, Field(ge=1)] = 4
     clip: Annotated[float, Field(gt=0)] = 0.2
@@ -69,7 +69,7 @@ class Plan(Record):
         return {"iterations": 12, "rate": 1.0} | given | {"names": True} if es else given
 
 
-class Rollout(NamedTuple):
+class PolicyRollout(NamedTuple):
     """Whole episodes, one in each of ``n`` sub-environments; ``T`` is the number of lessons of the longest.
 
     Attributes:
@@ -98,13 +98,13 @@ class Gatherer:
         tokens: Student tokens that were spent so far.
     """
 
-    def __init__(self, envs: VectorEnv[Any, Any, Any], plan: Plan) -> None:
+    def __init__(self, envs: VectorEnv[Any, Any, Any], plan: PolicyPlan) -> None:
         if envs.num_envs % plan.group:
             raise SettingError(f"group is {plan.group} and there are {envs.num_envs} envs; give a divisor of those")
         self._envs, self._group, self.tokens = envs, plan.group, 0
         self._students, self._rng = stream(plan.seed, "policy students"), stream(plan.seed, "policy actions")
 
-    def gather(self, policy: Policy, still: bool = False) -> Rollout:
+    def gather(self, policy: TeacherPolicy, still: bool = False) -> PolicyRollout:
         """An episode in each, by actions drawn from the policy; one that is over is told to stop until all are.
 
         Args:
@@ -132,4 +132,4 @@ class Gatherer:
                     last[i] = infos["final_obs"][i]["accuracy"]
             before, now, open_ = now, look(observation), open_ & ~ended
         x, actions, rewards, was = (np.stack(column) for column in zip(*rows, strict=True))
-        return Rollout(x, actions, rewards, was, last)
+        return PolicyRollout(x, actions, rewards, was, last)

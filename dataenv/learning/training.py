@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataenv.learning.evolution import Evolution
-from dataenv.learning.policy import Policy, by_name, fresh
+from dataenv.learning.policy import TeacherPolicy, by_name, fresh
 from dataenv.learning.ppo import Learner
-from dataenv.learning.rollouts import Gatherer, Plan
+from dataenv.learning.rollouts import Gatherer, PolicyPlan
 from tasks.records import stream
 
 if TYPE_CHECKING:
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedPolicy:
     """A policy, the mean return of the episodes before each update, and the student tokens that they took."""
 
-    policy: Policy
+    policy: TeacherPolicy
     curve: tuple[float, ...]
     tokens: int
 
 
 def train(
     envs: VectorEnv[Any, Any, Any],
-    plan: Plan,
-    start: Policy | None = None,
+    plan: PolicyPlan,
+    start: TeacherPolicy | None = None,
     say: Callable[[int, float], None] = lambda iteration, mean: None,
-) -> Trained:
+) -> TrainedPolicy:
     """Train a policy.
 
     Args:
@@ -54,4 +54,4 @@ def train(
         learner.update(rollout)
         curve.append(round(float(rollout.rewards.sum(0).mean()), 5))
         say(iteration, curve[-1])
-    return Trained(learner.policy, tuple(curve), gatherer.tokens)
+    return TrainedPolicy(learner.policy, tuple(curve), gatherer.tokens)

@@ -39,7 +39,7 @@ PLAIN = {"method": "sft", "start": "current", "data": "lesson", "replay": 0.0, "
 """What a recipe must say, for this form keeps no lessons."""
 
 
-class Exam:
+class SplitThresholds:
     """Where the problems of a split stand, by skill: how many are answered rightly is a count of those below."""
 
     def __init__(self, setting: Setting, split: Split) -> None:
@@ -101,7 +101,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.metadata = {"autoreset_mode": autoreset_mode_of(autoreset_mode)}
-        self._feedback, self._selection = (Exam(self.setting, name) for name in ("feedback", "selection"))
+        self._feedback, self._selection = (SplitThresholds(self.setting, name) for name in ("feedback", "selection"))
         self._tokens = _tokens(self.setting, student)
         self._known: dict[int, tuple[Floats, Floats]] = {}
         k = len(self.skills)

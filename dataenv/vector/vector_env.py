@@ -17,7 +17,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from dataenv.environment.env import MOST_SEEDS, TeachingEnv
-from dataenv.errors import ActionError, DataenvError, JobFailed, SettingError
+from dataenv.errors import ActionError, DataenvError, JobFailedError, SettingError
 from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.execution.runner import Runner, settle_all
@@ -128,7 +128,7 @@ class TeachingVectorEnv(Synchronous):
 
         Raises:
             ActionError: If there is no action for each, or one is no action of the level.
-            JobFailed: If training diverged in one; see the class for what becomes of the others.
+            JobFailedError: If training diverged in one; see the class for what becomes of the others.
         """
         given, mode = self._actions(actions), self.metadata["autoreset_mode"]
         if mode is AutoresetMode.DISABLED and self._over.any():
@@ -140,7 +140,7 @@ class TeachingVectorEnv(Synchronous):
         stepping = np.flatnonzero(~resets).tolist()
         try:
             outcomes = self._run(self._begun(stepping, given, np.flatnonzero(resets).tolist()))
-            with self.runner.desk:
+            with self.runner.lesson_lock:
                 self._end_resets(outcomes, infos)
                 for i in stepping:
                     self._seen[i], reward, terminated[i], truncated[i], info = self._each[i].end(outcomes.get(i))
@@ -166,7 +166,7 @@ class TeachingVectorEnv(Synchronous):
         A reset that has begun before and failed to end is not begun twice, or it would draw another seed.
         """
         for i in stepping:
-            with self.runner.desk, _named(i):
+            with self.runner.lesson_lock, _named(i):
                 job = self._each[i].begin(given[i])
             if job is not None:
                 yield i, job
@@ -188,7 +188,7 @@ class TeachingVectorEnv(Synchronous):
         """What the jobs of some sub-environments come to, run side by side.
 
         Raises:
-            Exception: What one of them raised before it had a job, or a JobFailed, when all that began are done.
+            Exception: What one of them raised before it had a job, or a JobFailedError, when all that began are done.
         """
         order: list[int] = []
         failed: list[Exception] = []
@@ -206,8 +206,8 @@ class TeachingVectorEnv(Synchronous):
             raise failed[0]
         done: dict[int, Outcome] = {}
         for i, outcome in zip(order, found, strict=True):
-            if isinstance(outcome, JobFailed):
-                raise JobFailed(f"environment {i}: {outcome}") from outcome
+            if isinstance(outcome, JobFailedError):
+                raise JobFailedError(f"environment {i}: {outcome}") from outcome
             done[i] = outcome
         return done
 

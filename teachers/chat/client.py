@@ -25,10 +25,10 @@ from teachers.chat.spec import (
     UNCLEAR,
     Ask,
     Attempt,
+    ChatRequest,
     ChatSpec,
     Outcome,
     Reply,
-    Request,
     make_request,
     most,
     price,
@@ -50,7 +50,7 @@ BACKOFF = 0.5
 class _Turn:
     """A request on its way: the attempts at it, and how often its most was set aside."""
 
-    request: Request
+    request: ChatRequest
     attempts: list[Attempt]
     holds: int = 0
     without: Outcome | None = None
@@ -233,7 +233,7 @@ class Chat:
                 return
             await asyncio.sleep(wait)
 
-    def _wait(self, request: Request, tried: int, heard: Heard) -> float:
+    def _wait(self, request: ChatRequest, tried: int, heard: Heard) -> float:
         """Seconds before the next attempt: what the server asks for, or twice as long each time, spread by request."""
         spread = int(request.key[8 * (tried % 8) :][:8], 16) / 2**32
         wait = BACKOFF * 2**tried * (0.5 + 0.5 * spread) if heard.wait is None else heard.wait

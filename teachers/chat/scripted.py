@@ -25,7 +25,7 @@ LARGEST = 8_000_000
 
 
 @dataclass(frozen=True)
-class Turn:
+class ScriptedTurn:
     """What a script is given.
 
     Attributes:
@@ -39,10 +39,10 @@ class Turn:
     schema: Mapping[str, Any] | None
 
 
-Script = Callable[[Turn], str]
+Script = Callable[[ScriptedTurn], str]
 
 
-def echo(turn: Turn) -> str:
+def echo(turn: ScriptedTurn) -> str:
     """The script where none is given: the least that fits the schema, or the last message, numbered by its seed."""
     if turn.schema is not None:
         return json.dumps(least(turn.schema, turn.schema.get("$defs", {})))
@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
         form = body.get("response_format") or {}
         schema = form.get("json_schema", {}).get("schema") if form.get("type") == "json_schema" else None
         try:
-            text = self.server.script(Turn(body["messages"], int(body.get("seed") or 0), schema))
+            text = self.server.script(ScriptedTurn(body["messages"], int(body.get("seed") or 0), schema))
         except Exception as error:  # a script is somebody's code, and a server says so with a 500
             return self.refuse(500, f"the script failed: {error!r}")
         limit = body.get("max_completion_tokens") or body.get("max_tokens") or 1 << 30

@@ -183,7 +183,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Request:
+class ChatRequest:
     """An ask as it is sent. Its name holds neither the server's address nor the key.
 
     Attributes:
@@ -214,7 +214,7 @@ class Request:
         return self.most_in + self.limit
 
 
-def make_request(spec: ChatSpec, ask: Ask) -> Request:
+def make_request(spec: ChatSpec, ask: Ask) -> ChatRequest:
     """The request of an ask under some settings."""
     limit = spec.max_tokens if ask.max_tokens is None else ask.max_tokens
     temperature = spec.temperature if ask.temperature is None else ask.temperature
@@ -233,7 +233,7 @@ def make_request(spec: ChatSpec, ask: Ask) -> Request:
     elif ask.schema is not None and spec.json_mode == "schema":
         form = {"name": ask.schema.__name__, "schema": ask.schema.model_json_schema(), "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": form}
-    return Request(body, ask.sample, limit)
+    return ChatRequest(body, ask.sample, limit)
 
 
 def price(spec: ChatSpec, tokens_in: int, tokens_out: int) -> Cost:
@@ -242,7 +242,7 @@ def price(spec: ChatSpec, tokens_in: int, tokens_out: int) -> Cost:
     return Cost(tokens_in, tokens_out, math.ceil(exact - 1e-6))
 
 
-def most(spec: ChatSpec, request: Request) -> Cost:
+def most(spec: ChatSpec, request: ChatRequest) -> Cost:
     """The most that a request can cost."""
     return price(spec, request.most_in, request.limit)
 

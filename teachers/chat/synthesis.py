@@ -14,7 +14,7 @@ from functools import cache
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from tasks.records import Example, Record
 from teachers.chat.client import Chat
@@ -32,8 +32,10 @@ class Solution(Record):
     answer: str
 
 
-class Proposal(Record):
+class QuestionProposal(Record):
     """New questions, after thinking about them: how the references use the skill, then a design, as in the paper."""
+
+    model_config = ConfigDict(title="Proposal")  # as it is sent, and as stored replies have it
 
     relation: str
     design: str
@@ -59,14 +61,14 @@ class Want:
     skills: tuple[str, ...]
     references: tuple[Example, ...]
     template: str = ""
-    form: type[BaseModel] = Proposal
+    form: type[BaseModel] = QuestionProposal
     data: Mapping[str, Any] = field(default_factory=dict)
     given: str | None = None
     reworded: bool = False
 
 
 @dataclass(frozen=True)
-class Question:
+class NewQuestion:
     """A new question, unsolved."""
 
     text: str
@@ -77,7 +79,7 @@ class Question:
 def _exact(form: type[BaseModel], questions: int) -> type[BaseModel]:
     """The schema of so many questions, which is part of what is sent."""
     exact: Any = Annotated[tuple[str, ...], Field(min_length=questions, max_length=questions)]
-    return create_model(form.__name__, __base__=form, questions=(exact, ...))
+    return create_model(form.model_config.get("title") or form.__name__, __base__=form, questions=(exact, ...))
 
 
 def propose(
@@ -87,7 +89,7 @@ def propose(
     rng: np.random.Generator,
     yields: Counter[str],
     sample: int = 0,
-) -> list[Question]:
+) -> list[NewQuestion]:
     """New questions, ``questions`` for each want at the most, none twice and none a reference; in the wants' order.
 
     What was asked for and did not come of it is counted, so that ``asked`` = ``no-reply`` + ``copies`` + ``unusable`` +
@@ -109,19 +111,19 @@ def propose(
     replies = chat.ask_many(asks)
     known = {e.prompt for want in wants for e in want.references}
     said = [
-        Question(text, want)
+        NewQuestion(text, want)
         for want, reply in zip(asking, replies, strict=True)
         if reply.ok
         for text in reply.value.questions
     ]
-    given = [Question(want.given, want) for want in wants if want.references and want.given is not None]
+    given = [NewQuestion(want.given, want) for want in wants if want.references and want.given is not None]
     yields["asked"] += len(given)
     return sifted(said, known, questions * len(asks), yields, given)
 
 
 def sifted(
-    said: Sequence[Question], known: Set[str], asked: int, yields: Counter[str], given: Sequence[Question] = ()
-) -> list[Question]:
+    said: Sequence[NewQuestion], known: Set[str], asked: int, yields: Counter[str], given: Sequence[NewQuestion] = ()
+) -> list[NewQuestion]:
     """The questions that can be used, without those that are known and none twice, and the given ones.
 
     Args:
@@ -140,7 +142,7 @@ def sifted(
 
 
 def solve(
-    chat: Chat, questions: Sequence[Question], solutions: int, rng: np.random.Generator, yields: Counter[str]
+    chat: Chat, questions: Sequence[NewQuestion], solutions: int, rng: np.random.Generator, yields: Counter[str]
 ) -> list[list[Solution]]:
     """Independent solutions of each question, ``solutions`` at the most: fewer where a reply came to nothing.
 
@@ -160,7 +162,7 @@ def solve(
 
 def agreed(
     chat: Chat,
-    questions: Sequence[Question],
+    questions: Sequence[NewQuestion],
     solutions: int,
     agree: int,
     rng: np.random.Generator,
@@ -201,7 +203,7 @@ def rewritten(
     An item is shown as its own reference, so that its form is kept and its answer is known. What differs is kept too,
     where solutions agree against the pool: whether a response is right is the task's to judge.
     """
-    questions = [Question(item.prompt, Want(item.skills, (item,), given=item.prompt)) for item in items]
+    questions = [NewQuestion(item.prompt, Want(item.skills, (item,), given=item.prompt)) for item in items]
     yields["asked"] += len(questions)
     return agreed(chat, questions, solutions, agree, rng, yields, origin)
 

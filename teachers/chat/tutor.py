@@ -18,7 +18,7 @@ from tasks.arithmetic import Arithmetic
 from tasks.arithmetic.grammar import read
 from tasks.arithmetic.skills import CATALOGUE
 from tasks.records import stream
-from teachers.chat.scripted import Script, Turn, least
+from teachers.chat.scripted import Script, ScriptedTurn, least
 
 _BLOCK = re.compile(r"<(\w+) ([0-9a-f]{16})>\n(.*?)\n</\1 \2>", re.DOTALL)
 
@@ -47,7 +47,7 @@ def tutor(
         kind: The name of the skill that a question needs.
     """
 
-    def script(turn: Turn) -> str:
+    def script(turn: ScriptedTurn) -> str:
         prompt = turn.messages[0]["content"]
         data, rng = blocks(prompt), stream(zlib.crc32(prompt.encode()), "tutor", turn.seed)
         if turn.schema is None:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
-from teachers.chat.spec import LOCAL, NO_KEY, ChatError, ChatSpec, Outcome, Request, whole
+from teachers.chat.spec import LOCAL, NO_KEY, ChatError, ChatRequest, ChatSpec, Outcome, whole
 
 PIECE = 1 << 16
 DETAIL = 300
@@ -43,7 +43,7 @@ class Heard:
     wait: float | None = None
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """The attempt ends here; carries what was heard."""
 
     def __init__(self, heard: Heard) -> None:
@@ -106,7 +106,7 @@ class Wire:
         if self._client is not None:
             await self._client.close()
 
-    async def attempt(self, request: Request, ends: float) -> Heard:
+    async def attempt(self, request: ChatRequest, ends: float) -> Heard:
         """Send a request once.
 
         Args:
@@ -127,7 +127,7 @@ class Wire:
             heard = _failure(error)
         return self._without_key(heard)
 
-    async def _exchange(self, request: Request) -> Heard:
+    async def _exchange(self, request: ChatRequest) -> Heard:
         body = {name: value for name, value in request.body.items() if name not in ("model", "messages")}
         create = self._client.chat.completions.with_streaming_response.create
         # openai reads its own fields from the keywords and would check them; all else goes along as it is.
@@ -144,11 +144,11 @@ class Wire:
         if response.status_code == 200 and not packed:
             return
         if packed:
-            raise _Stop(Heard("garbage", detail="the reply is compressed, which was not asked for"))
+            raise _StopError(Heard("garbage", detail="the reply is compressed, which was not asked for"))
         if 300 <= response.status_code < 400:
-            raise _Stop(Heard("redirect", detail=f"HTTP {response.status_code}; redirects are not followed"))
+            raise _StopError(Heard("redirect", detail=f"HTTP {response.status_code}; redirects are not followed"))
         body, _ = await _read(response.aiter_bytes(PIECE), PIECE)
-        raise _Stop(complaint(response.status_code, body, _wait(response.headers)))
+        raise _StopError(complaint(response.status_code, body, _wait(response.headers)))
 
     def _without_key(self, heard: Heard) -> Heard:
         """A server may repeat what it was sent."""
@@ -175,7 +175,7 @@ def _failure(error: BaseException) -> Heard:
         chain.append(cause)
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     for link in chain:
-        if isinstance(link, _Stop):
+        if isinstance(link, _StopError):
             return link.heard
     kinds = " ".join(type(link).__name__ for link in chain)
     said = "; ".join(dict.fromkeys(_cut(str(link)) for link in chain if str(link))) or kinds

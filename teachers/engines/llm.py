@@ -12,7 +12,7 @@ from tasks.errors import UnsupportedError
 from tasks.records import Example, Record
 from teachers.chat.client import Chat
 from teachers.chat.spec import ChatError, ChatSpec, make_spec
-from teachers.chat.synthesis import Question, Want, agreed, propose, rewritten
+from teachers.chat.synthesis import NewQuestion, Want, agreed, propose, rewritten
 from teachers.engines.signature import Seen
 from teachers.lessons import Request, Source, by_needed_skill, shuffled
 
@@ -133,7 +133,7 @@ class LlmEngine(Source):
         self.yields["examples"] += sum(map(len, made))
         return made
 
-    def answered(self, questions: Sequence[Question]) -> list[list[Example]]:
+    def answered(self, questions: Sequence[NewQuestion]) -> list[list[Example]]:
         """The examples that come of each question: solved, agreed on, new, and readable.
 
         Args:
@@ -171,7 +171,7 @@ class LlmEngine(Source):
             found[owner[id(question.want)]] += examples
         return found
 
-    def _kept(self, question: Question, examples: Sequence[Example]) -> list[Example]:
+    def _kept(self, question: NewQuestion, examples: Sequence[Example]) -> list[Example]:
         """At the most ``kept`` of what came of one question, none if one like it was made before."""
         new = self._seen.new(question, examples, self.yields)
         return self._readable(list(dict.fromkeys(new))[: self.spec.kept])

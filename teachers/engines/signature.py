@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tasks.records import Example, digest
-from teachers.chat.synthesis import Question, Want
+from teachers.chat.synthesis import NewQuestion, Want
 
 _NUMBER = re.compile(r"\d+(?:[.,/]\d+)*")
 _STEP = re.compile(r"\d+(?:[.,/]\d+)*|[^\w\s.,;:!?'\"()…]")  # a number, or a sign that is no punctuation
@@ -46,7 +46,7 @@ class Seen:
                 self._names.add(signature(want.skills, e.prompt, e.response))
                 self._texts.add(_words(e.prompt))
 
-    def new(self, question: Question, examples: Sequence[Example], yields: Counter[str]) -> list[Example]:
+    def new(self, question: NewQuestion, examples: Sequence[Example], yields: Counter[str]) -> list[Example]:
         """What came of a question; nothing, counted as ``near-duplicates``, if one like it was shown or made before."""
         if not examples or question.want.given is not None:
             return list(examples)

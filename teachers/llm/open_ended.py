@@ -12,7 +12,7 @@ from tasks.records import Example, Record
 from teachers.base import Level, Teacher, require
 from teachers.chat.prompts import render
 from teachers.chat.spec import Ask
-from teachers.chat.synthesis import Question, Want, sifted
+from teachers.chat.synthesis import NewQuestion, Want, sifted
 from teachers.engines.llm import LlmEngine, engine_spec
 from teachers.lessons import Source, shuffled
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dataenv.episode.context import Context
 
 
-class OpenEnded(Teacher):
+class OpenEndedPolicy(Teacher):
     """The language-model policy and engine of DataEnvGym's Open-Ended (arXiv 2410.06215, section 2.2).
 
     For each of some mistakes the model says what is lacking and specifies examples, one question each. Each question is
@@ -80,7 +80,7 @@ class OpenEnded(Teacher):
         chosen = shuffled(errors, self._context.rng)[: self.errors]
         return [{"problem": e["prompt"], "student": e["response"], "right": e["answer"]} for e in chosen]
 
-    def _asked(self, shown: Sequence[Mapping[str, str]]) -> list[Question]:
+    def _asked(self, shown: Sequence[Mapping[str, str]]) -> list[NewQuestion]:
         """Questions of use against each, without copies of what was shown and of each other."""
         rng, schema = self._context.rng, _specs(self.specs)
         asks = []
@@ -89,7 +89,7 @@ class OpenEnded(Teacher):
             asks.append(Ask(prompt, schema))
         form = Want((), tuple(self._solved.stratified(self._spec.references)))
         replies = self.chat.ask_many(asks)
-        said = [Question(spec.question.strip(), form) for reply in replies if reply.ok for spec in reply.value.specs]
+        said = [NewQuestion(spec.question.strip(), form) for reply in replies if reply.ok for spec in reply.value.specs]
         return sifted(said, {one["problem"].strip() for one in shown}, len(asks) * self.specs, self.yields)
 
 

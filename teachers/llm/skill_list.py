@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dataenv.episode.context import Context
 
 
-class SkillList(Teacher):
+class SkillListPolicy(Teacher):
     """The language-model policy of DataEnvGym's Skill-List (arXiv 2410.06215, section 2.2).
 
     The model is shown the skills and says how many examples of the next lesson each gets. Without an ``engine`` that is
@@ -149,16 +149,16 @@ class Share(Record):
     count: int
 
 
-class Plan(Record):
+class MixturePlan(Record):
     """The reply, without its closed list."""
 
     why: str
     counts: tuple[Share, ...]
 
 
-def _plan(skills: Sequence[str]) -> type[Plan]:
+def _plan(skills: Sequence[str]) -> type[MixturePlan]:
     """The schema of a plan: a count for skills of a closed list."""
     closed: Any = Literal[tuple(skills)]
     share: Any = create_model("Share", __base__=Share, skill=(closed, ...), count=(Annotated[int, Field(ge=0)], ...))
     counts: Any = Annotated[tuple[share, ...], Field(max_length=len(skills))]
-    return create_model("Plan", __base__=Plan, counts=(counts, ...))
+    return create_model("Plan", __base__=MixturePlan, counts=(counts, ...))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Part = Annotated[int, Field(ge=0, le=100)]
 
 
-class SkillTree(ForestTeacher):
+class SkillTreePolicy(ForestTeacher):
     """A language model as the policy of DataEnvGym's Skill-Tree (arXiv 2410.06215).
 
     Its code has one; the paper's results at that level are of hand-written policies (``teachers.forest``).

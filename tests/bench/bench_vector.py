@@ -59,9 +59,9 @@ class _Asleep:
     """So many of the sleepers at once and no more: the driver has a thread more than there are workers."""
 
     def __init__(self, width: int, sleepers: Any) -> None:
-        from dataenv.execution.executors.base import Line
+        from dataenv.execution.executors.base import Slots
 
-        self.width, self._sleepers, self._line = width, sleepers, Line(width)
+        self.width, self._sleepers, self._line = width, sleepers, Slots(width)
 
     def submit(self, job: Any, key: str, blobs: Any) -> Any:
         """See Executor."""

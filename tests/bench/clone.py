@@ -83,7 +83,7 @@ def main() -> None:
     import minari
     from scipy.stats import t
 
-    from dataenv.analysis.record import Run, record
+    from dataenv.analysis.record import Recording, record
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import Store
     from dataenv.setting import make_setting
@@ -98,7 +98,7 @@ def main() -> None:
 
         def recorded(teacher: str, seeds: range) -> Any:
             id_ = f"{teacher}-{seeds[0]}-v0"
-            record([Run(setting, teacher, {}, seed) for seed in seeds], runner, Path(folder), id_)
+            record([Recording(setting, teacher, {}, seed) for seed in seeds], runner, Path(folder), id_)
             return minari.MinariDataset(Path(folder, id_, "data"))
 
         shown, held = recorded(given.teacher, range(n)), recorded(given.teacher, range(n, 2 * n))

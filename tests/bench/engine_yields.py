@@ -24,7 +24,7 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from tasks.arithmetic import Arithmetic
 from tasks.records import Example, stream
-from teachers.chat.scripted import Script, Server, Turn, serving
+from teachers.chat.scripted import Script, ScriptedTurn, Server, serving
 from teachers.chat.tutor import _solve, _vary, blocks, tutor
 from teachers.engines.llm import LlmEngine, engine_spec
 from teachers.engines.signature import signature
@@ -37,7 +37,7 @@ def stubborn(share: float) -> Script:
     """Always wrong in the same way about the same share of the questions: a misconception, and no slip."""
     right = tutor(_solve, _vary, wrong=0.0)
 
-    def script(turn: Turn) -> str:
+    def script(turn: ScriptedTurn) -> str:
         if (turn.schema or {}).get("title") == "Solution":
             question = blocks(turn.messages[0]["content"])["question"]
             if zlib.crc32(question.encode()) % 1000 < 1000 * share:

@@ -1,4 +1,4 @@
-"""GRPO on a language model that teaches: TRL's trainer, the environments of ``teachers.rollouts``, a tiny model.
+"""GRPO on a language model that teaches: TRL's trainer, the environments of ``teachers.trl``, a tiny model.
 
     .venv-trl/bin/python tests/bench/trl_grpo.py --steps 12
 
@@ -142,7 +142,7 @@ def main() -> None:
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from dataenv import registry
-    from teachers.rollouts import environments
+    from teachers.trl import environments
     from tests.toys import PAYING
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

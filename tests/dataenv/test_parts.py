@@ -16,7 +16,7 @@ from dataenv import registry
 from dataenv.budget.price import Price, price_of
 from dataenv.budget.purse import Purse
 from dataenv.environment.env import TeachingEnv
-from dataenv.errors import BudgetSpent, SettingError
+from dataenv.errors import BudgetSpentError, SettingError
 from dataenv.lessons.engines import split_counts
 from dataenv.levels.spaces import Unicode, records
 from dataenv.setting import make_setting
@@ -49,7 +49,7 @@ def test_a_purse_never_pays_more_than_it_holds(total: int, asks: list[tuple[int,
             purse.pay(price, use)
             paid += price
         else:
-            with pytest.raises(BudgetSpent):
+            with pytest.raises(BudgetSpentError):
                 purse.pay(price, use)
         assert (purse.spent, purse.remaining) == (paid, total - paid)
     with pytest.raises(ValueError, match="never negative"):

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from teachers.chat.scripted import Server, Turn, serving
+from teachers.chat.scripted import ScriptedTurn, Server, serving
 from teachers.chat.tutor import arithmetic
 from tests.faults.conftest import Faults, same_tables, until
 
 KILLS, AT_ONCE = 4, 3
 
 
-def slowly(turn: Turn) -> str:
+def slowly(turn: ScriptedTurn) -> str:
     time.sleep(0.05)  # so that a kill finds requests in flight
     return arithmetic(turn)
 

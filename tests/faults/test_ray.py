@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dataenv.errors import JobFailed, SettingError
+from dataenv.errors import JobFailedError, SettingError
 from dataenv.execution.executors import make_executor
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Faults, same_tables, until
@@ -172,7 +172,7 @@ def test_rays_memory_watch(faults: Faults, tmp_path: Path, monkeypatch: pytest.M
     executor = make_executor("ray:1")
     try:
         faults.set("memory-always")
-        with pytest.raises(JobFailed, match="in 2 tries: it ran out of memory"):
+        with pytest.raises(JobFailedError, match="in 2 tries: it ran out of memory"):
             teach(tmp_path / "store", executor)
         assert len(faults.log("memory")) == 2
         (faults.folder / "memory-always").unlink()

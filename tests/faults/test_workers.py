@@ -14,7 +14,7 @@ import pytest
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.steps import StepRecord
-from dataenv.errors import JobFailed
+from dataenv.errors import JobFailedError
 from dataenv.execution.executors import Executor, make_executor
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
@@ -71,7 +71,7 @@ def test_a_deadly_job_takes_no_neighbour_with_it(faults: Faults, tmp_path: Path,
     def deadly() -> None:
         try:
             teach(tmp_path / "store", executor, seed=1, recipe=recipe)
-        except JobFailed as error:
+        except JobFailedError as error:
             said.append(str(error))
 
     thread = threading.Thread(target=deadly)
@@ -93,7 +93,7 @@ def test_out_of_memory_is_tried_twice(faults: Faults, tmp_path: Path, kind: str,
     executor = make_executor(f"{kind}:1")
     try:
         faults.set("memory-always")
-        with pytest.raises(JobFailed, match="could not be computed in 2 tries: it ran out of memory"):
+        with pytest.raises(JobFailedError, match="could not be computed in 2 tries: it ran out of memory"):
             teach(tmp_path / "store", executor)
         tries = len(faults.log("memory"))
         (faults.folder / "memory-always").unlink()
@@ -156,7 +156,7 @@ def test_a_job_that_always_hangs_fails(faults: Faults, tmp_path: Path, observed:
     executor = make_executor({"kind": "processes", "workers": 1, "deadline": 25.0})
     try:
         faults.set("hang-always")
-        with pytest.raises(JobFailed, match=r"in 2 tries: it was not done by its deadline.*hung\.log"):
+        with pytest.raises(JobFailedError, match=r"in 2 tries: it was not done by its deadline.*hung\.log"):
             teach(tmp_path / "store", executor)
     finally:
         executor.close()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dataenv.analysis.record import Run, record, runs_of_rows
+from dataenv.analysis.record import Recording, record, runs_of_rows
 from dataenv.cli import app
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
@@ -31,7 +31,7 @@ def recorded(
     folder: Path, teacher: str, seeds: tuple[int, ...] = (0, 1), runner: Runner | None = None, **how: Any
 ) -> Any:
     """What Minari finds."""
-    runs = [Run(make_setting(PAYING), teacher, {}, seed, **how) for seed in seeds]
+    runs = [Recording(make_setting(PAYING), teacher, {}, seed, **how) for seed in seeds]
     told = record(runs, runner or Runner(Store()), folder, f"toy/{teacher}-v0")
     found = minari.MinariDataset(folder / "toy" / f"{teacher}-v0" / "data")
     assert told == (found.total_episodes, found.total_steps)
@@ -100,14 +100,14 @@ def test_a_clone_teaches_as_its_source_did(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_recorded(tmp_path: Path) -> None:
-    run = Run(make_setting(PAYING), "failure", {}, 0)
+    run = Recording(make_setting(PAYING), "failure", {}, 0)
     runner = Runner(Store())
     with pytest.raises(SettingError, match=r"dataset is 'no id'; give an id such as arithmetic/frontier-v0"):
         record([run], runner, tmp_path, "no id")
     with pytest.raises(SettingError, match="a dataset has one of each"):
-        record([run, Run(make_setting(BRANCHING), "failure", {}, 0)], runner, tmp_path, "toy/two-v0")
+        record([run, Recording(make_setting(BRANCHING), "failure", {}, 0)], runner, tmp_path, "toy/two-v0")
     with pytest.raises(SettingError, match="'open-ended' has no numeric view"):
-        record([Run(make_setting(PAYING), "stat-sel-pool", {}, 0)], runner, tmp_path, "toy/open-v0")
+        record([Recording(make_setting(PAYING), "stat-sel-pool", {}, 0)], runner, tmp_path, "toy/open-v0")
     assert not (tmp_path / "toy").exists(), "nothing is left of what was refused"
     record([run], runner, tmp_path, "toy/twice-v0")
     with pytest.raises(SettingError, match="exists; give another --id"):
@@ -115,7 +115,7 @@ def test_what_cannot_be_recorded(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_written_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run(make_setting(PAYING), "failure", {}, 0)
+    run = Recording(make_setting(PAYING), "failure", {}, 0)
 
     def full(*_: object) -> None:
         raise OSError("no space left")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from teachers.rollouts import environments
+from teachers.trl import environments
 from tests.rl.legs import package
 from tests.scripts import script
 from tests.toys import PAYING

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dataenv.errors import BudgetSpent
+from dataenv.errors import BudgetSpentError
 from tasks.errors import UnsupportedError
 from tasks.records import Example, stream
 
@@ -59,7 +59,7 @@ class Fake:
 
     def pay(self, price: int) -> None:
         if price > self.budget.remaining:
-            raise BudgetSpent("the purse is too small")
+            raise BudgetSpentError("the purse is too small")
         self.budget.spent += price
         self.budget.remaining -= price
 

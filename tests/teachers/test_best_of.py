@@ -13,12 +13,12 @@ from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.episode.loop import run
-from dataenv.errors import Refused, SettingError
+from dataenv.errors import RefusedError, SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from tasks.records import Example
 from teachers.best_of import BestOf
-from teachers.chat.scripted import Server, Turn, serving
+from teachers.chat.scripted import ScriptedTurn, Server, serving
 from teachers.chat.tutor import arithmetic, blocks
 from teachers.lessons import passed
 from tests.chatting import backwards
@@ -118,7 +118,7 @@ def test_candidates_that_the_screen_refuses_are_left_out_and_paid() -> None:
     def probe(some: Sequence[int]) -> Any:
         asked.append(len(some))
         if any(i in (3, 4) for i in some):
-            raise Refused("examples: some would not pass the screen")
+            raise RefusedError("examples: some would not pass the screen")
         return np.array(some, np.float64)
 
     kept, scores = passed(probe, list(range(8)))
@@ -133,7 +133,7 @@ def test_a_sealed_problem_among_the_candidates_stops_nobody(server: Server) -> N
     env = TeachingEnv("open-ended", runner=Runner(Store()), **TOYS | {"budget": {"student_tokens": 50_000}})
     sealed = [p.prompt for p in env.setting.exam_items("feedback") if p.skills[0] == "long"]
 
-    def leaking(turn: Turn) -> str:
+    def leaking(turn: ScriptedTurn) -> str:
         if (turn.schema or {}).get("title") != "Proposal":
             return backwards(turn)
         wanted = json.loads(backwards(turn))

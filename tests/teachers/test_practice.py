@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
-from dataenv.errors import BudgetSpent, SettingError
+from dataenv.errors import BudgetSpentError, SettingError
 from tasks.records import Example, stream
 from teachers.practice import DeliberatePractice, deal, log_weights, preference, take
 from tests.tiny import TINY
@@ -57,7 +57,7 @@ class Context:
 
     def probe(self, examples: Sequence[Example], kind: str) -> Any:
         if len(examples) > self.budget.remaining:
-            raise BudgetSpent("the purse does not hold that much")
+            raise BudgetSpentError("the purse does not hold that much")
         self.budget.spent += len(examples)
         self.probes.append((len(examples), kind))
         return np.array([float(e.prompt) for e in examples])

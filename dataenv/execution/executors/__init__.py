@@ -11,10 +11,10 @@ from dataenv.errors import SettingError
 from dataenv.execution.executors.base import ExecutorSpec, cores
 from dataenv.execution.executors.local import Processes
 from dataenv.execution.executors.worker import Limits
-from dataenv.execution.inline import Executor, Inline, WorkerLost
+from dataenv.execution.inline import Executor, Inline, WorkerLostError
 from dataenv.validation import explain
 
-__all__ = ["Executor", "ExecutorSpec", "Inline", "Processes", "WorkerLost", "cores", "make_executor", "read_spec"]
+__all__ = ["Executor", "ExecutorSpec", "Inline", "Processes", "WorkerLostError", "cores", "make_executor", "read_spec"]
 
 
 def read_spec(given: str | Mapping[str, Any] | ExecutorSpec) -> ExecutorSpec:

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs, DiskBlobs
-from dataenv.execution.inline import Why, WorkerLost
+from dataenv.execution.inline import Why, WorkerLostError
 from dataenv.execution.jobs import Outcome
 from tasks.records import Record
 
@@ -23,7 +23,7 @@ HUNG = "hung.log"
 """In the store's folder: where a worker that ends itself at its deadline writes where it stood."""
 
 
-def lost_after(began: float, deadline: float, memory: bool, said: str) -> WorkerLost:
+def lost_after(began: float, deadline: float, memory: bool, said: str) -> WorkerLostError:
     """What became of a worker that ended without a word: past its deadline, it ended itself.
 
     Args:
@@ -33,7 +33,7 @@ def lost_after(began: float, deadline: float, memory: bool, said: str) -> Worker
         said: What is known; its first line is kept.
     """
     why: Why = "memory" if memory else "deadline" if time.monotonic() - began >= deadline else "killed"
-    return WorkerLost(why, (said.strip() or why).splitlines()[0][:200])
+    return WorkerLostError(why, (said.strip() or why).splitlines()[0][:200])
 
 
 class ExecutorSpec(Record):
@@ -72,7 +72,7 @@ class ExecutorSpec(Record):
         return self
 
 
-class Line:
+class Slots:
     """At most ``width`` pieces of work at once, each in a place of its own; the others wait in the order they came.
 
     A piece of work is a function from its place (0 to ``width`` − 1) to a future of its outcome.

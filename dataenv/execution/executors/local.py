@@ -13,9 +13,9 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from dataenv.execution.blobs import Blobs
-from dataenv.execution.executors.base import Line, lost_after, on_disk
-from dataenv.execution.executors.worker import Limits, hand_over, words_of, work
-from dataenv.execution.inline import WorkerLost
+from dataenv.execution.executors.base import Slots, lost_after, on_disk
+from dataenv.execution.executors.worker import Limits, hand_over, serialized, work
+from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome
 
 GRACE = 30.0
@@ -36,14 +36,14 @@ class Processes:
     def __init__(self, width: int, limits: Limits | None = None) -> None:
         self.width = width
         self._limits = limits or Limits()
-        self._line = Line(width)
+        self._line = Slots(width)
         self._pools: dict[int, ProcessPoolExecutor] = {}
         self._watchers: set[threading.Thread] = set()  # of every pool, broken ones too: each has one thread
         self._lock, self._closed = threading.Lock(), False
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""
-        words = words_of(job, key, on_disk(blobs, "processes").root, self._limits)
+        words = serialized(job, key, on_disk(blobs, "processes").root, self._limits)
         return self._line.submit(lambda place: self._start(place, job, words))
 
     def _start(self, place: int, job: Job, words: tuple[str, ...]) -> Future[Outcome]:
@@ -72,7 +72,7 @@ class Processes:
     def _hand_in(self, place: int, words: tuple[str, ...]) -> Future[Any]:
         with self._lock:  # held until the job is in, so that `close` finds each process and thread there is
             if self._closed:
-                raise WorkerLost("killed", "the executor was closed")
+                raise WorkerLostError("killed", "the executor was closed")
             if place not in self._pools:
                 spawn = multiprocessing.get_context("spawn")
                 self._pools[place] = ProcessPoolExecutor(1, spawn, _start_worker)

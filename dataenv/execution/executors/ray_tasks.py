@@ -21,9 +21,9 @@ from typing import Any
 
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs
-from dataenv.execution.executors.base import ExecutorSpec, Line, cores, lost_after, on_disk
-from dataenv.execution.executors.worker import Limits, hand_over, words_of, work
-from dataenv.execution.inline import WorkerLost
+from dataenv.execution.executors.base import ExecutorSpec, Slots, cores, lost_after, on_disk
+from dataenv.execution.executors.worker import Limits, hand_over, serialized, work
+from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome
 
 CALLS = 1000
@@ -54,7 +54,7 @@ class RayTasks:
         share = spec.num_gpus if 0 < spec.num_gpus < 1 else 1.0
         self._limits = Limits(threads=spec.threads, deadline=spec.deadline, gpu_share=share)
         self._task = _task(spec)
-        self._line = Line(self.width)
+        self._line = Slots(self.width)
         self._flying: dict[Future[Outcome], tuple[Any, float]] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -62,17 +62,17 @@ class RayTasks:
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""
-        words = words_of(job, key, on_disk(blobs, "ray").root.resolve(), self._limits)
+        words = serialized(job, key, on_disk(blobs, "ray").root.resolve(), self._limits)
         return self._line.submit(lambda place: self._start(job, words))
 
     def _start(self, job: Job, words: tuple[str, ...]) -> Future[Outcome]:
         promised: Future[Outcome] = Future()
         if self._closed.is_set():
-            raise WorkerLost("killed", "the executor was closed")
+            raise WorkerLostError("killed", "the executor was closed")
         reference = self._task.remote(*words)
         with self._lock:
             if self._closed.is_set():  # meanwhile: nobody would answer
-                raise WorkerLost("killed", "the executor was closed")
+                raise WorkerLostError("killed", "the executor was closed")
             self._flying[promised] = (reference, time.monotonic())
         reference.future().add_done_callback(partial(self._hand_over, promised, job))
         return promised
@@ -101,7 +101,7 @@ class RayTasks:
                 for promised, _ in late:
                     del self._flying[promised]
             for promised, reference in late:
-                promised.set_exception(WorkerLost("deadline", f"no answer from Ray in {longest:.0f} seconds"))
+                promised.set_exception(WorkerLostError("deadline", f"no answer from Ray in {longest:.0f} seconds"))
                 with contextlib.suppress(Exception):  # the promise is kept; whether Ray can end it is Ray's affair
                     ray.cancel(reference, force=True)
 
@@ -114,7 +114,7 @@ class RayTasks:
             flying, self._flying = dict(self._flying), {}
         self._line.clear()
         for promised, (reference, _) in flying.items():
-            promised.set_exception(WorkerLost("killed", "the executor was closed"))
+            promised.set_exception(WorkerLostError("killed", "the executor was closed"))
             with contextlib.suppress(Exception):  # Ray may be gone, and the job with it
                 if ray.is_initialized():
                     ray.cancel(reference, force=True)

@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import Field
 
 from dataenv.errors import SettingError, StoreError
-from dataenv.execution.blobs import BlobCorrupt, DiskBlobs
+from dataenv.execution.blobs import BlobCorruptError, DiskBlobs
 from dataenv.execution.executors.base import HUNG
-from dataenv.execution.inline import WorkerLost
+from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome, execute, student_of
 from dataenv.execution.store import ROWS
 from students.base import TrainingDivergedError
@@ -42,7 +42,7 @@ Reply = tuple[str, str]
 """What became of a job, and the text that goes with it; exceptions of our own do not travel well."""
 
 
-def words_of(job: Job, key: str, root: Path, limits: Limits) -> tuple[str, str, str, str, str]:
+def serialized(job: Job, key: str, root: Path, limits: Limits) -> tuple[str, str, str, str, str]:
     """The arguments of ``work``."""
     fingerprint = student_of(job.student).fingerprint
     return job.model_dump_json(), key, fingerprint, str(root), limits.model_dump_json()
@@ -74,7 +74,7 @@ def work(job: str, key: str, fingerprint: str, root: str, limits: str) -> Reply:
             return "differs", canonical_json(student.numerics)
         try:
             return "outcome", execute(read, key, DiskBlobs(Path(root))).model_dump_json()
-        except BlobCorrupt as error:
+        except BlobCorruptError as error:
             return "corrupt", error.name
         except TrainingDivergedError as error:
             return "diverged", str(error)
@@ -92,11 +92,11 @@ def read_reply(reply: Reply, job: Job) -> Outcome:
     if kind == "outcome":
         return Outcome.model_validate_json(text)
     if kind == "corrupt":
-        raise BlobCorrupt(text)
+        raise BlobCorruptError(text)
     if kind == "diverged":
         raise TrainingDivergedError(text)
     if kind == "memory":
-        raise WorkerLost("memory", text)
+        raise WorkerLostError("memory", text)
     if kind == "elsewhere":
         raise StoreError(f"a worker's machine does not see the store at {text}; give a --store that every node shares")
     raise SettingError(f"executor: {_difference(text, job)}")

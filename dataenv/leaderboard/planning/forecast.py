@@ -19,7 +19,7 @@ from dataenv.leaderboard.folder import ROWS, Manifest, read_manifest, read_rows
 from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.references import Joint, Nothing
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.runs import Cell, cell_identity, row_identity
+from dataenv.leaderboard.runs import Run, row_identity, run_identity
 from dataenv.lessons.tuition import complete, sizes, watched_of
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
@@ -28,7 +28,7 @@ from tasks.records import Example, Record
 SAMPLE = 512
 
 
-class Forecast(Record):
+class RunForecast(Record):
     """One run as it is expected to go: the updates of each lesson, tokens spent; or as it went, where that is known."""
 
     updates: tuple[int, ...]
@@ -65,12 +65,12 @@ class Oracle:
             self._warm[seed] = job.train is None or self.has(job.key())
         return self._warm[seed]
 
-    def forecast(self, cell: Cell) -> Forecast:
+    def forecast(self, cell: Run) -> RunForecast:
         """A run as it went, where it is known to the end, and as it is expected to go elsewhere."""
-        row = self.rows.get(cell_identity(cell, self.board, self.hashes))
+        row = self.rows.get(run_identity(cell, self.board, self.hashes))
         if row is not None and all(self.has(step.state) for step in row.steps if step.lesson):
             updates = tuple(cell.setting.recipe.updates for step in row.steps if step.lesson)
-            return Forecast(updates=updates, tokens=row.budget.training, known=len(updates), row=True)
+            return RunForecast(updates=updates, tokens=row.budget.training, known=len(updates), row=True)
         updates, price = self._expected(cell)
         known, ended = (0, False) if cell.label == STATIC or not self.warm(cell.seed) else self._replay(cell)
         if ended:
@@ -78,9 +78,9 @@ class Oracle:
         tokens = sum(map(price.most, updates))
         if cell.setting.finish and not ended:
             updates, tokens = updates + finishing(cell.setting), tokens + cell.setting.aside
-        return Forecast(updates=updates, tokens=tokens, known=min(known, len(updates)))
+        return RunForecast(updates=updates, tokens=tokens, known=min(known, len(updates)))
 
-    def _replay(self, cell: Cell) -> tuple[int, bool]:
+    def _replay(self, cell: Run) -> tuple[int, bool]:
         """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
         env = TeachingEnv(cell.level, runner=reader(self.store), setting=cell.setting)
         try:
@@ -89,7 +89,7 @@ class Oracle:
             return sum(step.lesson is not None for step in env.history), False
         return sum(step.lesson is not None for step in env.history), True
 
-    def _expected(self, cell: Cell) -> tuple[tuple[int, ...], Price]:
+    def _expected(self, cell: Run) -> tuple[tuple[int, ...], Price]:
         """Updates of each lesson that the purse pays, and what they cost."""
         own = cell.label if cell.registered in ("", "static") else ""
         if (own, cell.setting.digest) not in self._prices:
@@ -97,7 +97,7 @@ class Oracle:
         return self._prices[own, cell.setting.digest]
 
 
-def _expected(cell: Cell) -> tuple[tuple[int, ...], Price]:
+def _expected(cell: Run) -> tuple[tuple[int, ...], Price]:
     setting, recipe = cell.setting, cell.setting.recipe
     if isinstance(cell.make(), Nothing):
         return (), Price(0)
@@ -129,7 +129,7 @@ def finishing(setting: Setting) -> tuple[int, ...]:
     return updates
 
 
-def _taught(cell: Cell) -> Sequence[Example]:
+def _taught(cell: Run) -> Sequence[Example]:
     """Examples like those that a run will teach: the pool, a fixed mixture, or every skill equally."""
     if isinstance(cell.make(), Joint):
         return cell.setting.built_task.pool()

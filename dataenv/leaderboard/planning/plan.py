@@ -14,10 +14,10 @@ from dataenv.environment.exams import exam_of
 from dataenv.execution.executors import cores
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
-from dataenv.leaderboard.planning.forecast import Forecast, Oracle
+from dataenv.leaderboard.planning.forecast import Oracle, RunForecast
 from dataenv.leaderboard.planning.measure import Measured, measure
 from dataenv.leaderboard.planning.spending import Asking, asking, told
-from dataenv.leaderboard.runs import SEARCH, Cell, all_cells, by_group
+from dataenv.leaderboard.runs import SEARCH, Run, all_runs, by_group
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.levels import make_level
 from dataenv.setting import Setting
@@ -38,7 +38,7 @@ ASSUMES = (
 )
 
 
-class Line(Record):
+class ForecastLine(Record):
     """One line of a plan: a teacher, a reference, the search for the best mixture, or the warm starts.
 
     Attributes:
@@ -69,7 +69,7 @@ class Line(Record):
     driver: float
 
 
-class Plan(Record):
+class Forecast(Record):
     """What a board will take.
 
     Attributes:
@@ -89,7 +89,7 @@ class Plan(Record):
     """
 
     board: str
-    lines: tuple[Line, ...]
+    lines: tuple[ForecastLine, ...]
     runs: int
     rows: int
     jobs: int
@@ -105,7 +105,7 @@ class Plan(Record):
     assumes: str = ASSUMES
 
 
-def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool = True) -> Plan:
+def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool = True) -> Forecast:
     """Plan a board. Nothing is written and nothing of the board is trained.
 
     Args:
@@ -116,7 +116,7 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
         local: Whether the workers share this machine's cores with the driver.
     """
     measured = measure(board.setting)
-    oracle, every = Oracle(board, store, folder), all_cells(board)
+    oracle, every = Oracle(board, store, folder), all_runs(board)
     forecasts = {id(cell): oracle.forecast(cell) for cell in every}
     search = [cell for cell in every if cell.role == "search"]
     rest = [cell for cell in every if cell.role != "search"]
@@ -126,7 +126,7 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
         seconds += measured.start if width == 1 else 2 * measured.start  # the driver's, then the workers' all at once
     lines = _in_order(line for phase in phases for line in phase)
     kept, peak = _disk(every, forecasts, lines, measured, width)
-    return Plan(
+    return Forecast(
         board=board.name,
         lines=tuple(lines),
         runs=sum(line.runs for line in lines),
@@ -153,8 +153,8 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
 
 
 def _phase(
-    board: Board, cells: Sequence[Cell], forecasts: dict[int, Forecast], oracle: Oracle, measured: Measured
-) -> list[Line]:
+    board: Board, cells: Sequence[Run], forecasts: dict[int, RunForecast], oracle: Oracle, measured: Measured
+) -> list[ForecastLine]:
     """The lines of what goes on side by side: warm starts of its seeds, then its runs by teacher."""
     lines = [_warm_line(board.setting, cells, oracle, measured)]
     for name, members in by_group(cells).items():
@@ -162,14 +162,14 @@ def _phase(
     return lines
 
 
-def _warm_line(setting: Setting, cells: Sequence[Cell], oracle: Oracle, measured: Measured) -> Line:
+def _warm_line(setting: Setting, cells: Sequence[Run], oracle: Oracle, measured: Measured) -> ForecastLine:
     """Untaught students, one a seed, and their first exam, which all runs of the seed share."""
     seeds = sorted({cell.seed for cell in cells})
     trained, tokens = setting.warm_training(seeds[0]) is not None, warm_tokens(setting)
     owed = sum(not oracle.warm(seed) for seed in seeds)
     answers, losses = _standing(cells[0].setting)
     each = tokens * measured.token + answers * measured.answer + losses * measured.loss
-    return Line(
+    return ForecastLine(
         name=WARM,
         runs=0,
         rows=0,
@@ -193,8 +193,8 @@ def _standing(setting: Setting, level: str = "skill-list") -> tuple[int, int]:
 
 
 def _line(
-    name: str, cells: Sequence[Cell], forecasts: Sequence[Forecast], setting: Setting, measured: Measured
-) -> Line:
+    name: str, cells: Sequence[Run], forecasts: Sequence[RunForecast], setting: Setting, measured: Measured
+) -> ForecastLine:
     answers, losses = _standing(cells[0].setting, cells[0].level)
     closing = 0 if cells[0].role == "search" else sum(len(exam_of(setting, s).prompts) for s in ("test", "transfer"))
     longer = cells[0].setting.lesson_size / setting.lesson_size
@@ -210,7 +210,7 @@ def _line(
         chains.append(work + making)
         driver += making
     lessons = sum(len(forecast.updates) for forecast in forecasts)
-    return Line(
+    return ForecastLine(
         name=name,
         runs=len(cells),
         rows=sum(forecast.row for forecast in forecasts),
@@ -226,7 +226,7 @@ def _line(
     )
 
 
-def _elapsed(phase: Sequence[Line], width: int, local: bool) -> float:
+def _elapsed(phase: Sequence[ForecastLine], width: int, local: bool) -> float:
     """Seconds of one phase: its work over the workers, but no less than its longest chain or the driver's own part.
 
     Workers on this machine share its cores with the driver; one worker takes turns with it.
@@ -238,18 +238,24 @@ def _elapsed(phase: Sequence[Line], width: int, local: bool) -> float:
     return max((whole - driver) / width, chain, driver, whole / cores() if local else 0.0)
 
 
-def _in_order(lines: Iterable[Line]) -> list[Line]:
+def _in_order(lines: Iterable[ForecastLine]) -> list[ForecastLine]:
     """The warm starts of both phases as one line, first; the search next."""
     lines = list(lines)
     warm = [line for line in lines if line.name == WARM]
     summed = {
-        field: sum(getattr(line, field) for line in warm) for field in Line.model_fields if field not in ("name",)
+        field: sum(getattr(line, field) for line in warm)
+        for field in ForecastLine.model_fields
+        if field not in ("name",)
     }
-    return [Line(name=WARM, **summed), *(line for line in lines if line.name != WARM)]
+    return [ForecastLine(name=WARM, **summed), *(line for line in lines if line.name != WARM)]
 
 
 def _disk(
-    cells: Sequence[Cell], forecasts: dict[int, Forecast], lines: Sequence[Line], measured: Measured, width: int
+    cells: Sequence[Run],
+    forecasts: dict[int, RunForecast],
+    lines: Sequence[ForecastLine],
+    measured: Measured,
+    width: int,
 ) -> tuple[int, int]:
     """Bytes kept at the end, and at the most.
 
@@ -272,7 +278,7 @@ def _disk(
 # --- shown -----------------------------------------------------------------------------------------------------------
 
 
-def table(plan: Plan) -> Table:
+def table(plan: Forecast) -> Table:
     """The plan as a ``rich`` table."""
     from rich.table import Table
 
@@ -288,7 +294,7 @@ def table(plan: Plan) -> Table:
     return shown
 
 
-def sentences(plan: Plan) -> list[str]:
+def sentences(plan: Forecast) -> list[str]:
     """Time, disk, what they come from and what they take for granted."""
     m, workers = plan.measured, f"{plan.width} jobs at once" if plan.width > 1 else "one job at once"
     minutes = max(0, round(plan.seconds))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dataenv.leaderboard.format import money
-from dataenv.leaderboard.runs import Cell
+from dataenv.leaderboard.runs import Run
 from tasks.records import Record
 
 
@@ -34,7 +34,7 @@ class Asking(Record):
     requests: int | None
 
 
-def asking(groups: Mapping[str, Sequence[tuple[Cell, int]]]) -> tuple[Asking, ...]:
+def asking(groups: Mapping[str, Sequence[tuple[Run, int]]]) -> tuple[Asking, ...]:
     """Who asks, and what that may cost.
 
     Args:
@@ -43,7 +43,7 @@ def asking(groups: Mapping[str, Sequence[tuple[Cell, int]]]) -> tuple[Asking, ..
     return tuple(_asking(name, runs) for name, runs in groups.items() if runs and _chats(runs[0][0].args))
 
 
-def _asking(name: str, runs: Sequence[tuple[Cell, int]]) -> Asking:
+def _asking(name: str, runs: Sequence[tuple[Run, int]]) -> Asking:
     cell, n = runs[0][0], len(runs)
     chats, budget = _chats(cell.args), cell.setting.budget
     tokens = _least((budget.teacher_tokens, _sum(chat.get("tokens") for chat in chats)))

@@ -22,7 +22,7 @@ from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
 from dataenv.leaderboard.planning.measure import sample
-from dataenv.leaderboard.runs import Cell, all_cells, fixed
+from dataenv.leaderboard.runs import Run, all_runs, fixed
 from dataenv.lessons.engines import check_engine
 from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.tuition import complete, sizes, watched_of
@@ -238,9 +238,9 @@ def _purse(setting: Setting) -> Iterator[str]:
 
 def _beginnings(board: Board) -> Iterator[str]:
     """Every teacher and reference begins an episode; one that probes at once is let be, for that takes a student."""
-    made: dict[str, Cell] = {}
+    made: dict[str, Run] = {}
     try:
-        made = {f"{cell.role}/{cell.label}": cell for cell in all_cells(board)}
+        made = {f"{cell.role}/{cell.label}": cell for cell in all_runs(board)}
     except UnsupportedError as error:
         yield f"references: {error}"
     if "format-only" in board.references:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from dataenv.leaderboard.accuracy import Figure, Floats
+from dataenv.leaderboard.accuracy import Derived, Floats
 from dataenv.leaderboard.format import MINUS, origin, percent, portion, signed, tokens, visible
 from dataenv.leaderboard.statistics.standings import Comparison
 
@@ -127,7 +127,7 @@ def accuracy_domain(grids: Sequence[Floats]) -> tuple[float, float]:
 def learning_curve(
     name: str,
     ours: Floats,
-    ends: tuple[Figure, Figure],
+    ends: tuple[Derived, Derived],
     baseline: Floats | None,
     purse: int,
     domain: tuple[float, float],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataenv.leaderboard import config
-from dataenv.leaderboard.accuracy import Share, mean
+from dataenv.leaderboard.accuracy import Accuracy, mean
 from dataenv.leaderboard.config import BASELINE
 from dataenv.leaderboard.format import counts, money, origin, p_value, percent, portion, signed, tokens, visible
 from dataenv.leaderboard.report import charts
@@ -124,7 +124,7 @@ def _curves(board: Sequence[Row], summary: Summary) -> list[dict[str, Any]]:
 def _heat(everyone: Sequence[Standing], summary: Summary) -> list[dict[str, Any]]:
     """Test accuracy by teacher and skill; the untaught student first."""
 
-    def cells(shares: Sequence[Share], name: str) -> list[dict[str, Any]]:
+    def cells(shares: Sequence[Accuracy], name: str) -> list[dict[str, Any]]:
         return [
             {"v": f"{s.value:.2f}", "share": s, "title": f"{name}, {skill}: {s.k:,} of {s.n:,} test items"}
             for skill, s in zip(summary.skills, shares, strict=True)
@@ -221,7 +221,7 @@ def _by_seed(board: Sequence[Row], everyone: Sequence[Standing]) -> list[dict[st
         for seed in seeds:
             run, row = scored[s.teacher].get(seed), ended.get((s.teacher, seed))
             exam = run.test if run is not None else None
-            share = Share(k=sum(exam.by_skill), n=sum(exam.n), split="test") if exam is not None else None
+            share = Accuracy(k=sum(exam.by_skill), n=sum(exam.n), split="test") if exam is not None else None
             score = st.score(exam) if exam is not None else None
             cells.append({"score": score, "share": share, "gain": gains.get(seed), "row": row})
         table.append({"of": s, "cells": cells})

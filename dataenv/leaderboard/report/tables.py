@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dataenv.environment.render import SIMULATED
-from dataenv.leaderboard.accuracy import Figure, Share, mean, number
+from dataenv.leaderboard.accuracy import Accuracy, Derived, mean, number
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.format import NONE, counts, money, p_value, percent, signed, tokens, visible
 from dataenv.leaderboard.rows import Row, read
@@ -209,11 +209,11 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
     }
 
 
-def _pair(name: str, share: Share | None) -> dict[str, Cell]:
+def _pair(name: str, share: Accuracy | None) -> dict[str, Cell]:
     return {f"{name}_k": share.k if share else None, f"{name}_n": share.n if share else None}
 
 
-def _value(figure: Figure | None) -> float | None:
+def _value(figure: Derived | None) -> float | None:
     return None if figure is None else number(figure)
 
 

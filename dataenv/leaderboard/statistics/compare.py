@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dataenv.errors import SettingError
-from dataenv.leaderboard.accuracy import Share, difference
+from dataenv.leaderboard.accuracy import Accuracy, difference
 from dataenv.leaderboard.folder import settings_compared
 from dataenv.leaderboard.format import counts, p_value, percent, signed
 from dataenv.leaderboard.rows import Row
@@ -26,11 +26,11 @@ class BySkill(Record):
     """Both teachers' test answers on one skill, over the seeds of the pairs."""
 
     skill: str
-    teacher: Share
-    baseline: Share
+    teacher: Accuracy
+    baseline: Accuracy
 
 
-class Pair(Record):
+class PairedRuns(Record):
     """A comparison and its skills.
 
     Attributes:
@@ -44,7 +44,7 @@ class Pair(Record):
     notes: tuple[str, ...] = ()
 
 
-def compare_teachers(rows: Sequence[Row], teacher: str, baseline: str) -> Pair:
+def compare_teachers(rows: Sequence[Row], teacher: str, baseline: str) -> PairedRuns:
     """Two teachers of one board.
 
     Raises:
@@ -59,7 +59,7 @@ def compare_teachers(rows: Sequence[Row], teacher: str, baseline: str) -> Pair:
 
 def compare_boards(
     ours: Sequence[Row], theirs: Sequence[Row], teachers: Sequence[str], names: tuple[str, str]
-) -> list[Pair]:
+) -> list[PairedRuns]:
     """The same teachers on two boards that ask the same test problems: the first board minus the second.
 
     Args:
@@ -129,7 +129,7 @@ def _pair(
     scored: Mapping[str, Mapping[int, Row]],
     skills: Sequence[str],
     notes: tuple[str, ...],
-) -> Pair:
+) -> PairedRuns:
     comparison = st.compare(teacher, baseline, scored)
     ours, theirs = (_by_skill(scored[name], comparison.seeds) for name in (teacher, baseline))
     by_skill = tuple(BySkill(skill=s, teacher=a, baseline=b) for s, a, b in zip(skills, ours, theirs, strict=False))
@@ -138,16 +138,16 @@ def _pair(
         for name in (teacher,)
         if (seeds := [seed for seed, row in scored[name].items() if row.failed])
     ]
-    return Pair(comparison=comparison, by_skill=by_skill, notes=(*notes, *failed, *comparison.notes))
+    return PairedRuns(comparison=comparison, by_skill=by_skill, notes=(*notes, *failed, *comparison.notes))
 
 
-def _by_skill(rows: Mapping[int, Row], seeds: Sequence[int]) -> list[Share]:
+def _by_skill(rows: Mapping[int, Row], seeds: Sequence[int]) -> list[Accuracy]:
     """Test counts by skill over seeds; empty without seeds."""
     exams = [exam for seed in seeds if (exam := rows[seed].test) is not None]
     if not exams:
         return []
     return [
-        Share(k=sum(exam.by_skill[i] for exam in exams), n=sum(exam.n[i] for exam in exams), split="test")
+        Accuracy(k=sum(exam.by_skill[i] for exam in exams), n=sum(exam.n[i] for exam in exams), split="test")
         for i in range(len(exams[0].n))
     ]
 
@@ -155,7 +155,7 @@ def _by_skill(rows: Mapping[int, Row], seeds: Sequence[int]) -> list[Share]:
 # --- shown -----------------------------------------------------------------------------------------------------------
 
 
-def sentences(pair: Pair) -> list[str]:
+def sentences(pair: PairedRuns) -> list[str]:
     """The gain with its interval and p, the items, the seeds, and the notes."""
     c = pair.comparison
     said = [f"{c.teacher} − {c.baseline}: {interval(c)}, p {p_value(c.p)} ({AFTERWARDS})."]
@@ -169,7 +169,7 @@ def sentences(pair: Pair) -> list[str]:
     return said + [f"Note: {note}." for note in pair.notes]
 
 
-def table(pair: Pair) -> Table:
+def table(pair: PairedRuns) -> Table:
     """Skill by skill: right answers of both, and the difference in points."""
     from rich.table import Table
     from rich.text import Text

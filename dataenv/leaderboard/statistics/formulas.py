@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.leaderboard.accuracy import Figure, Floats, Share, derive, difference, mean
+from dataenv.leaderboard.accuracy import Accuracy, Derived, Floats, derive, difference, mean
 from dataenv.leaderboard.config import UNTAUGHT
 from dataenv.leaderboard.rows import Row, StepRow, TestExam
 from dataenv.leaderboard.statistics.standings import Comparison, Reach, Target
@@ -41,23 +41,23 @@ class PairedT(NamedTuple):
 # --- one run ---------------------------------------------------------------------------------------------------------
 
 
-def selection(step: StepRow) -> tuple[Share, ...]:
+def selection(step: StepRow) -> tuple[Accuracy, ...]:
     """Selection counts by skill."""
     tally = step.selection
-    return tuple(Share(k=k, n=n, split="selection") for k, n in zip(tally.correct, tally.n, strict=True))
+    return tuple(Accuracy(k=k, n=n, split="selection") for k, n in zip(tally.correct, tally.n, strict=True))
 
 
-def tested(test: TestExam) -> tuple[Share, ...]:
+def tested(test: TestExam) -> tuple[Accuracy, ...]:
     """Test counts by skill."""
-    return tuple(Share(k=k, n=n, split="test") for k, n in zip(test.by_skill, test.n, strict=True))
+    return tuple(Accuracy(k=k, n=n, split="test") for k, n in zip(test.by_skill, test.n, strict=True))
 
 
-def score(test: TestExam) -> Figure:
+def score(test: TestExam) -> Derived:
     """Macro mean over skills of test accuracy, in [0, 1]; k/n where every skill has as many items."""
     return mean(tested(test))
 
 
-def by_step(steps: Sequence[StepRow]) -> list[Figure]:
+def by_step(steps: Sequence[StepRow]) -> list[Derived]:
     """Macro selection accuracy after each step, the untaught student first."""
     return [mean(selection(step)) for step in steps]
 
@@ -83,7 +83,7 @@ def curve(steps: Sequence[StepRow], purse: int, accuracies: Floats | None = None
     return np.append(x[inside], 1.0), np.append(y[inside], end)
 
 
-def area_under_curve(steps: Sequence[StepRow], purse: int) -> Figure:
+def area_under_curve(steps: Sequence[StepRow], purse: int) -> Derived:
     """Area under ``curve`` by trapezoids: mean selection accuracy over the purse, in [0, 1]."""
 
     def area(accuracies: Floats) -> Any:
@@ -93,13 +93,13 @@ def area_under_curve(steps: Sequence[StepRow], purse: int) -> Figure:
     return derive(area, by_step(steps))
 
 
-def ends_of_curve(steps: Sequence[StepRow], purse: int) -> tuple[Figure, Figure]:
+def ends_of_curve(steps: Sequence[StepRow], purse: int) -> tuple[Derived, Derived]:
     """First and last accuracy of ``curve``."""
     after = by_step(steps)
     return after[0], derive(lambda accuracies: curve(steps, purse, accuracies)[1][-1], after)
 
 
-def forgetting(steps: Sequence[StepRow], selected: int) -> Figure:
+def forgetting(steps: Sequence[StepRow], selected: int) -> Derived:
     """Largest fall of any skill's selection accuracy from its best so far to the selected state, in [0, 1]."""
     until = [selection(step) for step in steps[: selected + 1]]
 
@@ -110,7 +110,7 @@ def forgetting(steps: Sequence[StepRow], selected: int) -> Figure:
     return derive(largest_fall, [share for shares in until for share in shares])
 
 
-def interquartile_mean(values: Sequence[Figure]) -> Figure:
+def interquartile_mean(values: Sequence[Derived]) -> Derived:
     """Mean of the middle: a quarter of the values, rounded down, is cut off at each end."""
     cut = len(values) // 4
     return derive(lambda v: np.sort(v)[cut : len(v) - cut].mean(), values)
@@ -230,7 +230,7 @@ def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]
     """
     ours, theirs = scored.get(teacher, {}), scored.get(baseline, {})
     seeds = tuple(seed for seed in sorted(ours) if seed in theirs and not theirs[seed].failed)
-    differences: list[Figure] = []
+    differences: list[Derived] = []
     won = lost = items = 0
     for seed in seeds:
         a, b = ours[seed].test, theirs[seed].test
@@ -255,7 +255,7 @@ def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]
     )
 
 
-def _over_seeds(name: str, differences: Sequence[Figure]) -> Figure | None:
+def _over_seeds(name: str, differences: Sequence[Derived]) -> Derived | None:
     """A field of ``paired_t`` as a figure; ``None`` where there are too few seeds for it."""
     if getattr(paired_t([d.value for d in differences]), name) is None:
         return None
@@ -263,7 +263,7 @@ def _over_seeds(name: str, differences: Sequence[Figure]) -> Figure | None:
 
 
 def _notes(
-    ours: Mapping[int, Row], theirs: Mapping[int, Row], differences: Sequence[Figure], baseline: str
+    ours: Mapping[int, Row], theirs: Mapping[int, Row], differences: Sequence[Derived], baseline: str
 ) -> tuple[str, ...]:
     notes, n = [], len(differences)
     broken = [seed for seed, row in theirs.items() if row.failed]

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from dataenv.errors import SettingError
-from dataenv.leaderboard.accuracy import Figure, derive, number
+from dataenv.leaderboard.accuracy import Derived, derive, number
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics.formulas import by_step, paired_t
 from tasks.records import Record
@@ -25,7 +25,7 @@ class LearningCurve(NamedTuple):
     """Examples taught, rising, and the macro selection accuracy after each lesson; the untaught student is left out."""
 
     sizes: tuple[int, ...]
-    accuracies: tuple[Figure, ...]
+    accuracies: tuple[Derived, ...]
 
 
 Curves = Mapping[int, LearningCurve]
@@ -42,7 +42,7 @@ class Needed(Record):
     """
 
     seed: int
-    accuracy: Figure
+    accuracy: Derived
     examples: float
     bound: Bound
 
@@ -78,7 +78,7 @@ def learning_curve(row: Row) -> LearningCurve:
     return LearningCurve(tuple(sizes.tolist()), tuple(after[i] for i in taught))
 
 
-def accuracy_at(curve: LearningCurve, size: int) -> Figure | None:
+def accuracy_at(curve: LearningCurve, size: int) -> Derived | None:
     """Accuracy with so many examples, linear in their logarithm between lessons; ``None`` outside of the curve."""
     if not curve.sizes or not curve.sizes[0] <= size <= curve.sizes[-1]:
         return None

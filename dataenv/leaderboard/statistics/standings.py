@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from dataenv.leaderboard.accuracy import Figure, Share, number
+from dataenv.leaderboard.accuracy import Accuracy, Derived, number
 from tasks.records import Record
 
 Verdict = Literal["baseline", "better", "worse", "cannot tell", "not compared"]
@@ -29,17 +29,17 @@ class Comparison(Record):
     teacher: str
     baseline: str
     seeds: tuple[int, ...]
-    differences: tuple[Figure, ...]
+    differences: tuple[Derived, ...]
     won: int
     lost: int
     items: int
-    gain: Figure | None = None
-    sd: Figure | None = None
-    low: Figure | None = None
-    high: Figure | None = None
+    gain: Derived | None = None
+    sd: Derived | None = None
+    low: Derived | None = None
+    high: Derived | None = None
     p: float | None
     p_holm: float | None = None
-    visible: Figure | None = None
+    visible: Derived | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -53,7 +53,7 @@ class Reach(Record):
     """
 
     seed: int
-    target: Figure
+    target: Derived
     tokens: int | None
     examples: int | None
 
@@ -103,17 +103,17 @@ class Standing(Record):
     failed: tuple[int, ...]
     unscored: tuple[int, ...]
     ended: dict[str, int]
-    score: Figure | None
-    by_seed: tuple[Figure, ...]
-    iqm: Figure | None
-    test: Share | None
-    by_skill: tuple[Share, ...]
-    lenient: Share | None = None
-    worst: tuple[str, Share] | None
-    transfer: Share | None
-    auc: Figure | None
+    score: Derived | None
+    by_seed: tuple[Derived, ...]
+    iqm: Derived | None
+    test: Accuracy | None
+    by_skill: tuple[Accuracy, ...]
+    lenient: Accuracy | None = None
+    worst: tuple[str, Accuracy] | None
+    transfer: Accuracy | None
+    auc: Derived | None
     target: Target | None
-    forgetting: Figure | None
+    forgetting: Derived | None
     budget: dict[str, float]
     cost: TeacherCost | None = None
     grader_errors: int
@@ -141,11 +141,11 @@ class Summary(Record):
     purse: int
     test_items: int
     equal_items: bool
-    untaught: tuple[Share, ...]
+    untaught: tuple[Accuracy, ...]
     teachers: tuple[Standing, ...]
     references: tuple[Standing, ...]
     sensitivity: tuple[Comparison, ...]
-    visible: tuple[Figure, Figure] | None
+    visible: tuple[Derived, Derived] | None
     reading: tuple[str, ...]
     seen: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -175,9 +175,9 @@ class TeacherCost(Record):
 
     tokens: float
     money: float
-    learnt: Figure | None
-    low: Figure | None
-    high: Figure | None
+    learnt: Derived | None
+    low: Derived | None
+    high: Derived | None
 
     @property
     def tokens_per_point(self) -> PerPoint | None:

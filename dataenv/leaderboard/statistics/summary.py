@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dataenv.leaderboard.accuracy import Counted, Figure, Share, derive, mean
+from dataenv.leaderboard.accuracy import Accuracy, Counted, Derived, derive, mean
 from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
 from dataenv.leaderboard.format import percent, signed
 from dataenv.leaderboard.rows import Row, Spent, read
@@ -66,15 +66,15 @@ def common_purse(board: Sequence[Row]) -> int:
     return _setting_of(board).budget.total
 
 
-def _pooled(rows: Sequence[Row]) -> tuple[Share, ...]:
+def _pooled(rows: Sequence[Row]) -> tuple[Accuracy, ...]:
     """Test counts by skill over runs; empty where there are none."""
     exams = [st.tested(row.test) for row in rows if row.test is not None]
     return tuple(_sum(shares) for shares in zip(*exams, strict=True))
 
 
-def _sum(shares: Sequence[Share]) -> Share:
+def _sum(shares: Sequence[Accuracy]) -> Accuracy:
     """Counts of one split added up."""
-    return Share(k=sum(s.k for s in shares), n=sum(s.n for s in shares), split=shares[0].split)
+    return Accuracy(k=sum(s.k for s in shares), n=sum(s.n for s in shares), split=shares[0].split)
 
 
 def _mean_budget(rows: Sequence[Row]) -> dict[str, float]:
@@ -113,20 +113,20 @@ def _standing(name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int,
     )
 
 
-def _lenient(rows: Sequence[Row]) -> Share | None:
+def _lenient(rows: Sequence[Row]) -> Accuracy | None:
     """Test answers right in all but form, over runs; ``None`` unless every run says."""
     said = [row.test.lenient for row in rows if row.test is not None and row.test.lenient is not None]
     if not said or len(said) < len(rows):
         return None
-    return _sum([Share(k=bits.count("1"), n=len(bits), split="test") for bits in said])
+    return _sum([Accuracy(k=bits.count("1"), n=len(bits), split="test") for bits in said])
 
 
-def _transfer(rows: Sequence[Row]) -> Share | None:
+def _transfer(rows: Sequence[Row]) -> Accuracy | None:
     """Transfer counts over runs; ``None`` unless every run has them, or the mean would be over other seeds."""
     exams = [row.transfer for row in rows if row.transfer is not None and row.transfer.n]
     if not exams or len(exams) < len(rows):
         return None
-    return _sum([Share(k=exam.correct.count("1"), n=exam.n, split="transfer") for exam in exams])
+    return _sum([Accuracy(k=exam.correct.count("1"), n=exam.n, split="transfer") for exam in exams])
 
 
 def _compare_all(standings: Sequence[Standing], scored: Mapping[str, Mapping[int, Row]]) -> list[Standing]:
@@ -179,7 +179,7 @@ def _names(standings: Sequence[Standing]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-def _reading(teachers: Sequence[Standing], visible: Sequence[Figure]) -> list[str]:
+def _reading(teachers: Sequence[Standing], visible: Sequence[Derived]) -> list[str]:
     if not any(s.teacher == BASELINE for s in teachers):
         return [f"No runs of {BASELINE} are here, so nothing can be said of any teacher's gain."]
     groups = {verdict: [s for s in teachers if s.verdict == verdict] for verdict in VERDICTS}

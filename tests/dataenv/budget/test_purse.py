@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import dataenv
 from dataenv.budget.purse import Payment, Purse
 from dataenv.environment.env import TeachingEnv
-from dataenv.errors import BudgetSpent, DataenvError
+from dataenv.errors import BudgetSpentError, DataenvError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.setting import make_setting
@@ -136,7 +136,7 @@ class Teacherlike:
         before, enough = self.purse.spent, price <= self.purse.remaining
         try:
             answer = ask()
-        except BudgetSpent:
+        except BudgetSpentError:
             assert not enough
             assert self.purse.spent == before, "a look that cannot be paid costs nothing"
             raise
@@ -284,7 +284,7 @@ def test_what_costs_nothing_is_not_sold_by_number() -> None:
 def test_huge_prices_buy_nothing() -> None:
     purse = Purse(100)
     assert purse.buy(10**400, 3, "training")[0] == 0
-    with pytest.raises(BudgetSpent):
+    with pytest.raises(BudgetSpentError):
         purse.pay(np.int64(2**62), "probes")
     assert purse.spent == 0
 
@@ -335,7 +335,7 @@ def test_money_left_over_is_not_carried_into_the_next_episode() -> None:
     env.step([])
     env.reset(seed=1)
     for use in (lambda: branch.step(lesson(branch, 8)), lambda: dataenv.Context(branch).probe(lesson(branch, 2))):
-        with pytest.raises(BudgetSpent, match="is over; fork the one that is taught now"):
+        with pytest.raises(BudgetSpentError, match="is over; fork the one that is taught now"):
             use()
     branch.reset(seed=0)
     branch.step(lesson(branch, 8))

@@ -16,7 +16,7 @@ import dataenv
 from dataenv.budget.teacher import Cost, TeacherPurse
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import DataenvError
-from dataenv.execution.readonly import NotKnown, reader
+from dataenv.execution.readonly import NotKnownError, reader
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.setting import Setting, make_setting
@@ -24,7 +24,7 @@ from dataenv.snapshot import Snapshot
 from tasks.records import digest
 from teachers.chat import Ask, Chat, ChatSpec
 from teachers.chat import client as client_module
-from teachers.chat.spec import Request
+from teachers.chat.spec import ChatRequest
 from teachers.chat.wire import Heard
 from tests.toys import TOYS
 
@@ -41,7 +41,7 @@ class Wire:
 
     async def close(self) -> None: ...
 
-    async def attempt(self, request: Request, ends: float) -> Heard:
+    async def attempt(self, request: ChatRequest, ends: float) -> Heard:
         self.sent[request.key] += 1
         lot = zlib.crc32(request.key.encode()) % 8
         if lot < 2 and self.sent[request.key] <= lot + 1:
@@ -251,7 +251,7 @@ def test_a_plan_asks_no_model() -> None:
     Wire.sent.clear()
     again = Chat.of(spec(), dataenv.Context(make(store, reader(store))))
     assert again.ask(Ask("question 3")).ok
-    with pytest.raises(NotKnown, match="would have to be asked"):
+    with pytest.raises(NotKnownError, match="would have to be asked"):
         again.ask(Ask("question 4"))
     assert not Wire.sent
 

@@ -289,7 +289,7 @@ def test_a_failed_training_leaves_the_environment_as_it_was() -> None:
 
     env.student.fit = diverge  # type: ignore[method-assign]
     try:
-        with pytest.raises(dataenv.JobFailed, match=r"diverged.*lower recipe.rate"):
+        with pytest.raises(dataenv.JobFailedError, match=r"diverged.*lower recipe.rate"):
             env.step(uniform(env))
     finally:
         del env.student.fit
@@ -305,7 +305,9 @@ def test_a_student_whose_losses_are_no_numbers_is_one_sentence(value: float) -> 
 
     env.student.losses = losses  # type: ignore[method-assign]
     try:
-        with pytest.raises(dataenv.JobFailed, match=rf"loss on the feedback exam is {value}; lower recipe.rate, or"):
+        with pytest.raises(
+            dataenv.JobFailedError, match=rf"loss on the feedback exam is {value}; lower recipe.rate, or"
+        ):
             env.reset(seed=0)
     finally:
         del env.student.losses

@@ -76,7 +76,7 @@ def test_a_probe_that_the_purse_cannot_pay_is_refused_whole() -> None:
     env = make(budget={"student_tokens": 30})
     env.reset(seed=0)
     context = dataenv.Context(env)
-    with pytest.raises(dataenv.BudgetSpent, match="the purse holds 30"):
+    with pytest.raises(dataenv.BudgetSpentError, match="the purse holds 30"):
         context.probe(context.generate("max", 5))
     assert env.purse.spent == 0
 

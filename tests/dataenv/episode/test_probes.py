@@ -81,7 +81,7 @@ def test_feedback_answers_are_drawn_evenly_and_cost_what_answers_cost() -> None:
     assert len(one.feedback_answers(10_000)) == len(prompts)
     with pytest.raises(dataenv.SettingError, match="problems is 0; give a whole number of at least 1"):
         one.feedback_answers(0)
-    with pytest.raises(dataenv.BudgetSpent):
+    with pytest.raises(dataenv.BudgetSpentError):
         one.feedback_answers(48, 50)
 
 
@@ -233,7 +233,7 @@ def test_a_step_that_diverges_is_said_and_the_runner_goes_on(monkeypatch: pytest
 
     with monkeypatch.context() as patch:
         patch.setattr(type(env.student), "fit", diverge)
-        with pytest.raises(dataenv.JobFailed, match="diverged"):
+        with pytest.raises(dataenv.JobFailedError, match="diverged"):
             context.influence([context.generate("short", 2)] * 2, context.generate("long", 2))
     env.step(context.generate("short", 8))
 

@@ -17,9 +17,9 @@ import pytest
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, StoreError
-from dataenv.execution.blobs import BlobCorrupt, DiskBlobs, MemoryBlobs
+from dataenv.execution.blobs import BlobCorruptError, DiskBlobs, MemoryBlobs
 from dataenv.execution.executors import Inline, Processes, make_executor
-from dataenv.execution.executors.worker import Limits, read_reply, words_of, work
+from dataenv.execution.executors.worker import Limits, read_reply, serialized, work
 from dataenv.execution.jobs import Exam, Job, Outcome
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store, open_store
@@ -196,7 +196,7 @@ def test_memory_blobs_evict_the_oldest() -> None:
     blobs = MemoryBlobs(limit=25)
     names = [blobs.put(bytes([i]) * 10) for i in range(4)]
     assert [blobs.has(name) for name in names] == [False, False, True, True]
-    with pytest.raises(BlobCorrupt):
+    with pytest.raises(BlobCorruptError):
         blobs.get(names[0])
 
 
@@ -329,7 +329,7 @@ def test_a_late_twin_changes_nothing(tmp_path: Path) -> None:
         """Keeps what a worker elsewhere would have been sent."""
 
         def submit(self, job: Any, key: str, blobs: Any) -> Any:
-            sent.append(words_of(job, key, blobs.root, Limits()))
+            sent.append(serialized(job, key, blobs.root, Limits()))
             return super().submit(job, key, blobs)
 
     sent: list[tuple[str, ...]] = []
@@ -354,7 +354,7 @@ def test_a_worker_of_another_kind_is_refused_exams_too(tmp_path: Path) -> None:
     env = taught(tmp_path)
     exam = Exam(name="x", prompts=("123+111....=",))
     job = Job(student=env.setting.student_spec, parent=env.state, blob=env.runner._present(env.state), exams=(exam,))
-    text, key, _, root, limits = words_of(job, env.state, tmp_path / "blobs", Limits())
+    text, key, _, root, limits = serialized(job, env.state, tmp_path / "blobs", Limits())
     assert work(text, key, env.student.fingerprint, root, limits)[0] == "outcome"
     assert work(text, key, "0" * 64, root, limits)[0] == "differs"
     with pytest.raises(SettingError, match="computes otherwise"):

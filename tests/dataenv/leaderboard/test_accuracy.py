@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 import dataenv
-from dataenv.leaderboard.accuracy import Figure, Share, derive, difference, mean, number
+from dataenv.leaderboard.accuracy import Accuracy, Derived, derive, difference, mean, number
 from dataenv.leaderboard.format import origin, p_value, percent, signed, tokens
 from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.statistics.standings import Summary
@@ -26,12 +26,12 @@ from tests.dataenv.leaderboard.report.test_tables import printed
 from tests.dataenv.leaderboard.synthetic import PURSE, make_board
 
 LEADERBOARD = Path(dataenv.__file__).parent / "leaderboard"
-HALF = Share(k=2, n=4, split="test")
+HALF = Accuracy(k=2, n=4, split="test")
 
 
-def shares_of(split: str = "test") -> st.SearchStrategy[Share]:
+def shares_of(split: str = "test") -> st.SearchStrategy[Accuracy]:
     return st.integers(1, 50).flatmap(
-        lambda n: st.builds(Share, k=st.integers(0, n), n=st.just(n), split=st.just(split))
+        lambda n: st.builds(Accuracy, k=st.integers(0, n), n=st.just(n), split=st.just(split))
     )
 
 
@@ -55,7 +55,7 @@ def shares_of(split: str = "test") -> st.SearchStrategy[Share]:
 )
 def test_what_is_no_count_of_a_named_split(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(said)):
-        Share(**fields)
+        Accuracy(**fields)
 
 
 @pytest.mark.parametrize("value", [0.5, 1, 0.0, np.float64(0.5), float("nan"), float("inf"), "50", True])
@@ -70,14 +70,14 @@ def test_a_figure_is_finite(value: float) -> None:
     with pytest.raises(ValidationError, match="finite number"):
         derive(lambda _: value, [HALF])
     with pytest.raises(ValidationError, match="finite number"):
-        Figure.model_validate({"value": value, "split": "test", "n": 4})
+        Derived.model_validate({"value": value, "split": "test", "n": 4})
 
 
 def test_a_figure_has_parts_of_one_split() -> None:
     with pytest.raises(ValueError, match="of the splits selection and test; give at least one, all of one split"):
-        mean([HALF, Share(k=1, n=4, split="selection")])
+        mean([HALF, Accuracy(k=1, n=4, split="selection")])
     with pytest.raises(ValueError, match="of the splits selection and test"):
-        difference(HALF, Share(k=1, n=4, split="selection"))
+        difference(HALF, Accuracy(k=1, n=4, split="selection"))
     with pytest.raises(ValueError, match="missing; give at least one"):
         mean([])
     with pytest.raises(TypeError, match=r"0\.5 does not say"):
@@ -86,7 +86,7 @@ def test_a_figure_has_parts_of_one_split() -> None:
 
 def test_a_paired_difference_has_the_same_items() -> None:
     with pytest.raises(ValueError, match="of 4 and 5 answers"):
-        difference(HALF, Share(k=2, n=5, split="test"))
+        difference(HALF, Accuracy(k=2, n=5, split="test"))
 
 
 def test_figures_are_made_in_one_place() -> None:
@@ -95,9 +95,9 @@ def test_figures_are_made_in_one_place() -> None:
     for path in sorted(LEADERBOARD.parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
-            if name in ("Figure", "model_construct"):
+            if name in ("Derived", "model_construct"):
                 made.append((path.name, name))
-    assert made == [("accuracy.py", "Figure")]
+    assert made == [("accuracy.py", "Derived")]
 
 
 def test_the_template_renders_no_value_by_itself() -> None:
@@ -110,7 +110,7 @@ def test_the_template_renders_no_value_by_itself() -> None:
 
 
 @given(st.lists(shares_of(), min_size=1, max_size=20))
-def test_a_mean_keeps_split_and_answers_and_lies_between(parts: list[Share]) -> None:
+def test_a_mean_keeps_split_and_answers_and_lies_between(parts: list[Accuracy]) -> None:
     result = mean(parts)
     assert (result.split, result.n) == ("test", sum(part.n for part in parts))
     assert min(p.value for p in parts) - 1e-12 <= result.value <= max(p.value for p in parts) + 1e-12
@@ -118,21 +118,21 @@ def test_a_mean_keeps_split_and_answers_and_lies_between(parts: list[Share]) -> 
 
 @given(st.integers(1, 50), st.lists(st.integers(0, 50), min_size=1, max_size=20))
 def test_a_mean_of_equally_many_items_is_k_of_n(n: int, ks: list[int]) -> None:
-    parts = [Share(k=min(k, n), n=n, split="selection") for k in ks]
-    pooled = Share(k=sum(p.k for p in parts), n=n * len(parts), split="selection")
+    parts = [Accuracy(k=min(k, n), n=n, split="selection") for k in ks]
+    pooled = Accuracy(k=sum(p.k for p in parts), n=n * len(parts), split="selection")
     assert mean(parts).value == pytest.approx(pooled.value, abs=1e-12)
     assert mean(parts).n == pooled.n
 
 
 @given(st.integers(1, 50), st.integers(0, 50), st.integers(0, 50))
 def test_a_difference_is_that_of_the_counts(n: int, k: int, other: int) -> None:
-    ours, theirs = Share(k=min(k, n), n=n, split="test"), Share(k=min(other, n), n=n, split="test")
+    ours, theirs = Accuracy(k=min(k, n), n=n, split="test"), Accuracy(k=min(other, n), n=n, split="test")
     assert difference(ours, theirs).value == pytest.approx((ours.k - theirs.k) / n, abs=1e-12)
     assert difference(ours, theirs).value == -difference(theirs, ours).value
 
 
 @given(shares_of("transfer"))
-def test_what_is_rendered_is_k_of_n(share: Share) -> None:
+def test_what_is_rendered_is_k_of_n(share: Accuracy) -> None:
     assert float(percent(share, 6)) == pytest.approx(100 * share.k / share.n, abs=1e-5)
     assert signed(share).lstrip("+") == percent(share)
     assert origin(share) == f"{share.k} of {share.n}, transfer split"

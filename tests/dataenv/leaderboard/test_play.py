@@ -127,13 +127,13 @@ def test_a_run_whose_training_diverges_stays_on_the_board(tmp_path: Path, monkey
 
 def test_a_mixture_that_diverges_is_not_the_best_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataenv.environment.env import TeachingEnv as Env
-    from dataenv.errors import JobFailed
+    from dataenv.errors import JobFailedError
 
     sound = Env.step
 
     def sometimes(self: Env, action: Any) -> Any:
         if action[-1] == 0 and self.snapshot().seed == 7:
-            raise JobFailed("training diverged: the loss became nan; lower recipe.rate")
+            raise JobFailedError("training diverged: the loss became nan; lower recipe.rate")
         return sound(self, action)
 
     monkeypatch.setattr(Env, "step", sometimes)

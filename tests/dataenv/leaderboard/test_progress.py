@@ -15,7 +15,7 @@ from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board, load
 from dataenv.leaderboard.play import Outline, Watch, play
 from dataenv.leaderboard.progress import Terminal
-from dataenv.leaderboard.runs import Cell, all_cells
+from dataenv.leaderboard.runs import Run, all_runs
 from students.base import TrainingDivergedError
 from tests.toys import TOY_BOARD, Apprentice
 
@@ -36,11 +36,11 @@ def screen(terminal: Terminal, width: int, height: int) -> list[str]:
 
 
 @pytest.fixture
-def under_way() -> tuple[Terminal, Watch, dict[tuple[str, int], Cell]]:
+def under_way() -> tuple[Terminal, Watch, dict[tuple[str, int], Run]]:
     """The board ``quick`` some way in."""
     terminal = Terminal(Console(file=io.StringIO()), quiet=True)
     watch = terminal.__enter__()
-    cells = all_cells(load("quick"))
+    cells = all_runs(load("quick"))
     runs: dict[str, int] = {}
     for cell in cells:
         runs[cell.group] = runs.get(cell.group, 0) + 1
@@ -50,7 +50,7 @@ def under_way() -> tuple[Terminal, Watch, dict[tuple[str, int], Cell]]:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (150, 40)])
 def test_the_screen_is_readable(
-    under_way: tuple[Terminal, Watch, dict[tuple[str, int], Cell]], width: int, height: int
+    under_way: tuple[Terminal, Watch, dict[tuple[str, int], Run]], width: int, height: int
 ) -> None:
     terminal, watch, cells = under_way
     watch.start(cells["uniform", 100])
@@ -79,7 +79,7 @@ def test_the_screen_is_readable(
 
 
 def test_where_there_is_no_room_those_under_way_are_shown(
-    under_way: tuple[Terminal, Watch, dict[tuple[str, int], Cell]],
+    under_way: tuple[Terminal, Watch, dict[tuple[str, int], Run]],
 ) -> None:
     terminal, watch, cells = under_way
     for seed in range(6):
@@ -93,7 +93,7 @@ def test_where_there_is_no_room_those_under_way_are_shown(
 
 
 def test_time_left_follows_from_the_tokens(
-    under_way: tuple[Terminal, Watch, dict[tuple[str, int], Cell]], monkeypatch: pytest.MonkeyPatch
+    under_way: tuple[Terminal, Watch, dict[tuple[str, int], Run]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal, watch, cells = under_way
     assert screen(terminal, 80, 24)[-1].split("left")[1].strip() == "?"

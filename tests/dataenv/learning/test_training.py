@@ -20,12 +20,12 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import Manifest, differences
-from dataenv.leaderboard.runs import known_cells
+from dataenv.leaderboard.runs import known_runs
 from dataenv.learning.evolution import Evolution, marginal
 from dataenv.learning.oracle import frozen, regrets
-from dataenv.learning.policy import CARD, SKILLS, WEIGHTS, Policy, by_name, fresh, load, look, save
+from dataenv.learning.policy import CARD, SKILLS, WEIGHTS, TeacherPolicy, by_name, fresh, load, look, save
 from dataenv.learning.ppo import advantage, without_common
-from dataenv.learning.rollouts import Gatherer, Plan
+from dataenv.learning.rollouts import Gatherer, PolicyPlan
 from dataenv.learning.training import train
 from dataenv.setting import make_setting
 from dataenv.vector.simulated import SimulatedVectorEnv
@@ -51,10 +51,10 @@ def vector(n: int, **fields: Any) -> SimulatedVectorEnv:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Policy:
+def drawn() -> TeacherPolicy:
     """A policy with opinions."""
     made = fresh(stream(3, "policy"), 0.2)
-    return Policy(made.weights | {"actor.out": 600 * made.weights["actor.out"]}, 0.2)
+    return TeacherPolicy(made.weights | {"actor.out": 600 * made.weights["actor.out"]}, 0.2)
 
 
 @pytest.mark.parametrize(("algorithm", "iterations", "rate"), [("ppo", 12, 0.03), ("reinforce", 40, 0.02)])
@@ -62,13 +62,13 @@ def test_the_return_rises(algorithm: Any, iterations: int, rate: float) -> None:
     """On one student, so that the return is of what is taught and not of whom: it is steady to about 0.001."""
     setting = make_setting(SMALL | {"student_args": {"spread": 0.0}})
     envs = SimulatedVectorEnv(32, autoreset_mode="SameStep", setting=setting, vary=STILL)
-    curve = train(envs, Plan(algorithm=algorithm, iterations=iterations, group=32, rate=rate)).curve
+    curve = train(envs, PolicyPlan(algorithm=algorithm, iterations=iterations, group=32, rate=rate)).curve
     assert np.mean(curve[-4:]) > np.mean(curve[:3]) + 0.003
 
 
 def test_equal_seeds_train_equally_and_others_do_not() -> None:
     one, again, other = (
-        train(vector(4, vary=Variation()), Plan(iterations=2, group=2, seed=seed)) for seed in (0, 0, 1)
+        train(vector(4, vary=Variation()), PolicyPlan(iterations=2, group=2, seed=seed)) for seed in (0, 0, 1)
     )
     assert one.policy.identity == again.policy.identity != other.policy.identity
     assert one.tokens == again.tokens > 4 * 2 * 300_000
@@ -79,12 +79,12 @@ def test_threads_do_not_change_what_is_trained() -> None:
     found = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        found.append(train(vector(32, vary=Variation()), Plan(iterations=3)).policy.identity)
+        found.append(train(vector(32, vary=Variation()), PolicyPlan(iterations=3)).policy.identity)
     torch.set_num_threads(before)
     assert found[0] == found[1]
 
 
-def test_no_skill_is_known_by_its_place(drawn: Policy) -> None:
+def test_no_skill_is_known_by_its_place(drawn: TeacherPolicy) -> None:
     """Skills in another order get the same shares in that order, and any number of skills is taught."""
     rng = np.random.default_rng(0)
     x = rng.random((5, 16, 7))
@@ -108,13 +108,13 @@ def test_it_sees_what_the_numeric_view_shows() -> None:
 
 
 @pytest.mark.parametrize("names", [False, True])
-def test_a_frozen_policy_teaches_the_same_in_both_forms(drawn: Policy, tmp_path: Path, names: bool) -> None:
+def test_a_frozen_policy_teaches_the_same_in_both_forms(drawn: TeacherPolicy, tmp_path: Path, names: bool) -> None:
     """The environment with the teacher, and the vector in NumPy: equal lessons to a few hundredths of a point."""
     from dataenv.learning.oracle import expected
 
     skills = SETTING.built_task.skills if names else ()
     told = {SKILLS: np.linspace(-3, 3, 16, dtype=np.float32)} if names else {}
-    policy = Policy(drawn.weights | told, 0.2)
+    policy = TeacherPolicy(drawn.weights | told, 0.2)
     save(policy, CARDS | {"skills": skills}, tmp_path)
     env = TeachingEnv("skill-list", runner=Runner(Store(None)), setting=SETTING)
     run(env, Learned(str(tmp_path)), seed=50)
@@ -122,7 +122,7 @@ def test_a_frozen_policy_teaches_the_same_in_both_forms(drawn: Policy, tmp_path:
     assert (env.history[-1].mixture[0] < env.history[-1].mixture[-1] / 3) == names
 
 
-def test_what_was_kept_acts_as_it_did_wherever_it_lies(drawn: Policy, tmp_path: Path) -> None:
+def test_what_was_kept_acts_as_it_did_wherever_it_lies(drawn: TeacherPolicy, tmp_path: Path) -> None:
     card = save(drawn, CARDS, tmp_path / "a")
     save(drawn, CARDS | {"algorithm": "reinforce"}, tmp_path / "b")
     read, again = load(tmp_path / "a")
@@ -132,21 +132,21 @@ def test_what_was_kept_acts_as_it_did_wherever_it_lies(drawn: Policy, tmp_path: 
     one, other = Learned(str(tmp_path / "a")), Learned(str(tmp_path / "b"))
     assert one.row_args == other.row_args != Learned().row_args
     assert one.prior_compute == 7
-    assert Policy(drawn.weights, 0.3).identity != drawn.identity
+    assert TeacherPolicy(drawn.weights, 0.3).identity != drawn.identity
 
 
-def test_a_board_knows_a_policy_by_what_is_in_it(drawn: Policy, tmp_path: Path) -> None:
+def test_a_board_knows_a_policy_by_what_is_in_it(drawn: TeacherPolicy, tmp_path: Path) -> None:
     """Another policy at the same path is another run, and the folder of the board says what differs."""
     at = {"name": "learned", "args": {"path": str(tmp_path)}}
     board = Board.model_validate(
         {"name": "b", "seeds": [0], "teachers": ["stratified", at], "references": ["nothing"], "setting": SMALL}
     )
 
-    def seen(policy: Policy) -> tuple[Any, Manifest]:
+    def seen(policy: TeacherPolicy) -> tuple[Any, Manifest]:
         save(policy, CARDS, tmp_path)
-        return known_cells(board)[1].args, Manifest.of(board)
+        return known_runs(board)[1].args, Manifest.of(board)
 
-    (one, before), (other, after) = seen(drawn), seen(Policy(drawn.weights, 0.3))
+    (one, before), (other, after) = seen(drawn), seen(TeacherPolicy(drawn.weights, 0.3))
     assert one == {"policy": drawn.identity} != other
     assert [line.split(":")[0] for line in differences(before, after)] == ["teachers.learned.policy"]
 
@@ -160,7 +160,7 @@ def test_a_board_knows_a_policy_by_what_is_in_it(drawn: Policy, tmp_path: Path) 
         (lambda folder: (folder / CARD).write_text((folder / CARD).read_text().replace("0.2", "1.2")), "floor is 1.2"),
     ],
 )
-def test_a_damaged_policy_is_one_sentence(drawn: Policy, tmp_path: Path, damage: Any, words: str) -> None:
+def test_a_damaged_policy_is_one_sentence(drawn: TeacherPolicy, tmp_path: Path, damage: Any, words: str) -> None:
     save(drawn, CARDS, tmp_path)
     damage(tmp_path)
     with pytest.raises(dataenv.SettingError, match=words) as caught:
@@ -189,9 +189,11 @@ def _with(name: str, made: Any) -> Any:
         (lambda weights: {n: w.astype(np.float64) for n, w in weights.items()}, "actor.0.bias is float64"),
     ],
 )
-def test_weights_that_are_no_policys_are_one_sentence(drawn: Policy, tmp_path: Path, change: Any, words: str) -> None:
+def test_weights_that_are_no_policys_are_one_sentence(
+    drawn: TeacherPolicy, tmp_path: Path, change: Any, words: str
+) -> None:
     """Whose hash is right all the same, so that nobody but what reads them can tell."""
-    save(Policy(change(drawn.weights), 0.2), CARDS, tmp_path)
+    save(TeacherPolicy(change(drawn.weights), 0.2), CARDS, tmp_path)
     with pytest.raises(dataenv.SettingError, match=words) as caught:
         load(tmp_path)
     assert "\n" not in str(caught.value)
@@ -199,7 +201,9 @@ def test_weights_that_are_no_policys_are_one_sentence(drawn: Policy, tmp_path: P
 
 
 @pytest.mark.parametrize(("held", "told"), [(16, 15), (16, 0), (0, 16)])
-def test_a_number_for_each_skill_that_the_card_names(drawn: Policy, tmp_path: Path, held: int, told: int) -> None:
+def test_a_number_for_each_skill_that_the_card_names(
+    drawn: TeacherPolicy, tmp_path: Path, held: int, told: int
+) -> None:
     policy = by_name(drawn, held) if held else drawn
     save(policy, CARDS | {"skills": SETTING.built_task.skills[:told]}, tmp_path)
     with pytest.raises(dataenv.SettingError, match=r"actor\.skills is ") as caught:
@@ -207,7 +211,7 @@ def test_a_number_for_each_skill_that_the_card_names(drawn: Policy, tmp_path: Pa
     assert "\n" not in str(caught.value)
 
 
-def test_a_body_that_is_no_safetensors_is_one_sentence(drawn: Policy, tmp_path: Path) -> None:
+def test_a_body_that_is_no_safetensors_is_one_sentence(drawn: TeacherPolicy, tmp_path: Path) -> None:
     card = save(drawn, CARDS, tmp_path)
     (tmp_path / WEIGHTS).write_bytes(b"no weights")
     told = card.model_copy(update={"weights": hashlib.blake2b(b"no weights", digest_size=16).hexdigest()})
@@ -235,11 +239,11 @@ def test_it_plays_skills_that_it_was_not_trained_on_and_says_so() -> None:
     assert "learned: trained on arithmetic (16 skills), plays lego (5 skills)" in done.output
 
 
-def test_a_policy_that_knows_skills_by_name_gives_each_what_it_learnt_of_it(drawn: Policy) -> None:
+def test_a_policy_that_knows_skills_by_name_gives_each_what_it_learnt_of_it(drawn: TeacherPolicy) -> None:
     x = np.random.default_rng(0).random((5, 16, 7))
     named = by_name(drawn, 16)
     assert np.array_equal(named.mode(x), drawn.mode(x))
-    told = Policy(named.weights | {SKILLS: np.eye(16, dtype=np.float32)[3]}, 0.2)
+    told = TeacherPolicy(named.weights | {SKILLS: np.eye(16, dtype=np.float32)[3]}, 0.2)
     changed = told.mode(x) != drawn.mode(x)
     assert changed[:, 3].all()
     assert changed.sum() == 5
@@ -278,7 +282,7 @@ TRAINED: dict[str, Any] = {
 def test_a_policy_that_ships_tells_of_a_training_that_can_be_had_again(ships: str) -> None:
     _, card = load(SHIPPED[ships])
     (said,) = card.trained
-    assert Plan.model_validate(said["plan"]).algorithm == ships == card.algorithm
+    assert PolicyPlan.model_validate(said["plan"]).algorithm == ships == card.algorithm
     assert tuple(said["skills"]) == SETTING.built_task.skills
     assert said["setting"] == make_setting(TRAINED[ships]).digest
     assert Learned(ships=ships).row_args == Learned(str(SHIPPED[ships])).row_args
@@ -297,9 +301,9 @@ def _built(folder: Path) -> Any:
     return registry.build("teacher", "learned", {"path": str(folder)})
 
 
-def test_it_goes_on_with_environments_that_are_no_arrays(drawn: Policy) -> None:
+def test_it_goes_on_with_environments_that_are_no_arrays(drawn: TeacherPolicy) -> None:
     """The vector of real environments is gathered from as the NumPy form is, episode for episode."""
-    plan = Plan(iterations=1, group=1, seed=5)
+    plan = PolicyPlan(iterations=1, group=1, seed=5)
     one = SETTING.changed(warm_starts=1)
     real = TeachingVectorEnv(2, runner=Runner(Store(None)), settings=[one, one], autoreset_mode="SameStep")
     (a, spent), (b, paid) = (
@@ -313,18 +317,18 @@ def test_it_goes_on_with_environments_that_are_no_arrays(drawn: Policy) -> None:
 
 
 def test_es_tries_each_change_both_ways_and_a_group_holds_both() -> None:
-    plan = Plan(algorithm="es", group=2, noise=0.7)
+    plan = PolicyPlan(algorithm="es", group=2, noise=0.7)
     es = Evolution(by_name(fresh(stream(0, "policy"), 0.0), 5), plan)
     tried = es.trial(6).weights[SKILLS]
     assert np.array_equal(tried[::2], -tried[1::2])
     assert 0.3 < tried.std() < 1.2
     with pytest.raises(dataenv.SettingError, match="group is 3; give an even one"):
-        train(vector(6), Plan(algorithm="es", group=3))
+        train(vector(6), PolicyPlan(algorithm="es", group=3))
     with pytest.raises(dataenv.SettingError, match="floor is 1, so es has nothing to try; give less"):
-        train(vector(2), Plan(algorithm="es", group=2, floor=1.0))
-    plan = Plan(algorithm="es", rate=0.3)
+        train(vector(2), PolicyPlan(algorithm="es", group=2, floor=1.0))
+    plan = PolicyPlan(algorithm="es", rate=0.3)
     assert (plan.rate, plan.iterations, plan.names) == (0.3, 12, True)
-    assert Plan().iterations == 300
+    assert PolicyPlan().iterations == 300
 
 
 def test_a_skill_is_worth_what_its_own_share_does_for_it() -> None:
@@ -339,7 +343,7 @@ def test_a_skill_is_worth_what_its_own_share_does_for_it() -> None:
 
 def test_es_gives_less_to_what_is_never_learnt_and_does_better() -> None:
     """From even shares, on simulated students: below the mean go the four skills that no purse of theirs teaches."""
-    plan = Plan(algorithm="es", iterations=10, group=8, rate=1.0)
+    plan = PolicyPlan(algorithm="es", iterations=10, group=8, rate=1.0)
     done = train(vector(16), plan)
     even = fresh(stream(0, "policy"), 1.0)
     names = dict(zip(SETTING.built_task.skills, done.policy.weights[SKILLS], strict=True))
@@ -387,7 +391,7 @@ def test_regret_is_to_a_schedule_that_is_better() -> None:
 
 def test_groups_divide_the_vector() -> None:
     with pytest.raises(dataenv.SettingError, match="group is 3 and there are 4 envs; give a divisor"):
-        train(vector(4), Plan(group=3))
+        train(vector(4), PolicyPlan(group=3))
 
 
 def test_train_teacher_and_run(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_student_that_diverges_is_named_and_the_step_can_be_tried_again(
 
     monkeypatch.setattr(student, "fit", diverge_once)
     lesson = actions(3, 2, 1)[0]
-    with pytest.raises(dataenv.JobFailed, match=r"^environment 2: training diverged"):
+    with pytest.raises(dataenv.JobFailedError, match=r"^environment 2: training diverged"):
         envs.step(lesson)
     assert [env.snapshot() for env in envs.envs[1:]] == before
     again = envs.step(lesson)

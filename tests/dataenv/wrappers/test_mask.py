@@ -18,7 +18,7 @@ from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board, load
 from dataenv.leaderboard.folder import Manifest
 from dataenv.leaderboard.planning.validate import examine
-from dataenv.leaderboard.runs import cell_identity, known_cells, row_identity
+from dataenv.leaderboard.runs import known_runs, row_identity, run_identity
 from dataenv.levels import LEVELS
 from dataenv.wrappers.mask import Mask
 from tests.toys import BRANCHING, TOY_BOARD, write_toml
@@ -117,7 +117,7 @@ def test_a_board_plays_an_entry_behind_its_mask(tmp_path: Path) -> None:
     blind = rows["failure-blind"]
     assert (blind.mask, blind.shown_level) == (("state",), "skill-list without state")
     hashes = Manifest.of(board).hashes
-    cells = {cell.label: cell_identity(cell, board, hashes) for cell in known_cells(board)}
+    cells = {cell.label: run_identity(cell, board, hashes) for cell in known_runs(board)}
     assert {name: row_identity(row, board) for name, row in rows.items()} == cells
     assert len(set(cells.values())) == 4
 

@@ -23,7 +23,7 @@ from dataenv.execution.store import Store
 from tasks.records import Record
 from teachers.chat import Ask, Chat, ChatError, ChatSpec, Message, Outcome, load, make_spec
 from teachers.chat.records import Memory, save
-from teachers.chat.scripted import Server, Turn, completion, least, serving
+from teachers.chat.scripted import ScriptedTurn, Server, completion, least, serving
 from teachers.chat.spec import make_request
 from teachers.chat.wire import understand
 
@@ -54,7 +54,7 @@ def asks(n: int) -> list[Ask]:
 def test_replies_come_in_the_order_of_the_asks_whoever_is_first(server: Server) -> None:
     arrived: list[str] = []
 
-    def last_first(turn: Turn) -> str:
+    def last_first(turn: ScriptedTurn) -> str:
         number = int(turn.messages[-1]["content"].split()[-1])
         time.sleep(0.02 * (8 - number))
         arrived.append(str(number))
@@ -69,7 +69,7 @@ def test_replies_come_in_the_order_of_the_asks_whoever_is_first(server: Server) 
 def test_no_more_in_flight_than_said(server: Server) -> None:
     lock, now, most = threading.Lock(), 0, 0
 
-    def count(turn: Turn) -> str:
+    def count(turn: ScriptedTurn) -> str:
         nonlocal now, most
         with lock:
             now += 1
@@ -127,7 +127,7 @@ def test_a_twin_who_was_faster_is_believed(server: Server) -> None:
     """The first commit of a key wins: whoever asked the same meanwhile reads the same."""
     records = Memory()
 
-    def overtaken(turn: Turn) -> str:
+    def overtaken(turn: ScriptedTurn) -> str:
         server.script = lambda turn: "fast"
         Chat(spec(server), records).ask(Ask("x"))
         return "slow"
@@ -149,7 +149,7 @@ def test_a_killed_run_comes_back_to_the_same_replies(server: Server, tmp_path: P
     )
     seen: set[str] = set()
 
-    def noisy(turn: Turn) -> str:
+    def noisy(turn: ScriptedTurn) -> str:
         """Never says the same twice: what comes back the same comes from the store."""
         seen.add(turn.messages[-1]["content"])
         time.sleep(0.02)
@@ -211,7 +211,7 @@ def test_json_is_strict_and_has_one_chance_to_be_mended(server: Server) -> None:
         "deep": ["[" * 5000] * 3,
     }
 
-    def script(turn: Turn) -> str:
+    def script(turn: ScriptedTurn) -> str:
         return said[turn.messages[0]["content"]][len(turn.messages) // 2]
 
     server.script = script
@@ -245,7 +245,7 @@ def test_the_least_of_a_schema_fits_it() -> None:
 
 def test_what_a_full_purse_leaves_out_does_not_depend_on_who_is_faster(server: Server) -> None:
     def run(slow: int) -> list[str]:
-        def script(turn: Turn) -> str:
+        def script(turn: ScriptedTurn) -> str:
             number = int(turn.messages[-1]["content"].split()[-1])
             time.sleep(0.03 if number % 2 == slow else 0)
             return "word " * (1 + number)

@@ -20,7 +20,7 @@ from dataenv.execution.store import Store
 from dataenv.setting import make_setting
 from tasks.records import SPLITS, Example, stream
 from teachers.chat import load
-from teachers.chat.scripted import Server, Turn, serving
+from teachers.chat.scripted import ScriptedTurn, Server, serving
 from teachers.discovery.chat import ByChat
 from teachers.discovery.clusters import kmeans, named
 from tests.chatting import backwards
@@ -132,7 +132,7 @@ def scene(store: Store) -> Scene:
 
 
 def test_what_has_no_label_is_asked_again_and_then_left_out(server: Server) -> None:
-    def moody(turn: Turn) -> str:
+    def moody(turn: ScriptedTurn) -> str:
         title = (turn.schema or {}).get("title")
         if title == "Label" and turn.seed < 2 and zlib.crc32(turn.messages[0]["content"].encode()) % 3:
             return json.dumps({"skill": "cooking"})

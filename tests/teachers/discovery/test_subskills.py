@@ -20,7 +20,7 @@ from dataenv.execution.store import Store
 from dataenv.setting import make_setting
 from tasks.proposed import Proposal, Proposed, Subskill
 from tasks.records import Example, stream
-from teachers.chat.scripted import Server, Turn, serving
+from teachers.chat.scripted import ScriptedTurn, Server, serving
 from tests.chatting import backwards
 from tests.toys import PLENTY, Plenty
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("toys")
 SAID = ["Odd Words", "odd  words", "even/words", "Rare", "Words of More"]
 
 
-def divides(turn: Turn) -> str:
+def divides(turn: ScriptedTurn) -> str:
     """Five names for every skill, two of them one and one with a slash; for the rest it is backwards."""
     if turn.schema is not None and turn.schema["title"] == "Division":
         return json.dumps({"subskills": [{"name": name, "description": f"About {name}."} for name in SAID]})

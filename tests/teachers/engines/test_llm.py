@@ -16,9 +16,9 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from tasks.records import Example
 from teachers.chat.client import Chat
-from teachers.chat.scripted import Script, Server, Turn, serving
+from teachers.chat.scripted import Script, ScriptedTurn, Server, serving
 from teachers.chat.spec import ChatError
-from teachers.chat.synthesis import Question, Want
+from teachers.chat.synthesis import NewQuestion, Want
 from teachers.chat.tutor import blocks, tutor
 from teachers.engines.llm import LlmEngine, engine_spec
 from teachers.engines.signature import Seen, signature
@@ -51,7 +51,7 @@ def asked(server: Server, schema: str) -> list[str]:
 def replying(schema: str, reply: Any, otherwise: Script = RIGHT) -> Script:
     """A script with one reply of its own; a function is given the prompt's data."""
 
-    def script(turn: Turn) -> str:
+    def script(turn: ScriptedTurn) -> str:
         if (turn.schema or {}).get("title") != schema:
             return otherwise(turn)
         return json.dumps(reply(blocks(turn.messages[0]["content"])) if callable(reply) else reply)
@@ -197,7 +197,7 @@ def test_a_known_problem_in_other_words_is_new_and_its_copy_is_not() -> None:
     seen.show([Want(("add",), (item,))])
 
     def new(text: str, skill: str = "add", **fields: Any) -> bool:
-        question = Question(text, Want((skill,), (item,), **fields))
+        question = NewQuestion(text, Want((skill,), (item,), **fields))
         return bool(seen.new(question, [Example(prompt=text, response="7", skills=(skill,))], yields))
 
     assert not new("Add 4 to 3.")

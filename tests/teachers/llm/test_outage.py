@@ -16,14 +16,14 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.episode.loop import run
 from dataenv.episode.outage import MENDS, NOT_SENT
-from dataenv.errors import Unanswered
+from dataenv.errors import UnansweredError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.play import play
 from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.rows import Row
-from teachers.chat.scripted import Server, Turn, serving
+from teachers.chat.scripted import ScriptedTurn, Server, serving
 from teachers.chat.spec import ANSWERED, Outcome
 from tests.chatting import backwards
 from tests.dataenv.leaderboard.synthetic import make_row
@@ -55,7 +55,7 @@ def test_a_run_in_which_nobody_can_be_asked_fails_with_the_mend(bad: Server, nam
     chat = {"base_url": url, "model": case, "retries": 0, "max_bytes": 100_000}
     teacher = registry.build("teacher", name, {"chat": chat} | WHO[name])
     env = TeachingEnv(teacher.level, runner=Runner(Store()), **TOYS)
-    with pytest.raises(Unanswered, match=rf"\(replies: {CASES[case]} [0-9]+\); {MENDS[CASES[case]][:20]}"):
+    with pytest.raises(UnansweredError, match=rf"\(replies: {CASES[case]} [0-9]+\); {MENDS[CASES[case]][:20]}"):
         run(env, teacher, seed=0)
     assert set(env.teacher_purse.replies) == {CASES[case]}
     assert len(env.history) == 1, "nothing was taught"
@@ -72,11 +72,11 @@ def test_an_outage_within_a_step_of_which_nothing_comes_is_one_too() -> None:
         teacher = registry.build("teacher", "stat-syn", {"chat": chat} | WHO["stat-syn"])
         env = TeachingEnv("open-ended", runner=Runner(Store()), **TOYS)
 
-        def dying(turn: Turn) -> str:
+        def dying(turn: ScriptedTurn) -> str:
             return backwards(turn) if (turn.schema or {})["title"] != "Proposal" else _down(turn)
 
         server.script = dying
-        with pytest.raises(Unanswered, match="look into the server's log"):
+        with pytest.raises(UnansweredError, match="look into the server's log"):
             run(env, teacher, seed=0)
     assert env.teacher_purse.replies["ok"] == 2
 
@@ -142,7 +142,7 @@ def test_on_a_board_such_a_run_is_a_failed_row_that_is_played_again(tmp_path: Pa
     assert "server-error 2" in (tmp_path / "down.html").read_text(encoding="utf-8")
 
 
-def _down(turn: Turn) -> str:
+def _down(turn: ScriptedTurn) -> str:
     raise RuntimeError("down")
 
 
@@ -157,4 +157,4 @@ def test_a_single_episode_ends_with_the_sentence(tmp_path: Path) -> None:
     words = ["run", "--task", "reverse", "--student", "parrot", "--teacher", "stat-syn", "--args", args]
     toys = {name: value for name, value in TOYS.items() if name not in ("task", "student")}
     done = CliRunner().invoke(app, [*words, "--setting", json.dumps(toys), "--store", str(tmp_path)])
-    assert isinstance(done.exception, Unanswered), "which the command line prints, and exits with 2"
+    assert isinstance(done.exception, UnansweredError), "which the command line prints, and exits with 2"

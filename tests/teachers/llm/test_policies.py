@@ -18,7 +18,7 @@ from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from teachers.chat import load
-from teachers.chat.scripted import Server, Turn, serving
+from teachers.chat.scripted import ScriptedTurn, Server, serving
 from teachers.chat.tutor import blocks
 from tests.canaries import Canaried, canaries
 from tests.chatting import backwards
@@ -108,7 +108,7 @@ def test_open_ended_shows_mistakes_with_state_and_the_tasks_own_examples_without
 
 
 def test_open_ended_drops_what_it_was_shown(server: Server) -> None:
-    def parrot(turn: Turn) -> str:
+    def parrot(turn: ScriptedTurn) -> str:
         if (turn.schema or {}).get("title") == "Specs":
             problem = blocks(turn.messages[0]["content"])["shown"]["problem"]
             return json.dumps({"lacks": "", "specs": [{"design": "", "question": problem}] * 2})
@@ -121,7 +121,7 @@ def test_open_ended_drops_what_it_was_shown(server: Server) -> None:
 
 
 def test_skill_list_shows_accuracy_and_takes_the_counts_as_a_mixture(server: Server) -> None:
-    def mostly(turn: Turn) -> str:
+    def mostly(turn: ScriptedTurn) -> str:
         counts = [{"skill": "long", "count": 7}, {"skill": "short", "count": 1}]
         return json.dumps({"why": "", "counts": counts})
 
@@ -161,7 +161,7 @@ def test_with_an_engine_the_model_writes_and_its_state_is_mistakes(server: Serve
 def test_an_unusable_plan_is_asked_for_again_and_then_the_episode_stops(server: Server) -> None:
     good = backwards
 
-    def moody(turn: Turn) -> str:
+    def moody(turn: ScriptedTurn) -> str:
         return "no idea" if turn.seed < 2 else good(turn)
 
     server.script = moody
@@ -255,7 +255,7 @@ def test_a_move_that_is_not_of_the_forest_is_asked_for_again_and_then_the_episod
 def test_the_judge_is_counted_and_enforced_only_under_verify(server: Server, verify: bool) -> None:
     """A model that is wrong and always agrees with itself: the filter cannot help, and only ``verify`` does."""
 
-    def sure(turn: Turn) -> str:
+    def sure(turn: ScriptedTurn) -> str:
         if (turn.schema or {}).get("title") == "Solution":
             question = blocks(turn.messages[0]["content"])["question"]
             answer = question[-2::-1] if question[0] < "n" else "zzz"

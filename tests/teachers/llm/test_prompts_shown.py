@@ -16,7 +16,7 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from tasks.records import stream
 from teachers.chat import render
-from teachers.chat.scripted import Server, Turn, serving
+from teachers.chat.scripted import ScriptedTurn, Server, serving
 from teachers.chat.synthesis import LONGEST
 from teachers.chat.tutor import arithmetic, blocks
 from teachers.llm.evol_instruct import WAYS
@@ -93,7 +93,7 @@ FRENCH = "Bien sûr ! Voici deux nouveaux problèmes, très clairs, pour votre �
 def test_a_reply_in_another_language_is_counted_and_paid(name: str, kind: str) -> None:
     """Prose is no reply of the schema. JSON is one: what it teaches is for screen and judge to count, like all else."""
 
-    def script(turn: Turn) -> str:
+    def script(turn: ScriptedTurn) -> str:
         reply = json.loads(backwards(turn))
         if kind == "French prose":
             return FRENCH

@@ -13,12 +13,12 @@ import pytest
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import Episode, run
-from dataenv.errors import SettingError, Unanswered
+from dataenv.errors import SettingError, UnansweredError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from tasks.records import Example
 from teachers.chat import load
-from teachers.chat.scripted import Server, Turn, serving
+from teachers.chat.scripted import ScriptedTurn, Server, serving
 from teachers.chat.synthesis import Solution, agreeing
 from teachers.chat.tutor import arithmetic, blocks, tutor
 from teachers.llm.stat_syn import StatSyn
@@ -121,7 +121,7 @@ def _solutions(syn: StatSyn) -> Iterator[str]:
 
 @pytest.mark.usefixtures("toys")
 def test_references_need_the_skill_and_the_lesson_says_so(server: Server) -> None:
-    def one_skill(turn: Turn) -> str:
+    def one_skill(turn: ScriptedTurn) -> str:
         if (turn.schema or {}).get("title") == "Diagnosis":
             return json.dumps({"correct": False, "why": "", "skills": ["long"]})
         return backwards(turn)
@@ -175,7 +175,7 @@ def test_a_spent_purse_ends_the_episode_and_every_loss_is_counted(server: Server
 @pytest.mark.usefixtures("toys")
 def test_no_server_fails_the_run() -> None:
     syn = StatSyn(chat=DEAD, **SMALL)
-    with pytest.raises(Unanswered, match=r"\(replies: no-server 2\)"):
+    with pytest.raises(UnansweredError, match=r"\(replies: no-server 2\)"):
         play(syn, Store())
     assert syn.yields["diagnosed"] == 0
 

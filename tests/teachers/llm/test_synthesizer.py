@@ -13,14 +13,14 @@ import pytest
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import Episode, run
-from dataenv.errors import SettingError, Unanswered
+from dataenv.errors import SettingError, UnansweredError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from tasks.arithmetic import Arithmetic
 from tasks.arithmetic.grammar import read
 from tasks.records import Example, stream
 from teachers.chat import load
-from teachers.chat.scripted import Server, Turn, serving
+from teachers.chat.scripted import ScriptedTurn, Server, serving
 from teachers.chat.tutor import _same_skill, blocks, tutor
 from tests.canaries import Canaried, canaries
 from tests.chatting import _letters, backwards
@@ -105,7 +105,7 @@ def test_no_canary_is_in_a_stored_call(name: str, server: Server) -> None:
 def test_no_server_fails_the_run_and_says_so(name: str) -> None:
     """``reflection`` and ``stat-sel-pool`` too: with what no model wrote alone they would be another teacher."""
     teacher = made(name, DEAD)
-    with pytest.raises(Unanswered, match=r"no-server [0-9]+.*start the server, or mend base_url"):
+    with pytest.raises(UnansweredError, match=r"no-server [0-9]+.*start the server, or mend base_url"):
         play(teacher)
     assert set(teacher.chat.counts) == {"no-server"}
 
@@ -152,7 +152,7 @@ def test_evol_instruct_goes_on_from_what_it_made_and_starts_again(server: Server
 
 
 def test_evol_instruct_stays_where_solutions_do_not_agree(server: Server) -> None:
-    def never(turn: Turn) -> str:
+    def never(turn: ScriptedTurn) -> str:
         return backwards(turn) if (turn.schema or {}).get("title") != "Solution" else _noise(turn)
 
     server.script = never
@@ -163,7 +163,7 @@ def test_evol_instruct_stays_where_solutions_do_not_agree(server: Server) -> Non
     assert all(line.now is line.seed for line in teacher._lines)
 
 
-def _noise(turn: Turn) -> str:
+def _noise(turn: ScriptedTurn) -> str:
     return json.dumps({"solution": "s", "answer": str(turn.seed)})
 
 
@@ -193,7 +193,7 @@ def test_embed_syn_shows_neighbours_of_the_errors(server: Server) -> None:
 
 
 def test_stat_sel_pool_attaches_rewritten_solutions_and_keeps_the_pools_where_there_are_none(server: Server) -> None:
-    def rewriting(turn: Turn) -> str:
+    def rewriting(turn: ScriptedTurn) -> str:
         if (turn.schema or {}).get("title") != "Solution":
             return backwards(turn)
         word = blocks(turn.messages[0]["content"])["question"]
@@ -208,7 +208,7 @@ def test_stat_sel_pool_attaches_rewritten_solutions_and_keeps_the_pools_where_th
 
 
 def test_a_revision_is_what_is_taught_and_one_that_cannot_be_used_is_not(server: Server) -> None:
-    def revising(turn: Turn) -> str:
+    def revising(turn: ScriptedTurn) -> str:
         shown = blocks(turn.messages[0]["content"])["example"]
         if len(shown["question"]) == 4:
             return "no JSON"
@@ -295,7 +295,7 @@ MESSY = {
 def test_what_a_model_repeats_is_taught_once_in_an_episode(name: str, server: Server) -> None:
     """It knows two questions, for every skill and in every lesson."""
 
-    def repeating(turn: Turn) -> str:
+    def repeating(turn: ScriptedTurn) -> str:
         reply = json.loads(backwards(turn))
         if "questions" in reply:
             reply["questions"] = ["abc>", "ABCDE>"]
@@ -316,7 +316,7 @@ def test_every_question_that_was_asked_for_came_or_is_a_loss_with_a_name(name: s
     """One prompt gets no JSON, the next a text that nobody can read, the next a copy of what it shows."""
     order: dict[str, int] = {}
 
-    def messy(turn: Turn) -> str:
+    def messy(turn: ScriptedTurn) -> str:
         prompt, reply = turn.messages[0]["content"], json.loads(backwards(turn))
         specs = reply.get("specs")
         texts = reply.get("questions") or [spec["question"] for spec in specs or ()]

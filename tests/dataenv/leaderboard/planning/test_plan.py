@@ -13,18 +13,18 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.planning import plan as plans
-from dataenv.leaderboard.planning.plan import Line, make_plan, sentences
+from dataenv.leaderboard.planning.plan import ForecastLine, make_plan, sentences
 from dataenv.leaderboard.play import play
 from students.base import TrainingDivergedError
 from tests.tiny import TINY
 from tests.toys import TOY_BOARD, Apprentice
 
 
-def planned(store: Store, folder: Path, width: int = 1, **changes: Any) -> plans.Plan:
+def planned(store: Store, folder: Path, width: int = 1, **changes: Any) -> plans.Forecast:
     return make_plan(Board.model_validate(TOY_BOARD | changes), store, folder, width)
 
 
-def lines(plan: plans.Plan) -> dict[str, Line]:
+def lines(plan: plans.Forecast) -> dict[str, ForecastLine]:
     return {line.name: line for line in plan.lines}
 
 
@@ -76,7 +76,7 @@ def test_half_of_a_board_is_known(toys: None, tmp_path: Path, monkeypatch: pytes
 
 def test_a_plan_is_json_and_says_what_it_assumes(toys: None, tmp_path: Path) -> None:
     plan = planned(Store(None), tmp_path / "toy")
-    assert plans.Plan.model_validate(json.loads(plan.model_dump_json())) == plan
+    assert plans.Forecast.model_validate(json.loads(plan.model_dump_json())) == plan
     said = " ".join(sentences(plan))
     for word in ("Time left", "kept at the end", "Measured here, one thread", "Assumes"):
         assert word in said
@@ -84,7 +84,7 @@ def test_a_plan_is_json_and_says_what_it_assumes(toys: None, tmp_path: Path) -> 
 
 
 def test_twice_as_many_workers_take_no_longer_than_half_and_no_less_than_a_chain() -> None:
-    line = Line(
+    line = ForecastLine(
         name="x", runs=8, trainings=8, known=0, exams=8, tokens=8, answers=8, losses=8, rows=0,
         seconds=80.0, longest=10.0, driver=8.0,
     )  # fmt: skip

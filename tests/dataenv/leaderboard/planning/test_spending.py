@@ -17,14 +17,14 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard.accuracy import Figure
+from dataenv.leaderboard.accuracy import Derived
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.planning.plan import make_plan, sentences
 from dataenv.leaderboard.planning.spending import Asking, asking, told
 from dataenv.leaderboard.play import play
 from dataenv.leaderboard.report.tables import cells, terminal_table, write_csv, write_page
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.runs import all_cells, by_group
+from dataenv.leaderboard.runs import all_runs, by_group
 from dataenv.leaderboard.statistics.standings import TeacherCost
 from dataenv.leaderboard.statistics.summary import summarise
 from teachers.chat.scripted import Server, serving
@@ -67,8 +67,8 @@ def test_a_point_costs_what_was_spent_over_what_was_learnt(board: list[dict[str,
 
 
 def test_what_teaches_nothing_has_no_price_at_which_it_does() -> None:
-    def figure(value: float) -> Figure:
-        return Figure(value=value, split="test", n=9)
+    def figure(value: float) -> Derived:
+        return Derived(value=value, split="test", n=9)
 
     cost = TeacherCost(tokens=100.0, money=0.0, learnt=figure(0.02), low=figure(-0.01), high=figure(0.05))
     assert cost.tokens_per_point == (50.0, 20.0, math.inf)
@@ -158,7 +158,7 @@ def test_a_chat_that_is_known_by_its_name_costs_no_money(toys: None) -> None:
     board = Board.model_validate(
         TOY_BOARD | {"teachers": ["stratified", {"name": "stat-syn", "args": {"chat": "local", "quota": 4}}]}
     )
-    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_cells(board)).items()}
+    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_runs(board)).items()}
     (line,) = asking(groups)
     assert (line.name, line.runs, line.tokens, line.money) == ("stat-syn", 2, None, 0.0)
     assert line.requests == 2 * 3 * (32 + 8 * 2 * 7)
@@ -186,7 +186,7 @@ def test_caps_of_all_chats_add_up(
     """A reflection of 1,000 tokens over a teacher without a cap may spend what it likes, of money only its own."""
     teachers = ["stratified", {"name": name, "args": args}]
     board = Board.model_validate(TOY_BOARD | {"teachers": teachers})
-    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_cells(board)).items()}
+    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_runs(board)).items()}
     lines = asking(groups)
     assert [line.name for line in lines] == ([] if args["chat"] is None else [name])
     for line in lines:
@@ -195,7 +195,7 @@ def test_caps_of_all_chats_add_up(
         assert line.requests
     caps = TOY_BOARD["setting"] | {"budget": {"student_tokens": 1200, "teacher_tokens": 700, "money": 0.5}}
     bound = Board.model_validate(TOY_BOARD | {"setting": caps, "teachers": teachers})
-    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_cells(bound)).items()}
+    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_runs(bound)).items()}
     assert [line.tokens for line in asking(groups)] == [1_400] * len(lines)
     assert all(line.money == pytest.approx(2 * 0.0035) for line in asking(groups) if line.money is not None)
 

@@ -11,7 +11,7 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
-from dataenv.leaderboard.play import Cell, Watch
+from dataenv.leaderboard.play import Run, Watch
 from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.setting import make_setting
@@ -82,6 +82,6 @@ def played(setting: Any, make: Any) -> Row:
     quiet = Board.model_validate(
         {"name": "toys", "seeds": [0], "teachers": ["stratified"], "references": ["nothing"], "setting": setting}
     )
-    cell = Cell("careless", "", "teacher", make, {}, make.level, 0, setting)
+    cell = Run("careless", "", "teacher", make, {}, make.level, 0, setting)
     source = {"commit": "x", "dirty": False, "versions": {}}
     return playing._row(quiet, cell, Runner(Store()), Watch(), source)

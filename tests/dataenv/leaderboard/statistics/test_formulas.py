@@ -13,7 +13,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataenv.leaderboard.accuracy import Share, mean
+from dataenv.leaderboard.accuracy import Accuracy, mean
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.statistics import formulas as board_statistics
 from dataenv.leaderboard.statistics.formulas import (
@@ -186,7 +186,7 @@ def test_forgetting_is_the_largest_fall_before_the_selected_state() -> None:
 
 
 def test_interquartile_mean_cuts_a_quarter_at_each_end() -> None:
-    figures = [mean([Share(k=k, n=50, split="test")]) for k in (50, 0, 9, 1, 5, 2)]
+    figures = [mean([Accuracy(k=k, n=50, split="test")]) for k in (50, 0, 9, 1, 5, 2)]
     assert interquartile_mean(figures).value == pytest.approx((1 + 2 + 5 + 9) / 4 / 50)
     assert interquartile_mean(figures[:1]).value == 1
 
@@ -300,7 +300,7 @@ def test_a_failed_run_has_the_curve_the_transfer_and_the_worst_skill_of_the_unta
             tiny("stratified", 0, "1" * 8) | transfer]  # fmt: skip
     t = next(s for s in summarise(rows).teachers if s.teacher == "t")
     assert (t.auc.value, t.forgetting.value, t.iqm.value) == (0.25, 0.0, 0.5)
-    assert (t.worst, t.transfer) == (("b", Share(k=0, n=4, split="test")), Share(k=1, n=2, split="transfer"))
+    assert (t.worst, t.transfer) == (("b", Accuracy(k=0, n=4, split="test")), Accuracy(k=1, n=2, split="transfer"))
     assert t.budget["spent"] == 100
 
 

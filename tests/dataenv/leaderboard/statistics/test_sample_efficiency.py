@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataenv.errors import SettingError
-from dataenv.leaderboard.accuracy import Share, mean
+from dataenv.leaderboard.accuracy import Accuracy, mean
 from dataenv.leaderboard.rows import read
 from dataenv.leaderboard.statistics import sample_efficiency as samples
 from dataenv.leaderboard.statistics.sample_efficiency import (
@@ -26,7 +26,7 @@ SIZES = (100, 200, 400, 800, 1600)
 
 
 def curve(*hundredths: int, sizes: tuple[int, ...] = SIZES) -> LearningCurve:
-    shares = [mean([Share(k=k, n=100, split="selection")]) for k in hundredths]
+    shares = [mean([Accuracy(k=k, n=100, split="selection")]) for k in hundredths]
     return LearningCurve(sizes[: len(shares)], tuple(shares))
 
 

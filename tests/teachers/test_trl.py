@@ -10,7 +10,7 @@ import pytest
 import dataenv
 from dataenv.errors import ActionError, SettingError
 from dataenv.levels.base import cut
-from teachers.rollouts import Examples, Weights, environments
+from teachers.trl import Examples, Weights, environments
 from tests.toys import PAYING
 
 pytestmark = pytest.mark.usefixtures("toys")

@@ -35,7 +35,7 @@ def environments(
     store: str | None = None,
     executor: str | dict[str, Any] = "inline",
     **fields: Any,
-) -> Callable[[], Rollout]:
+) -> Callable[[], EpisodeRollout]:
     """What to give a trainer as its ``environment_factory``.
 
     All environments it makes share a store, so a lesson that two rollouts of a group give the same student is trained
@@ -52,14 +52,14 @@ def environments(
     Raises:
         SettingError: If the level has no such environment, or a field is unknown or wrong.
     """
-    kinds: dict[str, type[Rollout]] = {"skill-list": Weights, "open-ended": Examples}
+    kinds: dict[str, type[EpisodeRollout]] = {"skill-list": Weights, "open-ended": Examples}
     if level not in kinds:
         raise SettingError(f"level is {level!r}; give one of {', '.join(kinds)}")
     setting, runner = make_setting(fields), Runner(open_store(store), make_executor(executor))
     return lambda: kinds[level](TeachingEnv(level, runner=runner, setting=setting), seed, errors)
 
 
-class Rollout:
+class EpisodeRollout:
     """One student, taught by tool calls. Public methods of a subclass are what the model may call.
 
     Args:
@@ -120,7 +120,7 @@ class Rollout:
         )
 
 
-class Weights(Rollout):
+class Weights(EpisodeRollout):
     """A lesson is a mixture over skills."""
 
     def teach(self, weights: dict[str, float]) -> str:
@@ -147,7 +147,7 @@ class Weights(Rollout):
         return self._step((action / max(1.0, action.max())).astype(np.float32))
 
 
-class Examples(Rollout):
+class Examples(EpisodeRollout):
     """A lesson is the examples themselves."""
 
     def teach(self, examples: list[dict[str, str]]) -> str:
