@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         SnapshotError,
         StoreError,
     )
+    from dataenv.registry import register
     from dataenv.setting import Setting
     from dataenv.snapshot import Snapshot
     from dataenv.wrappers.mask import Mask
@@ -59,6 +60,7 @@ __all__ = [
     "check_teacher",
     "fork",
     "numeric",
+    "register",
     "run",
 ]
 _MODULES = {
@@ -70,6 +72,7 @@ _MODULES = {
     "dataenv.errors": (
         "ActionError BudgetSpentError DataenvError JobFailedError RefusedError SettingError SnapshotError StoreError"
     ),
+    "dataenv.registry": "register",
     "dataenv.setting": "Setting",
     "dataenv.snapshot": "Snapshot",
     "dataenv.wrappers.mask": "Mask",

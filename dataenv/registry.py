@@ -1,25 +1,29 @@
-"""Tasks, students, teachers, discoverers by name: ``name -> "module:Class"``, so nothing is imported before it is used.
+"""Everything that has a name: ``name -> "module:Class"``, so nothing is imported before it is used.
 
-A new one inside this project is one line here. Other packages register theirs under the entry-point groups
-``dataenv.tasks``, ``dataenv.students``, ``dataenv.teachers`` and ``dataenv.discoverers``.
+A new one inside this project is one file, one class and one line here. Other packages register theirs under the
+entry-point group ``dataenv.KINDs`` (``dataenv.tasks``, ``dataenv.engines`` …), and a script of one's own by
+``dataenv.register``. Wherever a name is taken, ``module:Class`` is taken too.
 """
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from dataenv.errors import SettingError
+from dataenv.errors import SettingError, did_you_mean
 from students import methods
 
-Kind = Literal["task", "student", "teacher", "discoverer", "method"]
+Kind = Literal[
+    "task", "student", "teacher", "discoverer", "engine", "level", "method", "probe", "reference", "metric", "tracker",
+    "executor",
+]  # fmt: skip
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
@@ -82,12 +86,26 @@ DISCOVERERS = {
     "loss": "teachers.discovery.loss:ByLoss",
     "text": "teachers.discovery.text:ByText",
 }
+ENGINES: dict[str, str] = {}
+LEVELS: dict[str, str] = {}
+PROBES: dict[str, str] = {}
+REFERENCES: dict[str, str] = {}
+METRICS: dict[str, str] = {}
+TRACKERS: dict[str, str] = {}
+EXECUTORS: dict[str, str] = {}
 _BUILT_IN: dict[Kind, dict[str, str]] = {
     "task": TASKS,
     "student": STUDENTS,
     "teacher": TEACHERS,
     "discoverer": DISCOVERERS,
+    "engine": ENGINES,
+    "level": LEVELS,
     "method": methods.BUILT_IN,
+    "probe": PROBES,
+    "reference": REFERENCES,
+    "metric": METRICS,
+    "tracker": TRACKERS,
+    "executor": EXECUTORS,
 }
 LEVEL_IDS = {
     "open-ended": "dataenv/OpenEnded-v0",
@@ -95,17 +113,149 @@ LEVEL_IDS = {
     "skill-tree": "dataenv/SkillTree-v0",
 }
 """The ids that Gymnasium knows the levels by."""
+IN_WORKERS = ("task", "student", "method")
+"""Kinds that a worker process looks up by name."""
+VARIABLE = "DATAENV_REGISTERED"
+"""The environment variable that tells workers of this process what it has registered."""
+_HERE: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
+
+
+def register(kind: Kind, name: str, thing: Any) -> None:
+    """Give something a name in this process, such as ``register("teacher", "mine", mine)``.
+
+    Args:
+        kind: What it is; see ``dataenv list``.
+        name: By which it is asked for; it takes the place of a name that is there.
+        thing: The class, a function that makes one, or ``"module:Class"``; of a teacher also the function
+            observation -> action itself.
+
+    Raises:
+        SettingError: If there is no such kind, or the name is none.
+    """
+    if kind not in KINDS:
+        raise SettingError(f"kind is {kind!r}; {did_you_mean(str(kind), KINDS)}")
+    if not isinstance(name, str) or not name or ":" in name:
+        raise SettingError(f"name is {name!r}; give a word without ':'")
+    if not (callable(thing) or (isinstance(thing, str) and ":" in thing)):
+        raise SettingError(f"{kind} {name!r} is a {type(thing).__name__}; give a class, a function or 'module:Class'")
+    _HERE[kind][name] = thing
+    if kind in IN_WORKERS:
+        told = {k: {n: _where(t) for n, t in _HERE[k].items()} for k in KINDS if k in IN_WORKERS}
+        os.environ[VARIABLE] = json.dumps(told)
+
+
+def _where(thing: Any) -> str:
+    return (
+        thing
+        if isinstance(thing, str)
+        else f"{thing.__module__}:{getattr(thing, '__qualname__', type(thing).__name__)}"
+    )
 
 
 def names(kind: Kind) -> dict[str, str]:
-    """Every registered name of a kind and where its class is; built-in names win over entry points."""
-    return dict(sorted((_outside(kind) | _BUILT_IN[kind]).items()))
+    """Every registered name of a kind and where its class is.
+
+    What this process has registered wins over the names of this project, and these over entry points.
+    """
+    here = {name: _where(thing) for name, thing in _HERE[kind].items()}
+    told = json.loads(os.environ.get(VARIABLE, "{}")).get(kind, {}) if kind in IN_WORKERS else {}
+    return dict(sorted((_outside(kind) | _BUILT_IN[kind] | told | here).items()))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=len(KINDS))
 def _outside(kind: Kind) -> dict[str, str]:
     """The entry points of a kind: scanning them takes milliseconds, and they do not change while a process runs."""
     return {point.name: point.value for point in entry_points(group=f"dataenv.{kind}s")}
+
+
+def must_know(kind: Kind, name: str) -> None:
+    """Refuse a name that is neither registered nor ``module:Class``.
+
+    Raises:
+        SettingError: With the nearest name that is registered.
+    """
+    known = names(kind)
+    if name not in known and not _is_path(name):
+        raise SettingError(f"{kind} {name!r} is not registered; {did_you_mean(name, known)}")
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name is ``module:Class``."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))
+
+
+def find(kind: Kind, name: str) -> Any:
+    """The class (or the function that makes one) behind a name.
+
+    Raises:
+        SettingError: If the name is unknown (with the nearest one), or what it names cannot be loaded.
+    """
+    must_know(kind, name)
+    thing = _HERE[kind].get(name)
+    if thing is not None and not isinstance(thing, str):
+        return thing
+    where = names(kind).get(name, name)
+    module, _, attribute = where.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # whatever somebody's module does when it is imported: said, with its cause
+        said = f"{type(error).__name__}: {error}"
+        raise SettingError(
+            f"{kind} {name!r} is {where!r}, which cannot be loaded ({said}); mend that module"
+        ) from error
+    return found
+
+
+def sentence(kind: Kind, name: str) -> str:
+    """The first sentence that something says of itself.
+
+    Raises:
+        SettingError: If it cannot be loaded.
+    """
+    said = inspect.getdoc(find(kind, name)) or ""
+    return " ".join(said.partition("\n\n")[0].split())
+
+
+def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
+    """Make a thing by name.
+
+    Args:
+        kind: What it is.
+        name: As registered, or ``module:Class``; ``name:path`` is short for the argument ``path``, as in
+            ``jsonl:eval.jsonl``.
+        args: Its arguments.
+
+    Raises:
+        SettingError: If the name is unknown (with the nearest one that exists) or the arguments do not fit.
+    """
+    known, given = names(kind), dict(args or {})
+    head, colon, path = name.partition(":")
+    if name not in known and colon and head in known:
+        if "path" in given:
+            raise SettingError(f"{kind} {head!r} is given a path twice; leave out {kind}_args.path or {path!r}")
+        name, given = head, {**given, "path": path}
+    factory = find(kind, name)
+    if kind == "teacher" and not given and _acts(factory):
+        return factory
+    try:
+        inspect.signature(factory).bind(**given)
+    except TypeError as error:
+        raise SettingError(f"{kind}_args of {kind} {name!r} do not fit: {error}") from error
+    try:
+        return factory(**given)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {error}") from error
+
+
+def _acts(factory: Callable[..., Any]) -> bool:
+    """Whether a function is a teacher itself (observation -> action) and makes none."""
+    if not inspect.isfunction(factory):
+        return False
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return any(p.kind in places and p.default is p.empty for p in inspect.signature(factory).parameters.values())
 
 
 def shared(kind: Kind, name: str, args: str) -> Any:
@@ -126,51 +276,3 @@ def _files(name: str, args: str) -> tuple[tuple[str, int, int], ...]:
             stat = os.stat(value)
             found.append((os.path.abspath(value), stat.st_mtime_ns, stat.st_size))
     return tuple(found)
-
-
-def must_know(kind: Kind, name: str) -> None:
-    """Refuse a name that is not registered.
-
-    Raises:
-        SettingError: With the nearest one that is.
-    """
-    known = names(kind)
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
-        raise SettingError(f"{kind} {name!r} is not registered; {hint}")
-
-
-def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
-    """Make a task, student, teacher or discoverer by name.
-
-    Args:
-        kind: What it is.
-        name: As registered; ``name:path`` is short for the argument ``path``, as in ``jsonl:eval.jsonl``.
-        args: Its arguments.
-
-    Raises:
-        SettingError: If the name is unknown (with the nearest one that exists) or the arguments do not fit.
-    """
-    known = names(kind)
-    if name not in known and ":" in name:
-        name, _, path = name.partition(":")
-        if "path" in (args or {}):
-            raise SettingError(f"{kind} {name!r} is given a path twice; leave out {kind}_args.path or {path!r}")
-        args = {**(args or {}), "path": path}
-    must_know(kind, name)
-    module, _, attribute = known[name].partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise SettingError(
-            f"{kind} {name!r} is registered as {known[name]!r}, which cannot be loaded: {error}"
-        ) from error
-    try:
-        inspect.signature(factory).bind(**(args or {}))
-    except TypeError as error:
-        raise SettingError(f"{kind}_args of {kind} {name!r} do not fit: {error}") from error
-    try:
-        return factory(**(args or {}))
-    except (TypeError, ValueError) as error:
-        raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {error}") from error
