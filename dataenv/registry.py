@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 from dataenv.errors import SettingError, did_you_mean
@@ -145,11 +146,9 @@ def register(kind: Kind, name: str, thing: Any) -> None:
 
 
 def _where(thing: Any) -> str:
-    return (
-        thing
-        if isinstance(thing, str)
-        else f"{thing.__module__}:{getattr(thing, '__qualname__', type(thing).__name__)}"
-    )
+    if isinstance(thing, str):
+        return thing
+    return f"{thing.__module__}:{getattr(thing, '__qualname__', type(thing).__name__)}"
 
 
 def names(kind: Kind) -> dict[str, str]:
@@ -175,14 +174,22 @@ def must_know(kind: Kind, name: str) -> None:
         SettingError: With the nearest name that is registered.
     """
     known = names(kind)
-    if name not in known and not _is_path(name):
-        raise SettingError(f"{kind} {name!r} is not registered; {did_you_mean(name, known)}")
+    if name in known or (_is_path(name) and not _meant(name, known)):
+        return
+    head = name.partition(":")[0]
+    raise SettingError(f"{kind} {head!r} is not registered; {did_you_mean(head, known)}")
 
 
 def _is_path(name: str) -> bool:
     """Whether a name is ``module:Class``."""
     module, colon, attribute = name.partition(":")
     return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *attribute.split(".")))
+
+
+def _meant(name: str, known: Mapping[str, str]) -> bool:
+    """Whether ``word:word`` is a misspelt name with a path, and no module that is there."""
+    head = name.partition(":")[0]
+    return "." not in head and did_you_mean(head, known).startswith("did you mean") and find_spec(head) is None
 
 
 def find(kind: Kind, name: str) -> Any:

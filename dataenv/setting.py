@@ -19,7 +19,7 @@ from pydantic import (
 from dataenv import registry
 from dataenv.budget.purse import Budget
 from dataenv.errors import SettingError
-from dataenv.execution.jobs import Spec, Training
+from dataenv.execution.jobs import BuildSpec, Training
 from dataenv.skill_files import divided, read_discovery, read_proposal, under
 from dataenv.validation import validated
 from students.base import Decoding, Recipe
@@ -183,9 +183,9 @@ class Setting(Record):
         return task
 
     @property
-    def student_spec(self) -> Spec:
+    def student_spec(self) -> BuildSpec:
         """The student, as a job names it."""
-        return Spec(name=self.student, args=self.student_args)
+        return BuildSpec(name=self.student, args=self.student_args)
 
     @cached_property
     def digest(self) -> str:

@@ -16,7 +16,7 @@ PACKAGES = ("dataenv", "teachers", "students", "tasks")
 NAMES = """
 import json
 from dataenv.leaderboard.config import load
-from dataenv.leaderboard.runs import cell_identity, known_cells
+from dataenv.leaderboard.runs import run_identity, known_runs
 from dataenv.execution.jobs import Exam, Training, from_initial, student_of
 from dataenv.setting import Setting
 from students.base import initial_key
@@ -34,7 +34,7 @@ for which, setting in (("plain", Setting()), ("quick", load("quick").setting), (
     ]
 board = load("smoke")
 hashes = {"task": board.setting.built_task.fingerprint, "student": student.fingerprint}
-names["runs"] = [cell_identity(cell, board, hashes) for cell in known_cells(board)]
+names["runs"] = [run_identity(cell, board, hashes) for cell in known_runs(board)]
 print(json.dumps(names))
 """
 FIELD = "    added: str | None = Field(default=None, exclude_if=absent)\n"

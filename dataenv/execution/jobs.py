@@ -34,7 +34,7 @@ from tasks.base import Task
 from tasks.records import Example, Record, absent, canonical_json, digest
 
 
-class Spec(Record):
+class BuildSpec(Record):
     """A registered name and its arguments, as JSON."""
 
     name: str
@@ -53,7 +53,7 @@ class Training(Record):
     watched: tuple[Example, ...] = ()
     recipe: Recipe
     seed: int
-    task: Spec | None = Field(default=None, exclude_if=absent)
+    task: BuildSpec | None = Field(default=None, exclude_if=absent)
 
     @cached_property
     def data(self) -> Data:
@@ -105,7 +105,7 @@ class Job(Record):
         exams: What to answer afterwards.
     """
 
-    student: Spec
+    student: BuildSpec
     parent: str
     initial: int | None = None
     blob: str | None = None
@@ -130,13 +130,13 @@ class Outcome(Record):
     answers: dict[str, Answers] = {}
 
 
-def student_of(spec: Spec) -> Student:
+def student_of(spec: BuildSpec) -> Student:
     """The student of a spec; one instance a process, for students are pure."""
     student: Student = registry.shared("student", spec.name, canonical_json(spec.args))
     return student
 
 
-def student_for(spec: Spec, task: str, methods: Iterable[str] = ("sft",)) -> Student:
+def student_for(spec: BuildSpec, task: str, methods: Iterable[str] = ("sft",)) -> Student:
     """The student, if it can learn the task, by these methods: simulated ones know the tasks that they are fitted to.
 
     Raises:
@@ -157,7 +157,7 @@ def student_for(spec: Spec, task: str, methods: Iterable[str] = ("sft",)) -> Stu
     return student
 
 
-def from_initial(spec: Spec, seed: int, train: Training | None = None, exams: tuple[Exam, ...] = ()) -> Job:
+def from_initial(spec: BuildSpec, seed: int, train: Training | None = None, exams: tuple[Exam, ...] = ()) -> Job:
     """A job that starts from the untrained student of a seed."""
     return Job(student=spec, parent=initial_key(student_of(spec), seed), initial=seed, train=train, exams=exams)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataenv.budget.price import Price, price_of
 from dataenv.budget.purse import Payment, Purse
-from dataenv.execution.jobs import Spec, Training, student_of
+from dataenv.execution.jobs import BuildSpec, Training, student_of
 from dataenv.lessons.engines import replayed
 from dataenv.setting import Setting
 from students.base import Recipe, Student, Trained
@@ -92,7 +92,7 @@ def charge(
     else:
         bought = recipe.model_copy(update={"updates": updates, "patience": patience})
     seed = int(stream(snapshot.seed, "training", snapshot.step).integers(2**31))
-    task = Spec(name=setting.task, args=setting.task_args) if method_of(recipe).needs_verdict(recipe) else None
+    task = BuildSpec(name=setting.task, args=setting.task_args) if method_of(recipe).needs_verdict(recipe) else None
     training = Training(lesson=lesson, earlier=earlier, watched=watched, recipe=bought, seed=seed, task=task)
     return Tuition(training, price, payment)
 

@@ -93,7 +93,7 @@ class OpenEndedPolicy(Teacher):
         return sifted(said, {one["problem"].strip() for one in shown}, len(asks) * self.specs, self.yields)
 
 
-class LessonSpec(Record):
+class Spec(Record):
     """One example that is wanted."""
 
     design: str
@@ -104,11 +104,11 @@ class Specs(Record):
     """The reply, without how many there are."""
 
     lacks: str
-    specs: tuple[LessonSpec, ...]
+    specs: tuple[Spec, ...]
 
 
 @cache
 def _specs(count: int) -> type[Specs]:
     """The schema of so many specifications."""
-    exact: Any = Annotated[tuple[LessonSpec, ...], Field(min_length=count, max_length=count)]
+    exact: Any = Annotated[tuple[Spec, ...], Field(min_length=count, max_length=count)]
     return create_model("Specs", __base__=Specs, specs=(exact, ...))
