@@ -19,10 +19,10 @@ from pydantic import (
 from dataenv import registry
 from dataenv.budget.purse import Budget
 from dataenv.errors import SettingError
-from dataenv.execution.jobs import BuildSpec, Training
+from dataenv.execution.jobs import BuildSpec, Training, student_of
 from dataenv.skill_files import divided, read_discovery, read_proposal, under
 from dataenv.validation import validated
-from students.base import Decoding, Recipe
+from students.base import Decoding, Recipe, Student
 from tasks.base import Task
 from tasks.records import SPLITS, Problem, Record, Split, canonical_json, digest, stream
 
@@ -186,6 +186,11 @@ class Setting(Record):
     def student_spec(self) -> BuildSpec:
         """The student, as a job names it."""
         return BuildSpec(name=self.student, args=self.student_args)
+
+    @property
+    def built_student(self) -> Student:
+        """The student itself; one instance a process, for students are pure."""
+        return student_of(self.student_spec)
 
     @cached_property
     def digest(self) -> str:

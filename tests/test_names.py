@@ -23,7 +23,7 @@ from students.base import initial_key
 from tasks.records import Example, canonical_json, digest_examples, stream
 names = {}
 for which, setting in (("plain", Setting()), ("quick", load("quick").setting), ("lego", load("lego").setting)):
-    student, task = student_of(setting.student_spec), setting.built_task
+    student, task = setting.built_student, setting.built_task
     lesson = tuple(task.generate(task.skills[0], 8, stream(0, "names")))
     grpo = setting.changed(recipe={"method": "grpo"}).recipe
     trainings = [Training(lesson=lesson, recipe=recipe, seed=1) for recipe in (setting.recipe, grpo)]

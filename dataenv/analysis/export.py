@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 from dataenv.errors import SettingError
-from dataenv.execution.jobs import student_of
 from dataenv.execution.runner import Runner
 from dataenv.leaderboard.folder import read_row
 from dataenv.setting import make_setting
@@ -41,7 +40,7 @@ def export_run(row_path: Path, folder: Path, runner: Runner) -> int:
                 line = {"step": step.step, **example.model_dump(mode="json")}
                 file.write(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n")
                 n += 1
-    student = student_of(setting.student_spec)
+    student = setting.built_student
     state = row.steps[row.selected].state
     untrained = state == initial_key(student, row.seed)
     weights = student.initial(row.seed) if untrained else runner.weights(state)

@@ -19,7 +19,6 @@ from markupsafe import escape
 from dataenv.budget.purse import Budget
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.render import SIMULATED
-from dataenv.execution.jobs import student_of
 from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.format import visible
 from dataenv.leaderboard.statistics.formulas import holm, paired_t
@@ -119,7 +118,7 @@ def measure(
         before=before,
         after=after,
         gains=_with_intervals(gain),
-        simulated=student_of(setting.student_spec).simulated,
+        simulated=setting.built_student.simulated,
     )
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from dataenv.errors import SettingError
-from dataenv.execution.jobs import student_of
 from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.rows import Row, read
@@ -48,7 +47,7 @@ class Manifest(Record):
     @classmethod
     def of(cls, board: Board) -> Manifest:
         """The manifest of a board as this installation would play it."""
-        task, student = board.setting.built_task, student_of(board.setting.student_spec)
+        task, student = board.setting.built_task, board.setting.built_student
         return cls(
             board=board,
             task={"version": task.version, "fingerprint": task.fingerprint},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataenv.budget.price import Price, price_of
 from dataenv.budget.purse import Payment, Purse
-from dataenv.execution.jobs import BuildSpec, Training, student_of
+from dataenv.execution.jobs import BuildSpec, Training
 from dataenv.lessons.engines import replayed
 from dataenv.setting import Setting
 from students.base import Recipe, Student, Trained
@@ -71,7 +71,7 @@ def charge(
         seen: What of the earlier lessons may be trained on again; ``None`` for all of them.
         recipe: How; ``None`` for the Setting's.
     """
-    recipe, student = complete(recipe or setting.recipe, setting), student_of(setting.student_spec)
+    recipe, student = complete(recipe or setting.recipe, setting), setting.built_student
     lesson, seen = kept, before if seen is None else seen
     if recipe.data == "all":
         lesson = tuple(e for earlier in seen for e in earlier) + kept
@@ -134,7 +134,7 @@ def watched_of(setting: Setting) -> tuple[Example, ...]:
 
 def nominal_price(setting: Setting) -> int:
     """What a lesson of ordinary length is likely to cost, in student tokens."""
-    student, recipe, tokens = student_of(setting.student_spec), setting.recipe, [nominal_tokens(setting)]
+    student, recipe, tokens = setting.built_student, setting.recipe, [nominal_tokens(setting)]
     most = [tokens[0] + setting.decoding.max_tokens] if method_of(recipe).rate(recipe).metered else tokens
     price = price_of(recipe, most, tokens, [student.tokens(e) for e in watched_of(setting)])
     return price.most(recipe.updates)
@@ -142,14 +142,14 @@ def nominal_price(setting: Setting) -> int:
 
 def paid_for(training: Training, trained: Trained, setting: Setting) -> int:
     """What a training run cost whoever taught it, in student tokens."""
-    student, fresh = student_of(setting.student_spec), training.lesson
+    student, fresh = setting.built_student, training.lesson
     others = ([student.tokens(e) for e in part] for part in (training.earlier, training.watched))
     return price_of(training.recipe, sizes(student, training.recipe, fresh), *others).of(trained)
 
 
 def nominal_tokens(setting: Setting) -> int:
     """Mean tokens of a feedback problem with its gold answer: what one example is likely to cost."""
-    student, items = student_of(setting.student_spec), setting.exam_items("feedback")
+    student, items = setting.built_student, setting.exam_items("feedback")
     mean = sum(student.tokens(Example(prompt=p.prompt, response=p.answer)) for p in items) / len(items)
     return max(1, round(mean))
 
@@ -169,6 +169,6 @@ def warm_tokens(setting: Setting) -> int:
     training = setting.warm_training(0)
     if training is None:
         return 0
-    student = student_of(setting.student_spec)
+    student = setting.built_student
     tokens = [student.tokens(example) for example in training.lesson]
     return price_of(training.recipe, tokens, ()).most(training.recipe.updates)

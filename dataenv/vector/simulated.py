@@ -18,7 +18,6 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from dataenv.errors import ActionError, SettingError
-from dataenv.execution.jobs import student_of
 from dataenv.lessons.engines import split_counts
 from dataenv.levels import SkillList
 from dataenv.levels.base import read_numbers
@@ -89,7 +88,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
     ) -> None:
         self.setting = setting or make_setting({"student": "simulated"} | fields)
         _check(self.setting, level)
-        student = student_of(self.setting.student_spec)
+        student = self.setting.built_student
         assert isinstance(student, Simulated)
         self.student, self.model, self.num_envs = student, student.model, num_envs
         self.skills = self.setting.built_task.skills

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.discovery.discover import Found, Scene
-from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_of
+from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial
 from dataenv.execution.runner import side_by_side
 from students.base import FORWARD, FORWARD_BACKWARD, Decoding
 from tasks.records import Example, stream
@@ -46,7 +46,7 @@ class ByLoss:
         points = np.concatenate([_losses(outcomes) for outcomes in done], axis=1)
         points = (points - points.mean(0)) / np.maximum(points.std(0), 1e-9)
         labels = kmeans(points, self.skills, stream(scene.seed, "discover loss"))
-        student = student_of(scene.setting.student_spec)
+        student = scene.setting.built_student
         looks = FORWARD * sum(student.tokens(item) for item in scene.items) * points.shape[1]
         taught = sum(o.trained.tokens for outcomes in done for o in outcomes[1:] if o.trained)
         cost = {"student_tokens": float(looks + FORWARD_BACKWARD * taught)}

@@ -11,7 +11,7 @@ from dataenv.budget.price import Price, price_of
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
 from dataenv.errors import DataenvError
-from dataenv.execution.jobs import from_initial, student_of
+from dataenv.execution.jobs import from_initial
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import STATIC, Board
@@ -101,7 +101,7 @@ def _expected(cell: Run) -> tuple[tuple[int, ...], Price]:
     setting, recipe = cell.setting, cell.setting.recipe
     if isinstance(cell.make(), Nothing):
         return (), Price(0)
-    student = student_of(setting.student_spec)
+    student = setting.built_student
     recipe = complete(recipe, setting)
     fresh = sizes(student, recipe, _taught(cell))
     prior = setting.warm_training(cell.seed) if recipe.replay else None
@@ -120,7 +120,7 @@ def _expected(cell: Run) -> tuple[tuple[int, ...], Price]:
 
 def finishing(setting: Setting) -> tuple[int, ...]:
     """Updates of each step of the finish, if each phase spends all that is set aside for it."""
-    student, made = student_of(setting.student_spec), sample(setting, None, min(SAMPLE, setting.lesson_size))
+    student, made = setting.built_student, sample(setting, None, min(SAMPLE, setting.lesson_size))
     updates: tuple[int, ...] = ()
     for phase, aside in zip(setting.finish, setting.asides, strict=True):
         recipe = complete(phase.recipe, setting)

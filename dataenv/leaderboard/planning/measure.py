@@ -14,7 +14,6 @@ import numpy.typing as npt
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
 from dataenv.errors import SettingError
-from dataenv.execution.jobs import student_of
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.lessons.engines import from_pool, procedural, split_counts
@@ -67,7 +66,7 @@ def measure(setting: Setting) -> Measured:
     Raises:
         SettingError: If the student cannot be trained on what the task generates, or diverges on it at once.
     """
-    start, student = _timed(lambda: student_of(setting.student_spec))
+    start, student = _timed(lambda: setting.built_student)
     more, fresh = _timed(lambda: student.initial(0))
     began, used = time.perf_counter(), time.process_time()
     weights, token, updates = _training(setting, student, fresh)

@@ -17,7 +17,7 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.errors import DataenvError, SettingError
 from dataenv.execution.executors import Executor
-from dataenv.execution.jobs import student_for, student_of
+from dataenv.execution.jobs import student_for
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
@@ -57,7 +57,7 @@ def examine(which: str) -> list[str]:
     setting, found = board.setting, []
     for field, build in (
         ("setting.task", lambda: setting.built_task),
-        ("setting.student", lambda: student_of(setting.student_spec)),
+        ("setting.student", lambda: setting.built_student),
     ):
         found += _refused(field, build)
     found += _teachers(board)
@@ -128,7 +128,7 @@ def _exams(setting: Setting) -> Iterator[str]:
 
 def _gold(setting: Setting) -> Iterator[str]:
     """The checker accepts its own answers, and the student has room to write them."""
-    student, room = student_of(setting.student_spec), setting.decoding.max_tokens
+    student, room = setting.built_student, setting.decoding.max_tokens
     for split in SPLITS:
         some = _spread(setting.exam_items(split))
         for problem in some:
@@ -197,7 +197,7 @@ def _copies(setting: Setting) -> Iterator[str]:
 
 def _fits(setting: Setting) -> Iterator[str]:
     """Problems, lessons and the warm start can be read by the student."""
-    student = student_of(setting.student_spec)
+    student = setting.built_student
     warm = setting.warm_training(0)
     sources: dict[str, Sequence[Example]] = {
         "setting.warm_start": warm.lesson if warm else (),
@@ -219,7 +219,7 @@ def _fits(setting: Setting) -> Iterator[str]:
 
 def _purse(setting: Setting) -> Iterator[str]:
     """The purse, and the cap on examples, pay at least one whole lesson."""
-    student, recipe, budget = student_of(setting.student_spec), setting.recipe, setting.budget
+    student, recipe, budget = setting.built_student, setting.recipe, setting.budget
     made, recipe = sample(setting, None, min(512, setting.lesson_size)), complete(recipe, setting)
     tokens = sizes(student, recipe, made)
     watched = [student.tokens(example) for example in watched_of(setting)]
