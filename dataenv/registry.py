@@ -87,8 +87,16 @@ DISCOVERERS = {
     "loss": "teachers.discovery.loss:ByLoss",
     "text": "teachers.discovery.text:ByText",
 }
-ENGINES: dict[str, str] = {}
-LEVELS: dict[str, str] = {}
+ENGINES = {
+    "procedural": "dataenv.lessons.engines:Procedural",
+    "pool": "dataenv.lessons.engines:Pool",
+    "llm": "teachers.engines.llm:LlmEngine",
+}
+LEVELS = {
+    "open-ended": "dataenv.levels.open_ended:OpenEnded",
+    "skill-list": "dataenv.levels.skill_list:SkillList",
+    "skill-tree": "dataenv.levels.skill_tree:SkillTree",
+}
 PROBES: dict[str, str] = {}
 REFERENCES: dict[str, str] = {}
 METRICS: dict[str, str] = {}

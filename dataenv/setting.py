@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from functools import cached_property
 from operator import not_
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
@@ -101,7 +101,9 @@ class Setting(Record):
         student: A registered student, with ``student_args``.
         warm_start: How the untaught student is made.
         recipe: How a lesson is trained.
-        engine: ``procedural`` makes fresh examples; ``pool`` draws the task's fixed ones without replacement.
+        engine: What makes the examples of a lesson, with ``engine_args``: ``procedural``, fresh ones by the task's own
+            generator; ``pool``, the task's fixed ones without replacement; ``llm``, a language model, paid by the
+            teacher's budget; or any other registered engine.
         verify: Whether examples that the task's judge finds wrong are rejected (else only counted).
         budget: The purse and the cap on examples.
         lesson_size: Examples that a skill-list lesson holds; an open-ended one may hold twice as many.
@@ -124,7 +126,8 @@ class Setting(Record):
     student_args: dict[str, Any] = {}
     warm_start: WarmStart = WarmStart()
     recipe: Recipe = Recipe()
-    engine: Literal["procedural", "pool"] = "procedural"
+    engine: str = "procedural"
+    engine_args: dict[str, Any] = Field(default={}, exclude_if=not_)
     verify: bool = False
     budget: Budget = Budget(student_tokens=825_000)
     lesson_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
@@ -141,8 +144,6 @@ class Setting(Record):
     def _sound(self) -> Self:
         if self.warm_start.recipe.method != "sft":
             raise ValueError(f"warm_start.recipe.method is {self.warm_start.recipe.method!r}; give 'sft'")
-        if self.subskills and self.engine != "procedural":
-            raise ValueError(f"subskills is given and engine is {self.engine!r}, which divides no skill; leave one out")
         if self.finish and self.budget.examples is not None:
             raise ValueError("finish brings problems of its own, which budget.examples would cap; leave one out")
         if sum(phase.share for phase in self.finish) > 1:
@@ -158,6 +159,10 @@ class Setting(Record):
     def aside(self) -> int:
         """Student tokens that are set aside for the finish."""
         return sum(self.asides)
+
+    def recipe_of(self, name: str) -> Recipe:
+        """The recipe of a name on the menu; the Setting's own for the empty name."""
+        return self.recipes[name] if name else self.recipe
 
     @property
     def every_recipe(self) -> tuple[Recipe, ...]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.lessons.engines import split_counts
+from dataenv.lessons.engines import Request, split_counts
 from teachers.base import Floats, Level, Teacher, require, require_share, require_whole
-from teachers.engines.llm import maybe_engine, source_of
-from teachers.lessons import Allowance, Request, passed, shuffled
+from teachers.engines.writer import maybe_engine, source_of
+from teachers.lessons import Allowance, passed, shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -59,7 +59,7 @@ class Accel(Teacher):
         items: Fresh examples that a level is scored on, at least 2.
         share: The most of the purse that goes into scoring, in [0, 1].
         edits: Made in a row of each level that was taught; 0 is robust PLR without ACCEL.
-        chat: The language model that writes the examples of a level (see ``LlmEngine``): the fields of ``ChatSpec``, or
+        chat: The language model that writes the examples of a level (see ``Writer``): the fields of ``ChatSpec``, or
             ``local``; ``None`` for the task itself.
         engine: Further fields of ``EngineSpec``.
 

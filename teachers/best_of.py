@@ -11,7 +11,7 @@ from dataenv.errors import SettingError
 from tasks.records import Example
 from teachers.accel import learnability
 from teachers.base import Floats, Level, Teacher, require, require_share, require_whole
-from teachers.engines.llm import maybe_engine, source_of
+from teachers.engines.writer import maybe_engine, source_of
 from teachers.lessons import Allowance, Source, passed, shuffled
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SCORES: tuple[Score, ...] = ("learnability", "influence", "teaching")
 class BestOf(Teacher):
     """Candidates evenly over the skills, one score each, and the best of them.
 
-    With a ``chat`` they are a language model's: valid first (enough solutions agree, see ``LlmEngine``), then:
+    With a ``chat`` they are a language model's: valid first (enough solutions agree, see ``Writer``), then:
 
     * ``learnability``: ``p (1 - p) n / (n - 1)`` of n answers of the student (SFL, arXiv 2408.15099; the selection that
       R-Zero, arXiv 2508.05004, and SPICE, arXiv 2510.24684, reward a challenger for). There is no challenger to be

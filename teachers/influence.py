@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from teachers.base import Floats, Level, Teacher, require, require_share, require_whole, with_floor
-from teachers.engines.llm import maybe_engine, source_of
+from teachers.engines.writer import maybe_engine, source_of
 from teachers.lessons import Allowance, Source, passed, shuffled
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Influence(Teacher):
         floor: Share of a lesson dealt out evenly over the skills.
         share: The most of the purse that goes into probing, in [0, 1], spread over the lessons. Where what is left does
             not pay for a group of every skill the lesson is stratified: to rank a few skills would starve the others.
-        chat: The language model that writes the groups (see ``LlmEngine``): the fields of ``ChatSpec``, or ``local``;
+        chat: The language model that writes the groups (see ``Writer``): the fields of ``ChatSpec``, or ``local``;
             ``None`` for the task itself. The reference is always the task's.
         engine: Further fields of ``EngineSpec``.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from dataenv.errors import BudgetSpentError, RefusedError
-from dataenv.lessons.engines import split_counts
+from dataenv.lessons.engines import Request, split_counts
 from tasks.errors import UnsupportedError
 from tasks.records import Example
 from teachers.base import Floats, with_floor
@@ -19,35 +18,33 @@ if TYPE_CHECKING:
     from dataenv.episode.context import Context
 
 T = TypeVar("T")
-Operator = Literal["new", "harder", "easier", "rewrite"]
 
 
-@dataclass(frozen=True)
-class Request:
-    """What examples are wanted.
+class Material(Protocol):
+    """What examples are made from: what the task has itself, and what its student can read.
 
-    Attributes:
-        skill: One of the task's.
-        n: How many.
-        difficulty: In [0, 1]; ``None`` for the skill's own spread.
-        references: Solved examples to write after; where there are none, an engine that writes draws its own.
-        operator: What becomes of the references.
-        about: What is wanted of the skill, to read. A ``Source`` of the task itself reads none of these three.
+    ``Context`` is one, of a teacher; ``dataenv.lessons.scene.Scene`` is one, of an engine.
     """
 
-    skill: str
-    n: int
-    difficulty: float | None = None
-    references: tuple[Example, ...] = ()
-    operator: Operator = "new"
-    about: Mapping[str, str] | None = None
+    skills: tuple[str, ...]
+    lesson_size: int
+    rng: np.random.Generator
+
+    def pool(self) -> Sequence[Example]:
+        """The task's public training examples; raises UnsupportedError where it has none."""
+
+    def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
+        """Fresh examples of the task's own generator; raises UnsupportedError where it has none."""
+
+    def readable(self, examples: Sequence[Example]) -> list[bool]:
+        """Whether the student can read each."""
 
 
 class Source:
     """Examples of a skill: fresh from the task's generator or, where it has none, from its pool.
 
     The pool is walked in a random order, and a skill whose items are used up starts again.
-    ``teachers.engines.llm.LlmEngine`` is a source as well: a teacher that draws from one can be given the other.
+    ``teachers.engines.writer.Writer`` is a source as well: a teacher that draws from one can be given the other.
 
     Args:
         context: Of the episode.
@@ -56,7 +53,7 @@ class Source:
         yields: What came of each stage in this episode; a source that has no stages counts nothing.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Material) -> None:
         self._context = context
         self.yields: Counter[str] = Counter()
         self._pool: dict[str, list[Example]] | None = None
@@ -90,7 +87,8 @@ class Source:
             difficulty: See ``draw``.
         """
         context = self._context
-        counts = split_counts(shares, context.lesson_size if n is None else n, context.rng)
+        size = context.lesson_size if n is None else n
+        counts = split_counts(shares, size, context.rng)
         requests = [Request(skill, k, difficulty) for skill, k in zip(context.skills, counts, strict=True)]
         return shuffled([example for examples in self.make(requests) for example in examples], context.rng)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dataenv.lessons.engines import Request
 from tasks.records import Example
 from teachers.base import Level, Teacher, require_share, require_whole
-from teachers.engines.llm import maybe_engine, source_of
-from teachers.lessons import Request, shuffled
+from teachers.engines.writer import maybe_engine, source_of
+from teachers.lessons import shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -33,7 +34,7 @@ class Llm2Llm(Teacher):
     Args:
         floor: Share of a lesson dealt out evenly over the skills.
         quota: Examples in a lesson; ``None`` for the Setting's ``lesson_size``.
-        chat: The language model that writes (see ``LlmEngine``): the fields of ``ChatSpec``, or ``local``; ``None`` for
+        chat: The language model that writes (see ``Writer``): the fields of ``ChatSpec``, or ``local``; ``None`` for
             the task itself.
         engine: Further fields of ``EngineSpec``.
 

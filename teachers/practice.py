@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.errors import BudgetSpentError
+from dataenv.lessons.engines import Request
 from tasks.records import Example
 from teachers.base import Floats, Teacher, require, require_share, require_whole, with_floor
-from teachers.engines.llm import maybe_engine, source_of
-from teachers.lessons import Request, passed
+from teachers.engines.writer import maybe_engine, source_of
+from teachers.lessons import passed
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -56,7 +57,7 @@ class DeliberatePractice(Teacher):
         cap: Largest share of the selected examples that one skill may have, while others are left.
         prior: How the generator mixes skills, by weight; a skill that is not named weighs 1. ``None``: all the same.
         easy: Share of what the generator makes that has difficulty 0; the rest has the skill's own spread.
-        chat: The language model that writes the examples (see ``LlmEngine``): the fields of ``ChatSpec``, or ``local``;
+        chat: The language model that writes the examples (see ``Writer``): the fields of ``ChatSpec``, or ``local``;
             ``None`` for the task's generator.
         engine: Further fields of ``EngineSpec``.
         exemplars: With a chat, how many of a skill's candidates of the lesson before, those of the highest scores,

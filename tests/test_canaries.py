@@ -24,7 +24,8 @@ from dataenv.errors import BudgetSpentError, DataenvError
 from dataenv.execution import runner
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.levels import LEVELS
+from dataenv.lessons.engines import Procedural
+from dataenv.registry import LEVELS
 from dataenv.setting import make_setting
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Problem
@@ -263,14 +264,10 @@ def leak_into_output(patch: pytest.MonkeyPatch) -> None:
 
 
 def leak_into_lessons(patch: pytest.MonkeyPatch) -> None:
-    sound = environment.make_lesson
+    sound = Procedural.make
     extra = Example(prompt="abc>", response=first("transfer").answer, skills=("short",))
 
-    def poisoned(*args: Any) -> Any:
-        made, taken = sound(*args)
-        return [*made, extra], taken
-
-    patch.setattr(environment, "make_lesson", poisoned)
+    patch.setattr(Procedural, "make", lambda *args: [*sound(*args), [extra]])
 
 
 def leak_into_the_context(patch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from dataenv.episode.loop import Transition, _parts, run
 from dataenv.errors import ActionError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.levels import LEVELS
 from tasks.records import Example
 
 LONGEST_EPISODE = 1000
@@ -72,7 +71,8 @@ def _teacher_new(teacher: Any) -> Any:
 
 def _teacher_level(teacher: Any) -> str:
     level = getattr(teacher, "level", "skill-list")
-    demand(level in LEVELS, f"level is {level!r}; set it to one of {', '.join(LEVELS)}")
+    levels = registry.names("level")
+    demand(level in levels, f"level is {level!r}; set it to one of {', '.join(levels)}")
     return str(level)
 
 
@@ -106,7 +106,7 @@ class _Watched:
 
     def _is_action(self, where: str, action: Any) -> None:
         try:
-            self.inner.level.read(action, self.inner.snapshot().memory)
+            self.inner.level.plan(action, self.inner.snapshot().memory)
         except ActionError as error:
             raise ContractError(f"{where}: {error}") from error
         if isinstance(action, list | tuple):  # a list of Example is taken as well

@@ -13,14 +13,11 @@ from dataenv.cli.common import DEFAULT_STORE, Store, app, console
 def list_() -> None:
     """Tasks, students, teachers, discoverers, levels and boards by name."""
     from dataenv.leaderboard.config import built_in
-    from dataenv.levels import LEVELS
 
     table = Table("kind", "name", "where", box=None)
     for kind in ("task", "student", "teacher", "discoverer"):
         for name, where in registry.names(kind).items():
             table.add_row(kind, name, where)
-    for name, level in LEVELS.items():
-        table.add_row("level", name, f"{level.__module__}:{level.__qualname__}")
     for name in built_in():
         table.add_row("board", name, f"dataenv leaderboard {name}")
     console.print(table)

@@ -25,10 +25,10 @@ def fork(env: Env, share_purse: bool = False) -> TeachingEnv:
     branch = TeachingEnv(
         origin.level.name, runner=origin.runner, setting=origin.setting, render_mode=origin.render_mode
     )
-    branch.join(origin)  # before the reset, which would else check that the snapshot has paid for its student
+    branch.account.join(origin.account)  # before the reset: a branch need not have paid for its student itself
     branch.reset(seed=snapshot.seed, options={"snapshot": snapshot})
-    if not share_purse and not origin.is_branch:
-        branch.leave()
+    if not share_purse and not origin.account.is_branch:
+        branch.account.leave()
     return branch
 
 

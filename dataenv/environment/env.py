@@ -9,32 +9,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 
 from dataenv.budget.purse import Purse
 from dataenv.budget.teacher import TeacherPurse
+from dataenv.environment.account import Account
 from dataenv.environment.exams import Evaluation, exam_of
 from dataenv.environment.info import figures
 from dataenv.environment.render import ansi
 from dataenv.environment.restore import lessons_of
-from dataenv.environment.steps import StepRecord, Tally
+from dataenv.environment.steps import StepRecord, record_of
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
-from dataenv.lessons.engines import check_engine, make_lesson
-from dataenv.lessons.leaks import LeakLog, Leaks, Where
+from dataenv.lessons.engines import engine_of, mixed, require_problems
+from dataenv.lessons.leaks import Leaks
+from dataenv.lessons.offer import Offer
+from dataenv.lessons.scene import Scene
 from dataenv.lessons.screen import Screened, screen
-from dataenv.lessons.tuition import Lessons, Tuition, charge
-from dataenv.levels import Plan, SkillTree, make_level
+from dataenv.lessons.tuition import Tuition, charge
+from dataenv.levels import Plan, make_level
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot
-from students.base import Trained, initial_key
+from students.base import Recipe, Trained, initial_key
 from students.methods import method_of
 from tasks.records import Example
 
@@ -93,17 +98,15 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.setting = setting or make_setting(fields)
         self.task = self.setting.built_task
         self.student = student_for(self.setting.student_spec, self.setting.task, self.setting.methods)
+        self.engine = engine_of(self.setting)
         if self.setting.finish:
-            check_engine(self.setting)
+            require_problems(self.setting)
         self.level = make_level(level, self.setting)
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
         self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
-        self._origin: TeachingEnv | None = None
-        budget = self.setting.budget
-        self._purse = Purse(budget.student_tokens, aside=self.setting.aside)
-        self._teacher_purse = TeacherPurse(budget.teacher_tokens, budget.money)
-        self._leaks = LeakLog()
+        self.account = Account(self.setting)
+        self.yields: Counter[str] = Counter()
         self.history: list[StepRecord] = []
         self._snapshot: Snapshot | None = None
         self._pending: Pending | None = None
@@ -139,7 +142,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             ActionError: If it is no action of the level; nothing was charged and nothing changed.
             JobFailedError: If training diverged; the environment stays as it was before the step.
         """
-        with self.runner.lesson_lock:
+        with self.making:
             job = self.begin(action)
         try:
             outcome = None if job is None else self.runner.run(job)
@@ -149,6 +152,11 @@ class TeachingEnv(gym.Env[Observation, Any]):
             self.abort()
             raise
 
+    @property
+    def making(self) -> AbstractContextManager[Any]:
+        """What ``begin`` is called within: a lesson at a time, unless the engine waits for a server."""
+        return nullcontext() if self.engine.waits else self.runner.lesson_lock
+
     def begin_reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> Job:
         """The first half of ``reset``: the job that ``end_reset`` wants the outcome of."""
         if seed is not None and not 0 <= seed < MOST_SEEDS:
@@ -156,27 +164,15 @@ class TeachingEnv(gym.Env[Observation, Any]):
         super().reset(seed=seed)
         given = (options or {}).get("snapshot")
         snap = self._fresh(seed) if given is None else Snapshot.read(given)
-        lessons = lessons_of(snap, self.setting, self.level.name, self.runner.store, self.is_branch)
+        lessons = lessons_of(snap, self.setting, self.level.name, self.runner.store, self.account.is_branch)
         self.level.check(snap.memory)
         self._snapshot, self._lessons = snap, lessons
-        self._open_purses(snap)
-        self._pending, self._leaks, self.history = None, LeakLog(), []
+        self.account.open(snap)
+        self._pending, self.history, self.yields = None, [], Counter()
         if snap.state == snap.base:
             training = self.setting.warm_training(snap.student_seed)
             return from_initial(self.setting.student_spec, snap.student_seed, training, self._exams)
         return Job(student=self.setting.student_spec, parent=snap.state, exams=self._exams)
-
-    def _open_purses(self, snap: Snapshot) -> None:
-        """What the episode may spend: a branch what its origin may, any other what its moment has left."""
-        if self._origin is not None:
-            self._purse, self._teacher_purse = self._origin.purse, self._origin.teacher_purse
-            return
-        budget = self.setting.budget
-        self._purse.close()  # what branches of the episode before have left is not for this one
-        self._teacher_purse.close()
-        aside = sum(self.setting.asides[snap.finishing :])
-        self._purse = Purse(budget.student_tokens, snap.training, snap.probes, aside)
-        self._teacher_purse = TeacherPurse(budget.teacher_tokens, budget.money, snap.teacher_spent)
 
     def end_reset(self, outcome: Outcome) -> tuple[Observation, dict[str, Any]]:
         """The second half of ``reset``."""
@@ -193,18 +189,38 @@ class TeachingEnv(gym.Env[Observation, Any]):
         return self._observe(), self._info(None)
 
     def begin(self, action: Any) -> Job | None:
-        """The first half of ``step``: read (until the finish), make, screen, charge. ``None``: nothing to train."""
+        """The first half of ``step``: read the action, make, screen, charge. ``None``: nothing to train."""
         snap = self._ready()
-        finish = self.setting.finish[snap.finishing - 1] if snap.finishing else None
-        plan = Plan.even(len(self.task.skills), snap.memory) if finish else self.level.read(action, snap.memory)
-        recipe = finish.recipe if finish else self.setting.recipes.get(plan.recipe, self.setting.recipe)
+        phase = self.setting.finish[snap.finishing - 1] if snap.finishing else None
+        plan = self.level.plan(action, snap.memory) if phase is None else Plan(memory=dict(snap.memory))
         if plan.stop:
             self._pending = Pending(snap.taken, plan.memory, ended="stopped")
             return None
-        offered, seen, taken = self._data(plan, snap)
+        recipe = phase.recipe if phase else self.setting.recipe_of(plan.recipe)
+        scene = self._scene(snap)
+        offer = mixed(self.engine, self._evenly, scene) if phase else self.level.make(plan, scene)
+        screened = self._screened(offer, recipe)
+        lesson = replace(offer, examples=screened.kept, recipe=recipe)
+        tuition = charge(self.setting, snap, lesson, self.purse, self.account.use)
+        paid = tuition.payment.price  # what is not paid for is not told: the screen is no oracle
+        job = self._job(tuition.training) if tuition.training else None
+        self._pending = Pending(offer.taken, plan.memory, screened if paid else NOTHING, tuition, job)
+        return job
+
+    @property
+    def _evenly(self) -> npt.NDArray[np.float64]:
+        """Every skill equally: what is taught after the teacher's last lesson."""
+        return np.full(len(self.task.skills), 1 / len(self.task.skills))
+
+    def _scene(self, snap: Snapshot) -> Scene:
+        chats, purse = self.runner.chats, self.teacher_purse
+        return Scene(self.setting, snap, self._lessons, chats, purse, self.yields)
+
+    def _screened(self, offer: Offer, recipe: Recipe) -> Screened:
+        """A lesson passed through the screen."""
         cap = self.setting.budget.examples
         screened = screen(
-            offered,
+            offer.examples,
             self.task,
             self.student,
             verify=self.setting.verify,
@@ -212,12 +228,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
             allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
             pairs=method_of(recipe).needs_pairs(recipe),
         )
-        self._report(screened, "lesson")
-        tuition = charge(self.setting, snap, self._lessons, screened.kept, self._purse, self._use, seen, recipe)
-        paid = tuition.payment.price  # what is not paid for is not told: the screen is no oracle
-        job = self._job(tuition.training) if tuition.training else None
-        self._pending = Pending(taken, plan.memory, screened if paid else NOTHING, tuition, job)
-        return job
+        self.account.note(screened.leaks, "lesson")
+        return screened
 
     def exhaust(self) -> Step:
         """End the episode as spent: somebody asked for more than the purse holds. Nothing is charged or trained."""
@@ -244,14 +256,15 @@ class TeachingEnv(gym.Env[Observation, Any]):
             lessons = [*lessons, pending.screened.kept]
             name = self.runner.store.put_lesson(pending.screened.kept)
             update |= {"state": outcome.key, "lessons": (*snap.lessons, name)}
-            pending = replace(pending, tuition=pending.tuition.settled(outcome.trained, self._purse))
+            pending = replace(pending, tuition=pending.tuition.settled(outcome.trained, self.purse))
         mastered = now.selection.score >= self.setting.mastery
         ended = pending.ended or ("mastered" if mastered else "spent" if self._spent(pending, lessons) else "")
-        if snap.finishing < len(self.setting.finish) and not self.is_branch and ended in ("spent", "stopped"):
+        if snap.finishing < len(self.setting.finish) and not self.account.is_branch and ended in ("spent", "stopped"):
             ended, update["finishing"] = "", snap.finishing + 1  # this part is over, and the episode is not
-            self._purse.release(self.setting.asides[snap.finishing])
+            self.purse.release(self.setting.asides[snap.finishing])
         self._snapshot = snap.model_copy(update=update | {"ended": ended})
         self._now, self._lessons, self._pending = now, lessons, None
+        self.account.step = snap.step + 1
         reward = now.selection.score - before.selection.score
         trained = outcome.trained if outcome else None
         self._record(reward, pending, trained)
@@ -264,8 +277,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
         On a branch it stays paid: a teacher asked, and has learnt what the screen made of its lesson.
         """
         pending, self._pending = self._pending, None
-        if pending is not None and pending.tuition is not None and not self.is_branch:
-            self._purse.refund(pending.tuition.payment)
+        if pending is not None and pending.tuition is not None and not self.account.is_branch:
+            self.purse.refund(pending.tuition.payment)
 
     def snapshot(self) -> Snapshot:
         """This moment, as a small JSON record; ``reset(options={"snapshot": …})`` restores it in any instance.
@@ -275,17 +288,17 @@ class TeachingEnv(gym.Env[Observation, Any]):
         """
         if self._pending is not None:
             raise DataenvError("a step has begun and not ended; call end(outcome) before snapshot()")
-        return self._need().model_copy(update={**self._purse.uses, "teacher_spent": self._teacher_purse.spent})
+        return self._need().model_copy(update={**self.purse.uses, "teacher_spent": self.teacher_purse.spent})
 
     @property
     def purse(self) -> Purse:
         """The purse of this episode."""
-        return self._purse
+        return self.account.purse
 
     @property
     def teacher_purse(self) -> TeacherPurse:
         """What the teacher of this episode may spend on language models."""
-        return self._teacher_purse
+        return self.account.teacher_purse
 
     @property
     def state(self) -> str:
@@ -294,7 +307,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def render(self) -> str | None:
         """The episode so far as text, or ``None`` without a render mode."""
-        return ansi(self.task.skills, self.history, self._purse) if self.render_mode == "ansi" else None
+        return ansi(self.task.skills, self.history, self.purse) if self.render_mode == "ansi" else None
 
     def close(self) -> None:
         """Stop the workers, if they are this environment's own. The store stays open, for others share it."""
@@ -302,32 +315,12 @@ class TeachingEnv(gym.Env[Observation, Any]):
             self.runner.executor.close()
 
     @property
-    def is_branch(self) -> bool:
-        """Whether it spends another episode's purse."""
-        return self._origin is not None
-
-    def join(self, origin: TeachingEnv) -> None:
-        """Become a branch: spend another episode's purses from the next reset on, and report leaks there."""
-        self._origin = origin._origin or origin
-
-    def leave(self) -> None:
-        """Be a branch no more, but an episode with purses of its own that have spent what the shared ones have."""
-        aside = self._purse.total - self._purse.open
-        self._origin, self._purse = None, Purse(self._purse.total, **self._purse.uses, aside=aside)
-        self._teacher_purse = self._teacher_purse.branch()
-
-    @property
     def leaks(self) -> Leaks:
         """What leaked sealed problems since the reset, for the board's owner; no teacher is given it.
 
         What leaks in a branch is listed where the branch came from.
         """
-        return self._leaks.listed
-
-    @property
-    def _use(self) -> str:
-        """What this environment's training is booked as."""
-        return "probes" if self.is_branch else "training"
+        return self.account.leaks.listed
 
     def anchor(self, job: Job) -> Job:
         """The job, told where its parent's weights come from if that is a student nobody has trained."""
@@ -337,12 +330,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
     def refusals(self, examples: Sequence[Example]) -> dict[str, int]:
         """What the screen would reject, by reason; a probe asks. Whether an answer is right plays no part in that."""
         screened = screen(examples, self.task, self.student, verify=False, largest=len(examples), allowed=None)
-        self._report(screened, "probe")
+        self.account.note(screened.leaks, "probe")
         return screened.rejected
-
-    def _report(self, screened: Screened, where: Where) -> None:
-        owner = self._origin or self
-        owner._leaks.note(screened.leaks, owner._need().step + 1, "branch" if self.is_branch else where)
 
     def _ready(self) -> Snapshot:
         """The moment from which a step may begin."""
@@ -376,16 +365,6 @@ class TeachingEnv(gym.Env[Observation, Any]):
         setting, level = self.setting.digest, self.level
         return Snapshot(setting=setting, level=level.name, seed=seed, student_seed=student_seed, memory=level.begin())
 
-    def _data(self, plan: Plan, snap: Snapshot) -> tuple[Sequence[Any], Lessons, dict[str, int]]:
-        """What is offered, what of the lessons so far may be trained on with it, and how far the pool was walked."""
-        if plan.forest is not None and isinstance(self.level, SkillTree):
-            made = self.level.forest.compose(plan.forest, snap, self._lessons)
-            return made.offered, made.earlier, made.taken
-        if plan.mixture is not None:
-            lesson, taken = make_lesson(self.setting, plan.mixture, snap)
-            return lesson, self._lessons, taken
-        return plan.offered or (), self._lessons, snap.taken
-
     @property
     def _exams(self) -> tuple[Exam, ...]:
         """What the student is asked after every lesson."""
@@ -403,14 +382,14 @@ class TeachingEnv(gym.Env[Observation, Any]):
         if cap is not None and sum(map(len, lessons)) >= cap:
             return True
         tuition = pending.tuition
-        return tuition is None or tuition.payment.price == 0 or self._purse.remaining < tuition.price.most(1)
+        return tuition is None or tuition.payment.price == 0 or self.purse.remaining < tuition.price.most(1)
 
     def _observe(self) -> Observation:
         counts = np.zeros(len(self.task.skills), np.int64)
         for lesson in self._lessons:
             counts += self._count(lesson)
-        total = self._purse.open
-        view = self._standing.view(counts, self._purse.remaining / total if total else 0.0)
+        total = self.purse.open
+        view = self._standing.view(counts, self.purse.remaining / total if total else 0.0)
         return self.level.observe(replace(view, lessons=self._lessons), self._need().memory)
 
     def _count(self, lesson: tuple[Example, ...]) -> list[int]:
@@ -421,31 +400,20 @@ class TeachingEnv(gym.Env[Observation, Any]):
     def _record(self, reward: float, pending: Pending | None, trained: Trained | None = None) -> None:
         snap, screened = self._need(), pending.screened if pending else NOTHING
         taught = pending is not None and pending.job is not None
-        counts = self._count(screened.kept) if taught else []
-        named = sum(counts)
         self.history.append(
-            StepRecord(
-                step=snap.step,
-                spent=self._purse.spent,
-                teacher_tokens=(teacher := self._teacher_purse.spent).tokens,
-                money=teacher.money,
-                state=snap.state,
+            record_of(
+                snap,
+                self._standing,
+                screened,
                 reward=reward,
-                selection=Tally.of(self._standing.selection),
-                feedback=Tally.of(self._standing.feedback),
-                loss=tuple(self._standing.loss.tolist()),
-                mixture=tuple(c / named for c in counts) if named else None,
-                offered=screened.offered,
-                kept=len(screened.kept),
-                rejected=screened.rejected,
-                judged=screened.judged,
-                lesson=snap.lessons[-1] if taught else None,
-                ended=snap.ended,
+                counts=self._count(screened.kept) if taught else None,
+                spent=self.purse.spent,
+                teacher=self.teacher_purse.spent,
                 practice=trained.practice if trained else None,
             )
         )
 
     def _info(self, pending: Pending | None, trained: Trained | None = None) -> dict[str, Any]:
         price = pending.tuition.payment.price if pending and pending.tuition else 0
-        screened, teacher = pending.screened if pending else NOTHING, self._teacher_purse.spent
-        return figures(self._need(), self._standing, screened, trained, price, self._purse, teacher)
+        screened, teacher = pending.screened if pending else NOTHING, self.teacher_purse.spent
+        return figures(self._need(), self._standing, screened, trained, price, self.purse, teacher)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
-from dataenv.environment.exams import Result
-from dataenv.snapshot import Ended
+from dataenv.budget.teacher import Cost
+from dataenv.environment.exams import Evaluation, Result
+from dataenv.lessons.screen import Screened
+from dataenv.snapshot import Ended, Snapshot
 from students.base import Practice
 from tasks.records import Record, absent
 
@@ -62,3 +66,48 @@ class StepRecord(Record):
     lesson: str | None
     ended: Ended
     practice: Practice | None = Field(default=None, exclude_if=absent)
+
+
+def record_of(
+    snapshot: Snapshot,
+    standing: Evaluation,
+    screened: Screened,
+    *,
+    reward: float,
+    counts: Sequence[int] | None,
+    spent: int,
+    teacher: Cost,
+    practice: Practice | None,
+) -> StepRecord:
+    """What is written down of the step that led to a moment.
+
+    Args:
+        snapshot: The moment.
+        standing: Of the student there.
+        screened: What was offered and kept.
+        reward: Of the step.
+        counts: Kept examples by primary skill, ``(skills,)``; ``None`` where nothing was trained.
+        spent: Student tokens so far.
+        teacher: What was spent on language models so far.
+        practice: What came of the student's own answers.
+    """
+    named = sum(counts) if counts else 0
+    return StepRecord(
+        step=snapshot.step,
+        spent=spent,
+        teacher_tokens=teacher.tokens,
+        money=teacher.money,
+        state=snapshot.state,
+        reward=reward,
+        selection=Tally.of(standing.selection),
+        feedback=Tally.of(standing.feedback),
+        loss=tuple(standing.loss.tolist()),
+        mixture=tuple(c / named for c in counts) if counts and named else None,
+        offered=screened.offered,
+        kept=len(screened.kept),
+        rejected=screened.rejected,
+        judged=screened.judged,
+        lesson=snapshot.lessons[-1] if counts is not None else None,
+        ended=snapshot.ended,
+        practice=practice,
+    )

@@ -13,8 +13,8 @@ import numpy as np
 from dataenv.environment.branch import Env, unwrap
 from dataenv.environment.steps import StepRecord
 from dataenv.episode.context import Context
-from dataenv.episode.outage import require_answer
 from dataenv.errors import BudgetSpentError, SettingError
+from dataenv.lessons.outage import require_answer
 from dataenv.snapshot import Snapshot
 
 

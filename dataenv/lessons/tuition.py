@@ -10,6 +10,7 @@ from dataenv.budget.price import Price, price_of
 from dataenv.budget.purse import Payment, Purse
 from dataenv.execution.jobs import BuildSpec, Training
 from dataenv.lessons.engines import replayed
+from dataenv.lessons.offer import Lessons, Offer
 from dataenv.setting import Setting
 from students.base import Recipe, Student, Trained
 from students.methods import method_of
@@ -17,8 +18,6 @@ from tasks.records import Example, stream
 
 if TYPE_CHECKING:
     from dataenv.snapshot import Snapshot
-
-Lessons = Sequence[tuple[Example, ...]]
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,7 @@ class Tuition:
         return self if price == self.payment.price else replace(self, payment=purse.settle(self.payment, price))
 
 
-def charge(
-    setting: Setting,
-    snapshot: Snapshot,
-    before: Lessons,
-    kept: tuple[Example, ...],
-    purse: Purse,
-    use: str,
-    seen: Lessons | None = None,
-    recipe: Recipe | None = None,
-) -> Tuition:
+def charge(setting: Setting, snapshot: Snapshot, offer: Offer, purse: Purse, use: str) -> Tuition:
     """Take the price of a lesson out of the purse.
 
     The purse buys as many of the recipe's updates as it can. A lesson of which nothing was kept costs what a lesson of
@@ -64,19 +54,17 @@ def charge(
     Args:
         setting: Of the environment.
         snapshot: The moment before the lesson.
-        before: The lessons taught so far.
-        kept: What the screen let through.
+        offer: The lesson; of its examples, those that the screen let through.
         purse: Pays.
         use: What it is booked as.
-        seen: What of the earlier lessons may be trained on again; ``None`` for all of them.
-        recipe: How; ``None`` for the Setting's.
     """
-    recipe, student = complete(recipe or setting.recipe, setting), setting.built_student
-    lesson, seen = kept, before if seen is None else seen
+    recipe, student = complete(offer.recipe or setting.recipe, setting), setting.built_student
+    kept, before = tuple(offer.examples), offer.before
+    lesson, seen = kept, before if offer.seen is None else offer.seen
     if recipe.data == "all":
         lesson = tuple(e for earlier in seen for e in earlier) + kept
     earlier = _earlier(setting, recipe, snapshot, seen) if lesson else ()
-    watched = watched_of(setting) if recipe.patience else ()
+    watched = watched_of(setting, recipe)
     fresh = sizes(student, recipe, lesson) or [nominal_tokens(setting)]
     price = price_of(recipe, fresh, [student.tokens(e) for e in earlier], [student.tokens(e) for e in watched])
     if price.metered:
@@ -125,9 +113,9 @@ def sizes(student: Student, recipe: Recipe, examples: Sequence[Example]) -> list
     return [size(student, e, recipe) for e in examples]
 
 
-def watched_of(setting: Setting) -> tuple[Example, ...]:
+def watched_of(setting: Setting, recipe: Recipe) -> tuple[Example, ...]:
     """What patience looks at: the feedback problems with their gold answers. They are read, and never trained on."""
-    if not setting.recipe.patience:
+    if not recipe.patience:
         return ()
     return tuple(Example(prompt=p.prompt, response=p.answer) for p in setting.exam_items("feedback"))
 
@@ -136,7 +124,7 @@ def nominal_price(setting: Setting) -> int:
     """What a lesson of ordinary length is likely to cost, in student tokens."""
     student, recipe, tokens = setting.built_student, setting.recipe, [nominal_tokens(setting)]
     most = [tokens[0] + setting.decoding.max_tokens] if method_of(recipe).rate(recipe).metered else tokens
-    price = price_of(recipe, most, tokens, [student.tokens(e) for e in watched_of(setting)])
+    price = price_of(recipe, most, tokens, [student.tokens(e) for e in watched_of(setting, recipe)])
     return price.most(recipe.updates)
 
 

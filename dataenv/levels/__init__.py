@@ -1,30 +1,27 @@
-"""Levels: how much structure the environment gives. One module a level; chosen by the registered id."""
+"""Levels: how much structure the environment gives. One module a level, one line in ``dataenv.registry.LEVELS``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.levels.base import Level, Plan, View
-from dataenv.levels.open_ended import OpenEnded
-from dataenv.levels.skill_list import SkillList
-from dataenv.levels.skill_tree import SkillTree
 
 if TYPE_CHECKING:
     from dataenv.setting import Setting
-
-LEVELS: dict[str, type[Level]] = {"open-ended": OpenEnded, "skill-list": SkillList, "skill-tree": SkillTree}
 
 
 def level_class(name: str) -> type[Level]:
     """The class of a level.
 
     Raises:
-        SettingError: If there is none of that name.
+        SettingError: If there is none of that name, or it is no level.
     """
-    if name not in LEVELS:
-        raise SettingError(f"level is {name!r}; give one of {', '.join(LEVELS)}")
-    return LEVELS[name]
+    found = registry.find("level", name)
+    if not (isinstance(found, type) and issubclass(found, Level)):
+        raise SettingError(f"level {name!r} is no subclass of dataenv.levels.Level; derive it from that")
+    return found
 
 
 def make_level(name: str, setting: Setting) -> Level:
@@ -36,4 +33,4 @@ def make_level(name: str, setting: Setting) -> Level:
     return level_class(name)(setting)
 
 
-__all__ = ["LEVELS", "Level", "OpenEnded", "Plan", "SkillList", "SkillTree", "View", "level_class", "make_level"]
+__all__ = ["Level", "Plan", "View", "level_class", "make_level"]

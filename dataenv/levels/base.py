@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from dataenv.errors import ActionError, SnapshotError
+from dataenv.errors import ActionError, SnapshotError, did_you_mean
+from dataenv.lessons.offer import Offer
+from dataenv.lessons.scene import Scene
 from tasks.records import Example
 
 if TYPE_CHECKING:
@@ -28,28 +30,19 @@ EXAM = "subskills"
 
 @dataclass(frozen=True)
 class Plan:
-    """What an action asks: to stop, or one of three kinds of lesson.
+    """What an action asks: to stop, or a lesson.
 
     Attributes:
         stop: End the episode; nothing is taught.
-        offered: Examples to teach as they are.
-        mixture: Shares of the skills, ``(skills,)``, sum 1, for the engine.
-        forest: Shares of the subskills, ``(skills, subskills)``, sum 1: the composition of what is trained next.
+        lesson: What the level makes the lesson from: examples, shares of the skills, or what your own level reads.
         memory: What the level remembers once the step has ended.
         recipe: The name of a recipe of the Setting's menu; empty for the Setting's own.
     """
 
     stop: bool = False
-    offered: Sequence[Any] | None = None
-    mixture: npt.NDArray[np.float64] | None = None
-    forest: npt.NDArray[np.float64] | None = None
+    lesson: Any = None
     memory: dict[str, Any] = field(default_factory=dict)
     recipe: str = ""
-
-    @classmethod
-    def even(cls, skills: int, memory: dict[str, Any]) -> Plan:
-        """Every skill equally: what is taught where no teacher says what."""
-        return cls(mixture=np.full(skills, 1 / skills), memory=dict(memory))
 
 
 @dataclass(frozen=True)
@@ -86,15 +79,17 @@ class Level(ABC):
     Attributes:
         name: In the registered ids and on the board.
         state: The fields of the observation that tell of the student; what is masked in an ablation without state.
+        beside: The key under which an action stands beside ``recipe``, where the action itself is no mapping.
     """
 
     name: ClassVar[str]
     state: ClassVar[tuple[str, ...]]
+    beside: ClassVar[str] = ""
     action_space: spaces.Space[Any]
     observation_space: spaces.Dict
 
     def __init__(self, setting: Setting) -> None:
-        self.skills = setting.built_task.skills
+        self.skills, self.recipes = setting.built_task.skills, setting.recipes
 
     def begin(self) -> dict[str, Any]:
         """What the level remembers at the start of an episode, as JSON."""
@@ -114,12 +109,42 @@ class Level(ABC):
         """What the student is asked besides the feedback and selection problems, after every lesson."""
         return None
 
+    def plan(self, action: Any, memory: Mapping[str, Any]) -> Plan:
+        """Read an action, and which recipe of the Setting's menu it asks for, if it asks for one.
+
+        Where the Setting has ``recipes``, an action may be a mapping that holds it and ``recipe``, such as
+        ``{"examples": (…), "recipe": "dpo"}`` or ``{"mixture": …, "recipe": "slow"}``.
+
+        Raises:
+            ActionError: If it is no action of this level; the sentence says what one is.
+        """
+        if not self.recipes or not (isinstance(action, Mapping) and "recipe" in action):
+            return self.read(action, memory)
+        name, rest = action["recipe"], {key: value for key, value in action.items() if key != "recipe"}
+        if name not in self.recipes:
+            raise ActionError(f"action['recipe'] is {name!r}; {did_you_mean(str(name), self.recipes)}")
+        if self.beside and set(rest) != {self.beside}:
+            raise ActionError(f"action is a dict of {', '.join(map(str, action))}; give {self.beside!r} and 'recipe'")
+        return replace(self.read(rest[self.beside] if self.beside else rest, memory), recipe=name)
+
     @abstractmethod
     def read(self, action: Any, memory: Mapping[str, Any]) -> Plan:
         """Read an action.
 
         Raises:
             ActionError: If it is no action of this level; the sentence says what one is.
+        """
+
+    @abstractmethod
+    def make(self, plan: Plan, scene: Scene) -> Offer:
+        """The lesson of a plan that does not stop.
+
+        Args:
+            plan: As ``plan`` gave it.
+            scene: The moment before the lesson, the lessons before it, and what an engine may draw on.
+
+        Raises:
+            tasks.errors.UnsupportedError: If the task has not what the Setting's engine draws from.
         """
 
     @abstractmethod

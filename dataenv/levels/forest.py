@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from dataenv.execution.jobs import Exam
-from dataenv.lessons.engines import from_pool, split_counts
+from dataenv.lessons.engines import Request, blended, engine_of, split_counts
+from dataenv.lessons.offer import Lessons, Offer
+from dataenv.lessons.scene import Scene
 from dataenv.levels.base import EXAM
 from dataenv.setting import Setting
 from tasks.records import Example, Problem, stream
 
-if TYPE_CHECKING:
-    from dataenv.snapshot import Snapshot
-
 _SEED = 0
-Lessons = Sequence[tuple[Example, ...]]
 Shares = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Composition:
-    """What a fine-tune is to see.
-
-    Attributes:
-        offered: New examples.
-        earlier: What it may see of the lessons before, one part a lesson: all of it under ``data="all"``, and what
-            replay draws from elsewhere.
-        taken: How far the pool has been walked.
-    """
-
-    offered: list[Example]
-    earlier: list[tuple[Example, ...]]
-    taken: dict[str, int]
 
 
 class Forest:
     """The subskills of a Setting's task. A skill that the task does not divide is its own only subskill.
 
-    A pool is not divided either: under ``engine="pool"`` every skill is one piece. Which subskill an example was made
-    for is written behind its ``origin``, as in ``generator/2 columns``.
+    Under an engine that divides no skill (the pool, a language model) every skill is one piece. Which subskill an
+    example was made for is written behind its ``origin``, as in ``generator/2 columns``.
 
     Attributes:
         names: The subskills of each skill, in the order in which they are grown.
@@ -54,7 +34,7 @@ class Forest:
     """
 
     def __init__(self, setting: Setting) -> None:
-        self._setting, self._task = setting, setting.built_task
+        self._setting, self._task, self._engine = setting, setting.built_task, engine_of(setting)
         self.skills = self._task.skills
         self.names = tuple(self._parts(skill) or (skill,) for skill in self.skills)
         self.sizes: Counts = np.array([len(names) for names in self.names])
@@ -63,7 +43,7 @@ class Forest:
         self._places = {(s, x): (i, j) for i, s in enumerate(self.skills) for j, x in enumerate(self.names[i])}
 
     def _parts(self, skill: str) -> tuple[str, ...]:
-        return self._task.subskills(skill) if self._setting.engine == "procedural" else ()
+        return self._task.subskills(skill) if self._engine.divides else ()
 
     def place(self, example: Example) -> tuple[int, int] | None:
         """Skill and subskill that an example of this forest's own was made for; ``None`` for any other."""
@@ -119,7 +99,7 @@ class Forest:
 
     # --- the data
 
-    def compose(self, shares: Shares, snapshot: Snapshot, lessons: Lessons) -> Composition:
+    def compose(self, shares: Shares, scene: Scene, data: str) -> Offer:
         """The data of the next fine-tune.
 
         Under ``data="lesson"`` it sees ``lesson_size`` new examples in these shares, and replay draws on what was
@@ -128,19 +108,19 @@ class Forest:
 
         Args:
             shares: ``(k, m)``, sum 1.
-            snapshot: The moment before the lesson.
-            lessons: Those before it.
+            scene: Of the lesson.
+            data: Of the recipe that it is trained by.
         """
-        setting, rng = self._setting, stream(snapshot.seed, "engine", snapshot.step)
-        if setting.recipe.data == "lesson":
-            new = self._counts(shares, setting.lesson_size, rng)
+        rng, lessons = scene.rng, scene.lessons
+        if data == "lesson":
+            new = self._counts(shares, scene.lesson_size, rng)
             kept = self._keep(lessons, np.where(shares > 0, np.iinfo(np.int64).max, 0))
         else:
             have = self.count(lessons)
             wanted = self._fill(shares, have, rng)
             new, kept = np.maximum(wanted - have, 0), self._keep(lessons, np.minimum(wanted, have))
-        offered, taken = self._make(new, snapshot, rng)
-        return Composition(offered, kept, taken)
+        offered = blended(self._engine, self._requests(new), scene)
+        return Offer(offered, lessons, seen=kept, taken=scene.taken)
 
     def _counts(self, shares: Shares, total: int, rng: np.random.Generator) -> Counts:
         return np.array(split_counts(shares.ravel(), total, rng)).reshape(self.shape)
@@ -174,19 +154,11 @@ class Forest:
             out.append(tuple(kept))
         return out
 
-    def _make(
-        self, counts: Counts, snapshot: Snapshot, rng: np.random.Generator
-    ) -> tuple[list[Example], dict[str, int]]:
-        if self._setting.engine == "pool":
-            return from_pool(self._task, counts[:, 0].tolist(), rng, snapshot.seed, snapshot.taken)
-        made: list[Example] = []
+    def _requests(self, counts: Counts) -> list[Request]:
+        """What is asked of the engine, subskill by subskill; of a skill that is one piece, as a whole."""
+        asked = []
         for (i, j), n in np.ndenumerate(counts):
+            skill = self.skills[i]
             if n:
-                made += self._of(self.skills[i], self.names[i][j], int(n), rng)
-        return [made[i] for i in rng.permutation(len(made))], snapshot.taken
-
-    def _of(self, skill: str, name: str, n: int, rng: np.random.Generator) -> list[Example]:
-        if skill in self._whole:
-            return self._task.generate(skill, n, rng)
-        made = self._task.generate_subskill(skill, name, n, rng)
-        return [e.model_copy(update={"origin": f"{e.origin}/{name}"}) for e in made]
+                asked.append(Request(skill, int(n), subskill="" if skill in self._whole else self.names[i][j]))
+        return asked

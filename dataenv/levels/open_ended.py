@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gymnasium import spaces
 
 from dataenv.errors import ActionError
+from dataenv.lessons.offer import Offer
+from dataenv.lessons.scene import Scene
 from dataenv.levels.base import TEXT, Level, Plan, View, cut, scalar
 from dataenv.levels.spaces import records, unit_box
 from tasks.records import Example
@@ -27,6 +29,7 @@ class OpenEnded(Level):
 
     name = "open-ended"
     state = ("score", "errors")
+    beside = "examples"
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -45,7 +48,11 @@ class OpenEnded(Level):
             raise ActionError(
                 f"action is a {type(action).__name__}; give a tuple of {{'prompt', 'response'}} or a list of Example"
             )
-        return Plan(stop=True) if not action else Plan(offered=action)
+        return Plan(stop=True) if not action else Plan(lesson=action)
+
+    def make(self, plan: Plan, scene: Scene) -> Offer:
+        """See Level. The teacher brought the examples; the engine has no part in it."""
+        return Offer(plan.lesson, scene.lessons, taken=scene.taken)
 
     def observe(self, view: View, memory: Mapping[str, Any]) -> dict[str, Any]:
         """See Level."""

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from gymnasium import spaces
 
+from dataenv.lessons.engines import engine_of, mixed
+from dataenv.lessons.offer import Offer
+from dataenv.lessons.scene import Scene
 from dataenv.levels.base import TEXT, Level, Plan, View, cut, read_shares, scalar
 from dataenv.levels.spaces import records, unit_box
 
@@ -20,9 +23,11 @@ class SkillList(Level):
 
     name = "skill-list"
     state = ("accuracy", "loss", "score", "errors")
+    beside = "mixture"
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
+        self._engine = engine_of(setting)
         self.action_space: spaces.Space[Any] = unit_box(len(self.skills))
         self.observation_space = spaces.Dict(student_spaces(len(self.skills)))
 
@@ -30,7 +35,11 @@ class SkillList(Level):
         """See Level."""
         weights = read_shares(action, "action", (len(self.skills),), self.skills)
         total = float(weights.sum())
-        return Plan(stop=True) if total == 0.0 else Plan(mixture=weights / total)
+        return Plan(stop=True) if total == 0.0 else Plan(lesson=weights / total)
+
+    def make(self, plan: Plan, scene: Scene) -> Offer:
+        """See Level."""
+        return mixed(self._engine, plan.lesson, scene)
 
     def observe(self, view: View, memory: Mapping[str, Any]) -> dict[str, Any]:
         """See Level."""

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from dataenv.errors import ActionError, SnapshotError
+from dataenv.lessons.offer import Offer
+from dataenv.lessons.scene import Scene
 from dataenv.levels.base import Level, Plan, View, read_shares
 from dataenv.levels.forest import Forest
 from dataenv.levels.skill_list import student_fields, student_spaces
@@ -100,7 +102,11 @@ class SkillTree(Level):
         total = float(allocation.sum())
         if total == 0.0:
             return Plan(stop=True, memory=dict(memory))
-        return Plan(forest=allocation / total, memory=_memory(after, allocation))
+        return Plan(lesson=allocation / total, memory=_memory(after, allocation))
+
+    def make(self, plan: Plan, scene: Scene) -> Offer:
+        """See Level."""
+        return self.forest.compose(plan.lesson, scene, scene.setting.recipe_of(plan.recipe).data)
 
     def observe(self, view: View, memory: Mapping[str, Any]) -> dict[str, Any]:
         """See Level. What a subskill that is not grown would show is zero."""

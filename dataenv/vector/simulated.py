@@ -19,8 +19,8 @@ from gymnasium.vector.utils import batch_space
 
 from dataenv.errors import ActionError, SettingError
 from dataenv.lessons.engines import split_counts
-from dataenv.levels import SkillList
 from dataenv.levels.base import read_numbers
+from dataenv.levels.skill_list import SkillList
 from dataenv.setting import Setting, make_setting
 from dataenv.vector.variation import Variation, Varied
 from dataenv.vector.vector_env import autoreset_mode_of, masked, seeds_of

@@ -22,7 +22,7 @@ from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.execution.runner import Runner, settle_all
 from dataenv.execution.store import open_store
-from dataenv.levels import SkillTree
+from dataenv.levels.skill_tree import SkillTree
 from dataenv.setting import Setting, make_setting
 
 Bools = npt.NDArray[np.bool_]
@@ -77,7 +77,8 @@ class TeachingVectorEnv(Synchronous):
         settings: Sequence[Setting] | None = None,
         **fields: Any,
     ) -> None:
-        chosen = _settings(num_envs, settings, fields, SHAPING + (("engine",) if level == SkillTree.name else ()))
+        shaping = SHAPING + (("engine", "engine_args") if level == SkillTree.name else ())
+        chosen = _settings(num_envs, settings, fields, shaping)
         self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
 
@@ -166,7 +167,7 @@ class TeachingVectorEnv(Synchronous):
         A reset that has begun before and failed to end is not begun twice, or it would draw another seed.
         """
         for i in stepping:
-            with self.runner.lesson_lock, _named(i):
+            with self._each[i].making, _named(i):
                 job = self._each[i].begin(given[i])
             if job is not None:
                 yield i, job

@@ -20,7 +20,8 @@ from gymnasium.utils import RecordConstructorArgs
 
 from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import ActionError, SettingError
-from dataenv.levels import Level, SkillTree
+from dataenv.levels import Level
+from dataenv.levels.skill_tree import SkillTree
 from dataenv.levels.spaces import unit_box
 
 Actions = Literal["box", "multi-discrete", "discrete"]

@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dataenv.budget.teacher import Cost, TeacherPurse
 from dataenv.execution.store import open_store
@@ -37,7 +37,7 @@ from teachers.chat.strict import parse, repair
 from teachers.chat.wire import Heard, Wire
 
 if TYPE_CHECKING:
-    from dataenv.episode.context import Context
+    pass
 
 T = TypeVar("T")
 BREAKER = 8
@@ -55,6 +55,13 @@ class _Turn:
     holds: int = 0
     without: Outcome | None = None
     detail: str = ""
+
+
+class Payer(Protocol):
+    """Who pays for what is asked, and where replies are kept: an episode's context, or the scene of a lesson."""
+
+    chats: Any
+    teacher_purse: TeacherPurse
 
 
 class Chat:
@@ -89,7 +96,7 @@ class Chat:
         self._in_vain: list[Attempt] = []
 
     @classmethod
-    def of(cls, spec: ChatSpec, context: Context) -> Chat:
+    def of(cls, spec: ChatSpec, context: Payer) -> Chat:
         """The chat of an episode: its replies are kept with the episode's states, and the episode's purse pays.
 
         The caps of ``spec`` hold as well.

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import Field, create_model
 
+from dataenv.budget.teacher import TeacherPurse
 from dataenv.execution.jobs import student_for
 from dataenv.execution.runner import Runner
+from dataenv.lessons.engines import Request
 from dataenv.lessons.screen import passing
 from dataenv.setting import Setting
 from tasks.base import Task
@@ -24,8 +26,8 @@ from tasks.records import Example, Record, stream
 from teachers.chat.client import Chat
 from teachers.chat.prompts import cleaned, render
 from teachers.chat.spec import Ask, ChatSpec
-from teachers.engines.llm import LlmEngine, engine_spec
-from teachers.lessons import Request, Source
+from teachers.engines.writer import Writer, engine_spec
+from teachers.lessons import Source
 
 LONGEST = 300
 """Characters of a description."""
@@ -45,10 +47,11 @@ class Division(Record):
     subskills: tuple[Part, ...]
 
 
-class Desk:
+class Draft:
     """What an engine needs of an episode, where there is none: the task's own examples, and what a student can read."""
 
-    def __init__(self, setting: Setting, seed: int) -> None:
+    def __init__(self, setting: Setting, seed: int, runner: Runner) -> None:
+        self.chats, self.teacher_purse, self.lesson_size = runner.chats, TeacherPurse(), setting.lesson_size
         self.task: Task = setting.built_task
         self.student = student_for(setting.student_spec, setting.task, setting.methods)
         self.skills, self.rng = self.task.skills, stream(seed, "subskills")
@@ -80,8 +83,8 @@ def divide(
         each: Examples that are wanted of each.
         seed: Of every draw.
     """
-    chat, desk = Chat(spec, runner.chats), Desk(setting, seed)
-    writer = LlmEngine(cast("Any", desk), engine_spec(spec.model_dump(), engine), "proposed", chat)
+    chat, desk = Chat(spec, runner.chats), Draft(setting, seed, runner)
+    writer = Writer(desk, engine_spec(spec.model_dump(), engine), "proposed", chat)
     parts = _proposed(chat, desk, most)
     wanted = [(skill, part) for skill, found in parts.items() for part in found]
     made = writer.make([Request(skill, each, about=part.model_dump()) for skill, part in wanted])
@@ -104,9 +107,9 @@ def divide(
     )
 
 
-def _proposed(chat: Chat, desk: Desk, most: int) -> dict[str, list[Part]]:
+def _proposed(chat: Chat, desk: Draft, most: int) -> dict[str, list[Part]]:
     """At most so many distinct parts of each skill; a skill of which nothing usable was said has none."""
-    asks, source = [], Source(cast("Any", desk))
+    asks, source = [], Source(desk)
     for skill in desk.skills:
         shown = [{"question": e.prompt, "solution": e.response} for e in source.draw(skill, REFERENCES)]
         prompt = render("teachers.discovery:subskills.j2", desk.rng, skill=skill, references=shown, most=most)

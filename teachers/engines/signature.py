@@ -46,6 +46,12 @@ class Seen:
                 self._names.add(signature(want.skills, e.prompt, e.response))
                 self._texts.add(_words(e.prompt))
 
+    def taught(self, examples: Iterable[Example]) -> None:
+        """Remember what was taught, as if it had been made here."""
+        for e in examples:
+            self._names.add(signature(e.skills, e.prompt, e.response))
+            self._texts.add(_words(e.prompt))
+
     def new(self, question: NewQuestion, examples: Sequence[Example], yields: Counter[str]) -> list[Example]:
         """What came of a question; nothing, counted as ``near-duplicates``, if one like it was shown or made before."""
         if not examples or question.want.given is not None:

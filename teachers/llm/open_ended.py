@@ -13,7 +13,7 @@ from teachers.base import Level, Teacher, require
 from teachers.chat.prompts import render
 from teachers.chat.spec import Ask
 from teachers.chat.synthesis import NewQuestion, Want, sifted
-from teachers.engines.llm import LlmEngine, engine_spec
+from teachers.engines.writer import Writer, engine_spec
 from teachers.lessons import Source, shuffled
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class OpenEndedPolicy(Teacher):
     def begin(self, context: Context) -> None:
         """A new engine and its chat."""
         self._context, self._solved = context, Source(context)
-        self._engine = LlmEngine(context, self._spec, self.name)
+        self._engine = Writer(context, self._spec, self.name)
         self.chat, self.yields = self._engine.chat, self._engine.yields
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:

@@ -15,7 +15,7 @@ from teachers.base import Floats, Level, Teacher, as_action, require
 from teachers.chat.client import Chat
 from teachers.chat.prompts import render
 from teachers.chat.spec import Ask, make_spec
-from teachers.engines.llm import LlmEngine, engine_spec
+from teachers.engines.writer import Writer, engine_spec
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -64,11 +64,11 @@ class SkillListPolicy(Teacher):
     def begin(self, context: Context) -> None:
         """A new chat, and where it writes a new engine; one purse for both where they are one chat."""
         self._context, self.chat, spec = context, Chat.of(self._spec, context), self._engine_spec
-        self._engine: LlmEngine | None = None
+        self._engine: Writer | None = None
         self.yields: Counter[str] = Counter()
         if spec is not None:
             shared = self.chat if spec.chat == self._spec else None
-            self._engine = LlmEngine(context, spec, self.name, shared)
+            self._engine = Writer(context, spec, self.name, shared)
             self.yields = self._engine.yields
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Any:
@@ -78,7 +78,7 @@ class SkillListPolicy(Teacher):
             return as_action(counts / max(1.0, counts.sum()))
         return self._written(self._engine, counts)
 
-    def _written(self, engine: LlmEngine, counts: Floats) -> tuple[Example, ...]:
+    def _written(self, engine: Writer, counts: Floats) -> tuple[Example, ...]:
         return tuple(engine.lesson(counts, self._total) if counts.any() else ())
 
     def most_requests(self, lesson_size: int) -> int:

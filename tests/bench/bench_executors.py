@@ -31,7 +31,7 @@ SLEEP, WIDTHS = 10.0, (1, 10, 30, 100, 300)
 LENGTHS = (1.2, 10.0, 60.0, 600.0)
 TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = {
-    "engine": ("engines.py", "make_lesson"),
+    "engine": ("engines.py", "mixed"),
     "screen": ("screen.py", "screen"),
     "prices": ("tuition.py", "charge"),
     "keys": ("jobs.py", "key"),

@@ -22,13 +22,13 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
+from dataenv.lessons.engines import Request
 from tasks.arithmetic import Arithmetic
 from tasks.records import Example, stream
 from teachers.chat.scripted import Script, ScriptedTurn, Server, serving
 from teachers.chat.tutor import _solve, _vary, blocks, tutor
-from teachers.engines.llm import LlmEngine, engine_spec
 from teachers.engines.signature import signature
-from teachers.lessons import Request
+from teachers.engines.writer import Writer, engine_spec
 
 TASK = Arithmetic()
 
@@ -47,18 +47,18 @@ def stubborn(share: float) -> Script:
     return script
 
 
-def written(script: Script, each: int, **fields: Any) -> tuple[LlmEngine, list[Example]]:
+def written(script: Script, each: int, **fields: Any) -> tuple[Writer, list[Example]]:
     """What an engine over a script makes, ``each`` of every skill."""
     with serving(Server(script)) as server:
         env = TeachingEnv("open-ended", runner=Runner(Store()), **QUICK)
         env.reset(seed=0)
         spec = engine_spec({"base_url": server.base_url, "model": "scripted"}, fields)
-        pen = LlmEngine(Context(env), spec, "pen")
+        pen = Writer(Context(env), spec, "pen")
         made = pen.make([Request(skill, each) for skill in TASK.skills])
     return pen, [example for examples in made for example in examples]
 
 
-def before(pen: LlmEngine) -> str:
+def before(pen: Writer) -> str:
     """How many of all solutions are right."""
     right = n = 0
     for row in pen.chat.used.values():

@@ -106,7 +106,7 @@ def _expected(cell: Run) -> tuple[tuple[int, ...], Price]:
     fresh = sizes(student, recipe, _taught(cell))
     prior = setting.warm_training(cell.seed) if recipe.replay else None
     earlier = [student.tokens(example) for example in prior.lesson[:SAMPLE]] if prior else []
-    watched = [student.tokens(example) for example in watched_of(setting)]
+    watched = [student.tokens(example) for example in watched_of(setting, recipe)]
     price = price_of(recipe, fresh, earlier, watched)
     remaining, examples = setting.budget.student_tokens - setting.aside, setting.budget.examples
     lessons: list[int] = []

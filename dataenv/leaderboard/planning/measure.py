@@ -16,8 +16,10 @@ from dataenv.environment.exams import exam_of
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.lessons.engines import from_pool, procedural, split_counts
+from dataenv.lessons.engines import Procedural, Request, blended, engine_of, split_counts
+from dataenv.lessons.scene import Scene
 from dataenv.setting import Setting
+from dataenv.snapshot import Snapshot
 from students.base import FORWARD_BACKWARD, Data, Student, TrainingDivergedError, asked
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Record, canonical_json, stream
@@ -150,10 +152,14 @@ def sample(setting: Setting, mixture: npt.NDArray[np.float64] | None, n: int, st
 
     A task that has neither generator nor pool gives its feedback problems: what teachers bring will be like them.
     """
-    task, rng = setting.built_task, stream(0, "plan", step)
+    task, rng, engine = setting.built_task, stream(0, "plan", step), engine_of(setting)
+    if engine.waits:  # nobody is asked before a board is played; what the task has itself stands for what is written
+        engine = Procedural()
     counts = split_counts(np.ones(len(task.skills)) if mixture is None else mixture, n, rng)
+    scene = Scene(setting, Snapshot(setting="", level="", seed=0, student_seed=0))
+    scene.rng = rng
     try:
-        return from_pool(task, counts, rng, 0, {})[0] if setting.engine == "pool" else procedural(task, counts, rng)
+        return blended(engine, [Request(s, k) for s, k in zip(task.skills, counts, strict=True) if k], scene)
     except UnsupportedError:
         return [Example(prompt=p.prompt, response=p.answer) for p in setting.exam_items("feedback")]
 

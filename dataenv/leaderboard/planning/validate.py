@@ -23,7 +23,7 @@ from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
 from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.runs import Run, all_runs, fixed
-from dataenv.lessons.engines import check_engine
+from dataenv.lessons.engines import engine_of, require_problems
 from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.tuition import complete, sizes, watched_of
 from dataenv.levels import level_class
@@ -101,7 +101,7 @@ def _finish(entry: Entry, setting: Setting) -> None:
     if entry.finish:
         within = entry.within(setting)
         student_for(within.student_spec, within.task, within.methods)
-        check_engine(within)
+        require_problems(within)
 
 
 def _level(name: str, args: dict[str, Any]) -> None:
@@ -167,7 +167,7 @@ def _spread(items: Sequence[Any]) -> list[Any]:
 def _data(setting: Setting) -> Iterator[str]:
     """The engine has what it draws from."""
     task = setting.built_task
-    yield from _refused("setting.engine", task.pool if setting.engine == "pool" else lambda: _generate(task))
+    yield from _refused("setting.engine", lambda: engine_of(setting).check(task))
 
 
 def _generate(task: Task) -> None:
@@ -222,7 +222,7 @@ def _purse(setting: Setting) -> Iterator[str]:
     student, recipe, budget = setting.built_student, setting.recipe, setting.budget
     made, recipe = sample(setting, None, min(512, setting.lesson_size)), complete(recipe, setting)
     tokens = sizes(student, recipe, made)
-    watched = [student.tokens(example) for example in watched_of(setting)]
+    watched = [student.tokens(example) for example in watched_of(setting, recipe)]
     price = price_of(recipe, tokens, tokens, watched).most(recipe.updates)
     if budget.student_tokens - setting.aside < price:
         apart = f", {setting.aside} of them for the finish," if setting.aside else ""

@@ -101,7 +101,7 @@ class Teacherlike:
         paid = self.purse.spent - before
         for _ in range(2):
             env.abort()
-            kept = paid if env.is_branch else 0
+            kept = paid if env.account.is_branch else 0
             assert self.purse.spent == before + kept, "an abort returns its own price, once, and none on a branch"
         return paid
 

@@ -146,7 +146,7 @@ class Asker:
         env = self.envs[at % len(self.envs)]
         copy = dataenv.fork(env)
         assert copy.teacher_purse.spent == env.teacher_purse.spent
-        assert (copy.teacher_purse is env.teacher_purse) == copy.is_branch
+        assert (copy.teacher_purse is env.teacher_purse) == copy.account.is_branch
         self.envs.append(copy)
 
     def do_save(self, at: int) -> None:
@@ -157,8 +157,8 @@ class Asker:
         env, saved = self.envs[at % len(self.envs)], self.saved[at % len(self.saved)]
         before = env.teacher_purse
         env.reset(options={"snapshot": saved})
-        if env.is_branch:
-            assert env.teacher_purse in (before, env._origin.teacher_purse)  # type: ignore[union-attr]
+        if env.account.is_branch:
+            assert env.teacher_purse in (before, env.account._origin.teacher_purse)  # type: ignore[union-attr]
         else:
             assert env.teacher_purse.spent == Snapshot.read(saved).teacher_spent
             assert not before.hold(Cost(1)), "the episode before is over"
@@ -166,7 +166,7 @@ class Asker:
     def do_reset(self, at: int) -> None:
         env = self.envs[at % len(self.envs)]
         env.reset(seed=1)
-        assert env.is_branch or env.teacher_purse.spent == Cost()
+        assert env.account.is_branch or env.teacher_purse.spent == Cost()
 
 
 @settings(max_examples=50)

@@ -344,7 +344,7 @@ def test_render_shows_every_skill(env: TeachingEnv) -> None:
         ({"student_args": {"widht": 3}}, "student_args of student 'pocket' do not fit"),
         ({"student_args": {"width": 17}}, "must be a multiple"),
         ({"student_args": {"heads": 0}}, "student_args.heads is 0; it must be"),
-        ({"level": "skill-forest"}, "level is 'skill-forest'; give one of"),
+        ({"level": "skill-forest"}, "level 'skill-forest' is not registered; did you mean 'skill-tree'"),
         ({"executor": "threads"}, "executor is 'threads'"),
         ({"render_mode": "human"}, "render_mode is 'human'"),
         ({"budget": {"student_tokens": -1}}, "budget.student_tokens is -1"),

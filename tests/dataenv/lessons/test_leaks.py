@@ -235,7 +235,7 @@ def test_the_list_stays_short_and_the_count_whole(toys: None) -> None:
     assert env.leaks.count == len(many) + 1 > LISTED == len(env.leaks.first)
     huge = Guard(Reverse()).find(Example(prompt=many[0].prompt, response="no" * SHOWN))
     assert huge is not None
-    env._leaks.note([huge], 1, "lesson")
+    env.account.leaks.note([huge], 1, "lesson")
     assert (env.leaks.count, len(env.leaks.first)) == (len(many) + 2, LISTED)
 
 
@@ -243,7 +243,7 @@ def test_what_is_listed_is_cut(toys: None) -> None:
     env = toy_env()
     hit = Guard(Reverse()).find(Example(prompt=leaking(env, "test", 1)[0].prompt, response="no" * SHOWN))
     assert hit is not None
-    env._leaks.note([hit], 1, "probe")
+    env.account.leaks.note([hit], 1, "probe")
     assert len(env.leaks.first[0].response) == SHOWN
 
 

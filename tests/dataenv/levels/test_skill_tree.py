@@ -15,8 +15,9 @@ from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.levels import SkillTree
+from dataenv.lessons.scene import Scene
 from dataenv.levels.forest import Forest
+from dataenv.levels.skill_tree import SkillTree
 from dataenv.setting import make_setting
 from tasks.records import Example
 from tests.toys import BRANCHING, Branching
@@ -142,20 +143,21 @@ ROWS = st.tuples(*[st.floats(0, 1, width=16)] * 5)
 @given(st.lists(ROWS.filter(any), min_size=1, max_size=4))
 def test_all_data_is_cut_to_the_allocation(rows: list[tuple[float, ...]]) -> None:
     """Under ``data="all"``: whatever was taught, the fine-tune sees the allocation, and as much as there can be."""
-    forest = Forest(make_setting(BRANCHING | {"recipe": {"data": "all"}}))
+    setting = make_setting(BRANCHING | {"recipe": {"data": "all"}})
+    forest = Forest(setting)
     snapshot = make().snapshot()
     lessons: list[tuple[Example, ...]] = []
     for step, row in enumerate(rows):
         shares = np.array([[*row[:2], 0], row[2:]]) / sum(row)
         have = forest.count(lessons)
-        made = forest.compose(shares, snapshot.model_copy(update={"step": step}), lessons)
-        new, sees = forest.count([tuple(made.offered)]), forest.count([*made.earlier, tuple(made.offered)])
-        assert len(made.offered) <= 12
+        made = forest.compose(shares, Scene(setting, snapshot.model_copy(update={"step": step}), lessons), "all")
+        new, sees = forest.count([tuple(made.examples)]), forest.count([*(made.seen or ()), tuple(made.examples)])
+        assert len(made.examples) <= 12
         assert np.abs(sees - shares * sees.sum()).max() < 1, "whole examples, by largest remainder"
         assert not (new[sees < have]).any(), "what is cut down is not made anew"
         more = shares * (sees.sum() + 6)
         assert np.maximum(more - have, 0).sum() > 12, "six more in these shares would take more new ones than a lesson"
-        lessons.append(tuple(made.offered))
+        lessons.append(tuple(made.examples))
 
 
 def test_an_allocation_that_stays_trains_on_all_there_is() -> None:

@@ -19,7 +19,8 @@ from dataenv.leaderboard.config import Board, load
 from dataenv.leaderboard.folder import Manifest
 from dataenv.leaderboard.planning.validate import examine
 from dataenv.leaderboard.runs import known_runs, row_identity, run_identity
-from dataenv.levels import LEVELS
+from dataenv.levels import level_class
+from dataenv.registry import LEVELS
 from dataenv.wrappers.mask import Mask
 from tests.toys import BRANCHING, TOY_BOARD, write_toml
 
@@ -42,7 +43,7 @@ def test_state_is_all_that_tells_of_the_student(level: str) -> None:
     plain, masked = levels(level)
     shown, hidden = (env.reset(seed=0)[0] for env in (plain, masked))
     told = {"score", "errors", "accuracy", "loss", "subskill_accuracy"} & shown.keys()
-    assert set(LEVELS[level].state) == told
+    assert set(level_class(level).state) == told
     for step in (plain.step(ACTIONS[level]), masked.step(ACTIONS[level])):
         shown, hidden = hidden, step[0]
     assert masked.observation_space == plain.observation_space

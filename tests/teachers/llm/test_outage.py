@@ -15,7 +15,6 @@ from dataenv.cli import app
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.episode.loop import run
-from dataenv.episode.outage import MENDS, NOT_SENT
 from dataenv.errors import UnansweredError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
@@ -23,6 +22,7 @@ from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.play import play
 from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.rows import Row
+from dataenv.lessons.outage import MENDS, NOT_SENT
 from teachers.chat.scripted import ScriptedTurn, Server, serving
 from teachers.chat.spec import ANSWERED, Outcome
 from tests.chatting import backwards

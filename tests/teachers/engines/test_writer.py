@@ -14,15 +14,15 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
+from dataenv.lessons.engines import Request
 from tasks.records import Example
 from teachers.chat.client import Chat
 from teachers.chat.scripted import Script, ScriptedTurn, Server, serving
 from teachers.chat.spec import ChatError
 from teachers.chat.synthesis import NewQuestion, Want
 from teachers.chat.tutor import blocks, tutor
-from teachers.engines.llm import LlmEngine, engine_spec
 from teachers.engines.signature import Seen, signature
-from teachers.lessons import Request
+from teachers.engines.writer import Writer, engine_spec
 from tests.chatting import _letters, backwards
 from tests.toys import TOYS
 
@@ -36,11 +36,11 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def engine(server: Server, chat: Chat | None = None, **fields: Any) -> LlmEngine:
+def engine(server: Server, chat: Chat | None = None, **fields: Any) -> Writer:
     env = TeachingEnv("open-ended", runner=Runner(Store()), **TOYS)
     env.reset(seed=0)
     spec = engine_spec({"base_url": server.base_url, "model": "scripted", "retries": 0}, fields)
-    return LlmEngine(Context(env), spec, "pen", chat)
+    return Writer(Context(env), spec, "pen", chat)
 
 
 def asked(server: Server, schema: str) -> list[str]:
