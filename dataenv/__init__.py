@@ -11,7 +11,7 @@ from dataenv import _house
 from dataenv.registry import LEVEL_IDS
 
 if TYPE_CHECKING:
-    from dataenv.checks import check_student, check_task, check_teacher
+    from dataenv.checks import check_engine, check_student, check_task, check_teacher
     from dataenv.environment.branch import fork
     from dataenv.environment.env import TeachingEnv
     from dataenv.episode.context import Context
@@ -55,6 +55,7 @@ __all__ = [
     "TeachingEnv",
     "Transition",
     "__version__",
+    "check_engine",
     "check_student",
     "check_task",
     "check_teacher",
@@ -64,7 +65,7 @@ __all__ = [
     "run",
 ]
 _MODULES = {
-    "dataenv.checks": "check_student check_task check_teacher",
+    "dataenv.checks": "check_engine check_student check_task check_teacher",
     "dataenv.environment.branch": "fork",
     "dataenv.environment.env": "TeachingEnv",
     "dataenv.episode.context": "Context",

@@ -7,8 +7,9 @@ and what mends it. They find what would otherwise show as a wrong figure on a bo
 from __future__ import annotations
 
 from dataenv.checks.common import ContractError
+from dataenv.checks.engine import check_engine
 from dataenv.checks.student import check_student
 from dataenv.checks.task import check_task
 from dataenv.checks.teacher import check_teacher
 
-__all__ = ["ContractError", "check_student", "check_task", "check_teacher"]
+__all__ = ["ContractError", "check_engine", "check_student", "check_task", "check_teacher"]

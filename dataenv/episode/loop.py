@@ -80,7 +80,7 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
             after, reward, terminated, truncated, info = env.step(action)
             total, over = total + float(reward), terminated or truncated
             tell(inner.history[-1])
-            if asked and not inner.history[-1].offered:
+            if inner.teacher_purse.replies != before and not inner.history[-1].offered:
                 require_answer(inner.teacher_purse.last)
             learn(Transition(observation, action, float(reward), after, terminated, truncated, info))
             observation = after

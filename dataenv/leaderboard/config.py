@@ -37,6 +37,8 @@ class Entry(Record):
         mask: Fields of the observation that it is not shown; ``state`` for all that tell of the student. See
             ``dataenv.wrappers.mask``.
         finish: What comes after its last lesson, paid from the same purse; without, that of the Setting.
+        engine: What makes its examples; empty for that of the Setting. A policy can so be paired with any engine.
+        engine_args: Of that engine.
     """
 
     name: str
@@ -44,10 +46,20 @@ class Entry(Record):
     label: str = ""
     mask: tuple[str, ...] = ()
     finish: Phases = Field(default=(), exclude_if=not_)
+    engine: str = Field(default="", exclude_if=not_)
+    engine_args: dict[str, Any] = Field(default={}, exclude_if=not_)
 
     def within(self, setting: Setting) -> Setting:
-        """What it teaches in: the Setting of the board, with its own finish if it has one."""
-        return setting.changed(finish=self.finish) if self.finish else setting
+        """What it teaches in: the Setting of the board, with its own finish and engine if it has any."""
+        own: dict[str, Any] = {"finish": self.finish} if self.finish else {}
+        own |= {"engine": self.engine, "engine_args": self.engine_args} if self.engine else {}
+        return setting.changed(**own) if own else setting
+
+    @model_validator(mode="after")
+    def _paired(self) -> Entry:
+        if self.engine_args and not self.engine:
+            raise ValueError("engine_args is given and engine is not; name the engine too")
+        return self
 
     @property
     def shown(self) -> str:

@@ -200,7 +200,7 @@ def _row(board: Board, cell: Run, runner: Runner, watch: Watch, source: dict[str
                 "money": env.teacher_purse.spent.money,
             },
             "asked": (asked := dict(sorted(env.teacher_purse.replies.items()))),
-            "yields": yields_of(teacher) if asked else {},
+            "yields": (yields_of(teacher) | {f"engine {name}": n for name, n in env.yields.items()}) if asked else {},
             "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in steps],
             "leaks": env.leaks.model_dump(mode="json"),
             **source,

@@ -280,6 +280,11 @@ class Row(RowPart):
         return canonical_json(found) if found else ""
 
     @property
+    def own(self) -> str:
+        """What of its Setting may be the teacher's own (its finish, its engine), as JSON."""
+        return canonical_json({name: self.setting.get(name) for name in OWN})
+
+    @property
     def failed(self) -> bool:
         """Whether the run ended by a failure; it is then scored as the untaught student of its seed."""
         return self.ended == "failed"
@@ -347,7 +352,7 @@ def _check_one_board(rows: Sequence[Row]) -> None:
         "board": {row.board for row in rows},
         "skills": {row.skills for row in rows},
         "simulated": {row.simulated for row in rows},
-        "setting_digest": {_compared(row) for row in rows if row.role == "teacher"},
+        "setting_digest": _compared([row for row in rows if row.role == "teacher"]),
         "test.n": {row.test.n for row in rows if row.test is not None},
         "hashes.task": {row.hashes.get("task") for row in rows},
     }
@@ -355,13 +360,23 @@ def _check_one_board(rows: Sequence[Row]) -> None:
         if len(values) > 1:
             raise ValueError(f"rows differ in {field}; teachers are compared within one setting: make a board of each")
     for teacher in sorted({row.teacher for row in rows}):
-        kinds = {(row.role, row.level, row.mask, row.finish) for row in rows if row.teacher == teacher}
+        kinds = {(row.role, row.level, row.mask, row.own) for row in rows if row.teacher == teacher}
         if len(kinds) > 1:
-            raise ValueError(f"rows of teacher {teacher!r} differ in role, level, mask or finish; name each by itself")
+            raise ValueError(
+                f"rows of teacher {teacher!r} differ in role, level, mask, finish or engine; name each by itself"
+            )
 
 
-def _compared(row: Row) -> str:
-    """Digest of the Setting that a row is compared within: what comes after a teacher's lessons is the teacher's."""
-    if not row.finish:
-        return row.setting_digest
-    return digest({name: value for name, value in row.setting.items() if name != "finish"})
+OWN = ("finish", "engine", "engine_args")
+"""Fields of a Setting that a teacher of a board may have of its own."""
+
+
+def _compared(rows: Sequence[Row]) -> set[str]:
+    """Digests of the Settings that rows are compared within: what a teacher may have of its own plays no part."""
+    by_own: dict[str, set[str]] = {}
+    for row in rows:
+        by_own.setdefault(row.own, set()).add(row.setting_digest)
+    differing = next((digests for digests in by_own.values() if len(digests) > 1), None)
+    if differing or len(by_own) < 2:
+        return differing or set().union(*by_own.values())
+    return {digest({name: value for name, value in row.setting.items() if name not in OWN}) for row in rows}

@@ -13,6 +13,7 @@ from typing import Any
 
 from dataenv.leaderboard.format import money
 from dataenv.leaderboard.runs import Run
+from dataenv.lessons.engines import engine_of
 from tasks.records import Record
 
 
@@ -40,19 +41,31 @@ def asking(groups: Mapping[str, Sequence[tuple[Run, int]]]) -> tuple[Asking, ...
     Args:
         groups: The runs of each teacher, each with the lessons that it is expected to give.
     """
-    return tuple(_asking(name, runs) for name, runs in groups.items() if runs and _chats(runs[0][0].args))
+    return tuple(_asking(name, runs) for name, runs in groups.items() if runs and _all_chats(runs[0][0]))
+
+
+def _all_chats(run: Run) -> list[Mapping[str, Any]]:
+    """The settings of every chat of a run: the teacher's own, and that of the Setting's engine.
+
+    An engine has a chat for each lesson, whose own caps do not bound an episode.
+    """
+    capless = [{**chat, "tokens": None, "money": None} for chat in _chats(run.setting.engine_args)]
+    return [*_chats(run.args), *capless]
 
 
 def _asking(name: str, runs: Sequence[tuple[Run, int]]) -> Asking:
     cell, n = runs[0][0], len(runs)
-    chats, budget = _chats(cell.args), cell.setting.budget
+    chats, budget = _all_chats(cell), cell.setting.budget
     tokens = _least((budget.teacher_tokens, _sum(chat.get("tokens") for chat in chats)))
     within = _at(max(map(_price, chats)), budget.teacher_tokens)
     own = _sum(_least((chat.get("money"), _at(_price(chat), chat.get("tokens")))) for chat in chats)
     paid = _least((budget.money, within, own))
     count = getattr(cell.make(), "most_requests", None)
     each = None if count is None else count(cell.setting.lesson_size)
-    requests = None if each is None else each * sum(lessons for _, lessons in runs)
+    engine = engine_of(cell.setting).most_requests(cell.setting.lesson_size)
+    if each is None and not _chats(cell.args):
+        each = 0  # the engine alone asks
+    requests = None if each is None else (each + engine) * sum(lessons for _, lessons in runs)
     return Asking(
         name=name,
         runs=n,

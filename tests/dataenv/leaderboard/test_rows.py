@@ -80,7 +80,7 @@ def test_what_does_not_add_up_is_refused(path: str, value: Any, said: str) -> No
         ({"seed": 1, "simulated": True}, "differ in simulated"),
         ({"seed": 1, "setting_digest": "00"}, "differ in setting_digest"),
         ({"seed": 1, "hashes": {"task": "00"}}, "differ in hashes.task"),
-        ({"seed": 1, "level": "open-ended"}, "differ in role, level, mask or finish"),
+        ({"seed": 1, "level": "open-ended"}, "differ in role, level, mask, finish or engine"),
     ],
 )
 def test_rows_that_cannot_stand_on_one_board(other: dict[str, Any], said: str) -> None:
