@@ -379,4 +379,12 @@ def _compared(rows: Sequence[Row]) -> set[str]:
     differing = next((digests for digests in by_own.values() if len(digests) > 1), None)
     if differing or len(by_own) < 2:
         return differing or set().union(*by_own.values())
-    return {digest({name: value for name, value in row.setting.items() if name not in OWN}) for row in rows}
+    return {_without_own(row) for row in rows}
+
+
+def _without_own(row: Row) -> str:
+    """Digest of what is not the teacher's own; that of the row where it is none of the Setting that the row holds."""
+    by_content = any(row.setting.get(name) for name in ("skills", "subskills"))  # files, named by what they hold
+    if not by_content and digest(row.setting) != row.setting_digest:
+        return row.setting_digest
+    return digest({name: value for name, value in row.setting.items() if name not in OWN})
