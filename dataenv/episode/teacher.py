@@ -37,32 +37,35 @@ class Transition(NamedTuple):
 
 
 class TeacherLike(Protocol):
-    """A teacher with everything that is ever asked of one; ``teachers.base.Teacher`` and what ``as_teacher`` gives are.
-
-    Attributes:
-        name: On the board.
-        level: Which observations it reads and which actions it gives; see ``dataenv.levels``.
-        prior_compute: Student tokens that it used before ``reset``.
-        row_args: What stands for its arguments in a row, where those name files; ``None`` for the arguments themselves.
-        trained_on: The tasks that a learned teacher was trained on, in words; empty for one that is not learned.
-        yields: What it counted of each stage in this episode.
-        inner: The teacher that it stands around, if any.
-    """
+    """A teacher with everything that is asked of one: a ``teachers.base.Teacher``, or what ``as_teacher`` gives."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """On the board."""
+
     @property
-    def level(self) -> str: ...
+    def level(self) -> str:
+        """Which observations it reads and which actions it gives; see ``dataenv.levels``."""
+
     @property
-    def prior_compute(self) -> int: ...
+    def prior_compute(self) -> int:
+        """Student tokens that it used before ``reset``."""
+
     @property
-    def row_args(self) -> dict[str, Any] | None: ...
+    def row_args(self) -> dict[str, Any] | None:
+        """What stands for its arguments in a row, where those name files; ``None`` for the arguments themselves."""
+
     @property
-    def trained_on(self) -> str: ...
+    def trained_on(self) -> str:
+        """The tasks that a learned teacher was trained on, in words; empty for one that is not learned."""
+
     @property
-    def yields(self) -> Mapping[str, int]: ...
+    def yields(self) -> Mapping[str, int]:
+        """What it counted of each stage in this episode."""
+
     @property
-    def inner(self) -> TeacherLike | None: ...
+    def inner(self) -> TeacherLike | None:
+        """The teacher that it stands around, if any."""
 
     def begin(self, context: Context) -> None:
         """Start an episode."""
