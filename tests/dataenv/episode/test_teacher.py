@@ -107,7 +107,7 @@ def test_the_protocol_is_kept_by_our_teachers_and_by_the_adapter() -> None:
         assert [a for a in ATTRIBUTES if not hasattr(teacher, a)] == []
 
 
-@pytest.mark.parametrize("make", [Foreign, Subclass, lambda: one, lambda: two], ids=str)
+@pytest.mark.parametrize("make", [Foreign, Subclass, lambda: one, lambda: two])
 def test_what_a_teacher_leaves_out_has_a_default(make: Callable[[], Any]) -> None:
     teacher = as_teacher(make())
     assert (teacher.level, teacher.prior_compute, teacher.trained_on) == ("skill-list", 0, "")
@@ -161,7 +161,7 @@ def test_a_teacher_is_called_by_its_own_name_first(thing: Any, given: str, name:
     assert as_teacher(thing, given).name == name
 
 
-@pytest.mark.parametrize("thing", [3, None, "stratified", {"act": two}, SimpleNamespace(act=3)], ids=repr)
+@pytest.mark.parametrize("thing", [3, None, "stratified", {"act": two}, SimpleNamespace(act=3)])
 def test_what_is_no_teacher_is_refused(thing: Any) -> None:
     said = rf"teacher is a {type(thing).__name__}; give an object with act\(observation, info\), or a function"
     with pytest.raises(dataenv.SettingError, match=said):
