@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from dataenv.environment.branch import fork
     from dataenv.environment.env import TeachingEnv
     from dataenv.episode.context import Context
-    from dataenv.episode.loop import Episode, Transition, run
+    from dataenv.episode.loop import Episode, run
+    from dataenv.episode.teacher import Transition, as_teacher
     from dataenv.errors import (
         ActionError,
         BudgetSpentError,
@@ -55,6 +56,7 @@ __all__ = [
     "TeachingEnv",
     "Transition",
     "__version__",
+    "as_teacher",
     "check_engine",
     "check_student",
     "check_task",
@@ -69,7 +71,8 @@ _MODULES = {
     "dataenv.environment.branch": "fork",
     "dataenv.environment.env": "TeachingEnv",
     "dataenv.episode.context": "Context",
-    "dataenv.episode.loop": "Episode Transition run",
+    "dataenv.episode.loop": "Episode run",
+    "dataenv.episode.teacher": "Transition as_teacher",
     "dataenv.errors": (
         "ActionError BudgetSpentError DataenvError JobFailedError RefusedError SettingError SnapshotError StoreError"
     ),

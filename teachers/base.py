@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
-    from dataenv.episode.loop import Transition
+    from dataenv.episode.teacher import TeacherLike, Transition
 
 Level = Literal["skill-list", "skill-tree", "open-ended"]
 Floats = npt.NDArray[np.float64]
@@ -28,12 +30,18 @@ class Teacher(ABC):
         prior_compute: Student tokens that it used before ``reset`` (a learned policy, a skill graph); its own column.
         row_args: What stands for its arguments in a row, where those name files: what is in them; ``None`` for the
             arguments themselves.
+        trained_on: The tasks that a learned teacher was trained on, in words.
+        yields: What it counted of each stage in this episode: a ``Counter`` that ``begin`` makes anew.
+        inner: The teacher that it stands around, if any.
     """
 
     name: ClassVar[str]
     level: ClassVar[Level] = "skill-list"
     prior_compute: int = 0
     row_args: dict[str, Any] | None = None
+    trained_on: str = ""
+    yields: Mapping[str, int] = MappingProxyType({})  # read-only: all teachers that count nothing share it
+    inner: TeacherLike | None = None
 
     def begin(self, context: Context) -> None:  # noqa: B027 (not every teacher has something to prepare)
         """Start an episode. Called once, after the environment's reset and before the first ``act``."""
@@ -44,6 +52,13 @@ class Teacher(ABC):
 
     def learn(self, transition: Transition) -> None:  # noqa: B027
         """Be told what came of the lesson. Called after every step."""
+
+    def most_requests(self, lesson_size: int) -> int | None:
+        """Requests to language models that a lesson takes at the most; ``None`` where it does not say.
+
+        For ``dataenv plan``, which asks it of teachers that are given a ``chat``.
+        """
+        return None
 
 
 def with_floor(weights: npt.ArrayLike, floor: float) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -98,7 +99,7 @@ class BestOf(Teacher):
         """Forget the episode before."""
         self._context, self._allowance = context, Allowance(context, self.share)
         self._source, self._own = source_of(context, self._engine, self.name), Source(context)
-        self.yields = self._source.yields
+        self.yields: Counter[str] = self._source.yields
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> list[Example]:
         """Make candidates, score them, teach the best."""

@@ -16,10 +16,10 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from dataenv import registry
 from dataenv.environment.branch import Env
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
+from dataenv.episode.teacher import TeacherLike, build_teacher
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.leaderboard.folder import read_row
@@ -103,8 +103,8 @@ def record(runs: Sequence[Recording], runner: Runner, root: Path, dataset: str) 
         raise SettingError(f"dataset is {dataset!r}; give an id such as arithmetic/frontier-v0")
     if data.exists():
         raise SettingError(f"dataset {root / dataset} exists; give another --id, such as one with the next -vN")
-    teachers = [registry.build("teacher", each.teacher, each.args) for each in runs]
-    levels = {getattr(teacher, "level", "skill-list") for teacher in teachers}
+    teachers = [build_teacher(each.teacher, each.args) for each in runs]
+    levels = {teacher.level for teacher in teachers}
     if len({(each.setting.digest, each.mask) for each in runs}) != 1 or len(levels) != 1:
         raise SettingError("the runs are of several levels, masks or Settings; a dataset has one of each")
     level = levels.pop()
@@ -145,7 +145,7 @@ class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
         return observation, reward, terminated, truncated, info
 
 
-def _played(each: Recording, teacher: Any, level: str, runner: Runner) -> Steps:
+def _played(each: Recording, teacher: TeacherLike, level: str, runner: Runner) -> Steps:
     recorder = _Recorder(masked(TeachingEnv(level, runner=runner, setting=each.setting), each.mask), each.seed)
     run(recorder, teacher, each.seed)
     steps = recorder.steps

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from dataenv import registry
 from dataenv.checks.common import ContractError, demand, own_randomness
 from dataenv.environment.branch import unwrap
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
-from dataenv.episode.loop import Transition, _parts, run
-from dataenv.errors import ActionError
+from dataenv.episode.loop import run
+from dataenv.episode.teacher import AdaptedTeacher, Transition, as_teacher, build_teacher
+from dataenv.errors import ActionError, SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from tasks.records import Example
@@ -44,7 +44,7 @@ def check_teacher(teacher: Any, make_env: Callable[[], Any] | None = None) -> No
     Raises:
         ContractError: With the first rule that is broken.
     """
-    level = _teacher_level(_teacher_new(teacher))
+    level = _teacher_new(teacher).level
     if make_env is None:
         runner = Runner(Store())  # shared, so that the second episode trains nothing
         make_env = lambda: TeachingEnv(level, runner=runner, **QUICK)  # noqa: E731
@@ -57,43 +57,38 @@ def check_teacher(teacher: Any, make_env: Callable[[], Any] | None = None) -> No
     )
 
 
-def _teacher_new(teacher: Any) -> Any:
+def _teacher_new(teacher: Any) -> AdaptedTeacher:
     """A teacher that has taught nobody yet."""
     if isinstance(teacher, str):
-        return registry.build("teacher", teacher)
-    if inspect.isclass(teacher):
-        return teacher()
+        return build_teacher(teacher)
     try:
-        return copy.deepcopy(teacher)
+        new = teacher if inspect.isclass(teacher) else copy.deepcopy(teacher)
     except Exception as error:
         raise ContractError(f"teacher cannot be copied ({error}); give its class or registered name instead") from error
-
-
-def _teacher_level(teacher: Any) -> str:
-    level = getattr(teacher, "level", "skill-list")
-    levels = registry.names("level")
-    demand(level in levels, f"level is {level!r}; set it to one of {', '.join(levels)}")
-    return str(level)
+    try:
+        return as_teacher(new() if inspect.isclass(new) else new)
+    except SettingError as error:  # of an object that is at hand, this is a rule that it breaks
+        raise ContractError(str(error)) from error
 
 
 class _Watched:
     """A teacher between us and the environment: every rule is asked at every step."""
 
-    def __init__(self, teacher: Any, env: Any) -> None:
+    def __init__(self, teacher: AdaptedTeacher, env: Any) -> None:
         self.env, self.inner = env, unwrap(env)
-        self._begin, self._act, self._learn = _parts(teacher)
+        self._teacher = teacher
         self.actions: list[Any] = []
 
     def begin(self, context: Context) -> None:
         with own_randomness("begin()"):
-            self._begin(context)
+            self._teacher.begin(context)
 
     def act(self, observation: Any, info: dict[str, Any]) -> Any:
         where = f"act() at step {len(self.actions)}"
         demand(len(self.actions) < LONGEST_EPISODE, f"{where} sees no end; check it in a Setting with a smaller budget")
         seen, told = copy.deepcopy(observation), copy.deepcopy(info)
         with own_randomness("act()"):
-            action = self._act(observation, info)
+            action = self._teacher.act(observation, info)
         intact = _equal(seen, observation) and _equal(told, info)
         demand(intact, f"{where} writes into what it was shown; copy before you change")
         self._is_action(where, action)
@@ -102,7 +97,7 @@ class _Watched:
 
     def learn(self, transition: Transition) -> None:
         with own_randomness("learn()"):
-            self._learn(transition)
+            self._teacher.learn(transition)
 
     def _is_action(self, where: str, action: Any) -> None:
         try:

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from dataenv import registry
 from dataenv.cli.common import (
     DEFAULT_STORE,
     ChatAt,
@@ -44,21 +43,20 @@ def run(
     from dataenv.environment.env import TeachingEnv
     from dataenv.environment.render import SIMULATED
     from dataenv.episode.loop import run as play
-    from dataenv.leaderboard.play import yields_of
+    from dataenv.episode.teacher import build_teacher, yields_of
 
     given = with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
-    who = registry.build("teacher", teacher, given)
+    who = build_teacher(teacher, given)
     fields = {"task": task, "student": student} | json_object("--setting", setting)
-    level = getattr(who, "level", "skill-list")
-    env = TeachingEnv(level, store=store or DEFAULT_STORE, render_mode="ansi", **fields)
+    env = TeachingEnv(who.level, store=store or DEFAULT_STORE, render_mode="ansi", **fields)
     episode = play(
         env, who, seed, lambda record: console.print(env.render() or "", "\n", markup=False, highlight=False)
     )
     label = f" ({SIMULATED})" if env.student.simulated else ""
     console.print(f"{teacher}, seed {seed}{label}: total reward {episode.total_reward:+.3f}", highlight=False)
-    if trained_on := getattr(who, "trained_on", ""):  # a policy: it plays any skills, and says which it has learnt from
+    if who.trained_on:  # a policy: it plays any skills, and says which it has learnt from
         here = f"{env.setting.task} ({len(env.task.skills)} skills)"
-        console.print(f"{teacher}: trained on {trained_on}, plays {here}", markup=False, highlight=False)
+        console.print(f"{teacher}: trained on {who.trained_on}, plays {here}", markup=False, highlight=False)
     if stages := yields_of(who):  # a teacher that writes: what came of each stage, and was it right
         verdicts = Counter[str]()
         for step in episode.steps:

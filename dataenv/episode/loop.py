@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from dataenv.environment.branch import Env, unwrap
 from dataenv.environment.steps import StepRecord
 from dataenv.episode.context import Context
+from dataenv.episode.teacher import AdaptedTeacher, Transition, as_teacher
 from dataenv.errors import BudgetSpentError, SettingError
 from dataenv.lessons.outage import require_answer
 from dataenv.snapshot import Snapshot
-
-
-class Transition(NamedTuple):
-    """What a teacher may learn from."""
-
-    observation: Any
-    action: Any
-    reward: float
-    next_observation: Any
-    terminated: bool
-    truncated: bool
-    info: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,13 +36,13 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
 
     Args:
         env: From ``gym.make``, in any wrappers.
-        teacher: An object with ``act(observation, info)`` (and, if it likes, ``begin(context)`` and
-            ``learn(transition)``), or a plain function of the observation.
+        teacher: An object with ``act(observation, info)`` (and, if it likes, ``begin(context)``,
+            ``learn(transition)`` and the rest of ``TeacherLike``), or a plain function of the observation.
         seed: Of the episode: the untaught student, the data, every order, and the teacher's own generator.
         on_step: Called with each step's record, before the teacher is told of the step.
 
     Raises:
-        SettingError: If the teacher cannot begin, or its ``prior_compute`` is no number of student tokens.
+        SettingError: If the teacher is none (see ``as_teacher``), or cannot begin.
         UnansweredError: If nobody could be asked what a teacher asked of its language model before a lesson; also where
             that was so of what it asked last, and no lesson came of it. What it asked before is stored.
 
@@ -64,17 +50,16 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
     its budget: the episode ends there as ``spent``, and what its student has learnt counts.
     """
     inner = unwrap(env)
+    who = as_teacher(teacher)  # one that cannot be written down is refused before anything is spent
     observation, info = env.reset(seed=seed)
-    begin, act, learn = _parts(teacher)
     tell = on_step or (lambda record: None)
-    prior_compute(teacher)  # one that cannot be written down is refused before anything is spent
     total, over = 0.0, False
     try:
         tell(inner.history[-1])
-        _begin(teacher, begin, Context(inner))
+        _begin(who, Context(inner))
         while not over and not inner.finishing:
             before = Counter(inner.teacher_purse.replies)
-            action = act(observation, info)
+            action = who.act(observation, info)
             asked = inner.teacher_purse.replies - before
             require_answer(asked)
             after, reward, terminated, truncated, info = env.step(action)
@@ -82,7 +67,7 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
             tell(inner.history[-1])
             if inner.teacher_purse.replies != before and not inner.history[-1].offered:
                 require_answer(inner.teacher_purse.last)
-            learn(Transition(observation, action, float(reward), after, terminated, truncated, info))
+            who.learn(Transition(observation, action, float(reward), after, terminated, truncated, info))
             observation = after
     except BudgetSpentError:  # the teacher asked for more than there is, and did not catch what it was told
         if not over:
@@ -94,39 +79,8 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
     return Episode(tuple(inner.history), total, inner.snapshot())
 
 
-def prior_compute(teacher: Any) -> int:
-    """Student tokens that a teacher says it used before ``reset``; 0 where it says nothing.
-
-    Raises:
-        SettingError: If that is no whole number, or negative.
-    """
-    said = getattr(teacher, "prior_compute", 0)
-    if isinstance(said, bool) or not isinstance(said, int | np.integer) or said < 0:
-        raise SettingError(
-            f"prior_compute of teacher {type(teacher).__name__} is {said!r}; give a whole number of student tokens, "
-            "0 or more"
-        )
-    return int(said)
-
-
-def _begin(teacher: Any, begin: Callable[[Context], Any], context: Context) -> None:
+def _begin(teacher: AdaptedTeacher, context: Context) -> None:
     try:
-        begin(context)
+        teacher.begin(context)
     except ValueError as error:
-        raise SettingError(f"teacher {type(teacher).__name__} cannot begin: {error}") from error
-
-
-def _parts(teacher: Any) -> tuple[Callable[[Context], Any], Callable[[Any, Any], Any], Callable[[Transition], Any]]:
-    """``begin``, ``act`` and ``learn`` of a teacher; a function is its own ``act``."""
-    if hasattr(teacher, "act"):
-        ignore = lambda _: None  # noqa: E731
-        return getattr(teacher, "begin", ignore), teacher.act, getattr(teacher, "learn", ignore)
-    if not callable(teacher):
-        raise SettingError(
-            f"teacher is a {type(teacher).__name__}; give an object with act(observation, info), or a function"
-        )
-    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(teacher).parameters.values()
-    takes = len([p for p in parameters if p.kind in places and p.default is p.empty])
-    act = teacher if takes >= 2 else lambda observation, info: teacher(observation)
-    return lambda _: None, act, lambda _: None
+        raise SettingError(f"teacher {teacher.kind} cannot begin: {error}") from error

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from dataenv import registry
+from dataenv.episode.teacher import TeacherLike, build_teacher
 from dataenv.errors import SettingError
 from dataenv.levels import make_level
 from dataenv.setting import Phases, Setting
@@ -148,21 +148,21 @@ def load(which: str) -> Board:
     except ValidationError as error:
         raise SettingError(f"board file {path}: {explain(error, Board)}") from None
     for entry in board.teachers:
-        check_mask(entry, registry.build("teacher", entry.name, entry.args), board.setting)
+        check_mask(entry, build_teacher(entry.name, entry.args), board.setting)
     unknown = unknown_skills(board)
     if unknown:
         raise SettingError(f"board file {path}: {'; '.join(unknown)}")
     return board
 
 
-def check_mask(entry: Entry, teacher: Any, setting: Setting) -> None:
+def check_mask(entry: Entry, teacher: TeacherLike, setting: Setting) -> None:
     """Refuse a mask that names what the teacher's level does not show.
 
     Raises:
         SettingError: If it does.
     """
     if entry.mask:
-        masked_fields(make_level(getattr(teacher, "level", "skill-list"), setting), entry.mask)
+        masked_fields(make_level(teacher.level, setting), entry.mask)
 
 
 def read(which: str) -> tuple[Path, dict[str, Any]]:

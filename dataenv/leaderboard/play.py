@@ -6,7 +6,6 @@ knows is not computed, and equal rows have equal bytes.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any, NamedTuple
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import Evaluation
 from dataenv.environment.steps import StepRecord
-from dataenv.episode.loop import Episode, prior_compute, run
+from dataenv.episode.loop import Episode, run
+from dataenv.episode.teacher import TeacherLike, yields_of
 from dataenv.errors import ActionError, JobFailedError, UnansweredError
 from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.config import STATIC, Board
@@ -121,7 +121,7 @@ def _outline(board: Board, cells: Sequence[Run], runner: Runner) -> Outline:
     return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))
 
 
-def _play(cell: Run, env: TeachingEnv, teacher: Any, watch: Watch) -> Episode:
+def _play(cell: Run, env: TeachingEnv, teacher: TeacherLike, watch: Watch) -> Episode:
     watch.start(cell)
     try:
         episode = run(masked(env, cell.mask), teacher, cell.seed, lambda record: watch.step(cell, record))
@@ -136,7 +136,7 @@ def _selection(cell: Run, runner: Runner, watch: Watch) -> float:
     """Best selection score along a run: what a mixture is chosen by. The test split stays closed."""
     env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
     try:
-        episode = _play(cell, env, cell.make(), watch)
+        episode = _play(cell, env, cell.teacher(), watch)
     except JobFailedError:  # what diverges is no best mixture; the untaught student is what it is worth
         if not env.history:  # there is not even that
             raise
@@ -166,7 +166,7 @@ def _row(board: Board, cell: Run, runner: Runner, watch: Watch, source: dict[str
     A run that came to nothing stays on the board, with what it spent, and is scored as the untaught student.
     """
     env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
-    teacher = cell.make()
+    teacher = cell.teacher()
     try:
         episode = _play(cell, env, teacher, watch)
         rest = _outcome(cell.setting, env, episode)
@@ -195,7 +195,7 @@ def _row(board: Board, cell: Run, runner: Runner, watch: Watch, source: dict[str
                 "spent": purse.spent,
                 **purse.uses,
                 "examples": sum(step.kept for step in steps if step.lesson),
-                "prior": prior_compute(teacher),
+                "prior": teacher.prior_compute,
                 "teacher_tokens": env.teacher_purse.spent.tokens,
                 "money": env.teacher_purse.spent.money,
             },
@@ -207,13 +207,6 @@ def _row(board: Board, cell: Run, runner: Runner, watch: Watch, source: dict[str
             **rest,
         }
     )
-
-
-def yields_of(teacher: Any) -> dict[str, int]:
-    """What a teacher counted of each stage; of one around another, the other's too, named ``inner …``."""
-    own = getattr(teacher, "yields", None)
-    inner = yields_of(teacher.inner) if hasattr(teacher, "inner") else {}
-    return (dict(own) if isinstance(own, Counter) else {}) | {f"inner {name}": n for name, n in inner.items()}
 
 
 def _outcome(setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from dataenv import registry
+from dataenv.episode.teacher import AdaptedTeacher, as_teacher, build_teacher
 from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.references import FormatOnly, Joint, Nothing
 from dataenv.leaderboard.rows import Row
@@ -37,6 +37,10 @@ class Run:
     setting: Setting
     mask: tuple[str, ...] = ()
 
+    def teacher(self) -> AdaptedTeacher:
+        """A teacher for this run, that has taught nobody yet."""
+        return as_teacher(self.make(), self.label)
+
     @property
     def group(self) -> str:
         """The line of a plan or of a progress display that the run is counted in."""
@@ -57,8 +61,8 @@ def known_runs(board: Board) -> list[Run]:
 
 def contents(board: Board) -> dict[str, dict[str, Any]]:
     """What stands for the arguments of teachers that name files, by label."""
-    made = {entry.shown: registry.build("teacher", entry.name, entry.args) for entry in board.teachers}
-    found = {label: getattr(teacher, "row_args", None) for label, teacher in made.items()}
+    made = {entry.shown: build_teacher(entry.name, entry.args) for entry in board.teachers}
+    found = {label: teacher.row_args for label, teacher in made.items()}
     return {label: args for label, args in found.items() if args is not None}
 
 
@@ -149,10 +153,10 @@ def _registered(
     mask: tuple[str, ...] = (),
 ) -> list[Run]:
     """A registered teacher on every one of some seeds."""
-    make: Callable[[], Any] = partial(registry.build, "teacher", name, args)
+    make: Callable[[], Any] = partial(build_teacher, name, args)
     teacher = make()
-    level, args = getattr(teacher, "level", "skill-list"), getattr(teacher, "row_args", None) or args
-    return [Run(label, name, role, make, args, level, seed, setting, mask) for seed in seeds]
+    args = teacher.row_args or args
+    return [Run(label, name, role, make, args, teacher.level, seed, setting, mask) for seed in seeds]
 
 
 def _reference_runs(board: Board, name: str) -> list[Run]:

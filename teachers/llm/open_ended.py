@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -59,7 +60,8 @@ class OpenEndedPolicy(Teacher):
         """A new engine and its chat."""
         self._context, self._solved = context, Source(context)
         self._engine = Writer(context, self._spec, self.name)
-        self.chat, self.yields = self._engine.chat, self._engine.yields
+        self.chat = self._engine.chat
+        self.yields: Counter[str] = self._engine.yields
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
         """The next lesson; the empty one where nothing is wrong, or nothing came of it."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from dataenv import registry
+from dataenv.episode.teacher import TeacherLike, build_teacher
 from dataenv.lessons.screen import as_example
 from tasks.records import Example, Record
 from teachers.base import Level, Teacher, require
@@ -17,7 +17,7 @@ from teachers.chat.synthesis import LONGEST, usable
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
-    from dataenv.episode.loop import Transition
+    from dataenv.episode.teacher import Transition
 
 
 class Revision(Record):
@@ -53,17 +53,18 @@ class Reflection(Teacher):
     def __init__(
         self, chat: Mapping[str, Any] | str, teacher: str = "embed-sel", args: Mapping[str, Any] | None = None
     ) -> None:
-        self._spec, self.inner = make_spec(chat), registry.build("teacher", teacher, args)
-        level = getattr(self.inner, "level", "skill-list")
+        self._spec = make_spec(chat)
+        self.inner: TeacherLike = build_teacher(teacher, args)
+        level = self.inner.level
         require(level == "open-ended", "teacher", teacher, f"its level is {level}; give one that brings its examples")
-        self.prior_compute = getattr(self.inner, "prior_compute", 0)
+        self.prior_compute = self.inner.prior_compute
+        self._asks_inside = any((args or {}).get(name) is not None for name in ("chat", "engine"))
 
     def begin(self, context: Context) -> None:
         """Begin both."""
         self._context, self.chat = context, Chat.of(self._spec, context)
         self.yields: Counter[str] = Counter()
-        if hasattr(self.inner, "begin"):
-            self.inner.begin(context)
+        self.inner.begin(context)
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Any, ...]:
         """The inner teacher's lesson, revised."""
@@ -78,18 +79,18 @@ class Reflection(Teacher):
         # What is no example goes on as it is: the environment's screen counts it.
         return tuple(next(revised) if isinstance(offer, Example) else offer for offer in lesson)
 
-    def most_requests(self, lesson_size: int) -> int:
+    def most_requests(self, lesson_size: int) -> int | None:
         """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``.
 
-        The longest lesson that the environment takes is twice ``lesson_size``.
+        The longest lesson that the environment takes is twice ``lesson_size``. None where the teacher inside asks a
+        language model as well and does not say how often.
         """
-        inner = getattr(self.inner, "most_requests", None)
-        return 2 * lesson_size + (inner(lesson_size) if inner else 0)
+        inner = self.inner.most_requests(lesson_size)
+        return None if inner is None and self._asks_inside else 2 * lesson_size + (inner or 0)
 
     def learn(self, transition: Transition) -> None:
         """Tell the teacher inside."""
-        if hasattr(self.inner, "learn"):
-            self.inner.learn(transition)
+        self.inner.learn(transition)
 
     def _revised(self, example: Example, reply: Reply) -> Example:
         self.yields["offered"] += 1

@@ -60,8 +60,7 @@ def _asking(name: str, runs: Sequence[tuple[Run, int]]) -> Asking:
     within = _at(max(map(_price, chats)), budget.teacher_tokens)
     own = _sum(_least((chat.get("money"), _at(_price(chat), chat.get("tokens")))) for chat in chats)
     paid = _least((budget.money, within, own))
-    count = getattr(cell.make(), "most_requests", None)
-    each = None if count is None else count(cell.setting.lesson_size)
+    each = cell.teacher().most_requests(cell.setting.lesson_size)
     engine = engine_of(cell.setting).most_requests(cell.setting.lesson_size)
     if each is None and not _chats(cell.args):
         each = 0  # the engine alone asks

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dataenv import registry
 from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
+from dataenv.episode.teacher import build_teacher
 from dataenv.errors import DataenvError, SettingError
 from dataenv.execution.executors import Executor
 from dataenv.execution.jobs import student_for
@@ -26,7 +26,6 @@ from dataenv.leaderboard.runs import Run, all_runs, fixed
 from dataenv.lessons.engines import engine_of, require_problems
 from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.tuition import complete, sizes, watched_of
-from dataenv.levels import level_class
 from dataenv.setting import Setting
 from dataenv.validation import faults
 from students.base import Student
@@ -83,17 +82,17 @@ def _teachers(board: Board) -> list[str]:
     """Teachers and mixtures are built, and their levels exist."""
     found = []
     for entry in board.teachers:
-        found += _refused(f"teachers.{entry.shown}", lambda e=entry: _level(e.name, e.args))  # type: ignore[misc]
+        found += _refused(f"teachers.{entry.shown}", lambda e=entry: build_teacher(e.name, e.args))  # type: ignore[misc]
         found += _refused(f"teachers.{entry.shown}.finish", lambda e=entry: _finish(e, board.setting))  # type: ignore[misc]
     for name, weights in board.mixtures.weights.items():
-        found += _refused(f"mixtures.weights.{name}", lambda w=weights: _level("static", fixed(w)))  # type: ignore[misc]
+        found += _refused(f"mixtures.weights.{name}", lambda w=weights: build_teacher("static", fixed(w)))  # type: ignore[misc]
     return found
 
 
 def _masks(board: Board) -> Iterator[str]:
     """What is masked is shown at the teacher's level."""
     for entry in board.teachers:
-        teacher = registry.build("teacher", entry.name, entry.args)
+        teacher = build_teacher(entry.name, entry.args)
         yield from _refused(f"teachers.{entry.shown}", partial(check_mask, entry, teacher, board.setting))
 
 
@@ -102,11 +101,6 @@ def _finish(entry: Entry, setting: Setting) -> None:
         within = entry.within(setting)
         student_for(within.student_spec, within.task, within.methods)
         require_problems(within)
-
-
-def _level(name: str, args: dict[str, Any]) -> None:
-    teacher = registry.build("teacher", name, args)
-    level_class(getattr(teacher, "level", "skill-list"))
 
 
 def _exams(setting: Setting) -> Iterator[str]:
@@ -250,7 +244,7 @@ def _beginnings(board: Board) -> Iterator[str]:
         env.begin_reset(seed=cell.seed)
         field = {"teacher": "teachers", "reference": "references", "search": "mixtures.weights"}[cell.role]
         try:
-            getattr(cell.make(), "begin", lambda context: None)(Context(env))
+            cell.teacher().begin(Context(env))
         except (ValueError, UnsupportedError) as error:
             yield f"{field}.{cell.label} cannot begin: {error}"
         except DataenvError:

@@ -276,7 +276,7 @@ class Lost:
         (global_numpy, r"act\(\) draws from numpy's global generator"),
         (own_dice, "got different actions; draw from context.rng"),
         (Counter(), "got different actions"),
-        (Lost(), "level is 'skill-forest'; set it to one of"),
+        (Lost(), "level 'skill-forest' is not registered; did you mean 'skill-"),
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )

@@ -1,0 +1,240 @@
+"""What an environment asks of a teacher, and the adapter that gives every teacher all of it.
+
+A teacher may be an object with ``act`` and nothing else, or a plain function. ``as_teacher`` is the one place that
+looks what is there; behind it every attribute is there, with its default.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from dataenv import registry
+from dataenv.errors import SettingError
+from dataenv.levels import level_class
+
+if TYPE_CHECKING:
+    from dataenv.episode.context import Context
+
+LEVEL = "skill-list"
+"""The level of a teacher that names none."""
+
+
+class Transition(NamedTuple):
+    """What a teacher may learn from."""
+
+    observation: Any
+    action: Any
+    reward: float
+    next_observation: Any
+    terminated: bool
+    truncated: bool
+    info: dict[str, Any]
+
+
+class TeacherLike(Protocol):
+    """A teacher with everything that is asked of one: a ``teachers.base.Teacher``, or what ``as_teacher`` gives."""
+
+    @property
+    def name(self) -> str:
+        """On the board."""
+
+    @property
+    def level(self) -> str:
+        """Which observations it reads and which actions it gives; see ``dataenv.levels``."""
+
+    @property
+    def prior_compute(self) -> int:
+        """Student tokens that it used before ``reset``."""
+
+    @property
+    def row_args(self) -> dict[str, Any] | None:
+        """What stands for its arguments in a row, where those name files; ``None`` for the arguments themselves."""
+
+    @property
+    def trained_on(self) -> str:
+        """The tasks that a learned teacher was trained on, in words; empty for one that is not learned."""
+
+    @property
+    def yields(self) -> Mapping[str, int]:
+        """What it counted of each stage in this episode."""
+
+    @property
+    def inner(self) -> TeacherLike | None:
+        """The teacher that it stands around, if any."""
+
+    def begin(self, context: Context) -> None:
+        """Start an episode."""
+
+    def act(self, observation: Any, info: dict[str, Any]) -> Any:
+        """The next lesson: an action of the environment's action space."""
+
+    def learn(self, transition: Transition) -> None:
+        """Be told what came of the lesson."""
+
+    def most_requests(self, lesson_size: int) -> int | None:
+        """Requests to language models that a lesson takes at the most; ``None`` where it does not say."""
+
+
+class AdaptedTeacher:
+    """A teacher with all of ``TeacherLike``; ``as_teacher`` makes it.
+
+    Everything is read from the teacher when it is asked for, for a teacher may change it: it counts its yields anew in
+    each episode, and what a learned one has used is known once it is loaded.
+
+    Attributes:
+        unwrapped: The teacher as it was given; what is its own (its chat, say) is found there.
+    """
+
+    def __init__(self, thing: Any, name: str = "") -> None:
+        self.unwrapped, self._name, self._takes_info = thing, name, True
+        if not _acts(thing):
+            if inspect.isclass(thing) or not callable(thing):
+                raise SettingError(
+                    f"teacher is a {type(thing).__name__}; give an object with act(observation, info), or a function"
+                )
+            self._takes_info = _required(thing) >= 2
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.unwrapped!r})"
+
+    @property
+    def kind(self) -> str:
+        """The name of the teacher's class, for sentences."""
+        return type(self.unwrapped).__name__
+
+    @property
+    def name(self) -> str:
+        """The teacher's own name; else the one that was given here; else that of its function or class."""
+        own = self._own("name", "")
+        return (own if isinstance(own, str) else "") or self._name or str(self._own("__name__", self.kind))
+
+    @property
+    def level(self) -> str:
+        """Which observations it reads and which actions it gives.
+
+        Raises:
+            SettingError: If there is no such level.
+        """
+        level = self._own("level", LEVEL)
+        level_class(level if isinstance(level, str) else repr(level))
+        return str(level)
+
+    @property
+    def prior_compute(self) -> int:
+        """Student tokens that it says it used before ``reset``; 0 where it says nothing.
+
+        Raises:
+            SettingError: If that is no whole number, or negative.
+        """
+        said = self._own("prior_compute", 0)
+        if isinstance(said, bool) or not isinstance(said, int | np.integer) or said < 0:
+            raise SettingError(
+                f"prior_compute of teacher {self.kind} is {said!r}; give a whole number of student tokens, 0 or more"
+            )
+        return int(said)
+
+    @property
+    def row_args(self) -> dict[str, Any] | None:
+        """What stands for its arguments in a row; ``None`` for the arguments themselves."""
+        found: dict[str, Any] | None = self._own("row_args", None)
+        return found
+
+    @property
+    def trained_on(self) -> str:
+        """The tasks that it was trained on, in words; empty where it says nothing."""
+        return str(self._own("trained_on", ""))
+
+    @property
+    def yields(self) -> Mapping[str, int]:
+        """What it counted of each stage: its ``Counter``; empty where it has none."""
+        own = self._own("yields", None)
+        return own if isinstance(own, Counter) else {}
+
+    @property
+    def inner(self) -> AdaptedTeacher | None:
+        """The teacher that it stands around; none where what it calls so is no teacher."""
+        own = self._own("inner", None)
+        return as_teacher(own) if _acts(own) else None
+
+    def begin(self, context: Context) -> None:
+        """Start an episode."""
+        self._own("begin", _ignore)(context)
+
+    def act(self, observation: Any, info: dict[str, Any]) -> Any:
+        """The next lesson."""
+        act = self.unwrapped.act if _acts(self.unwrapped) else self.unwrapped
+        return act(observation, info) if self._takes_info else act(observation)
+
+    def learn(self, transition: Transition) -> None:
+        """Be told what came of the lesson."""
+        self._own("learn", _ignore)(transition)
+
+    def most_requests(self, lesson_size: int) -> int | None:
+        """Requests to language models that a lesson takes at the most; ``None`` where it does not say."""
+        count: Callable[[int], int | None] = self._own("most_requests", _ignore)
+        return count(lesson_size)
+
+    def _own(self, attribute: str, default: Any) -> Any:
+        """What the teacher has, now."""
+        return getattr(self.unwrapped, attribute, default)
+
+
+def as_teacher(thing: Any, name: str = "") -> AdaptedTeacher:
+    """A teacher with every attribute that is ever asked of one.
+
+    Args:
+        thing: An object with ``act(observation, info)``, a function of the observation, or one of the observation and
+            the info. One that came from here is given back as it is.
+        name: What it is called where it has no name of its own.
+
+    Raises:
+        SettingError: If it is neither, its level is none, or its ``prior_compute`` is no number of student tokens.
+    """
+    if isinstance(thing, AdaptedTeacher):
+        return thing
+    teacher = AdaptedTeacher(thing, name)
+    _ = teacher.level, teacher.prior_compute  # what cannot be used or written down is refused here
+    return teacher
+
+
+def build_teacher(name: str, args: Mapping[str, Any] | None = None) -> AdaptedTeacher:
+    """Make a teacher by name; see ``dataenv.registry.build``.
+
+    Args:
+        name: As registered, or ``module:Class``.
+        args: Its arguments.
+
+    Raises:
+        SettingError: If the name is unknown, the arguments do not fit, or what is made is no teacher.
+    """
+    return as_teacher(registry.build("teacher", name, args), name)
+
+
+def yields_of(teacher: TeacherLike) -> dict[str, int]:
+    """What a teacher counted of each stage; of one around another, the other's too, named ``inner …``."""
+    inner = {} if teacher.inner is None else yields_of(teacher.inner)
+    return dict(teacher.yields) | {f"inner {name}": n for name, n in inner.items()}
+
+
+def _acts(thing: Any) -> bool:
+    """Whether this is an object with ``act``; a class makes such objects, and is none."""
+    return not inspect.isclass(thing) and callable(getattr(thing, "act", None))
+
+
+def _required(function: Callable[..., Any]) -> int:
+    """How many arguments a function must be given in their places."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError as error:
+        raise SettingError(f"teacher {function!r} does not tell its arguments; write a function around it") from error
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return len([p for p in parameters if p.kind in places and p.default is p.empty])
+
+
+def _ignore(_: Any) -> None:
+    """What is done where a teacher has nothing to do."""
