@@ -1,6 +1,5 @@
 """Pre-trained students on a CUDA card: they train, answer and name it. `make test-gpu` runs these.
 
-
 Nothing is compared bit for bit with a processor: another arithmetic is another name for a state.
 """
 
