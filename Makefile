@@ -20,14 +20,16 @@ export OMP_NUM_THREADS ?= 1
 
 LEGS := sb3 rllib trl
 
-.PHONY: leaderboard smoke real test test-slow test-sb3 test-rllib test-trl faults check bench statistics leaks install dev clean help
+.PHONY: leaderboard smoke real test coverage test-slow test-gpu test-sb3 test-rllib test-trl faults check bench statistics leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (5 to 15 minutes), write runs/quick/leaderboard.html"
 	@echo "make smoke         install, run the board 'smoke' (a minute)"
 	@echo "make real          install PEFT and SmolLM2 too, run the board 'real': a pre-trained language model (under an hour)"
 	@echo "make test          install, then lint, import direction, types and the tests that are not slow"
+	@echo "make coverage      the tests that are not slow, which lines they reach, and a floor under that"
 	@echo "make test-slow     the slow tests"
+	@echo "make test-gpu      the tests that need a CUDA card; without one they are skipped, and say so"
 	@echo "make test-sb3      a venv beside it with Stable-Baselines3 and Minari, and the tests that need them (docs/rl.md)"
 	@echo "make test-rllib    the same with RLlib, and the environment's tests under the gymnasium that it asks for"
 	@echo "make test-trl      the same with TRL"
@@ -48,12 +50,21 @@ smoke: install
 real: $(VENV)/.lm
 	@$(BIN)/dataenv leaderboard real
 
-# pytest comes last, so that its closing line is what a reader (or CI) sees last.
+# pytest comes last, so that its closing line is what a reader (or CI) sees last. Where CI is set, coverage is measured.
+FAST := -n $(JOBS) --dist worksteal -m "not slow and not gpu"
+COVER := --cov --cov-report=term
 test: check
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
+	@$(BIN)/python -m pytest $(FAST) $(if $(CI),$(COVER))
+
+coverage: dev
+	@$(BIN)/python -m pytest $(FAST) $(COVER)
 
 test-slow: dev
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m slow
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "slow and not gpu"
+
+# One process, for the card is one. Without a card each test is skipped and says so.
+test-gpu: dev
+	@$(BIN)/python -m pytest -m gpu $$(grep -rl --include='test_*.py' 'mark\.gpu' tests)
 
 test-sb3: $(VENV)-sb3/.leg
 	@DATAENV_LEG=sb3 $(VENV)-sb3/bin/python -m pytest tests/rl/test_sb3.py tests/rl/test_record.py
@@ -68,7 +79,7 @@ OLD_GYM := $(addprefix tests/dataenv/, \
 	wrappers/test_numeric.py)
 test-rllib: $(VENV)-rllib/.leg
 	@DATAENV_LEG=rllib $(VENV)-rllib/bin/python -m pytest tests/rl/test_rllib.py
-	@$(VENV)-rllib/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" $(OLD_GYM)
+	@$(VENV)-rllib/bin/python -m pytest $(FAST) $(OLD_GYM)
 
 check: dev
 	@$(BIN)/ruff check .
@@ -138,5 +149,5 @@ $(LEGS:%=$(VENV)-%/.leg): $(VENV)/.dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(LEGS:%=$(VENV)-%) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(LEGS:%=$(VENV)-%) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage build dist
 	find dataenv teachers students tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -21,6 +21,15 @@ settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a card where there is none, and say so."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip(f"needs a CUDA card, and torch {torch.__version__} sees none here")
+
+
 @pytest.fixture(scope="module")
 def toys() -> Iterator[None]:
     """The names of tests/toys.py and tests/canaries.py, registered."""

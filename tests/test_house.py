@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.golden.make import API, GOLDEN, api, found
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("dataenv", "teachers", "students", "tasks")
 HEAVY = (
@@ -106,6 +108,76 @@ def test_modules_are_short() -> None:
 def test_test_folders_are_not_packages() -> None:
     """A `tests/tasks/__init__.py` would stand in the way of the package `tasks`."""
     assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+CROSS_CUTTING = {
+    "dataenv/cli/test_cli.py": "the commands together",
+    "dataenv/checks/test_checks.py": "the checks together",
+    "dataenv/environment/test_finish.py": "what comes after the last lesson: env, exams and play",
+    "dataenv/execution/test_gpu.py": "workers that share a card",
+    "dataenv/leaderboard/report/test_leaks_shown.py": "leaks, from the screen to the page",
+    "dataenv/leaderboard/report/test_page_layout.py": "the page in a browser",
+    "dataenv/leaderboard/statistics/test_prove_statistics.py": "tests/bench/prove_statistics.py",
+    "dataenv/test_parts.py": "modules too small for a file of their own",
+    "students/test_contract.py": "everything registered",
+    "students/test_gpu.py": "students on a card",
+    "students/test_schedule.py": "schedules, through every student that has them",
+    "tasks/test_contract.py": "everything registered",
+    "teachers/chat/test_misbehaving.py": "servers that break their word",
+    "teachers/discovery/test_discovery.py": "the discoverers together",
+    "teachers/llm/test_local_model.py": "teachers with a model of this machine",
+    "teachers/llm/test_outage.py": "what an outage leaves",
+    "teachers/llm/test_policies.py": "the three policies together",
+    "teachers/llm/test_prompts_shown.py": "what prompts show, and what they must not",
+    "teachers/test_contract.py": "everything registered",
+    "teachers/test_controls.py": "the teachers that others are compared with",
+    "teachers/test_laws.py": "laws that hold for every teacher",
+}
+"""Tests that stand for no one module, and what they are about instead."""
+
+
+def test_the_test_of_a_module_is_found_by_its_path() -> None:
+    """``dataenv/budget/purse.py`` is tested in ``tests/dataenv/budget/test_purse.py``."""
+    tests = ROOT / "tests"
+    lost = {
+        str(path.relative_to(tests))
+        for package in PACKAGES
+        for path in (tests / package).rglob("test_*.py")
+        if not _tested_by(path.relative_to(tests))
+    }
+    assert lost <= set(CROSS_CUTTING), (
+        "no module has the path of these tests; name the file after the module it tests, or say in CROSS_CUTTING what "
+        f"it is about: {sorted(lost - set(CROSS_CUTTING))}"
+    )
+    assert set(CROSS_CUTTING) <= lost, f"take out of CROSS_CUTTING: {sorted(set(CROSS_CUTTING) - lost)}"
+
+
+def _tested_by(test: Path) -> bool:
+    """Whether there is a module, or a package, of a test's path."""
+    module = ROOT / test.parent / test.stem.removeprefix("test_")
+    return module.with_suffix(".py").is_file() or (module / "__init__.py").is_file()
+
+
+RENEW = (
+    "the public API has changed. If that was not meant, mend it: users import these names. If it was meant, say so in "
+    "CHANGELOG.md and renew the snapshot: python -m tests.golden.make"
+)
+
+
+def test_public_names_are_those_of_the_snapshot() -> None:
+    """Each name of ``dataenv.__all__`` is what it was, with the parameters that it had."""
+    kept, now = json.loads((GOLDEN / API).read_text(encoding="utf-8"))["dataenv"], api()["dataenv"]
+    changed = {name: (kept.get(name), now.get(name)) for name in kept | now if kept.get(name) != now.get(name)}
+    assert not changed, f"{RENEW} (name: before, now) {changed}"
+
+
+def test_what_the_pages_import_stays_importable() -> None:
+    """What a page once showed too: a script that was written by it goes on running."""
+    kept, now = json.loads((GOLDEN / API).read_text(encoding="utf-8"))["pages"], api()["pages"]
+    fresh = {page: sorted(set(names) - set(kept.get(page, ()))) for page, names in now.items()}
+    assert not any(fresh.values()), f"the pages show names that the snapshot has not; {RENEW} {fresh}"
+    for name in sorted({name for names in kept.values() for name in names}):
+        assert found(name) is not None, f"{name}: {RENEW}"
 
 
 def test_every_dependency_is_pinned_once() -> None:

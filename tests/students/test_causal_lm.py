@@ -237,6 +237,7 @@ def fingerprints(folder: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_two_processes_agree_bit_for_bit(tiny: Path) -> None:
     code = (
         f"import json; from tests.students import test_causal_lm as t; print(json.dumps(t.fingerprints({str(tiny)!r})))"

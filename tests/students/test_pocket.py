@@ -88,6 +88,7 @@ def taught() -> tuple[Pocket, bytes]:
 # Purity
 
 
+@pytest.mark.slow
 def test_two_processes_agree_bit_for_bit() -> None:
     code = "import json; from tests.students.test_pocket import fingerprints; print(json.dumps(fingerprints()))"
     root = Path(__file__).resolve().parents[2]

@@ -72,7 +72,7 @@ class Slow(Apprentice):
 def test_items_that_are_learnt_alike_are_one_skill(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.STUDENTS, "slow", f"{__name__}:Slow")
     monkeypatch.setattr("dataenv.execution.jobs.student_of", lambda spec: Slow())
-    monkeypatch.setattr("teachers.discovery.loss.student_of", lambda spec: Slow())
+    monkeypatch.setattr("dataenv.setting.student_of", lambda spec: Slow())
     runner = Runner(Store())
     made = discover(make_setting(PLENTY), "loss", {"skills": 2, "runs": 2, "checkpoints": 3}, runner, 12, 2)
     assert made.quality["labelled"].ami == 1
