@@ -97,11 +97,34 @@ LEVELS = {
     "skill-list": "dataenv.levels.skill_list:SkillList",
     "skill-tree": "dataenv.levels.skill_tree:SkillTree",
 }
-PROBES: dict[str, str] = {}
-REFERENCES: dict[str, str] = {}
-METRICS: dict[str, str] = {}
-TRACKERS: dict[str, str] = {}
-EXECUTORS: dict[str, str] = {}
+PROBES = {
+    "loss": "dataenv.episode.probe:LossProbe",
+    "entropy": "dataenv.episode.probe:EntropyProbe",
+    "accuracy": "dataenv.episode.probe:AccuracyProbe",
+}
+REFERENCES = {
+    "nothing": "dataenv.leaderboard.references:Nothing",
+    "format-only": "dataenv.leaderboard.references:FormatOnly",
+    "joint": "dataenv.leaderboard.references:Joint",
+    "joint-x4": "dataenv.leaderboard.references:JointX4",
+    "static-best": "dataenv.leaderboard.references:StaticBest",
+}
+METRICS = {
+    "transfer": "dataenv.leaderboard.metrics:TransferAccuracy",
+    "worst-skill": "dataenv.leaderboard.metrics:WorstSkill",
+    "forgotten": "dataenv.leaderboard.metrics:Forgotten",
+    "kept-share": "dataenv.leaderboard.metrics:KeptShare",
+    "teacher-tokens": "dataenv.leaderboard.metrics:TeacherTokens",
+}
+TRACKERS = {
+    "terminal": "dataenv.leaderboard.progress:Terminal",
+    "jsonl": "dataenv.leaderboard.trackers:JsonlTracker",
+}
+EXECUTORS = {
+    "inline": "dataenv.execution.inline:Inline",
+    "processes": "dataenv.execution.executors.local:Processes",
+    "ray": "dataenv.execution.executors.ray_tasks:RayTasks",
+}
 _BUILT_IN: dict[Kind, dict[str, str]] = {
     "task": TASKS,
     "student": STUDENTS,
@@ -156,7 +179,8 @@ def register(kind: Kind, name: str, thing: Any) -> None:
 def _where(thing: Any) -> str:
     if isinstance(thing, str):
         return thing
-    return f"{thing.__module__}:{getattr(thing, '__qualname__', type(thing).__name__)}"
+    module = getattr(thing, "__module__", type(thing).__module__)
+    return f"{module}:{getattr(thing, '__qualname__', type(thing).__name__)}"
 
 
 def names(kind: Kind) -> dict[str, str]:
@@ -221,6 +245,21 @@ def find(kind: Kind, name: str) -> Any:
         raise SettingError(
             f"{kind} {name!r} is {where!r}, which cannot be loaded ({said}); mend that module"
         ) from error
+    return found
+
+
+def find_class(kind: Kind, name: str, base: type[Any]) -> Any:
+    """``find``, for kinds whose classes derive from one that this project gives.
+
+    Raises:
+        SettingError: As ``find`` does, or if what is found does not derive from ``base``.
+    """
+    found = find(kind, name)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise SettingError(
+            f"{kind} {name!r} is {_where(found)!r}, which is no subclass of {base.__module__}.{base.__name__}; derive "
+            "it from that"
+        )
     return found
 
 

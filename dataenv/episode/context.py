@@ -11,7 +11,6 @@ from dataenv.budget.purse import Purse
 from dataenv.environment.branch import fork
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode import probes
-from dataenv.episode.probes import ProbeKind
 from dataenv.lessons.screen import as_example, passing
 from dataenv.lessons.tuition import nominal_price, nominal_tokens
 from dataenv.levels.base import cut
@@ -136,14 +135,14 @@ class Context:
         """
         return [(e := as_example(o)) is not None and self._env.student.refuse(e) is None for o in examples]
 
-    def probe(self, examples: Sequence[Example], kind: ProbeKind = "loss") -> npt.NDArray[np.float64]:
+    def probe(self, examples: Sequence[Example], kind: str = "loss") -> npt.NDArray[np.float64]:
         """Look at the student on examples of one's own: one number each, paid by what is asked (1 a token).
 
         Args:
             examples: Prompt and gold response of each; they pass the same screen as a lesson.
-            kind: ``loss`` or ``entropy`` (of what the student would write in the response's place) in nats per token,
-                for the tokens of prompt and response; ``accuracy`` 0 or 1, the decoded answer being the response, for
-                those of the prompt and ``decoding.max_tokens``.
+            kind: A registered probe. ``loss`` or ``entropy`` (of what the student would write in the response's place)
+                in nats per token, for the tokens of prompt and response; ``accuracy`` 0 or 1, the decoded answer being
+                the response, for those of the prompt and ``decoding.max_tokens``; or any other of ``dataenv list``.
 
         Raises:
             BudgetSpentError: If the purse cannot pay; nothing was charged.

@@ -7,52 +7,58 @@ for what is sealed. ``dataenv.episode.context.Context`` offers them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
+from dataenv.episode.probe import Floats, LossProbe, Probe, answer_tokens
 from dataenv.errors import RefusedError, SettingError, did_you_mean
 from dataenv.execution.jobs import Answers, Exam, Job, Training
 from dataenv.execution.runner import run_all
 from dataenv.lessons.screen import as_example
-from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Recipe, Student
-from tasks.base import Task
+from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Recipe
 from tasks.records import Example, stream
 
-Floats = npt.NDArray[np.float64]
 Examples = tuple[Example, ...]
-ProbeKind = Literal["loss", "entropy", "accuracy"]
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of probe: the tokens that one question goes forward with, the exam, and one number out of each answer."""
-
-    tokens: Callable[[TeachingEnv, Example], int]
-    exam: Callable[[TeachingEnv, Examples], Exam]
-    read: Callable[[Answers, Examples, Task], Floats]
-
-
-def probe(env: TeachingEnv, examples: Sequence[Example], kind: ProbeKind) -> Floats:
+def probe(env: TeachingEnv, examples: Sequence[Example], kind: str) -> Floats:
     """See ``Context.probe``."""
-    if kind not in KINDS:
-        raise SettingError(f"kind is {kind!r}; give {' or '.join(map(repr, KINDS))}")
-    if kind == "entropy" and type(env.student).entropies is Student.entropies:
-        raise SettingError(f"kind is 'entropy', which student {env.setting.student!r} does not measure; give 'loss'")
+    how, decoding = _probe_of(env, kind), env.setting.decoding
     asked = _read(examples, "examples")
     if not asked:
         return np.zeros(0)
-    how = KINDS[kind]
-    env.purse.pay(FORWARD * sum(how.tokens(env, e) for e in asked), "probes")
+    env.purse.pay(FORWARD * sum(_tokens(kind, how.tokens(env.student, e, decoding)) for e in asked), "probes")
     _screen(env, asked)
-    return how.read(_sit(env, how.exam(env, asked))[0], asked, env.task)
+    found = np.asarray(how.read(_sit(env, how.exam(asked, decoding))[0], asked, env.task), np.float64)
+    if found.shape != (len(asked),):
+        raise SettingError(
+            f"probe {kind!r} reads shape {found.shape} from {len(asked)} answers; give one number for each in read()"
+        )
+    return found
+
+
+def _probe_of(env: TeachingEnv, kind: str) -> Probe:
+    """The probe of a name, where the student can answer it."""
+    how = registry.find_class("probe", str(kind), Probe)()
+    if not how.measures(env.student):
+        raise SettingError(f"kind is {kind!r}, which student {env.setting.student!r} does not measure; give 'loss'")
+    return how
+
+
+def _tokens(kind: str, tokens: int) -> int:
+    """What a question costs; nothing is asked for nothing."""
+    if isinstance(tokens, bool) or not isinstance(tokens, int | np.integer) or tokens < 1:
+        raise SettingError(f"probe {kind!r} asks {tokens!r} tokens; give a whole number of at least 1 in tokens()")
+    return int(tokens)
 
 
 def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float, seed: int) -> list[list[str]]:
@@ -72,7 +78,7 @@ def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float,
     asked = _read([{"prompt": prompt, "response": "."} for prompt in prompts], "prompts")
     if not asked:
         return []
-    env.purse.pay(FORWARD * n * sum(_to_answer(env, e) for e in asked), "probes")
+    env.purse.pay(FORWARD * n * sum(answer_tokens(env.student, e, env.setting.decoding) for e in asked), "probes")
     _screen(env, asked)
     return _samples(env, [e.prompt for e in asked], n, decoding, seed)
 
@@ -91,7 +97,7 @@ def feedback_answers(
     turns = [prompt for row in zip_longest(*(mixed[i] for i in rng.permutation(len(mixed)))) for prompt in row]
     asked = [prompt for prompt in turns if prompt is not None][:problems]
     texts = [Example(prompt=prompt, response=".") for prompt in asked]
-    env.purse.pay(FORWARD * n * sum(_to_answer(env, e) for e in texts), "probes")
+    env.purse.pay(FORWARD * n * sum(answer_tokens(env.student, e, env.setting.decoding) for e in texts), "probes")
     return list(zip(asked, _samples(env, asked, n, decoding, seed), strict=True))
 
 
@@ -139,7 +145,8 @@ class _Reference:
             shown = _read(given, "reference")
             if not shown:
                 raise SettingError("reference is empty; give at least one example, or None for the feedback split")
-            exam, skills = _loss_exam(env, shown), [e.skills[0] if e.skills else "" for e in shown]
+            exam = LossProbe().exam(shown, env.setting.decoding)
+            skills = [e.skills[0] if e.skills else "" for e in shown]
         if not by_skill:
             return cls(exam, shown, np.zeros(len(skills), np.int64), 1)
         order = {skill: i for i, skill in enumerate(env.task.skills)}
@@ -237,50 +244,6 @@ def _screen(env: TeachingEnv, examples: Examples) -> None:
         raise RefusedError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
 
 
-def _loss_exam(env: TeachingEnv, examples: Examples) -> Exam:
-    """Losses on the responses. An exam always answers; answers that nobody asked for are kept to one token."""
-    prompts, golds = tuple(e.prompt for e in examples), tuple(e.response for e in examples)
-    short = env.setting.decoding.model_copy(update={"max_tokens": 1})
-    return Exam(name="probe", prompts=prompts, golds=golds, decoding=short)
-
-
-def _entropy_exam(env: TeachingEnv, examples: Examples) -> Exam:
-    return _loss_exam(env, examples).model_copy(update={"entropy": True})
-
-
-def _answer_exam(env: TeachingEnv, examples: Examples) -> Exam:
-    return Exam(name="probe", prompts=tuple(e.prompt for e in examples), decoding=env.setting.decoding)
-
-
-def _to_read(env: TeachingEnv, example: Example) -> int:
-    return env.student.tokens(example)
-
-
-def _to_answer(env: TeachingEnv, example: Example) -> int:
-    """What a student reads, and the most it may write."""
-    return env.student.tokens(example.model_copy(update={"response": ""})) + env.setting.decoding.max_tokens
-
-
-def _losses(answers: Answers, examples: Examples, task: Task) -> Floats:
-    return np.asarray(answers.losses, np.float64)
-
-
-def _entropies(answers: Answers, examples: Examples, task: Task) -> Floats:
-    return np.asarray(answers.entropies, np.float64)
-
-
-def _hits(answers: Answers, examples: Examples, task: Task) -> Floats:
-    return np.array([task.same(e, r) for r, e in zip(answers.responses, examples, strict=True)], np.float64)
-
-
 def _pairs(exam: Exam) -> Iterable[tuple[str, str]]:
     assert exam.golds is not None, "the loss is measured on gold responses"
     return zip(exam.prompts, exam.golds, strict=True)
-
-
-KINDS: dict[str, Kind] = {
-    "loss": Kind(_to_read, _loss_exam, _losses),
-    "entropy": Kind(_to_read, _entropy_exam, _entropies),
-    "accuracy": Kind(_to_answer, _answer_exam, _hits),
-}
-"""Every kind of probe: a new one is one line here and in ``ProbeKind``."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 import dataenv
+from dataenv import registry
 from dataenv.environment.env import TeachingEnv
+from dataenv.episode.probe import LossProbe
 from dataenv.execution.executors import Inline
-from dataenv.execution.jobs import Exam, Job, Training
+from dataenv.execution.jobs import Answers, Exam, Job, Training
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.setting import make_setting
 from students.base import TrainingDivergedError
+from tasks.base import Task
 from tasks.records import Example
 from tests.tiny import TINY
 from tests.toys import TOYS
@@ -238,15 +242,47 @@ def test_a_step_that_diverges_is_said_and_the_runner_goes_on(monkeypatch: pytest
     env.step(context.generate("short", 8))
 
 
-def test_the_kinds_are_in_one_place() -> None:
-    from typing import get_args
-
-    from dataenv.episode.probes import KINDS, ProbeKind
-
-    assert tuple(KINDS) == get_args(ProbeKind)
+def test_an_unknown_probe_is_one_sentence_with_the_nearest_name() -> None:
     _, context = tiny()
-    with pytest.raises(dataenv.SettingError, match="kind is 'logits'; give 'loss' or 'entropy' or 'accuracy'"):
-        context.probe(unique(context, "max", 2), "logits")  # type: ignore[arg-type]
+    for name, hint in (("gradient", "known: accuracy, entropy, loss."), ("los", "did you mean 'loss'?")):
+        with pytest.raises(dataenv.SettingError) as caught:
+            context.probe(unique(context, "max", 2), name)
+        assert str(caught.value) == f"probe {name!r} is not registered; {hint}"
+
+
+class Margin(LossProbe):
+    """Twice the loss."""
+
+    def read(self, answers: Answers, examples: Sequence[Example], task: Task) -> Any:
+        return 2 * super().read(answers, examples, task)
+
+
+def test_a_probe_from_outside_is_paid_and_read_like_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._HERE["probe"], "margin", Margin)
+    env, context = tiny()
+    asked, before = unique(context, "max", 3), env.purse.spent
+    loss = context.probe(asked)
+    price = env.purse.spent - before
+    assert context.probe(asked, "margin") == pytest.approx(2 * loss)
+    assert env.purse.spent - before == 2 * price
+
+
+@pytest.mark.parametrize(
+    ("thing", "said"),
+    [
+        ("no.module:Here", "which cannot be loaded"),
+        (dict, "no subclass of dataenv.episode.probe.Probe; derive it from that"),
+        (type("Free", (LossProbe,), {"tokens": lambda *_: 0}), "asks 0 tokens; give a whole number of at least 1"),
+        (type("Short", (LossProbe,), {"read": lambda *_: [1.0]}), r"reads shape \(1,\) from 2 answers"),
+    ],
+)
+def test_a_probe_that_breaks_its_contract_is_one_sentence(
+    thing: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._HERE["probe"], "broken", thing)
+    _, context = tiny()
+    with pytest.raises(dataenv.SettingError, match=said):
+        context.probe(unique(context, "max", 2), "broken")
 
 
 def test_pool_and_generator_give_what_may_be_taught(monkeypatch: pytest.MonkeyPatch, toys: None) -> None:
