@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from dataenv.errors import SettingError
+from dataenv import registry
+from dataenv.errors import SettingError, did_you_mean
 
 if TYPE_CHECKING:
     from dataenv.execution.executors import Executor
@@ -45,7 +46,8 @@ ChatKeyEnv = Annotated[
 ]
 
 ExecutorKind = Annotated[
-    str | None, typer.Option(help="inline (this process), processes, or ray. [default: processes]", show_default=False)
+    str | None,
+    typer.Option(help="inline (this process), processes, ray, or another. [default: processes]", show_default=False),
 ]
 Workers = Annotated[
     int, typer.Option(min=0, help="Workers; 0 for as many as fit, 1 without --executor for this process alone.")
@@ -72,8 +74,9 @@ def executor_spec(
     implies = "--ray-address" if ray_address else "--num-gpus" if num_gpus else ""
     if implies and executor not in (None, "ray"):
         raise SettingError(f"{implies} goes with --executor ray, and --executor is {executor!r}; leave one of them out")
-    if executor not in (None, "inline", "processes", "ray"):
-        raise SettingError(f"--executor is {executor!r}; give inline, processes or ray")
+    known = registry.names("executor")
+    if executor is not None and executor not in known and ":" not in executor:
+        raise SettingError(f"--executor is {executor!r}; {did_you_mean(executor, known)}")
     return {
         "kind": executor or ("ray" if implies else "inline" if workers == 1 else "processes"),
         "workers": workers,

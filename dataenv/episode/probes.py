@@ -48,7 +48,7 @@ def probe(env: TeachingEnv, examples: Sequence[Example], kind: str) -> Floats:
 
 def _probe_of(env: TeachingEnv, kind: str) -> Probe:
     """The probe of a name, where the student can answer it."""
-    how = registry.find_class("probe", str(kind), Probe)()
+    how: Probe = registry.find_class("probe", str(kind), Probe)()
     if not how.measures(env.student):
         raise SettingError(f"kind is {kind!r}, which student {env.setting.student!r} does not measure; give 'loss'")
     return how

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
+from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs
 from dataenv.execution.jobs import Job, Outcome, execute
+
+if TYPE_CHECKING:
+    from dataenv.execution.executors.base import ExecutorSpec
 
 Why = Literal["killed", "memory", "deadline"]
 
@@ -24,7 +28,11 @@ class WorkerLostError(Exception):
 
 
 class Executor(Protocol):
-    """Runs jobs; ``width`` is how many at once."""
+    """Runs jobs; ``width`` is how many at once.
+
+    The class of a registered one also has ``from_spec(spec: ExecutorSpec) -> Executor``, a classmethod. It raises a
+    SettingError for a field that it has no use for, or for what is not there.
+    """
 
     width: int
 
@@ -39,6 +47,18 @@ class Inline:
     """Runs each job at once, in this process; it has no deadline, for nobody could enforce it."""
 
     width = 1
+
+    @classmethod
+    def from_spec(cls, spec: ExecutorSpec) -> Self:
+        """See Executor; one job at a time."""
+        from dataenv.execution.executors.base import refuse_of_ray
+
+        if spec.workers > 1:
+            raise SettingError(
+                f"executor: workers is {spec.workers}; 'inline' runs one job at a time, give kind='processes'"
+            )
+        refuse_of_ray(spec)
+        return cls()
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""

@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs, DiskBlobs
 from dataenv.execution.inline import Why, WorkerLostError
@@ -40,7 +41,8 @@ class ExecutorSpec(Record):
     """How jobs are run, as plain JSON. It is no part of a Setting: results do not depend on it.
 
     Attributes:
-        kind: ``inline`` (this process), ``processes`` (on this machine) or ``ray`` (on this machine or a cluster).
+        kind: A registered executor: ``inline`` (this process), ``processes`` (on this machine), ``ray`` (on this
+            machine or a cluster), or one from outside. What it has no use for is refused by its ``from_spec``.
         workers: How many jobs at once; 0 for as many as there is room for.
         address: Of a Ray cluster, ``host:port``; ``None`` starts Ray on this machine for as long as it is needed.
         num_cpus: Cores that one job takes (``ray``).
@@ -50,7 +52,7 @@ class ExecutorSpec(Record):
         patience: Seconds that a job may wait for its worker beyond that (``ray``), before it is sent elsewhere.
     """
 
-    kind: Literal["inline", "processes", "ray"] = "inline"
+    kind: str = "inline"
     workers: Annotated[int, Field(ge=0, le=100_000)] = 0
     address: str | None = None
     num_cpus: Annotated[float, Field(gt=0)] = 1.0
@@ -61,15 +63,25 @@ class ExecutorSpec(Record):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.kind == "inline" and self.workers > 1:
-            raise ValueError(f"workers is {self.workers}; 'inline' runs one job at a time, give kind='processes'")
-        if self.kind != "ray":
-            for name in ("address", "num_cpus", "num_gpus"):
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} is {getattr(self, name)!r}; it is for kind='ray' alone")
+        registry.must_know("executor", self.kind)
         if self.num_gpus > 1 and self.num_gpus % 1:
             raise ValueError(f"num_gpus is {self.num_gpus}; give a share below 1 or a whole number")
         return self
+
+
+OF_RAY = ("address", "num_cpus", "num_gpus")
+"""Fields that executors on this machine have no use for."""
+
+
+def refuse_of_ray(spec: ExecutorSpec) -> None:
+    """Refuse a spec that says what only Ray heeds.
+
+    Raises:
+        SettingError: With the first such field.
+    """
+    for name in OF_RAY:
+        if getattr(spec, name) != ExecutorSpec.model_fields[name].default:
+            raise SettingError(f"executor: {name} is {getattr(spec, name)!r}; it is for kind='ray' alone")
 
 
 class Slots:

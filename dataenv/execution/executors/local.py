@@ -10,10 +10,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing.connection import wait
-from typing import Any
+from typing import Any, Self
 
 from dataenv.execution.blobs import Blobs
-from dataenv.execution.executors.base import Slots, lost_after, on_disk
+from dataenv.execution.executors.base import ExecutorSpec, Slots, cores, lost_after, on_disk, refuse_of_ray
 from dataenv.execution.executors.worker import Limits, hand_over, serialized, work
 from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome
@@ -40,6 +40,12 @@ class Processes:
         self._pools: dict[int, ProcessPoolExecutor] = {}
         self._watchers: set[threading.Thread] = set()  # of every pool, broken ones too: each has one thread
         self._lock, self._closed = threading.Lock(), False
+
+    @classmethod
+    def from_spec(cls, spec: ExecutorSpec) -> Self:
+        """See Executor."""
+        refuse_of_ray(spec)
+        return cls(spec.workers or cores(), Limits(threads=spec.threads, deadline=spec.deadline))
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""

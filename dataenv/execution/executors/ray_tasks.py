@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs
@@ -34,7 +34,7 @@ REACH = 5.0
 
 
 class RayTasks:
-    """Runs jobs on Ray.
+    """Runs jobs on Ray, on this machine or on a cluster.
 
     Args:
         spec: Of kind ``ray``.
@@ -59,6 +59,11 @@ class RayTasks:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
+
+    @classmethod
+    def from_spec(cls, spec: ExecutorSpec) -> Self:
+        """See Executor."""
+        return cls(spec)
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, StoreError
 from dataenv.execution.blobs import BlobCorruptError, DiskBlobs, MemoryBlobs
-from dataenv.execution.executors import Inline, Processes, make_executor
+from dataenv.execution.executors import ExecutorSpec, Inline, Processes, make_executor
 from dataenv.execution.executors.worker import Limits, read_reply, serialized, work
 from dataenv.execution.jobs import Exam, Job, Outcome
 from dataenv.execution.runner import Runner
@@ -286,6 +287,49 @@ def test_executors_by_name() -> None:
     for bad in ("processes:0", "inline:2", "processes:x", ""):
         with pytest.raises(SettingError, match="executor is"):
             make_executor(bad)
+
+
+def test_an_unknown_executor_gets_the_nearest_name() -> None:
+    with pytest.raises(SettingError, match="executor is 'proceses:2'; did you mean 'processes'"):
+        make_executor("proceses:2")
+    with pytest.raises(SettingError, match="executor: executor 'rey' is not registered; did you mean 'ray'"):
+        make_executor({"kind": "rey"})
+
+
+class Counting(Inline):
+    """Runs each job here, and says how many workers it was given."""
+
+    @classmethod
+    def from_spec(cls, spec: ExecutorSpec) -> Counting:
+        made = cls()
+        made.width = spec.workers or 7
+        return made
+
+
+def test_an_executor_from_outside_is_one_class_and_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._HERE["executor"], "counting", Counting)
+    assert make_executor("counting:3").width == 3
+    assert make_executor({"kind": "counting"}).width == 7
+    assert make_executor("dataenv.execution.inline:Inline").width == 1
+    for field, value in (("workers", 2), ("num_gpus", 1), ("address", "a:1")):
+        with pytest.raises(SettingError, match=f"executor: {field} is "):
+            make_executor({"kind": "inline", field: value})
+
+
+@pytest.mark.parametrize(
+    ("thing", "said"),
+    [
+        ("no.module:Here", "which cannot be loaded"),
+        (dict, r"has no from_spec\(spec\); add that classmethod"),
+        (type("Bare", (), {"from_spec": classmethod(lambda cls, spec: cls())}), "has no submit; add it"),
+    ],
+)
+def test_an_executor_that_breaks_its_contract_is_one_sentence(
+    thing: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry._HERE["executor"], "broken", thing)
+    with pytest.raises(SettingError, match=f"executor 'broken' .*{said}"):
+        make_executor("broken")
 
 
 def test_processes_need_a_store_on_disk() -> None:
