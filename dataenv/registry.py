@@ -260,6 +260,9 @@ def find_class(kind: Kind, name: str, base: type[Any]) -> Any:
             f"{kind} {name!r} is {_where(found)!r}, which is no subclass of {base.__module__}.{base.__name__}; derive "
             "it from that"
         )
+    lacking = sorted(getattr(found, "__abstractmethods__", ()))
+    if lacking:
+        raise SettingError(f"{kind} {name!r} lacks {', '.join(lacking)}; see {base.__module__}.{base.__name__}")
     return found
 
 

@@ -58,7 +58,7 @@ def leaderboard(
             rows = play(config, runner, folder, watch, replace)
     finally:
         runner.executor.close()
-    _show(rows, folder, as_json)
+    _show(rows, folder, as_json, metrics=config.metrics)
     said = errors if as_json else console
     said.print(f"{runner.trained} training runs computed; page: {folder / 'leaderboard.html'}", highlight=False)
     return None
@@ -96,17 +96,22 @@ def _plan(board: str, out: Path, store: str | None, spec: dict[str, Any], as_jso
     return None
 
 
-def _show(rows: list[Row], folder: Path, as_json: bool, quiet: bool = False) -> None:
-    """Write the CSV and the page of rows, and print the table or the summary."""
+def _show(
+    rows: list[Row], folder: Path, as_json: bool, quiet: bool = False, metrics: tuple[str, ...] | None = None
+) -> None:
+    """Write the CSV and the page of rows, and print the table or the summary, with the board's metrics."""
+    from dataenv.leaderboard.folder import read_manifest
     from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
     from dataenv.leaderboard.statistics.summary import summarise
 
-    write_csv(rows, folder / "leaderboard.csv")
-    write_page(rows, folder / "leaderboard.html")
+    manifest = read_manifest(folder) if metrics is None else None
+    axes = metrics or (manifest.board.metrics if manifest else ())
+    write_csv(rows, folder / "leaderboard.csv", axes)
+    write_page(rows, folder / "leaderboard.html", axes)
     if as_json:
-        print_json(summarise(rows).model_dump(mode="json"))
+        print_json(summarise(rows, axes).model_dump(mode="json"))
     elif not quiet:
-        console.print(terminal_table(rows))
+        console.print(terminal_table(rows, axes))
 
 
 @app.command()

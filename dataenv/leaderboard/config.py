@@ -8,12 +8,14 @@ import tomllib
 from importlib import resources
 from operator import not_
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dataenv.episode.teacher import TeacherLike, build_teacher
 from dataenv.errors import SettingError
+from dataenv.leaderboard.metric import metric_of
+from dataenv.leaderboard.references import reference_class
 from dataenv.levels import make_level
 from dataenv.setting import Phases, Setting
 from dataenv.validation import explain
@@ -21,7 +23,6 @@ from dataenv.wrappers.mask import masked_fields
 from tasks.records import Record
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-Reference = Literal["nothing", "format-only", "joint", "joint-x4", "static-best"]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 BASELINE, UNTAUGHT, STATIC = "stratified", "nothing", "static-best"
 """Names of the teachers that a board's comparisons rest on."""
@@ -86,7 +87,8 @@ class Board(Record):
         name: Names the folder of its results.
         seeds: One run of each teacher for each; teachers are paired by seed.
         teachers: Who is compared, ``stratified`` among them: the others are measured against it.
-        references: What is shown beside them, unranked.
+        references: Registered references: what is shown beside them, unranked.
+        metrics: Registered metrics: further columns of the board. They decide nothing that is computed.
         mixtures: Where ``static-best`` comes from.
         setting: What all of them share.
     """
@@ -94,7 +96,8 @@ class Board(Record):
     name: Annotated[str, Field(pattern=rf"^{NAME}$")]
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     teachers: Annotated[tuple[Entry, ...], Field(min_length=1)]
-    references: tuple[Reference, ...] = ("nothing", "format-only", "joint", "joint-x4", "static-best")
+    references: tuple[str, ...] = ("nothing", "format-only", "joint", "joint-x4", "static-best")
+    metrics: tuple[str, ...] = Field(default=(), exclude_if=not_)
     mixtures: Mixtures = Mixtures()
     setting: Setting = Setting()
 
@@ -115,6 +118,7 @@ class Board(Record):
         twice = sorted({label for label in shown if shown.count(label) > 1} | (set(shown) & set(self.references)))
         if twice:
             raise ValueError(f"teachers name {twice[0]!r} twice; give one of them another label")
+        self._all_registered()
         if "stratified" not in shown:
             raise ValueError("teachers lack 'stratified', which the others are measured against; add it")
         if self.setting.budget.examples is not None and any(entry.finish for entry in self.teachers):
@@ -128,6 +132,16 @@ class Board(Record):
         if "static-best" in self.references and set(self.mixtures.seeds) & set(self.seeds):
             raise ValueError("mixtures.seeds and seeds overlap; choose the best mixture on other seeds")
         return self
+
+    def _all_registered(self) -> None:
+        """References and metrics are there, each once."""
+        kinds: tuple[tuple[registry.Kind, tuple[str, ...]], ...]
+        kinds = (("reference", self.references), ("metric", self.metrics))
+        for kind, given in kinds:
+            for name in given:
+                registry.must_know(kind, name)
+            if len(set(given)) != len(given):
+                raise ValueError(f"{kind}s hold one name twice; give each once")
 
 
 def built_in() -> dict[str, Path]:
@@ -149,6 +163,10 @@ def load(which: str) -> Board:
         raise SettingError(f"board file {path}: {explain(error, Board)}") from None
     for entry in board.teachers:
         check_mask(entry, build_teacher(entry.name, entry.args), board.setting)
+    for name in board.references:
+        reference_class(name)
+    for name in board.metrics:
+        metric_of(name)
     unknown = unknown_skills(board)
     if unknown:
         raise SettingError(f"board file {path}: {'; '.join(unknown)}")

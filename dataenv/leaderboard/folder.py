@@ -187,8 +187,8 @@ def settings_compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[st
 
 
 def _plain(board: Board) -> dict[str, Any]:
-    """A board as plain values, teachers by what they are called: their order decides nothing."""
-    plain = board.model_dump(mode="json")
+    """A board as plain values, teachers by what they are called: their order decides nothing, nor do metrics."""
+    plain = board.model_dump(mode="json", exclude={"metrics"})
     plain["teachers"] = {entry.shown: entry.model_dump(mode="json", exclude={"label"}) for entry in board.teachers}
     return plain | {"references": sorted(board.references)}
 

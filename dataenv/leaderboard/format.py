@@ -82,3 +82,21 @@ def money(value: float) -> str:
 def p_value(p: float | None) -> str:
     """Three decimals, and never a bare zero."""
     return NONE if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A metric's number in its unit: a share as a percentage without its sign, tokens in short, others in three digits.
+
+    What a percentage was counted on, its metric says (``Axis.reading``).
+    """
+    if unit == "%":
+        return portion(value, 1).replace("-", MINUS)
+    return tokens(value) if unit == "tokens" else f"{value:.3g}".replace("-", MINUS)
+
+
+def measured(mean: float | None, low: float | None, high: float | None, unit: str) -> str:
+    """A metric's mean and its interval: ``57.3 [54.1, 60.5]``, or what there is of it."""
+    if mean is None:
+        return NONE
+    ends = "" if low is None or high is None else f" [{quantity(low, unit)}, {quantity(high, unit)}]"
+    return quantity(mean, unit) + ends

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from dataenv.episode.teacher import AdaptedTeacher, as_teacher, build_teacher
 from dataenv.leaderboard.config import STATIC, Board
-from dataenv.leaderboard.references import FormatOnly, Joint, Nothing
+from dataenv.leaderboard.references import reference_class
 from dataenv.leaderboard.rows import Row
 from dataenv.setting import Setting
 from tasks.records import digest
@@ -160,17 +160,6 @@ def _registered(
 
 
 def _reference_runs(board: Board, name: str) -> list[Run]:
-    kind: type[Any] = {"nothing": Nothing, "format-only": FormatOnly, "joint": Joint, "joint-x4": Joint}[name]
-    setting = board.setting.changed(finish=()) if board.setting.finish else board.setting
-    if kind is Joint:
-        setting = _joint_setting(setting, 4 if name == "joint-x4" else 1)
+    kind = reference_class(name)
+    setting = kind.within(board.setting.changed(finish=()) if board.setting.finish else board.setting)
     return [Run(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
-
-
-def _joint_setting(setting: Setting, times: int) -> Setting:
-    """One lesson of the whole pool, for all that the purse (or ``times`` the purse) pays."""
-    tokens = times * setting.budget.student_tokens
-    recipe = setting.recipe.model_copy(update={"updates": max(1, tokens // (3 * setting.recipe.batch)), "replay": 0.0})
-    budget = setting.budget.model_copy(update={"student_tokens": tokens, "examples": None})
-    size = len(setting.built_task.pool())
-    return setting.changed(recipe=recipe, budget=budget, lesson_size=size)

@@ -21,7 +21,9 @@ from dataenv.execution.jobs import student_for
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
+from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.planning.measure import sample
+from dataenv.leaderboard.references import reference_class
 from dataenv.leaderboard.runs import Run, all_runs, fixed
 from dataenv.lessons.engines import engine_of, require_problems
 from dataenv.lessons.leaks import guard_of
@@ -60,6 +62,10 @@ def examine(which: str) -> list[str]:
     ):
         found += _refused(field, build)
     found += _teachers(board)
+    for name in board.references:
+        found += _refused("references", partial(reference_class, name))
+    for name in board.metrics:
+        found += _refused("metrics", partial(metric_of, name))
     if any(fault.startswith("setting.") for fault in found):
         return found  # the rest asks the task and the student
     if not found:
@@ -237,8 +243,8 @@ def _beginnings(board: Board) -> Iterator[str]:
         made = {f"{cell.role}/{cell.label}": cell for cell in all_runs(board)}
     except UnsupportedError as error:
         yield f"references: {error}"
-    if "format-only" in board.references:
-        yield from _refused("references.format-only", lambda: _generate(board.setting.built_task))
+    for name in board.references:
+        yield from _refused(f"references.{name}", partial(reference_class(name).check, board.setting))
     for cell in made.values():
         env = TeachingEnv(cell.level, runner=reader(Store(None)), setting=cell.setting)
         env.begin_reset(seed=cell.seed)

@@ -16,7 +16,18 @@ import numpy as np
 from dataenv.leaderboard import config
 from dataenv.leaderboard.accuracy import Accuracy, mean
 from dataenv.leaderboard.config import BASELINE
-from dataenv.leaderboard.format import counts, money, origin, p_value, percent, portion, signed, tokens, visible
+from dataenv.leaderboard.format import (
+    counts,
+    money,
+    origin,
+    p_value,
+    percent,
+    portion,
+    quantity,
+    signed,
+    tokens,
+    visible,
+)
 from dataenv.leaderboard.report import charts
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import formulas as st
@@ -37,7 +48,7 @@ def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         "percent": percent, "signed": signed, "counts": counts, "origin": origin, "portion": portion,
-        "tokens": tokens, "money": money, "p": p_value, "visible": visible,
+        "tokens": tokens, "money": money, "p": p_value, "visible": visible, "quantity": quantity,
     }  # fmt: skip
     source = resources.files("dataenv.leaderboard.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source)

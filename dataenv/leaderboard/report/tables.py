@@ -9,15 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dataenv.environment.render import SIMULATED
 from dataenv.leaderboard.accuracy import Accuracy, Derived, mean, number
 from dataenv.leaderboard.files import write_whole
-from dataenv.leaderboard.format import NONE, counts, money, p_value, percent, signed, tokens, visible
+from dataenv.leaderboard.format import NONE, counts, measured, money, p_value, percent, signed, tokens, visible
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.statistics.standings import PerPoint, Standing, Summary
+from dataenv.leaderboard.statistics.standings import Axis, AxisMean, PerPoint, Standing, Summary
 from dataenv.leaderboard.statistics.summary import summarise
 from tasks.records import canonical_json
 
@@ -40,13 +40,17 @@ DETAILS = ("level", "seeds", "AUC", "worst skill", "transfer %", "spent of purse
 COSTS = ("teacher tokens", "tokens a point [95 %]", "money", "money a point [95 %]")
 
 
-def terminal_table(rows: Rows) -> TerminalBoard:
+def terminal_table(rows: Rows, metrics: Sequence[str] = ()) -> TerminalBoard:
     """The board for a terminal, as a ``rich`` renderable: ``Console().print(terminal_table(rows))``.
+
+    Args:
+        rows: Of one board.
+        metrics: Registered metrics, each a further column.
 
     Raises:
         ValueError: If the rows cannot stand on one board.
     """
-    return TerminalBoard(summarise(rows))
+    return TerminalBoard(summarise(rows, metrics))
 
 
 class TerminalBoard:
@@ -73,9 +77,13 @@ class TerminalBoard:
         costs = [s.cost for s in standings if s.cost]
         if costs:
             yield self._table(("teacher", *(COSTS if any(cost.money for cost in costs) else COSTS[:2])))
+        if self.summary.metrics:
+            yield self._table(("teacher", *map(metric_heading, self.summary.metrics)))
         for sentence in (*self.summary.reading, *self.summary.seen):
             yield Text(visible(sentence))
         yield Text(visible(" ".join(self.summary.sources)), style="dim")
+        for axis in self.summary.metrics:
+            yield Text(visible(axis.reading), style="dim")
         for sentence in self.summary.warnings:
             yield Text(visible(sentence), style="yellow")
 
@@ -102,7 +110,7 @@ class TerminalBoard:
             if standing.role == "reference" and standing is self.summary.references[0]:
                 table.add_section()
                 table.add_row(*(Text("references" if name == "teacher" else "", style="dim") for name in columns))
-            values = cells(standing)
+            values = cells(standing) | metric_cells(standing, self.summary.metrics)
             values["#"] = places.get(standing.teacher, "") if standing.role == "teacher" else ""
             style = STYLES.get(standing.verdict, "dim" if standing.role == "reference" else "")
             table.add_row(*(Text(visible(values[name]), style=style) for name in columns))
@@ -137,6 +145,19 @@ def cells(standing: Standing) -> dict[str, str]:
         "money": money(budget["money"]),
         "money a point [95 %]": _per_point(standing.cost.money_per_point if standing.cost else None, money),
         "to target (reached)": f"{needed} ({target.reached}/{len(target.runs)})" if target else NONE,
+    }
+
+
+def metric_heading(axis: Axis) -> str:
+    """The head of a metric's column."""
+    return f"{axis.name} {axis.unit} [95 %]"
+
+
+def metric_cells(standing: Standing, axes: Sequence[Axis]) -> dict[str, str]:
+    """The metrics of a standing by the heads of their columns."""
+    return {
+        metric_heading(axis): measured(one.mean, one.low, one.high, axis.unit)
+        for axis, one in zip(axes, standing.metrics, strict=True)
     }
 
 
@@ -206,7 +227,12 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         "money_per_point": cost.money_per_point.estimate if cost and cost.money_per_point else None,
         **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
         **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
+        **{f"metric_{one.name}{end}": value for one in standing.metrics for end, value in _ends(one)},
     }
+
+
+def _ends(one: AxisMean) -> tuple[tuple[str, float | None], ...]:
+    return ("", one.mean), ("_low", one.low), ("_high", one.high)
 
 
 def _pair(name: str, share: Accuracy | None) -> dict[str, Cell]:
@@ -225,9 +251,9 @@ def csv_safe(value: str | int | float | None) -> str | int | float:
     return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else shown
 
 
-def write_csv(rows: Rows, path: str | os.PathLike[str]) -> None:
+def write_csv(rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] = ()) -> None:
     """One record a teacher, ranked teachers first, then the references; UTF-8, lines end in a newline."""
-    summary = summarise(rows)
+    summary = summarise(rows, metrics)
     records = [record(s, i + 1) for i, s in enumerate(summary.teachers)]
     records += [record(s, None) for s in summary.references]
     text = io.StringIO()
@@ -242,9 +268,9 @@ def write_json(summary: Summary, path: str | os.PathLike[str]) -> None:
     write_whole(path, canonical_json(summary.model_dump(mode="json")) + "\n")
 
 
-def write_page(rows: Rows, path: str | os.PathLike[str]) -> None:
+def write_page(rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] = ()) -> None:
     """The board as one self-contained HTML file: no script, nothing loaded from elsewhere."""
     from dataenv.leaderboard.report.page import render
 
     board = read(rows)
-    write_whole(path, render(board, summarise(board)))
+    write_whole(path, render(board, summarise(board, metrics)))

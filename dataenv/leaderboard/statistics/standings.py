@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from operator import not_
 from typing import Literal, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from dataenv.leaderboard.accuracy import Accuracy, Derived, number
 from tasks.records import Record
@@ -79,6 +81,40 @@ class Target(Record):
         return float(np.median([math.inf if run.examples is None else run.examples for run in self.runs]))
 
 
+class Axis(Record):
+    """What a board says of a metric that it names; see ``dataenv.leaderboard.metrics.Metric``."""
+
+    name: str
+    unit: str
+    higher_is_better: bool | None
+    split: str
+    sentence: str
+
+    @property
+    def reading(self) -> str:
+        """What it is and which end is good, as one line."""
+        better = {True: "higher is better", False: "lower is better", None: ""}[self.higher_is_better]
+        told = "; ".join(part for part in (better, f"{self.split} split" if self.split else "") if part)
+        return f"{self.name}, {self.unit}: {self.sentence}" + (f" ({told})" if told else "")
+
+
+class AxisMean(Record):
+    """A metric over the runs of one teacher, in the metric's unit.
+
+    Attributes:
+        name: Of the metric.
+        told: Runs that it could be told of; where not all, there is no mean.
+        mean: Over seeds.
+        low: Lower end of the 95 % interval of the mean over seeds (``high`` the upper); ``None`` for one seed.
+    """
+
+    name: str
+    told: int
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
 class Standing(Record):
     """One teacher over its seeds. Shares are counts over all seeds; failed seeds count as their untaught student.
 
@@ -94,6 +130,7 @@ class Standing(Record):
         cost: What its language models cost, for a point too; ``None`` where it asked none.
         unscored: Failed seeds for which no untaught exam exists. While there are any, the teacher has no score and no
             other figure over seeds (they would be over the seeds that went well), and nothing is compared.
+        metrics: The metrics that the board names, in its order.
     """
 
     teacher: str
@@ -119,6 +156,7 @@ class Standing(Record):
     grader_errors: int
     comparison: Comparison | None = None
     verdict: Verdict = "not compared"
+    metrics: tuple[AxisMean, ...] = Field(default=(), exclude_if=not_)
 
 
 class Summary(Record):
@@ -131,6 +169,7 @@ class Summary(Record):
         visible: Smallest and largest of the teachers' smallest visible gains.
         reading: Sentences on the teachers; ``seen`` on the sensitivity; ``warnings`` what weakens them.
         sources: Sentences on the split that each number was counted on.
+        metrics: What the board says of the metrics that it names.
     """
 
     board: str
@@ -150,6 +189,7 @@ class Summary(Record):
     seen: tuple[str, ...]
     warnings: tuple[str, ...]
     sources: tuple[str, ...]
+    metrics: tuple[Axis, ...] = Field(default=(), exclude_if=not_)
 
 
 class PerPoint(NamedTuple):

@@ -11,20 +11,26 @@ import numpy as np
 from dataenv.leaderboard.accuracy import Accuracy, Counted, Derived, derive, mean
 from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
 from dataenv.leaderboard.format import percent, signed
+from dataenv.leaderboard.metrics import axis_of, mean_of
 from dataenv.leaderboard.rows import Row, Spent, read
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics.standings import Comparison, Standing, Summary, TeacherCost, Verdict
 
 
-def summarise(rows: Iterable[Row | Mapping[str, Any]]) -> Summary:
+def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = ()) -> Summary:
     """Everything a board shows, from its rows alone; their order does not matter.
+
+    Args:
+        rows: Of one board.
+        metrics: Registered metrics, each a further column.
 
     Raises:
         ValueError: If the rows cannot stand on one board (see ``rows.read``).
+        SettingError: If a metric is unknown, or gives what is no number.
     """
     board = read(rows)
     scored, purse = st.scored_rows(board), common_purse(board)
-    standings = [_standing(name, board, scored, purse) for name in scored]
+    standings = [_standing(name, board, scored, purse, metrics) for name in scored]
     compared = _compare_all(standings, scored)
     teachers = sorted(
         (s for s in compared if s.role == "teacher"),
@@ -53,6 +59,7 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]]) -> Summary:
         seen=tuple(_seen(sensitivity, scored)),
         warnings=tuple(_warnings(board, compared)),
         sources=tuple(_sources(board, compared)),
+        metrics=tuple(axis_of(name) for name in metrics),
     )
 
 
@@ -81,7 +88,9 @@ def _mean_budget(rows: Sequence[Row]) -> dict[str, float]:
     return {field: float(np.mean([getattr(row.budget, field) for row in rows])) for field in Spent.model_fields}
 
 
-def _standing(name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int, Row]], purse: int) -> Standing:
+def _standing(
+    name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int, Row]], purse: int, metrics: Sequence[str]
+) -> Standing:
     ran = [row for row in board if row.teacher == name]
     rows = [row for _, row in sorted(scored[name].items())]
     unscored = tuple(row.seed for row in ran if row.seed not in scored[name])
@@ -110,6 +119,7 @@ def _standing(name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int,
         budget=_mean_budget(ran),
         cost=cost_of(ran, st.compare(name, UNTAUGHT, scored)),
         grader_errors=sum(row.test.grader_errors for row in rows if row.test is not None),
+        metrics=tuple(mean_of(metric, whole) for metric in metrics),
     )
 
 
