@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from dataenv.leaderboard.rows import Row
 
 
+Track = Annotated[
+    list[str] | None,
+    typer.Option(help="Who is told of progress too, such as 'jsonl:events.jsonl'; give it once for each."),
+]
+
+
 @app.command()
 @takes_executor
 def leaderboard(
@@ -40,6 +46,7 @@ def leaderboard(
         bool, typer.Option("--replace", help="Move rows of another configuration aside (rows.1) and go on.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan, and write nothing.")] = False,
+    track: Track = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -47,14 +54,16 @@ def leaderboard(
     from dataenv.leaderboard.config import load
     from dataenv.leaderboard.play import play
     from dataenv.leaderboard.progress import Terminal
+    from dataenv.leaderboard.trackers import tracking
 
     if dry_run:
         return _plan(board, out, store, spec, as_json)
     config = load(board)
+    trackers = tracking(track or [], {"terminal": Terminal(errors if as_json else console, quiet)}, _warn)
     folder = out / config.name
     runner = make_runner(store or str(out / ".store"), spec)
     try:
-        with Terminal(errors if as_json else console, quiet) as watch:
+        with trackers as watch:
             rows = play(config, runner, folder, watch, replace)
     finally:
         runner.executor.close()
@@ -62,6 +71,10 @@ def leaderboard(
     said = errors if as_json else console
     said.print(f"{runner.trained} training runs computed; page: {folder / 'leaderboard.html'}", highlight=False)
     return None
+
+
+def _warn(said: str) -> None:
+    errors.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

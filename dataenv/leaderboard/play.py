@@ -6,14 +6,12 @@ knows is not computed, and equal rows have equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import Evaluation
-from dataenv.environment.steps import StepRecord
 from dataenv.episode.loop import Episode, run
 from dataenv.episode.teacher import TeacherLike, yields_of
 from dataenv.errors import ActionError, JobFailedError, UnansweredError
@@ -32,6 +30,7 @@ from dataenv.leaderboard.scoring import (
     score_of,
     standing_job,
 )
+from dataenv.leaderboard.trackers import Outline, Tracker
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
@@ -40,52 +39,14 @@ FAILURES = (JobFailedError, ActionError, UnansweredError)
 """What ends a run and not its board."""
 
 
-class Outline(NamedTuple):
-    """What a board is about to do.
-
-    Attributes:
-        runs: How many runs each line has: a teacher, a reference, the search for the best mixture.
-        tokens: Student tokens that the runs may spend.
-        warm: Student tokens, about, that one warm start takes; no purse pays it, but time passes.
-        seeds: How many seeds there are, and so warm starts.
-        width: How many jobs run at once.
-        busy: Tells how many do.
-    """
-
-    runs: dict[str, int]
-    tokens: int
-    warm: int
-    seeds: int
-    width: int
-    busy: Callable[[], int]
-
-
-@dataclass
-class Watch:
-    """Who is told of progress, from any thread. The defaults tell nobody.
-
-    Attributes:
-        begin: Called once, with what the board is about to do.
-        start: Called with a run that is about to begin; its untaught student may still have to be made.
-        step: Called with the run and the record of each step; the first is that of the untaught student.
-        done: Called with a run that has ended, and why, in one sentence, where it failed. Of runs that are cut off with
-            their board, nothing is said.
-    """
-
-    begin: Callable[[Outline], None] = field(default=lambda outline: None)
-    start: Callable[[Run], None] = field(default=lambda cell: None)
-    step: Callable[[Run, StepRecord], None] = field(default=lambda cell, record: None)
-    done: Callable[[Run, str | None], None] = field(default=lambda cell, error: None)
-
-
-def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None, replace: bool = False) -> list[Row]:
+def play(board: Board, runner: Runner, folder: Path, watch: Tracker | None = None, replace: bool = False) -> list[Row]:
     """Play a board and write one row a run under ``folder/rows``, each as soon as its run has ended.
 
     Args:
         board: What is compared.
         runner: Store and executor.
         folder: Of this board's results; made if need be.
-        watch: Told of progress.
+        watch: Told of progress; ``dataenv.leaderboard.trackers.Trackers`` for several.
         replace: See ``folder.prepare``.
 
     Raises:
@@ -93,7 +54,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Watch | None = None,
             (training diverged, its worker was lost too often, its language model could not be asked) is a failed row,
             no error; it is tried again when the board is played again.
     """
-    watch = watch or Watch()
+    watch = watch or Tracker()
     prepare(board, folder, replace)
     cells, search = known_runs(board), search_runs(board)
     watch.begin(_outline(board, [*search, *cells], runner))
@@ -121,7 +82,7 @@ def _outline(board: Board, cells: Sequence[Run], runner: Runner) -> Outline:
     return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))
 
 
-def _play(cell: Run, env: TeachingEnv, teacher: TeacherLike, watch: Watch) -> Episode:
+def _play(cell: Run, env: TeachingEnv, teacher: TeacherLike, watch: Tracker) -> Episode:
     watch.start(cell)
     try:
         episode = run(masked(env, cell.mask), teacher, cell.seed, lambda record: watch.step(cell, record))
@@ -132,7 +93,7 @@ def _play(cell: Run, env: TeachingEnv, teacher: TeacherLike, watch: Watch) -> Ep
     return episode
 
 
-def _selection(cell: Run, runner: Runner, watch: Watch) -> float:
+def _selection(cell: Run, runner: Runner, watch: Tracker) -> float:
     """Best selection score along a run: what a mixture is chosen by. The test split stays closed."""
     env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
     try:
@@ -160,7 +121,7 @@ def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
             env.runner.evict(step.state)
 
 
-def _row(board: Board, cell: Run, runner: Runner, watch: Watch, source: dict[str, Any]) -> Row:
+def _row(board: Board, cell: Run, runner: Runner, watch: Tracker, source: dict[str, Any]) -> Row:
     """Play one cell, open the test exam for the state with the best selection score, and write it all down.
 
     A run that came to nothing stays on the board, with what it spent, and is scored as the untaught student.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
@@ -14,8 +14,8 @@ from rich.text import Text
 
 from dataenv.environment.steps import StepRecord
 from dataenv.leaderboard.format import visible
-from dataenv.leaderboard.play import Outline, Watch
 from dataenv.leaderboard.runs import SEARCH, Run
+from dataenv.leaderboard.trackers import Outline, Tracker
 
 EARLY = 0.02
 LONGEST_NAME = 24
@@ -24,15 +24,16 @@ AROUND = 4
 """Lines of a terminal that are not the teachers': heading, bar, what was left out, and the one the cursor is on."""
 
 
-class Terminal:
+class Terminal(Tracker):
     """A live view on a terminal, plain lines elsewhere.
 
     Args:
-        console: Where to.
+        console: Where to; stderr if not given.
         quiet: Say nothing at all.
     """
 
-    def __init__(self, console: Console, quiet: bool = False) -> None:
+    def __init__(self, console: Console | None = None, quiet: bool = False) -> None:
+        console = console or Console(stderr=True)
         self._console, self._quiet = console, quiet
         self._lock = threading.RLock()
         self._outline = Outline({}, 0, 0, 0, 1, lambda: 0)
@@ -51,12 +52,12 @@ class Terminal:
         self._task = self._bar.add_task("board", total=1, left="?")
         self._live: Live | None = None
 
-    def __enter__(self) -> Watch:
-        """Start; returns what the board tells its progress to."""
+    def __enter__(self) -> Self:
+        """Start."""
         if not self._quiet and self._console.is_terminal:
             self._live = Live(self, console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
-        return Watch(self._begin, self._start, self._step, self._finish)
+        return self
 
     def __exit__(self, *_: Any) -> None:
         """Stop, and leave the terminal as it was."""
@@ -69,22 +70,26 @@ class Terminal:
             self._bar.update(self._task, completed=self._spent(), total=max(self._whole(), 1), left=self._left())
             yield Group(self._heading(), self._table(max(3, options.size.height - AROUND)), self._bar)
 
-    def _begin(self, outline: Outline) -> None:
+    def begin(self, outline: Outline) -> None:
+        """See Tracker."""
         with self._lock:
             self._outline, self._began = outline, time.monotonic()
 
-    def _start(self, cell: Run) -> None:
+    def start(self, cell: Run) -> None:
+        """See Tracker."""
         with self._lock:
             self._flying[cell.group, cell.label, cell.seed] = (cell, None)
 
-    def _step(self, cell: Run, record: StepRecord) -> None:
+    def step(self, cell: Run, record: StepRecord) -> None:
+        """See Tracker."""
         with self._lock:
             self._flying[cell.group, cell.label, cell.seed] = (cell, record)
             self._awake.add(cell.seed)
             if not self._quiet and self._live is None:
                 self._say(f"{_name(cell)} step {record.step}: selection {_counts(record)}; left {self._left()}")
 
-    def _finish(self, cell: Run, error: str | None) -> None:
+    def done(self, cell: Run, error: str | None) -> None:
+        """See Tracker."""
         with self._lock:
             self._flying.pop((cell.group, cell.label, cell.seed), None)
             self._spent_by_done += cell.setting.budget.student_tokens

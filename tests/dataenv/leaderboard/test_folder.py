@@ -16,6 +16,7 @@ from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import MANIFEST, Manifest, differences, missing, read_manifest, read_rows
 from dataenv.leaderboard.report.tables import write_csv, write_page
+from dataenv.leaderboard.trackers import Tracker
 from tests.toys import TOY_BOARD, Apprentice
 
 
@@ -158,7 +159,8 @@ def test_a_row_is_there_as_soon_as_its_run_has_ended(
         return sound(self, *args)
 
     monkeypatch.setattr(Apprentice, "fit", breaks)
-    watch = playing.Watch(done=lambda cell, error: told.append(cell.group))
+    watch = Tracker()
+    monkeypatch.setattr(watch, "done", lambda cell, error: told.append(cell.group))
     with pytest.raises(KeyboardInterrupt):
         playing.play(board(), Runner(store), tmp_path / "toy", watch)
     rows = read_rows(tmp_path / "toy")

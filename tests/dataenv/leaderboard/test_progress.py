@@ -13,9 +13,10 @@ from dataenv.environment.steps import StepRecord, Tally
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board, load
-from dataenv.leaderboard.play import Outline, Watch, play
+from dataenv.leaderboard.play import play
 from dataenv.leaderboard.progress import Terminal
 from dataenv.leaderboard.runs import Run, all_runs
+from dataenv.leaderboard.trackers import Outline, Tracker
 from students.base import TrainingDivergedError
 from tests.toys import TOY_BOARD, Apprentice
 
@@ -36,7 +37,7 @@ def screen(terminal: Terminal, width: int, height: int) -> list[str]:
 
 
 @pytest.fixture
-def under_way() -> tuple[Terminal, Watch, dict[tuple[str, int], Run]]:
+def under_way() -> tuple[Terminal, Tracker, dict[tuple[str, int], Run]]:
     """The board ``quick`` some way in."""
     terminal = Terminal(Console(file=io.StringIO()), quiet=True)
     watch = terminal.__enter__()
@@ -50,7 +51,7 @@ def under_way() -> tuple[Terminal, Watch, dict[tuple[str, int], Run]]:
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (150, 40)])
 def test_the_screen_is_readable(
-    under_way: tuple[Terminal, Watch, dict[tuple[str, int], Run]], width: int, height: int
+    under_way: tuple[Terminal, Tracker, dict[tuple[str, int], Run]], width: int, height: int
 ) -> None:
     terminal, watch, cells = under_way
     watch.start(cells["uniform", 100])
@@ -79,7 +80,7 @@ def test_the_screen_is_readable(
 
 
 def test_where_there_is_no_room_those_under_way_are_shown(
-    under_way: tuple[Terminal, Watch, dict[tuple[str, int], Run]],
+    under_way: tuple[Terminal, Tracker, dict[tuple[str, int], Run]],
 ) -> None:
     terminal, watch, cells = under_way
     for seed in range(6):
@@ -93,7 +94,7 @@ def test_where_there_is_no_room_those_under_way_are_shown(
 
 
 def test_time_left_follows_from_the_tokens(
-    under_way: tuple[Terminal, Watch, dict[tuple[str, int], Run]], monkeypatch: pytest.MonkeyPatch
+    under_way: tuple[Terminal, Tracker, dict[tuple[str, int], Run]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal, watch, cells = under_way
     assert screen(terminal, 80, 24)[-1].split("left")[1].strip() == "?"

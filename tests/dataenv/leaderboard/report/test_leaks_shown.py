@@ -11,9 +11,10 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
-from dataenv.leaderboard.play import Run, Watch
+from dataenv.leaderboard.play import Run
 from dataenv.leaderboard.report.tables import write_page
 from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.trackers import Tracker
 from dataenv.setting import make_setting
 from tasks.records import Example
 from tests.dataenv.leaderboard.report.test_tables import Reader
@@ -84,4 +85,4 @@ def played(setting: Any, make: Any) -> Row:
     )
     cell = Run("careless", "", "teacher", make, {}, make.level, 0, setting)
     source = {"commit": "x", "dirty": False, "versions": {}}
-    return playing._row(quiet, cell, Runner(Store()), Watch(), source)
+    return playing._row(quiet, cell, Runner(Store()), Tracker(), source)
