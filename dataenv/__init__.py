@@ -11,7 +11,19 @@ from dataenv import _house
 from dataenv.registry import LEVEL_IDS
 
 if TYPE_CHECKING:
-    from dataenv.checks import check_engine, check_student, check_task, check_teacher
+    from dataenv.checks import (
+        check_engine,
+        check_executor,
+        check_level,
+        check_method,
+        check_metric,
+        check_probe,
+        check_reference,
+        check_student,
+        check_task,
+        check_teacher,
+        check_tracker,
+    )
     from dataenv.environment.branch import fork
     from dataenv.environment.env import TeachingEnv
     from dataenv.episode.context import Context
@@ -58,16 +70,26 @@ __all__ = [
     "__version__",
     "as_teacher",
     "check_engine",
+    "check_executor",
+    "check_level",
+    "check_method",
+    "check_metric",
+    "check_probe",
+    "check_reference",
     "check_student",
     "check_task",
     "check_teacher",
+    "check_tracker",
     "fork",
     "numeric",
     "register",
     "run",
 ]
 _MODULES = {
-    "dataenv.checks": "check_engine check_student check_task check_teacher",
+    "dataenv.checks": (
+        "check_engine check_executor check_level check_method check_metric check_probe check_reference check_student "
+        "check_task check_teacher check_tracker"
+    ),
     "dataenv.environment.branch": "fork",
     "dataenv.environment.env": "TeachingEnv",
     "dataenv.episode.context": "Context",

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -267,13 +268,14 @@ def find_class(kind: Kind, name: str, base: type[Any]) -> Any:
 
 
 def sentence(kind: Kind, name: str) -> str:
-    """The first sentence that something says of itself.
+    """The first sentence that something says of itself, without its full stop.
 
     Raises:
         SettingError: If it cannot be loaded.
     """
     said = inspect.getdoc(find(kind, name)) or ""
-    return " ".join(said.partition("\n\n")[0].split())
+    first = " ".join(said.partition("\n\n")[0].split()).replace("``", "")
+    return re.split(r"(?<!\bDr)\. ", first)[0].removesuffix(".")
 
 
 def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
@@ -299,7 +301,7 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         return factory
     try:
         inspect.signature(factory).bind(**given)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # a class of Python's own may have no signature
         raise SettingError(f"{kind}_args of {kind} {name!r} do not fit: {error}") from error
     try:
         return factory(**given)

@@ -1,4 +1,4 @@
-"""What the three checks share: how a rule is broken, hostile text, and the generators that nobody may draw from."""
+"""What the checks share: how a rule is broken, hostile text, and the generators that nobody may draw from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dataenv import registry
 from dataenv.errors import DataenvError
 
 HOSTILE = ("", " ", "\x00\x1b[2J\r\n\t", "é漢字😀\u202e", "²½٣", "\ud800", "<script>alert(1)</script>", "9" * 100_000)
@@ -19,7 +20,7 @@ HOSTILE_EXAMPLES = tuple(text for text in HOSTILE if text != "\ud800")
 
 
 class ContractError(DataenvError):
-    """A task, student or teacher breaks its contract."""
+    """A task, student, teacher or another registered thing breaks its contract."""
 
 
 def demand(kept: bool, sentence: str) -> None:
@@ -66,3 +67,28 @@ def short(text: str) -> str:
     """Text as a message can show it: escaped and not long."""
     shown = ascii(text)
     return shown if len(shown) <= 40 else f"{shown[:30]}… ({len(text)} characters)"
+
+
+def class_of(kind: registry.Kind, thing: str | type[Any], base: type[Any]) -> Any:
+    """The class that is checked.
+
+    Args:
+        kind: What it is.
+        thing: A registered name, or the class.
+        base: What it derives from.
+
+    Raises:
+        ContractError: If it does not derive from that, or leaves something out.
+    """
+    found = registry.find(kind, thing) if isinstance(thing, str) else thing
+    derived = isinstance(found, type) and issubclass(found, base)
+    demand(derived, f"it is {found!r:.60}, no subclass of {base.__module__}.{base.__name__}; derive it from that")
+    lacking = sorted(getattr(found, "__abstractmethods__", ()))
+    demand(not lacking, f"it lacks {', '.join(lacking)}; see {base.__module__}.{base.__name__}")
+    return found
+
+
+def says_what_it_is(kind: str, thing: Any) -> None:
+    """Whatever has a name has a sentence, which ``dataenv list`` shows."""
+    said = thing.__dict__.get("__doc__")
+    demand(bool(said and said.strip()), f"the {kind} has no docstring; say in one sentence what it is")

@@ -95,7 +95,7 @@ class Axis(Record):
         """What it is and which end is good, as one line."""
         better = {True: "higher is better", False: "lower is better", None: ""}[self.higher_is_better]
         told = "; ".join(part for part in (better, f"{self.split} split" if self.split else "") if part)
-        return f"{self.name}, {self.unit}: {self.sentence}" + (f" ({told})" if told else "")
+        return f"{self.name}, {self.unit}: {self.sentence}" + (f" ({told})." if told else ".")
 
 
 class AxisMean(Record):
