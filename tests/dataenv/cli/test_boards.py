@@ -11,6 +11,7 @@ import pytest
 
 from dataenv import registry
 from dataenv.cli import main
+from dataenv.leaderboard.metric import Metric
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics.standings import Summary
 from tests.toys import TOY_BOARD, write_toml
@@ -201,3 +202,62 @@ def test_the_executor_that_the_options_ask_for() -> None:
         shared = spec(workers=workers, num_gpus=0.25)
         assert (shared["kind"], shared["num_gpus"]) == ("ray", 0.25)
     assert spec("ray", num_gpus=1.0)["kind"] == "ray"
+
+
+class Angry(Metric):
+    """Fails on every row."""
+
+    unit = "points"
+
+    def of(self, row: Row) -> float | None:
+        raise KeyError("rage")
+
+
+def test_metrics_are_columns_and_trackers_are_told(cli: Cli, tmp_path: Path) -> None:
+    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"metrics": ["kept-share"]})
+    done = play(cli, "--track", "jsonl:events.jsonl", "--track", "terminal")
+    assert done.code == 0
+    assert "kept-share % [95 %]" in done.out
+    assert done.out.count("stratified seed 0 step 0") == 1
+    events = [json.loads(line)["event"] for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert (events[0], events.count("done")) == ("begin", 10)
+    write_toml(tmp_path / "toy.toml", TOY_BOARD)  # a metric is no part of what is played
+    plain = play(cli, "--quiet")
+    assert "0 training runs computed" in plain.out
+    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"metrics": ["kept-share"]})
+    play(cli, "--quiet")
+    assert "kept-share % [95 %]" in cli("report", "runs/toy").out
+    assert "metric_kept-share" in (tmp_path / "runs/toy/leaderboard.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "sentence"),
+    [
+        ("metrics", "transfr", "metric 'transfr' is not registered; did you mean 'transfer'?"),
+        ("metrics", "tests.toys:Reverse", "no subclass of dataenv.leaderboard.metric.Metric"),
+        ("metrics", "no.module:Here", "which cannot be loaded"),
+        ("references", "nothin", "reference 'nothin' is not registered; did you mean 'nothing'?"),
+        ("references", "tests.toys:Reverse", "no subclass of dataenv.leaderboard.references.Reference"),
+    ],
+)
+def test_a_board_file_with_a_wrong_name_computes_nothing(
+    cli: Cli, tmp_path: Path, field: str, name: str, sentence: str
+) -> None:
+    write_toml(tmp_path / "toy.toml", TOY_BOARD | {field: [*TOY_BOARD.get(field, ()), name]})
+    done = play(cli)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+    found = cli("validate", "toy.toml", "--json")
+    assert found.code == 2
+    assert any(sentence in finding for finding in json.loads(found.out)["findings"])
+
+
+def test_a_metric_that_fails_loses_no_row(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._HERE["metric"], "angry", Angry)
+    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"metrics": ["angry"]})
+    done = play(cli, "--quiet")
+    assert done.code == 2
+    assert "metric 'angry' of failure seed 0 fails (KeyError: 'rage'); mend its of()" in done.err
+    assert len(list((tmp_path / "runs/toy/rows").glob("*.json"))) == 8

@@ -82,7 +82,7 @@ def test_one_that_cannot_start_is_said_before_anything_is_computed(tmp_path: Pat
 
 
 def test_a_wrong_tracker_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry._HERE["tracker"], "mine", dict)
+    monkeypatch.setitem(registry._HERE["tracker"], "mine", Store)
     with pytest.raises(SettingError, match=r"tracker 'mine' is no subclass of dataenv.leaderboard.trackers.Tracker"):
         make_tracker("mine")
     with pytest.raises(SettingError, match="tracker 'jsnl' is not registered; did you mean 'jsonl'"):
