@@ -11,9 +11,10 @@ from typing import Any
 from dataenv import registry
 from dataenv.checks.common import ContractError, demand, says_what_it_is
 from dataenv.checks.teacher import QUICK
-from dataenv.execution.blobs import BlobCorruptError, Blobs, DiskBlobs
+from dataenv.execution.blobs import BlobCorruptError, Blobs
 from dataenv.execution.executors import Executor, ExecutorSpec, Inline, make_executor, read_spec
 from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial
+from dataenv.execution.store import Store
 from dataenv.setting import make_setting
 from tasks.records import stream
 
@@ -34,11 +35,11 @@ def check_executor(executor: str | Mapping[str, Any] | ExecutorSpec) -> None:
     says_what_it_is("executor", registry.find("executor", read_spec(executor).kind))
     jobs = [_job(seed) for seed in range(3)]
     with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
-        expected = _outcomes(Inline(), jobs, DiskBlobs(Path(ours)))
+        expected = _outcomes(Inline(), jobs, Store(Path(ours)).blobs)
         made = make_executor(executor)
         try:
             demand(isinstance(made.width, int) and made.width >= 1, f"width is {made.width!r}; give how many at once")
-            blobs = DiskBlobs(Path(theirs))
+            blobs = Store(Path(theirs)).blobs
             found = _outcomes(made, jobs, blobs)
             demand(
                 found == expected,
