@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from dataenv import registry
 from dataenv.episode.teacher import TeacherLike, build_teacher
 from dataenv.errors import SettingError
 from dataenv.leaderboard.metric import metric_of
