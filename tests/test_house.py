@@ -113,6 +113,7 @@ def test_test_folders_are_not_packages() -> None:
 CROSS_CUTTING = {
     "dataenv/cli/test_cli.py": "the commands together",
     "dataenv/checks/test_checks.py": "the checks together",
+    "dataenv/checks/test_kinds.py": "the checks of all other kinds together, over everything registered",
     "dataenv/environment/test_finish.py": "what comes after the last lesson: env, exams and play",
     "dataenv/execution/test_gpu.py": "workers that share a card",
     "dataenv/leaderboard/report/test_leaks_shown.py": "leaks, from the screen to the page",
