@@ -151,6 +151,7 @@ IN_WORKERS = ("task", "student", "method")
 VARIABLE = "DATAENV_REGISTERED"
 """The environment variable that tells workers of this process what it has registered."""
 _HERE: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
+methods.HERE.update(json.loads(os.environ.get(VARIABLE, "{}")).get("method", {}))  # in a worker
 
 
 def register(kind: Kind, name: str, thing: Any) -> None:
@@ -172,6 +173,8 @@ def register(kind: Kind, name: str, thing: Any) -> None:
     if not (callable(thing) or (isinstance(thing, str) and ":" in thing)):
         raise SettingError(f"{kind} {name!r} is a {type(thing).__name__}; give a class, a function or 'module:Class'")
     _HERE[kind][name] = thing
+    if kind == "method":
+        methods.HERE[name] = thing
     if kind in IN_WORKERS:
         told = {k: {n: _where(t) for n, t in _HERE[k].items()} for k in KINDS if k in IN_WORKERS}
         os.environ[VARIABLE] = json.dumps(told)

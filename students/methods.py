@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from functools import lru_cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from students.base import Data, Recipe, code_digest
 from students.loop import Fitted
@@ -35,10 +35,20 @@ class NextToken(Method):
         raise NotImplementedError("method 'sft' is each student's own; see Student.fit")
 
 
+HERE: dict[str, Any] = {}
+"""Methods that this process was told of: their classes, or where these are; see ``dataenv.register``."""
+
+
 @lru_cache(maxsize=1)
+def _outside() -> dict[str, str]:
+    """Entry points: scanning them takes milliseconds, and they do not change while a process runs."""
+    return {point.name: point.value for point in entry_points(group=GROUP)}
+
+
 def names() -> dict[str, str]:
     """Every method and where its class is; those of this project win over entry points."""
-    return {point.name: point.value for point in entry_points(group=GROUP)} | BUILT_IN
+    here = {k: v if isinstance(v, str) else f"{v.__module__}:{v.__qualname__}" for k, v in HERE.items()}
+    return _outside() | here | BUILT_IN
 
 
 def method_of(recipe: Recipe) -> type[Method]:
@@ -51,8 +61,9 @@ def method_of(recipe: Recipe) -> type[Method]:
     if recipe.method not in known:
         raise ValueError(f"method is {recipe.method!r}; give one of {', '.join(known)}")
     module, _, attribute = known[recipe.method].partition(":")
+    found = None if recipe.method in BUILT_IN else HERE.get(recipe.method)
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute) if not isinstance(found, type) else found
     except (ImportError, AttributeError) as error:
         where = f"method {recipe.method!r} is registered as {known[recipe.method]!r}"
         raise ValueError(f"{where}, which cannot be loaded: {error}") from None
