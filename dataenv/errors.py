@@ -19,19 +19,28 @@ __all__ = [
     "UnansweredError",
     "UnsupportedError",
     "did_you_mean",
+    "nearest",
 ]
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is written most like a given one; ``None`` where none is like it."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
     """What a sentence about an unknown name ends in: the nearest one that there is, or all of them.
 
     Args:
         name: As it was given.
         known: The names that there are.
+        otherwise: The end of the sentence where no name is near, in place of the list of all.
     """
     there = list(known)
-    near = difflib.get_close_matches(name, there, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(there) or 'none'}."
+    near = nearest(name, there)
+    if near is not None:
+        return f"did you mean {near!r}?"
+    return f"known: {', '.join(there) or 'none'}." if otherwise is None else otherwise
 
 
 class SettingError(DataenvError, ValueError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import cached_property
 from operator import not_
@@ -18,7 +17,7 @@ from pydantic import (
 
 from dataenv import registry
 from dataenv.budget.purse import Budget
-from dataenv.errors import SettingError
+from dataenv.errors import SettingError, did_you_mean
 from dataenv.execution.jobs import BuildSpec, Training, student_of
 from dataenv.skill_files import divided, read_discovery, read_proposal, under
 from dataenv.validation import validated
@@ -182,8 +181,7 @@ class Setting(Record):
         task = divided(task, self.subskills) if self.subskills else task
         for skill in self.targets:
             if skill not in task.skills:
-                near = difflib.get_close_matches(skill, task.skills, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"the task has {', '.join(task.skills)}."
+                hint = did_you_mean(skill, task.skills, f"the task has {', '.join(task.skills)}.")
                 raise SettingError(f"targets has {skill!r}, which is no skill of task {self.task!r}; {hint}")
         return task
 

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
+from dataenv.errors import nearest
 from tasks.records import Record
 
 R = TypeVar("R", bound=Record)
+
+
+def _scrub(value: object) -> object:
+    """Replace lone surrogates: a student can write them, UTF-8 cannot hold them."""
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_scrub)]
+Count = Annotated[int, Field(ge=0)]
+Money = Annotated[float, Field(ge=0)]
+
+
+class RowPart(Record):
+    """What stands in the row of a board: it refuses NaN too, and writes its fields by alias."""
+
+    model_config = ConfigDict(allow_inf_nan=False, serialize_by_alias=True)
 
 
 def validated(model: type[R], fields: Mapping[str, Any], where: str, refusal: type[Exception]) -> R:
@@ -37,8 +53,8 @@ def faults(error: ValidationError, model: type[Record]) -> list[str]:
         if item["type"] == "missing":
             parts.append(f"{path} is missing; add it")
         elif item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(item["loc"][-1]), _fields(model), n=1)
-            parts.append(f"{path} is no field" + (f"; did you mean {near[0]}?" if near else "; remove it"))
+            near = nearest(str(item["loc"][-1]), _fields(model))
+            parts.append(f"{path} is no field" + (f"; did you mean {near}?" if near else "; remove it"))
         else:
             got = repr(item["input"])
             parts.append(f"{path} is {got[:60]}; {item['msg'][0].lower()}{item['msg'][1:]}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.errors import did_you_mean
 from teachers.base import Teacher, as_action, require, with_floor
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class Static(Teacher):
         """
         for skill in self.weights:
             if skill not in context.skills:
-                near = difflib.get_close_matches(skill, context.skills, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"the task has {', '.join(context.skills)}."
+                hint = did_you_mean(skill, context.skills, f"the task has {', '.join(context.skills)}.")
                 raise ValueError(f"weights names skill {skill!r}, which the task does not have; {hint}")
         self._mixture = with_floor([self.weights.get(skill, self.other) for skill in context.skills], 0.0)
 

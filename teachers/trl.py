@@ -9,7 +9,6 @@ docstrings (``environment_factory`` in TRL 1.16, where it is experimental).
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dataenv.environment.env import TeachingEnv
-from dataenv.errors import ActionError, SettingError
+from dataenv.errors import ActionError, SettingError, nearest
 from dataenv.execution.executors import make_executor
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
@@ -139,8 +138,8 @@ class Weights(EpisodeRollout):
         action = np.zeros(len(skills))
         for name, weight in given.items():
             if name not in skills:
-                near = difflib.get_close_matches(str(name), skills, n=1) or skills
-                raise ActionError(f"weights names {name!r:.40}, which is no skill; give names such as {near[0]!r}")
+                near = nearest(str(name), skills) or skills[0]
+                raise ActionError(f"weights names {name!r:.40}, which is no skill; give names such as {near!r}")
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < np.inf:
                 raise ActionError(f"weights[{name!r}] is {weight!r:.40}; give a number that is not negative")
             action[skills.index(name)] = weight

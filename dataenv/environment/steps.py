@@ -1,33 +1,43 @@
-"""What is written down of each step of an episode."""
+"""What is written down of each step of an episode; a board's row holds it too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dataenv.budget.teacher import Cost
 from dataenv.environment.exams import Evaluation, Result
 from dataenv.lessons.screen import Screened
 from dataenv.snapshot import Ended, Snapshot
+from dataenv.validation import Count, Money, RowPart, Text
 from students.base import Practice
-from tasks.records import Record, absent
+from tasks.records import absent
 
 
-class Tally(Record):
+class Tally(RowPart):
     """Right answers and problems by primary skill, ``(skills,)`` each."""
 
-    correct: tuple[int, ...]
-    n: tuple[int, ...]
+    correct: tuple[Count, ...]
+    n: tuple[Count, ...]
 
     @classmethod
     def of(cls, result: Result) -> Tally:
         """The counts of a graded exam."""
         return cls(correct=tuple(result.correct.tolist()), n=tuple(result.n.tolist()))
 
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if len(self.correct) != len(self.n):
+            raise ValueError(f"correct has {len(self.correct)} skills and n has {len(self.n)}; give one count a skill")
+        if any(k > n for k, n in zip(self.correct, self.n, strict=True)):
+            raise ValueError("correct is larger than n for some skill; count each item once")
+        return self
 
-class StepRecord(Record):
-    """What is written down of a step; the first one is the untaught student's.
+
+class StepRow(RowPart):
+    """The student after a step, as a row holds it.
 
     Attributes:
         step: 0 for the untaught student.
@@ -38,34 +48,49 @@ class StepRecord(Record):
         reward: Gain on the selection split, in [-1, 1].
         selection: Counts on the selection split.
         feedback: Counts on the feedback split.
-        loss: Feedback loss by skill, nats per token.
-        mixture: Shares of the kept examples by primary skill; ``None`` where nothing was trained.
+        loss: On the gold answers of the feedback problems, by skill, ``(k,)``, nats per token.
+        mixture: Shares of the kept examples by primary skill, ``(k,)``; ``None`` where nothing was trained.
         offered: Examples offered.
         kept: Examples that passed the screen.
         rejected: Counts by reason.
-        judged: Kept examples by the judge's verdict.
-        lesson: Digest of the kept examples, where they were trained.
-        ended: Why the episode ended with this step, or empty.
+        judged: Kept examples by the verdict of the task's judge: right, wrong, unknown.
+        lesson: Digest of the kept examples, where they were trained; the store holds them.
         practice: What came of the student's own answers, where it practised on them.
     """
 
-    step: int
-    spent: int
-    teacher_tokens: int
-    money: float
-    state: str
+    step: Count
+    spent: Count
+    teacher_tokens: Count = 0
+    money: Money = 0.0
+    state: Text
     reward: float
     selection: Tally
     feedback: Tally
     loss: tuple[float, ...]
-    mixture: tuple[float, ...] | None
-    offered: int
-    kept: int
-    rejected: dict[str, int]
-    judged: dict[str, int]
-    lesson: str | None
-    ended: Ended
+    mixture: tuple[Annotated[float, Field(ge=0, le=1 + 1e-6)], ...] | None
+    offered: Count
+    kept: Count
+    rejected: dict[Text, Count]
+    judged: dict[Text, Count] = {}
+    lesson: Text | None = None
     practice: Practice | None = Field(default=None, exclude_if=absent)
+
+    @model_validator(mode="after")
+    def _conserved(self) -> Self:
+        dropped = sum(self.rejected.values())
+        if self.offered != self.kept + dropped:
+            raise ValueError(f"offered is {self.offered}, but kept {self.kept} + rejected {dropped} differ from it")
+        return self
+
+
+class StepRecord(StepRow):
+    """What an episode's history holds of a step; the first one is the untaught student's.
+
+    Attributes:
+        ended: Why the episode ended with this step, or empty. A row says it once, of the whole run.
+    """
+
+    ended: Ended
 
 
 def record_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from importlib import resources
@@ -14,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dataenv import registry
 from dataenv.episode.teacher import TeacherLike, build_teacher
-from dataenv.errors import SettingError
+from dataenv.errors import SettingError, nearest
 from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.references import reference_class
 from dataenv.levels import make_level
@@ -208,7 +207,7 @@ def unknown_skills(board: Board) -> list[str]:
     for name, weights in board.mixtures.weights.items():
         for skill in weights:
             if skill not in skills:
-                near = difflib.get_close_matches(skill, skills, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"the task has {', '.join(skills)}"
+                near = nearest(skill, skills)
+                hint = f"did you mean {near}?" if near else f"the task has {', '.join(skills)}"
                 parts.append(f"mixtures.weights.{name}.{skill} is no skill; {hint}")
     return parts

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dataenv.environment.exams import Evaluation
-from dataenv.environment.steps import Tally
+from dataenv.environment.steps import StepRow, Tally
 from dataenv.errors import DataenvError, SettingError, StoreError
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.execution.readonly import reader
@@ -20,7 +20,7 @@ from dataenv.execution.store import Store
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.folder import MANIFEST, read_manifest, read_rows, write_row
 from dataenv.leaderboard.provenance import this_code
-from dataenv.leaderboard.rows import Row, StepRow
+from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.scoring import best_step, closing_job, graded_exams, mistakes_of, standing_job
 from dataenv.setting import Setting, make_setting
 from tasks.records import canonical_json

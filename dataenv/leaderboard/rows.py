@@ -11,46 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import not_
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from students.base import Practice
-from tasks.records import absent, canonical_json, digest
+from dataenv.environment.steps import StepRow
+from dataenv.lessons.leaks import Leaks
+from dataenv.validation import Count, Money, RowPart, Text
+from tasks.records import canonical_json, digest
 
 SCHEMA = 1
 """Version of the row; readers refuse what they do not know."""
 
 
-def _scrub(value: object) -> object:
-    """Replace lone surrogates: a student can write them, UTF-8 cannot hold them."""
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
-
-
-Text = Annotated[str, BeforeValidator(_scrub)]
-Name = Annotated[str, BeforeValidator(_scrub), StringConstraints(min_length=1, max_length=200)]
-Count = Annotated[int, Field(ge=0)]
-Money = Annotated[float, Field(ge=0)]
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
 Bits = Annotated[str, StringConstraints(pattern=r"\A[01]*\z")]
-
-
-class RowPart(BaseModel):
-    """Frozen, refuses unknown fields and NaN, writes its fields by alias."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
-
-
-class Tally(RowPart):
-    """``correct[i]`` of ``n[i]`` items of skill ``i`` were answered right."""
-
-    correct: tuple[Count, ...]
-    n: tuple[Count, ...]
-
-    @model_validator(mode="after")
-    def _within(self) -> Self:
-        if len(self.correct) != len(self.n):
-            raise ValueError(f"correct has {len(self.correct)} skills and n has {len(self.n)}; give one count a skill")
-        if any(k > n for k, n in zip(self.correct, self.n, strict=True)):
-            raise ValueError("correct is larger than n for some skill; count each item once")
-        return self
 
 
 class Spent(RowPart):
@@ -82,45 +55,6 @@ class Spent(RowPart):
             raise ValueError(f"training + probes is {self.training + self.probes}, but spent is {self.spent}")
         if self.spent > self.total:
             raise ValueError(f"spent is {self.spent}, more than the purse, {self.total}")
-        return self
-
-
-class StepRow(RowPart):
-    """The student after a step; step 0 is the untaught student.
-
-    Attributes:
-        spent: Student tokens so far.
-        teacher_tokens: Of language models, so far, in prompts and replies.
-        money: What those cost.
-        mixture: Share of the kept examples by primary skill, ``(k,)``, or ``None`` where nothing was kept.
-        loss: On the gold answers of the feedback problems, by skill, ``(k,)``, nats per token.
-        judged: Kept examples by the verdict of the task's judge: right, wrong, unknown.
-        lesson: Digest of the kept examples, where they were trained; the store holds them.
-        practice: What came of the student's own answers, where it practised on them.
-    """
-
-    step: Count
-    spent: Count
-    teacher_tokens: Count = 0
-    money: Money = 0.0
-    state: Text
-    reward: float
-    selection: Tally
-    feedback: Tally
-    loss: tuple[float, ...]
-    mixture: tuple[Annotated[float, Field(ge=0, le=1 + 1e-6)], ...] | None
-    offered: Count
-    kept: Count
-    rejected: dict[Text, Count]
-    judged: dict[Text, Count] = {}
-    lesson: Text | None = None
-    practice: Practice | None = Field(default=None, exclude_if=absent)
-
-    @model_validator(mode="after")
-    def _conserved(self) -> Self:
-        dropped = sum(self.rejected.values())
-        if self.offered != self.kept + dropped:
-            raise ValueError(f"offered is {self.offered}, but kept {self.kept} + rejected {dropped} differ from it")
         return self
 
 
@@ -200,31 +134,6 @@ class Mistake(RowPart):
     prompt: Text
     response: Text
     answer: Text
-
-
-class Leaked(RowPart):
-    """An example that leaks a sealed problem; it was offered and not trained. See ``dataenv.lessons.leaks.Leak``."""
-
-    step: Count
-    where: Text
-    problem: Text
-    split: Text
-    how: Text
-    prompt: Text
-    response: Text
-
-
-class Leaks(RowPart):
-    """How many examples leaked in a run, probes and branches included, and the first few of them to read."""
-
-    count: Count = 0
-    first: tuple[Leaked, ...] = ()
-
-    @model_validator(mode="after")
-    def _counted(self) -> Self:
-        if len(self.first) > self.count:
-            raise ValueError(f"leaks.first lists {len(self.first)}, but leaks.count is {self.count}")
-        return self
 
 
 class Row(RowPart):

@@ -15,10 +15,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Self
 
+from pydantic import model_validator
+
+from dataenv.validation import Count, RowPart, Text
 from tasks.base import Task
-from tasks.records import SPLITS, Example, Problem, Record, Split
+from tasks.records import SPLITS, Example, Problem, Split
 
 WORDS = 8
 """Words in a row that two texts share only if one was copied from the other (13 let one changed word in ten pass)."""
@@ -46,8 +49,10 @@ class Hit:
     how: How
 
 
-class Leak(Record):
-    """A hit, as the board's owner reads it. It holds nothing of the sealed problem but its name.
+class Leak(RowPart):
+    """A hit, as the board's owner reads it. It was offered and not trained.
+
+    Of the sealed problem it holds nothing but the name.
 
     Attributes:
         step: In which step it was offered.
@@ -59,20 +64,26 @@ class Leak(Record):
         response: The same.
     """
 
-    step: int
+    step: Count
     where: Where
-    problem: str
+    problem: Text
     split: Split
     how: How
-    prompt: str
-    response: str
+    prompt: Text
+    response: Text
 
 
-class Leaks(Record):
+class Leaks(RowPart):
     """The hits of an episode, its probes and branches with it: how many, and the first ``LISTED``."""
 
-    count: int = 0
+    count: Count = 0
     first: tuple[Leak, ...] = ()
+
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        if len(self.first) > self.count:
+            raise ValueError(f"leaks.first lists {len(self.first)}, but leaks.count is {self.count}")
+        return self
 
 
 class LeakLog:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 
 from dataenv.environment.branch import Env, unwrap
-from dataenv.errors import SettingError
+from dataenv.errors import SettingError, did_you_mean
 from dataenv.levels import Level
 
 STATE = "state"
@@ -74,8 +73,7 @@ def masked_fields(level: Level, asked: Sequence[str]) -> frozenset[str]:
     known = list(level.observation_space)
     for name in asked:
         if name not in (STATE, *known):
-            near = difflib.get_close_matches(name, [STATE, *known], n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"give 'state' or some of {', '.join(known)}."
+            hint = did_you_mean(name, [STATE, *known], f"give 'state' or some of {', '.join(known)}.")
             raise SettingError(f"mask names {name!r}, which is no field of level {level.name!r}; {hint}")
     return frozenset(f for name in asked for f in (level.state if name == STATE else (name,)))
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dataenv.errors import SettingError
+from dataenv.errors import SettingError, did_you_mean
 from dataenv.leaderboard.accuracy import Accuracy, difference
 from dataenv.leaderboard.folder import settings_compared
 from dataenv.leaderboard.format import counts, p_value, percent, signed
@@ -90,8 +89,7 @@ def compare_boards(
 def _on_board(rows: Sequence[Row], teacher: str) -> None:
     known = sorted({row.teacher for row in rows})
     if teacher not in known:
-        near = difflib.get_close_matches(teacher, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+        hint = did_you_mean(teacher, known, f"it has {', '.join(known)}")
         raise SettingError(f"teacher {teacher!r} is not on board {rows[0].board!r}; {hint}")
 
 

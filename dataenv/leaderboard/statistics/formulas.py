@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.environment.steps import StepRow
 from dataenv.leaderboard.accuracy import Accuracy, Derived, Floats, derive, difference, mean
 from dataenv.leaderboard.config import UNTAUGHT
-from dataenv.leaderboard.rows import Row, StepRow, TestExam
+from dataenv.leaderboard.rows import Row, TestExam
 from dataenv.leaderboard.statistics.standings import Comparison, Reach, Target
 
 ALPHA, POWER = 0.05, 0.8

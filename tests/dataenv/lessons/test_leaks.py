@@ -13,8 +13,7 @@ from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard.rows import Leaks as LeaksOfRow
-from dataenv.lessons.leaks import COMMON, LISTED, SHOWN, Guard, guard_of, words
+from dataenv.lessons.leaks import COMMON, LISTED, SHOWN, Guard, Leaks, guard_of, words
 from dataenv.lessons.screen import as_example, screen
 from dataenv.setting import make_setting
 from tasks.arithmetic import Arithmetic
@@ -250,7 +249,7 @@ def test_what_is_listed_is_cut(toys: None) -> None:
 def test_a_row_holds_what_was_listed(toys: None) -> None:
     env = toy_env()
     env.step(leaking(env, "test", 3))
-    held = LeaksOfRow.model_validate(env.leaks.model_dump(mode="json"))
+    held = Leaks.model_validate(env.leaks.model_dump(mode="json"))
     assert (held.count, [leak.problem for leak in held.first]) == (3, [p.id for p in env.task.split("test")[:3]])
     with pytest.raises(ValidationError, match=r"leaks.first lists 3, but leaks.count is 2"):
-        LeaksOfRow.model_validate(env.leaks.model_dump(mode="json") | {"count": 2})
+        Leaks.model_validate(env.leaks.model_dump(mode="json") | {"count": 2})
