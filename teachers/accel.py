@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.lessons.engines import Request, split_counts
-from teachers.base import Floats, Level, Teacher, require, require_share, require_whole
-from teachers.engines.writer import maybe_engine, source_of
+from teachers.base import Floats, require, require_share, require_whole
+from teachers.drawing import DrawingTeacher
 from teachers.lessons import Allowance, passed, shuffled
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Scored:
     at: int
 
 
-class Accel(Teacher):
+class Accel(DrawingTeacher):
     """ACCEL (arXiv 2203.01302, Algorithm 1) over robust PLR (arXiv 2110.02439), for a task's parameters.
 
     A level is (skill, difficulty). Its score is learnability, ``p (1 - p) n / (n - 1)`` with p the accuracy on n =
@@ -69,7 +69,6 @@ class Accel(Teacher):
     """
 
     name: ClassVar[str] = "accel"
-    level: ClassVar[Level] = "open-ended"
 
     def __init__(
         self,
@@ -92,13 +91,12 @@ class Accel(Teacher):
         self.beta, self.replay, self.buffer, self.step, self.items = beta, replay, buffer, step, items
         self.edits = edits
         self.staleness, self.share = require_share("staleness", staleness), require_share("share", share)
-        self._engine = maybe_engine(chat, engine)
+        super().__init__(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Start with an empty buffer."""
-        self._context, self._allowance = context, Allowance(context, self.share)
-        self._source = source_of(context, self._engine, self.name)
-        self.yields = self._source.yields
+        super().begin(context)
+        self._allowance = Allowance(context, self.share)
         self.levels: dict[Place, Scored] = {}
         self._taught: list[Place] = []
         self._near: dict[int, set[int]] = defaultdict(set)
@@ -127,7 +125,7 @@ class Accel(Teacher):
     def most_requests(self, lesson_size: int) -> int:
         """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
         scored = self.items * self.buffer * (self.buffer + 2)  # new ones, those taught last, and an edit of each
-        return self._engine.most_requests(scored + lesson_size) if self._engine else 0
+        return self._requests_for(scored + lesson_size)
 
     def _shares(self, places: list[Place]) -> Floats:
         """PLR's distribution over the buffer (arXiv 2010.03934, section 3)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -11,8 +10,8 @@ import numpy as np
 from dataenv.errors import SettingError
 from tasks.records import Example
 from teachers.accel import learnability
-from teachers.base import Floats, Level, Teacher, require, require_share, require_whole
-from teachers.engines.writer import maybe_engine, source_of
+from teachers.base import Floats, require, require_share, require_whole
+from teachers.drawing import DrawingTeacher
 from teachers.lessons import Allowance, Source, passed, shuffled
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ Score = Literal["learnability", "influence", "teaching"]
 SCORES: tuple[Score, ...] = ("learnability", "influence", "teaching")
 
 
-class BestOf(Teacher):
+class BestOf(DrawingTeacher):
     """Candidates evenly over the skills, one score each, and the best of them.
 
     With a ``chat`` they are a language model's: valid first (enough solutions agree, see ``Writer``), then:
@@ -61,7 +60,6 @@ class BestOf(Teacher):
     """
 
     name: ClassVar[str] = "best-of"
-    level: ClassVar[Level] = "open-ended"
 
     def __init__(
         self,
@@ -93,13 +91,12 @@ class BestOf(Teacher):
         self.score, self.candidates, self.samples, self.temperature = score, candidates, samples, temperature
         self.reference, self.exam, self.between, self.quota = reference, exam, between, quota
         self.floor, self.share = require_share("floor", floor), require_share("share", share)
-        self._engine = maybe_engine(chat, engine)
+        super().__init__(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Forget the episode before."""
-        self._context, self._allowance = context, Allowance(context, self.share)
-        self._source, self._own = source_of(context, self._engine, self.name), Source(context)
-        self.yields: Counter[str] = self._source.yields
+        super().begin(context)
+        self._allowance, self._own = Allowance(context, self.share), Source(context)
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> list[Example]:
         """Make candidates, score them, teach the best."""
@@ -110,8 +107,7 @@ class BestOf(Teacher):
 
     def most_requests(self, lesson_size: int) -> int:
         """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
-        made = (self.candidates + 1) * (self.quota or lesson_size)
-        return self._engine.most_requests(made) if self._engine else 0
+        return self._requests_for((self.candidates + 1) * (self.quota or lesson_size))
 
     def _best(self, room: int) -> list[Example]:
         """At the most ``room`` of the candidates, the best first, one for each question."""

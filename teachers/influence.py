@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from teachers.base import Floats, Level, Teacher, require, require_share, require_whole, with_floor
-from teachers.engines.writer import maybe_engine, source_of
+from teachers.base import Floats, require, require_share, require_whole, with_floor
+from teachers.drawing import DrawingTeacher
 from teachers.lessons import Allowance, Source, passed, shuffled
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tasks.records import Example
 
 
-class Influence(Teacher):
+class Influence(DrawingTeacher):
     """One-step influence (Montessori-Instruct, arXiv 2410.14208, section 3) as a choice among the engine's groups.
 
     Before every lesson, groups of fresh examples are made, in rounds of one group a skill, and ``context.influence``
@@ -44,7 +44,6 @@ class Influence(Teacher):
     """
 
     name: ClassVar[str] = "influence"
-    level: ClassVar[Level] = "open-ended"
 
     def __init__(
         self,
@@ -61,14 +60,13 @@ class Influence(Teacher):
         require(0.0 < keep <= 1.0, "keep", keep, "give a number in (0, 1]")
         self.group, self.reference, self.keep = group, reference, keep
         self.floor, self.share = require_share("floor", floor), require_share("share", share)
-        self._engine = maybe_engine(chat, engine)
+        super().__init__(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Forget the episode before."""
-        self._context, self._allowance = context, Allowance(context, self.share)
-        self._source = source_of(context, self._engine, self.name)
+        super().begin(context)
+        self._allowance = Allowance(context, self.share)
         self._own = self._source if self._engine is None else Source(context)
-        self.yields = self._source.yields
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> list[Example]:
         """Probe, and teach the best."""

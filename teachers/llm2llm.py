@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from dataenv.lessons.engines import Request
 from tasks.records import Example
-from teachers.base import Level, Teacher, require_share, require_whole
-from teachers.engines.writer import maybe_engine, source_of
+from teachers.base import require_share, require_whole
+from teachers.drawing import DrawingTeacher
 from teachers.lessons import shuffled
 
-if TYPE_CHECKING:
-    from dataenv.episode.context import Context
 
-
-class Llm2Llm(Teacher):
+class Llm2Llm(DrawingTeacher):
     """The error-driven loop of LLM2LLM (arXiv 2403.15042, Algorithm 1), over a language model or the task's own engine.
 
     There: fine-tune on the data so far, find the *seed* items that are still answered wrongly, have a teacher model
@@ -43,7 +40,6 @@ class Llm2Llm(Teacher):
     """
 
     name: ClassVar[str] = "llm2llm"
-    level: ClassVar[Level] = "open-ended"
 
     def __init__(
         self,
@@ -55,12 +51,7 @@ class Llm2Llm(Teacher):
         self.floor, self.quota = require_share("floor", floor), quota
         if quota is not None:
             require_whole("quota", quota, 1)
-        self._engine = maybe_engine(chat, engine)
-
-    def begin(self, context: Context) -> None:
-        """Keep what examples are drawn from."""
-        self._context, self._source = context, source_of(context, self._engine, self.name)
-        self.yields = self._source.yields
+        super().__init__(chat, engine)
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> list[Example]:
         """Examples like the seeds that are wrong now; where none is, all skills evenly."""
@@ -75,7 +66,7 @@ class Llm2Llm(Teacher):
 
     def most_requests(self, lesson_size: int) -> int:
         """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
-        return self._engine.most_requests(self.quota or lesson_size) if self._engine else 0
+        return self._requests_for(self.quota or lesson_size)
 
     def _requests(self, wrong: Sequence[Mapping[str, str]], counts: Sequence[int]) -> list[Request]:
         """For a model one a seed, which it is shown; for the task, which needs no seed, one a skill and difficulty."""

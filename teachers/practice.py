@@ -12,8 +12,8 @@ import numpy.typing as npt
 from dataenv.errors import BudgetSpentError
 from dataenv.lessons.engines import Request
 from tasks.records import Example
-from teachers.base import Floats, Teacher, require, require_share, require_whole, with_floor
-from teachers.engines.writer import maybe_engine, source_of
+from teachers.base import Floats, require, require_share, require_whole, with_floor
+from teachers.drawing import DrawingTeacher
 from teachers.lessons import passed
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ROUNDS = 8
 """Times that the generator is asked again for what it made twice."""
 
 
-class DeliberatePractice(Teacher):
+class DeliberatePractice(DrawingTeacher):
     """Deliberate Practice (arXiv 2502.15588, Algorithm 1) for text: examples that the student is unsure of.
 
     One step is one trigger: under a recipe with ``data="all"``, ``patience`` and ``cooldown`` the student trains on all
@@ -105,7 +105,8 @@ class DeliberatePractice(Teacher):
         self.prior, self.easy = dict(prior or {}), require_share("easy", easy)
         require(exemplars >= 0, "exemplars", exemplars, "give 0 or more")
         require(exemplars == 0 or chat is not None, "exemplars", exemplars, "leave it out, or give a chat")
-        self._engine, self.exemplars = maybe_engine(chat, engine), exemplars
+        self.exemplars = exemplars
+        super().__init__(chat, engine)
 
     def begin(self, context: Context) -> None:
         """Forget the episode before.
@@ -117,11 +118,10 @@ class DeliberatePractice(Teacher):
             require(skill in context.skills, "prior", skill, f"the task has {', '.join(context.skills)}")
         self._mixture = with_floor([self.prior.get(skill, 1.0) for skill in context.skills], 0.0)
         self._first, self._added = self.first or context.lesson_size, self.added or context.lesson_size
-        self._context, self._lessons = context, 0
+        super().begin(context)
+        self._lessons = 0
         self._taught: set[str] = set()
         self._stock: list[Example] = []
-        self._source = source_of(context, self._engine, self.name)
-        self.yields = self._source.yields
         self._unsure: dict[str, tuple[Example, ...]] = {}
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
@@ -137,7 +137,7 @@ class DeliberatePractice(Teacher):
         """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
         added = (self.added or lesson_size) * (1 if self.rescore else self.additions)
         made = max(self.first or lesson_size, (self.candidates + 1) * added)
-        return self._engine.most_requests(made) if self._engine else 0
+        return self._requests_for(made)
 
     def _addition(self) -> list[Example]:
         if self.rescore:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
     from dataenv.execution.runner import Runner
-    from dataenv.learning.policy import TeacherPolicy
+    from dataenv.learning.policy import Card, TeacherPolicy
+    from dataenv.learning.training import TrainedPolicy
     from dataenv.setting import Setting
     from dataenv.vector.variation import Variation
 
@@ -53,7 +54,7 @@ def train_teacher(
 ) -> None:
     """Train a teacher, show how its return grows, and write the policy: --teacher learned --args '{"path": …}'."""
     from dataenv.errors import SettingError
-    from dataenv.learning.policy import SKILLS, load, save
+    from dataenv.learning.policy import load, save
     from dataenv.learning.rollouts import PolicyPlan
     from dataenv.learning.training import train
     from dataenv.setting import make_setting
@@ -74,21 +75,29 @@ def train_teacher(
     finally:
         runner.executor.close()
     said = {"plan": made.model_dump(mode="json"), "envs": envs, "setting": within.digest, "student": student}
-    said |= {"task": within.task, "skills": skills}
-    fields = {
-        "algorithm": made.algorithm,
-        "prior": (card.prior if card else 0) + _owed(within, done.tokens, card is not None),
-        "trained": (*(card.trained if card else ()), said | ({"vary": varied.model_dump()} if simulated else {})),
-        "curve": done.curve,
-        "skills": skills if SKILLS in done.policy.weights else (),
-    }
-    written = save(done.policy, fields, out)
+    said |= {"task": within.task, "skills": skills} | ({"vary": varied.model_dump()} if simulated else {})
+    written = save(done.policy, _card_fields(made.algorithm, within, done, card, said), out)
     if simulated and not quiet:
         _show_regret(done.policy, within)
     console.print(
         f"policy {done.policy.identity[:12]} in {out}; prior compute {written.prior:,} student tokens",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _card_fields(
+    algorithm: str, setting: Setting, done: TrainedPolicy, before: Card | None, said: dict[str, Any]
+) -> dict[str, Any]:
+    """The fields of a trained policy's card; ``before`` is the card of the policy it went on from."""
+    from dataenv.learning.policy import SKILLS
+
+    return {
+        "algorithm": algorithm,
+        "prior": (before.prior if before else 0) + _owed(setting, done.tokens, before is not None),
+        "trained": (*(before.trained if before else ()), said),
+        "curve": done.curve,
+        "skills": setting.built_task.skills if SKILLS in done.policy.weights else (),
+    }
 
 
 def _vector(envs: int, setting: Setting, varied: Variation, runner: Runner) -> VectorEnv[Any, Any, Any]:

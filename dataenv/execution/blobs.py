@@ -9,8 +9,10 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Protocol
 
+from dataenv.errors import DataenvError
 
-class BlobCorruptError(Exception):
+
+class BlobCorruptError(DataenvError):
     """A blob is missing or its bytes do not have its name; the runner rebuilds it from its lineage."""
 
     def __init__(self, name: str) -> None:

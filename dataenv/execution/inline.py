@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from dataenv.errors import SettingError
+from dataenv.errors import DataenvError, SettingError
 from dataenv.execution.blobs import Blobs
 from dataenv.execution.jobs import Job, Outcome, execute
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Why = Literal["killed", "memory", "deadline"]
 
 
-class WorkerLostError(Exception):
+class WorkerLostError(DataenvError):
     """A worker ended without an outcome; trying again may help. Nothing else is transient.
 
     Attributes:

@@ -133,8 +133,6 @@ def _row(board: Board, cell: Run, runner: Runner, watch: Tracker, source: dict[s
         rest = _outcome(cell.setting, env, episode)
     except FAILURES as error:
         rest = {"ended": "failed", "error": str(error), "selected": 0, "test": None}
-    steps = tuple(env.history)
-    purse = env.purse
     return Row.model_validate(
         {
             "schema": 1,
@@ -151,23 +149,29 @@ def _row(board: Board, cell: Run, runner: Runner, watch: Tracker, source: dict[s
             "setting_digest": cell.setting.digest,
             "hashes": {"task": env.task.fingerprint, "student": env.student.fingerprint},
             "skills": env.task.skills,
-            "budget": {
-                "total": purse.total,
-                "spent": purse.spent,
-                **purse.uses,
-                "examples": sum(step.kept for step in steps if step.lesson),
-                "prior": teacher.prior_compute,
-                "teacher_tokens": env.teacher_purse.spent.tokens,
-                "money": env.teacher_purse.spent.money,
-            },
+            "budget": _budget(env, teacher),
             "asked": (asked := dict(sorted(env.teacher_purse.replies.items()))),
             "yields": (yields_of(teacher) | {f"engine {name}": n for name, n in env.yields.items()}) if asked else {},
-            "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in steps],
+            "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in env.history],
             "leaks": env.leaks.model_dump(mode="json"),
             **source,
             **rest,
         }
     )
+
+
+def _budget(env: TeachingEnv, teacher: TeacherLike) -> dict[str, Any]:
+    """What a run has spent, as ``rows.Spent``."""
+    purse, language = env.purse, env.teacher_purse.spent
+    return {
+        "total": purse.total,
+        "spent": purse.spent,
+        **purse.uses,
+        "examples": sum(step.kept for step in env.history if step.lesson),
+        "prior": teacher.prior_compute,
+        "teacher_tokens": language.tokens,
+        "money": language.money,
+    }
 
 
 def _outcome(setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, Any]:

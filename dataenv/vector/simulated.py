@@ -23,7 +23,7 @@ from dataenv.levels.base import read_numbers
 from dataenv.levels.skill_list import SkillList
 from dataenv.setting import Setting, make_setting
 from dataenv.vector.variation import Variation, Varied
-from dataenv.vector.vector_env import autoreset_mode_of, masked, seeds_of
+from dataenv.vector.vector_env import autoreset_mode_of, masked, resets_of, seeds_of
 from students.base import FORWARD_BACKWARD, Data
 from students.simulated import Simulated
 from students.simulated.student import recognise
@@ -134,10 +134,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
             ActionError: If an action is none of the level, with the environment that it is of.
         """
         weights, mode = self._read(actions), self.metadata["autoreset_mode"]
-        if mode is AutoresetMode.DISABLED and self._over.any():
-            ended = ", ".join(map(str, np.flatnonzero(self._over)))
-            raise ActionError(f"environments {ended} have ended; reset them with options={{'reset_mask': …}}")
-        resets = self._over.copy() if mode is AutoresetMode.NEXT_STEP else np.zeros_like(self._over)
+        resets = resets_of(mode, self._over)
         total = weights.sum(1)
         stop = (total == 0.0) & ~resets
         taught = ~(stop | resets)

@@ -132,10 +132,7 @@ class TeachingVectorEnv(Synchronous):
             JobFailedError: If training diverged in one; see the class for what becomes of the others.
         """
         given, mode = self._actions(actions), self.metadata["autoreset_mode"]
-        if mode is AutoresetMode.DISABLED and self._over.any():
-            ended = ", ".join(map(str, np.flatnonzero(self._over)))
-            raise ActionError(f"environments {ended} have ended; reset them with options={{'reset_mask': …}}")
-        resets = self._over.copy() if mode is AutoresetMode.NEXT_STEP else np.zeros_like(self._over)
+        resets = resets_of(mode, self._over)
         rewards, infos = np.zeros(self.num_envs), dict[str, Any]()
         terminated, truncated = np.zeros_like(self._over), np.zeros_like(self._over)
         stepping = np.flatnonzero(~resets).tolist()
@@ -266,6 +263,22 @@ def autoreset_mode_of(given: str | AutoresetMode) -> AutoresetMode:
         return AutoresetMode(given)
     except ValueError:
         raise SettingError(f"autoreset_mode is {given!r}; give one of {', '.join(MODES)}") from None
+
+
+def resets_of(mode: AutoresetMode, over: Bools) -> Bools:
+    """Which environments a step resets in place of stepping them, ``(n,)``.
+
+    Args:
+        mode: Of the vector.
+        over: Which episodes have ended.
+
+    Raises:
+        ActionError: If one has ended, and the mode leaves resets to the user.
+    """
+    if mode is AutoresetMode.DISABLED and over.any():
+        ended = ", ".join(map(str, np.flatnonzero(over)))
+        raise ActionError(f"environments {ended} have ended; reset them with options={{'reset_mask': …}}")
+    return over.copy() if mode is AutoresetMode.NEXT_STEP else np.zeros_like(over)
 
 
 def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None]:

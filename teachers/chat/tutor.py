@@ -53,7 +53,11 @@ def tutor(
         if turn.schema is None:
             return "scripted"
         reply = least(turn.schema, turn.schema.get("$defs", {}))
-        if "Diagnosis" in turn.schema["title"]:
+        if turn.schema["title"] == "Plan":
+            reply |= {"counts": [_share(row) for row in data["skills"]]}
+        elif turn.schema["title"] == "Moves":
+            reply |= _moves(data["skills"], rng)
+        elif "Diagnosis" in turn.schema["title"]:
             chosen = rng.permutation(len(data["skills"]))[:2]
             reply |= {"skills": [data["skills"][i] for i in chosen]}
         elif "questions" in reply:
@@ -61,12 +65,6 @@ def tutor(
             reply |= {"questions": [vary(example["question"], rng) for example in shown]}
         elif turn.schema["title"] == "Specs":
             reply |= {"specs": [spec | {"question": vary(data["shown"]["problem"], rng)} for spec in reply["specs"]]}
-        elif turn.schema["title"] == "Plan":
-            reply |= {"counts": [_share(row) for row in data["skills"]]}
-        elif turn.schema["title"] == "Moves":
-            grows = [row for row in data["skills"] if row["left"] and (not row["subskills"] or rng.random() < 0.5)]
-            reply |= {"explore": [{"skill": row["skill"], "new": 1, "data": 100} for row in grows]}
-            reply |= {"exploit": [p for row in data["skills"] if row not in grows for p in _parts(row)]}
         elif turn.schema["title"] == "Solution":
             asked = data["question"] if rng.random() >= wrong else vary(data["question"], rng)
             answer = solve(asked) or "none"
@@ -82,6 +80,15 @@ def tutor(
         return json.dumps(reply)
 
     return script
+
+
+def _moves(rows: list[dict[str, Any]], rng: np.random.Generator) -> dict[str, Any]:
+    """Half of the skills that can grow get one more subskill; the others get data."""
+    grows = [row for row in rows if row["left"] and (not row["subskills"] or rng.random() < 0.5)]
+    return {
+        "explore": [{"skill": row["skill"], "new": 1, "data": 100} for row in grows],
+        "exploit": [part for row in rows if row not in grows for part in _parts(row)],
+    }
 
 
 def _share(row: dict[str, Any]) -> dict[str, Any]:

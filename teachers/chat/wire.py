@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
+from dataenv.errors import DataenvError
 from teachers.chat.spec import LOCAL, NO_KEY, ChatError, ChatRequest, ChatSpec, Outcome, whole
 
 PIECE = 1 << 16
@@ -43,7 +44,7 @@ class Heard:
     wait: float | None = None
 
 
-class _StopError(Exception):
+class _StopError(DataenvError):
     """The attempt ends here; carries what was heard."""
 
     def __init__(self, heard: Heard) -> None:

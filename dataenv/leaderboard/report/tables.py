@@ -176,15 +176,7 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
 
     What is not itself k of n is followed, at the end, by the split it comes from and the answers behind it.
     """
-    c, worst, target, cost = standing.comparison, standing.worst, standing.target, standing.cost
-    computed = {
-        "score": standing.score,
-        "gain": c.gain if c else None,
-        "auc": standing.auc,
-        "forgetting": standing.forgetting,
-        "target": mean([run.target for run in target.runs]) if target else None,
-        "learnt": cost.learnt if cost else None,
-    }
+    worst, computed = standing.worst, _computed(standing)
     return {
         "rank": rank,
         "teacher": standing.teacher,
@@ -195,15 +187,7 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         "score": _value(standing.score),
         **_pair("test", standing.test),
         "score_iqm": _value(standing.iqm),
-        "gain": _value(c.gain if c else None),
-        "gain_low": _value(c.low if c else None),
-        "gain_high": _value(c.high if c else None),
-        "pairs": len(c.seeds) if c else None,
-        "items_won": c.won if c else None,
-        "items_lost": c.lost if c else None,
-        "p": c.p if c else None,
-        "p_holm": c.p_holm if c else None,
-        "smallest_visible_gain": _value(c.visible if c else None),
+        **_comparison_cells(standing),
         "verdict": standing.verdict,
         "auc": _value(standing.auc),
         "worst_skill": worst[0] if worst else None,
@@ -213,21 +197,66 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         **{f"tokens_{name}": standing.budget[name] for name in ("total", "spent", "training", "probes", "prior")},
         "examples": standing.budget["examples"],
         "target": _value(computed["target"]),
-        "target_reached": target.reached if target else None,
-        "target_seeds": len(target.runs) if target else None,
-        "tokens_to_target_median": target.tokens if target else None,
-        "examples_to_target_median": target.examples if target else None,
+        **_target_cells(standing),
         **_pair("lenient", standing.lenient),
         "teacher_tokens": standing.budget["teacher_tokens"],
         "money": standing.budget["money"],
         "learnt": _value(computed["learnt"]),
+        **_cost_cells(standing),
+        **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
+        **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
+        **{f"metric_{one.name}{end}": value for one in standing.metrics for end, value in _ends(one)},
+    }
+
+
+def _computed(standing: Standing) -> dict[str, Derived | None]:
+    """The figures of a teacher that are not k of n themselves."""
+    c, target, cost = standing.comparison, standing.target, standing.cost
+    return {
+        "score": standing.score,
+        "gain": c.gain if c else None,
+        "auc": standing.auc,
+        "forgetting": standing.forgetting,
+        "target": mean([run.target for run in target.runs]) if target else None,
+        "learnt": cost.learnt if cost else None,
+    }
+
+
+def _comparison_cells(standing: Standing) -> dict[str, Cell]:
+    """The comparison with the teacher that the others are measured against."""
+    c = standing.comparison
+    return {
+        "gain": _value(c.gain if c else None),
+        "gain_low": _value(c.low if c else None),
+        "gain_high": _value(c.high if c else None),
+        "pairs": len(c.seeds) if c else None,
+        "items_won": c.won if c else None,
+        "items_lost": c.lost if c else None,
+        "p": c.p if c else None,
+        "p_holm": c.p_holm if c else None,
+        "smallest_visible_gain": _value(c.visible if c else None),
+    }
+
+
+def _target_cells(standing: Standing) -> dict[str, Cell]:
+    """How many seeds reached the target, and what it took them."""
+    target = standing.target
+    return {
+        "target_reached": target.reached if target else None,
+        "target_seeds": len(target.runs) if target else None,
+        "tokens_to_target_median": target.tokens if target else None,
+        "examples_to_target_median": target.examples if target else None,
+    }
+
+
+def _cost_cells(standing: Standing) -> dict[str, Cell]:
+    """What the language models of a teacher cost per point that its students learnt."""
+    cost = standing.cost
+    return {
         "learnt_low": _value(cost.low if cost else None),
         "learnt_high": _value(cost.high if cost else None),
         "teacher_tokens_per_point": cost.tokens_per_point.estimate if cost and cost.tokens_per_point else None,
         "money_per_point": cost.money_per_point.estimate if cost and cost.money_per_point else None,
-        **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
-        **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
-        **{f"metric_{one.name}{end}": value for one in standing.metrics for end, value in _ends(one)},
     }
 
 
