@@ -1,13 +1,21 @@
-"""The house rules a machine can check: light imports, four packages that are ours, short modules, real commands."""
+"""The house rules a machine can check: light imports, four packages that are ours, short modules and functions, names
+that stand once, no circle, real commands.
+"""
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib.util
 import json
 import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -36,7 +44,10 @@ HEAVY = (
     "minari",
     "h5py",
 )
-LONGEST = 450
+LONGEST, LONGEST_FUNCTION = 450, 40
+TOO_LONG = {"tasks.jsonl.task.__init__"}
+"""Its source names stored states, so that a shorter one would rename them."""
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def test_import_is_light() -> None:
@@ -103,6 +114,120 @@ def test_modules_are_short() -> None:
     }
     assert len(lengths) > 20
     assert {name: n for name, n in lengths.items() if n > LONGEST} == {}
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """The syntax tree of every module of ours, by its dotted name."""
+    paths = [path for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
+    return {dotted(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def classes() -> Iterator[tuple[str, ast.ClassDef]]:
+    for module, tree in modules().items():
+        yield from ((module, node) for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def lines_of(function: Function) -> int:
+    """Lines of a function, its decorators and its docstring left out."""
+    first = function.body[0]
+    documented = ast.get_docstring(function, clean=False) is not None
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+def test_functions_are_short() -> None:
+    lengths = {
+        f"{module}.{node.name}": lines_of(node)
+        for module, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, Function)
+    }
+    assert len(lengths) > 1_000
+    assert {name for name, n in lengths.items() if n > LONGEST_FUNCTION} == TOO_LONG
+
+
+def test_a_public_class_name_stands_once() -> None:
+    places = defaultdict(set)
+    for module, tree in modules().items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].add(module)
+    assert len(places) > 100
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def exceptions() -> dict[str, set[str]]:
+    """Every exception of ours with the names of its bases: it derives from a built-in one, or from another of ours."""
+    bases = {node.name: {ast.unparse(base).split(".")[-1] for base in node.bases} for _, node in classes()}
+    known = {name for name, value in vars(builtins).items() if isinstance(value, type) and is_exception(value)}
+    while more := {name for name, above in bases.items() if name not in known and above & known}:
+        known |= more
+    return {name: above for name, above in bases.items() if name in known}
+
+
+def is_exception(value: type) -> bool:
+    return issubclass(value, BaseException)
+
+
+def test_exceptions_end_in_error_and_stand_under_ours() -> None:
+    """One ``except DataenvError`` catches whatever a user can mend."""
+    found, ours = exceptions(), {"DataenvError"}
+    assert len(found) > 10
+    assert [name for name in found if not name.endswith("Error")] == []
+    while more := {name for name, above in found.items() if name not in ours and above & ours}:
+        ours |= more
+    assert set(found) - ours == set()
+
+
+def imports() -> Iterator[tuple[str, str]]:
+    """Every import of one module of ours by another, those inside functions and those for types alone too."""
+    known = modules()
+    for module, tree in known.items():
+        for node in ast.walk(tree):
+            named: list[str] = []
+            if isinstance(node, ast.Import):
+                named = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inner = [f"{node.module}.{alias.name}" for alias in node.names]
+                named = [name if name in known else node.module for name in inner]
+            yield from ((module, name) for name in named if name in known and name != module)
+
+
+def room(module: str) -> str:
+    """A folder, or a module that lies in dataenv itself."""
+    path = ROOT / module.replace(".", "/")
+    parts = module.split(".") if path.is_dir() else module.split(".")[:-1]
+    return module if parts == ["dataenv"] else ".".join(parts)
+
+
+def circle(edges: Iterable[tuple[str, str]]) -> list[str]:
+    """Some circle of imports, or nothing."""
+    below: Mapping[str, set[str]] = defaultdict(set)
+    for above, name in edges:
+        below[above].add(name)
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_module_and_no_room_is_in_a_circle() -> None:
+    edges = set(imports())
+    assert len(edges) > 500
+    assert circle(edges) == []
+    between = {(room(a), room(b)) for a, b in edges if a.startswith("dataenv") and b.startswith("dataenv")}
+    assert circle((a, b) for a, b in between if a != b) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circle([("a", "b"), ("b", "c")]) == []
+    assert set(circle([("a", "b"), ("b", "c"), ("c", "a")])) == {"a", "b", "c"}
 
 
 def test_test_folders_are_not_packages() -> None:

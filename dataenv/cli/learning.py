@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from dataenv.execution.runner import Runner
     from dataenv.learning.policy import Card, TeacherPolicy
+    from dataenv.learning.rollouts import PolicyPlan
     from dataenv.learning.training import TrainedPolicy
     from dataenv.setting import Setting
     from dataenv.vector.variation import Variation
@@ -53,21 +54,13 @@ def train_teacher(
     quiet: Quiet = False,
 ) -> None:
     """Train a teacher, show how its return grows, and write the policy: --teacher learned --args '{"path": …}'."""
-    from dataenv.errors import SettingError
-    from dataenv.learning.policy import load, save
-    from dataenv.learning.rollouts import PolicyPlan
+    from dataenv.learning.policy import save
     from dataenv.learning.training import train
     from dataenv.setting import make_setting
-    from dataenv.validation import validated
-    from dataenv.vector.variation import Variation
 
     within = make_setting({"student": student} | json_object("--setting", setting))
-    made = validated(PolicyPlan, {"algorithm": algorithm} | json_object("--plan", plan), "--plan", SettingError)
-    varied = validated(Variation, json_object("--vary", vary), "--vary", SettingError)
-    begun, card = load(start) if start else (None, None)
-    skills = within.built_task.skills
-    if card and card.skills not in ((), skills):
-        raise SettingError(f"--start {start} knows skills by name, and not those of {within.task}; start from another")
+    made, varied = _planned(algorithm, plan, vary)
+    begun, card = _begun(start, within) if start else (None, None)
     simulated = student == "simulated"
     runner = make_runner("off" if simulated else store or DEFAULT_STORE, spec)
     try:
@@ -75,14 +68,35 @@ def train_teacher(
     finally:
         runner.executor.close()
     said = {"plan": made.model_dump(mode="json"), "envs": envs, "setting": within.digest, "student": student}
-    said |= {"task": within.task, "skills": skills} | ({"vary": varied.model_dump()} if simulated else {})
+    said |= {"task": within.task, "skills": within.built_task.skills}
+    said |= {"vary": varied.model_dump()} if simulated else {}
     written = save(done.policy, _card_fields(made.algorithm, within, done, card, said), out)
     if simulated and not quiet:
         _show_regret(done.policy, within)
-    console.print(
-        f"policy {done.policy.identity[:12]} in {out}; prior compute {written.prior:,} student tokens",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    text = f"policy {done.policy.identity[:12]} in {out}; prior compute {written.prior:,} student tokens"
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _planned(algorithm: str, plan: str, vary: str) -> tuple[PolicyPlan, Variation]:
+    """The fields of ``--plan`` and ``--vary``."""
+    from dataenv.errors import SettingError
+    from dataenv.learning.rollouts import PolicyPlan
+    from dataenv.validation import validated
+    from dataenv.vector.variation import Variation
+
+    made = validated(PolicyPlan, {"algorithm": algorithm} | json_object("--plan", plan), "--plan", SettingError)
+    return made, validated(Variation, json_object("--vary", vary), "--vary", SettingError)
+
+
+def _begun(start: Path, setting: Setting) -> tuple[TeacherPolicy, Card]:
+    """The policy to go on from, and its card."""
+    from dataenv.errors import SettingError
+    from dataenv.learning.policy import load
+
+    policy, card = load(start)
+    if card.skills not in ((), setting.built_task.skills):
+        raise SettingError(f"--start {start} knows skills by name, and not those of {setting.task}; start from another")
+    return policy, card
 
 
 def _card_fields(
