@@ -152,13 +152,13 @@ class Accel(DrawingTeacher):
         return [place for place in out if place not in self._taught]
 
     def _made(self, places: Sequence[Place], counts: Sequence[int]) -> list[list[Example]]:
-        """So many fresh examples of each place, made together."""
+        """Fresh examples of each place, as many as its count, made together."""
         skills = self._context.skills
         levels = [(skills[skill], min(1.0, d * self.step)) for skill, d in places]
         return self._source.make([Request(skill, n, d) for (skill, d), n in zip(levels, counts, strict=True)])
 
     def _score(self, places: list[Place]) -> bool:
-        """Score levels and put them in; whether that could be paid (and there were any)."""
+        """Score levels and admit them to the buffer; returns whether there were any and they could be paid."""
         asked = dict(zip(places, self._made(places, [self.items] * len(places)), strict=True))
         pairs = [(place, e) for place, made in asked.items() for e in made]
         if not pairs or len(pairs) * self._context.budget.answer_price > self._allowance.left:
@@ -178,7 +178,7 @@ class Accel(DrawingTeacher):
         return self._context.probe([e for _, e in pairs], "accuracy")
 
     def _admit(self, place: Place, score: float) -> None:
-        """Into the buffer: over what it held of this level, into a free place, or over the lowest if it is above it."""
+        """Put a level into the buffer: replace its own entry, take a free place, or replace a lower score."""
         if place not in self.levels and len(self.levels) >= self.buffer:
             lowest = min(sorted(self.levels), key=lambda p: self.levels[p].score)
             if score <= self.levels[lowest].score:
@@ -187,7 +187,7 @@ class Accel(DrawingTeacher):
         self.levels[place] = Scored(score, self._now)
 
     def _meet(self, examples: list[Example]) -> None:
-        """Skills that one example needs together are neighbours."""
+        """Note as neighbours the skills that one example needs together."""
         row = {skill: i for i, skill in enumerate(self._context.skills)}
         for example in examples:
             first, *others = (row[skill] for skill in example.skills if skill in row)

@@ -111,7 +111,7 @@ def require_share(field: str, value: float) -> float:
 
 
 def require_whole(field: str, value: int, least: int = 1) -> int:
-    """An argument that must be a whole number of at least so much; see ``require``."""
+    """An argument that must be a whole number of at least ``least``; see ``require``."""
     fine = isinstance(value, int) and not isinstance(value, bool) and value >= least
     require(fine, field, value, f"give a whole number of at least {least}")
     return value

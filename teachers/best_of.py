@@ -139,7 +139,7 @@ class BestOf(DrawingTeacher):
         return int(allowed // (self.exam * (budget.answer_price + budget.example_price)))
 
     def _asked(self, made: list[Example]) -> tuple[Callable[[Sequence[Example]], Floats], list[Example]]:
-        """What scores candidates at this step, and those that it can score."""
+        """How candidates are scored at this step, and which candidates can be scored."""
         if self.score == "learnability":
             return self._learnability, made
         if self.score == "influence":
@@ -156,11 +156,7 @@ class BestOf(DrawingTeacher):
         )
 
     def _fit(self, made: list[Example], tried: Mapping[Example, list[Example]]) -> list[Example]:
-        """The candidates that the student can read together with each problem of their exam.
-
-        Raises:
-            SettingError: If it can read none.
-        """
+        """The candidates that the student can read with each exam problem; a SettingError if there are none."""
         fit = [e for e in made if tried[e] and all(self._context.readable(tried[e]))]
         if made and not fit:
             raise SettingError(

@@ -61,7 +61,7 @@ class Curriculum(Teacher):
         self._lessons, self._made = lessons_left(context), 0
 
     def _looked(self, context: Context) -> tuple[list[Example], Floats | None]:
-        """Examples and how hard each is, if that could be paid."""
+        """Examples and their difficulty, which is ``None`` if the purse does not pay for the measurement."""
         if self.by != "loss":
             examples = _some(context, self.sample)
             return examples, difficulty(examples, self.by)

@@ -60,7 +60,7 @@ class HardOnly(Teacher):
         return shuffled(self._lesson, context.rng)
 
     def _wrong(self, n: int) -> list[Example]:
-        """Those of ``n`` new items that the student gets wrong, an ordinary lesson of them at the most."""
+        """Those of ``n`` new items that the student answers wrongly, one ordinary lesson at the most."""
         asked = list({e.prompt: e for e in self._source.stratified(n)}.values()) if n else []
         right = self._allowance.spend(lambda: self._context.probe(asked, "accuracy")) if asked else None
         if right is None:

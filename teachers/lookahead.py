@@ -66,7 +66,7 @@ class Lookahead(Teacher):
         return tried
 
     def _progress(self, tried: list[Floats]) -> Floats:
-        """Gain in score by a lesson of each mixture on a branch; −1, the least there is, where none was paid for."""
+        """Gain in score by a lesson of each mixture on a branch; −1, the least, if it could not be paid."""
         branches = [self._context.fork() for _ in tried]
         jobs = [b.begin(as_action(m / m.max())) for b, m in zip(branches, tried, strict=True)]
         outcomes = iter(run_all(branches[0].runner, [job for job in jobs if job is not None]))

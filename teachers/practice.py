@@ -174,7 +174,7 @@ class DeliberatePractice(DrawingTeacher):
                 self._unsure[skill] = tuple(found[: self.exemplars])
 
     def _score(self, candidates: Sequence[Example]) -> tuple[list[Example], Floats] | None:
-        """The present student's uncertainty about each, or ``None`` where the purse has better uses."""
+        """The present student's uncertainty about each item; ``None`` if the purse should not pay for it."""
         budget = self._context.budget
         if budget.remaining < budget.step_price + budget.example_price * len(candidates):
             return None

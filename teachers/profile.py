@@ -126,7 +126,7 @@ def missing_skills(found: Sequence[Lacks], skills: Sequence[str], accuracy: Floa
 
 
 def _asked(context: Context, errors: Sequence[Error], chat: Chat) -> list[Sequence[str]] | None:
-    """What a model says that each error lacks. Without a verifier nobody knows the right answer, the model neither."""
+    """Which skills a model says each error lacks; without a verifier the model does not see the right answer either."""
     schema = _diagnosis(context.skills)
     asks = []
     for error in errors:

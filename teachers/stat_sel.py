@@ -100,11 +100,9 @@ class StatSel(Teacher):
         return self.difficult or ASKED if self._spec else 0
 
     def _profiled(self, observation: dict[str, Any]) -> npt.NDArray[np.float32]:
-        """Profile, law, mixture over primary skills; the mixture of the last one, where nothing can be found out now.
-
-        That is where the purse allows no look, or nobody is there to diagnose. A first profile of which that is so is
-        even, and is not kept.
-        """
+        """The mixture of the present profile; the last mixture if no profile can be made now."""
+        # None can be made if the purse pays no look or no diagnosis comes. A first mixture without one is even, and is
+        # not kept.
         context, skills = self._context, self._context.skills
         errors = difficult_problems(context, observation["errors"], self.detect, self.difficult)
         found = None if errors is None else diagnosed(context, errors, self.chat, self.yields)
@@ -217,7 +215,7 @@ class StatSelPool(Teacher):
         return shuffled(list(kept.values())[:quota], rng)
 
     def _profiled(self, shown: Sequence[Mapping[str, str]]) -> Floats:
-        """The law of the present profile; the last one, where nothing can be found out now (see ``StatSel``)."""
+        """The law of the present profile; the last law if no profile can be made now (see ``StatSel``)."""
         context = self._context
         errors = difficult_problems(context, shown, self.detect, self.difficult)
         chat = self.chat if self.diagnosis == "chat" else None

@@ -75,7 +75,7 @@ class EpisodeRollout:
         """Start an episode with the untaught student of ``row["seed"]``; the other columns are not read.
 
         Returns:
-            What is asked of the model, and how the student stands.
+            The task of the model, and how the student stands.
         """
         seed = row.get("seed")
         self._seed = self._default if seed is None else int(seed)
@@ -88,11 +88,7 @@ class EpisodeRollout:
         return self._total
 
     def _step(self, action: Any) -> str:
-        """Teach a lesson; how the student stands then.
-
-        Raises:
-            ActionError: If it is none, or the episode has ended. TRL shows the sentence to the model, and counts it.
-        """
+        """Teach a lesson and describe the student after it; TRL shows an ActionError to the model."""
         if self._over:
             raise ActionError("the training is over; answer without a tool call")
         observation, reward, terminated, truncated, info = self._env.step(action)
@@ -166,7 +162,7 @@ class Examples(EpisodeRollout):
 
 
 def _read(argument: Any) -> Any:
-    """An argument, also where a model wrote it as a text of JSON."""
+    """An argument; a text of JSON is parsed, for models send that too."""
     if not isinstance(argument, str):
         return argument
     try:

@@ -124,7 +124,7 @@ def record(runs: Sequence[Recording], runner: Runner, root: Path, dataset: str) 
 
 
 class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
-    """Takes down every step of the environment below it."""
+    """Records every step of the wrapped environment."""
 
     def __init__(self, env: Env, seed: int) -> None:
         super().__init__(env)

@@ -89,7 +89,7 @@ class Purse:
         return self._total - self._aside
 
     def release(self, tokens: int) -> None:
-        """Add so much of what was set aside to what may be spent."""
+        """Let tokens that were set aside be spent."""
         self._aside = max(0, self._aside - tokens)
 
     def pay(self, price: int, use: str) -> Payment:
@@ -174,7 +174,7 @@ class Purse:
 
 
 def _whole(price: int) -> int:
-    """The price, if it is one: NaN, which is neither more nor less than anything, would open the purse for ever."""
+    """The price, checked; NaN would pass every comparison and leave the purse open."""
     try:
         exact = operator.index(price)
     except TypeError:

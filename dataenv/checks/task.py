@@ -109,7 +109,7 @@ def _task_hostile_text(task: Task) -> None:
 
 
 def _graded(task: Task, problem: Problem, text: str) -> bool:
-    """Whether a response is right; grading and diagnosis of it must not fail, and must agree."""
+    """Whether a response is right; checks that grading and diagnosis do not fail, and that they agree."""
     shown = f"problem {problem.id!r} and response {short(text)}"
     grade = survives(partial(task.grade, problem, text), f"grade() with {shown}", "Grade(error=…)")
     demand(isinstance(grade, Grade), f"grade() gives {type(grade).__name__} for {shown}; give a Grade")
@@ -187,7 +187,7 @@ def _task_prior(task: Task) -> None:
 
 
 def _teachable(task: Task, call: str, examples: Sequence[Example]) -> None:
-    """What every source of examples keeps to."""
+    """Check the rules that examples from every source must keep."""
     for example in examples:
         where = f"{call} gives prompt {short(example.prompt)}"
         demand(bool(example.prompt and example.response), f"{where} with an empty prompt or response; give both")

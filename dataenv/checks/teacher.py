@@ -58,7 +58,7 @@ def check_teacher(teacher: Any, make_env: Callable[[], Any] | None = None) -> No
 
 
 def _teacher_new(teacher: Any) -> AdaptedTeacher:
-    """A teacher that has taught nobody yet."""
+    """A teacher that has not taught yet."""
     if isinstance(teacher, str):
         return build_teacher(teacher)
     try:
@@ -72,7 +72,7 @@ def _teacher_new(teacher: Any) -> AdaptedTeacher:
 
 
 class _Watched:
-    """A teacher between us and the environment: every rule is asked at every step."""
+    """A teacher under test: every rule is checked at every step."""
 
     def __init__(self, teacher: AdaptedTeacher, env: Any) -> None:
         self.env, self.inner = env, unwrap(env)

@@ -115,7 +115,7 @@ def _card_fields(
 
 
 def _vector(envs: int, setting: Setting, varied: Variation, runner: Runner) -> VectorEnv[Any, Any, Any]:
-    """Students to train on. What resets itself in a step is told to stop, so one warm start is enough for all of it."""
+    """The students to train on; those that reset themselves within a step share one warm start."""
     from dataenv.vector.simulated import SimulatedVectorEnv
     from dataenv.vector.vector_env import TeachingVectorEnv
 
@@ -126,7 +126,7 @@ def _vector(envs: int, setting: Setting, varied: Variation, runner: Runner) -> V
 
 
 def _owed(setting: Setting, tokens: int, goes_on: bool) -> int:
-    """Real student tokens of a training: what it spent, or what the curves of simulated students took to measure."""
+    """Real student tokens of a training: the tokens spent, or those that it took to measure the simulated curves."""
     from students.simulated.model import fitted
 
     if setting.student != "simulated":

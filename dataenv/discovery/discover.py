@@ -139,10 +139,8 @@ def _sampled(task: Task, n: int, seed: int) -> tuple[list[Example], list[Example
 def _measurable(
     task: Task, items: Sequence[Example], labels: Mapping[int, int], skills: Sequence[str], least: int
 ) -> tuple[set[int], TextRule]:
-    """The skills of which every split has enough problems, and the rule for them; the rarest is dropped until it is so.
-
-    The prompts of sealed problems are counted by the rule, and shown to nobody.
-    """
+    """The skills that have enough problems in every split, and the rule that assigns problems to them."""
+    # The rarest skill is dropped until every split has enough problems. Sealed prompts are only counted here.
     kept = {label for label, n in Counter(labels.values()).items() if n > 1}
     asked = [[problem.prompt for problem in task.split(split)] for split in MEASURED]
     while len(kept) > 1:

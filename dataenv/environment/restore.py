@@ -44,7 +44,7 @@ def lessons_of(
 
 
 def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, lineage: list[tuple[Training, Trained]]) -> None:
-    """What the student was trained on is the least that was spent and taught."""
+    """Refuse a snapshot that spent or taught less than the training of its student took."""
     paid = sum(paid_for(training, trained, setting) for training, trained in lineage)
     if snapshot.training + snapshot.probes < paid:
         raise SnapshotError(

@@ -170,8 +170,8 @@ class Context:
     def feedback_answers(self, problems: int, n: int = 1, temperature: float = 1.0) -> list[tuple[str, list[str]]]:
         """``n`` answers of the student to each of some feedback problems, drawn evenly over the skills.
 
-        For who would know what the student is unsure of without a verifier: no right answer is told. A feedback problem
-        may be looked at and not be taught. An answer costs what it costs in ``sample``.
+        They show what the student is unsure of without a verifier: no right answer is shown. A feedback problem may be
+        looked at and not be taught. An answer costs what it costs in ``sample``.
 
         Args:
             problems: How many; fewer where the split has fewer.

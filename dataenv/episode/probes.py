@@ -126,7 +126,7 @@ def _samples(env: TeachingEnv, prompts: Sequence[str], n: int, decoding: Decodin
 
 @dataclass(frozen=True)
 class _Reference:
-    """What a trial measures the loss on: an exam with gold answers, and the row of each item in what comes back."""
+    """An exam with gold answers on which a trial measures the loss, and the row of each item in its result."""
 
     exam: Exam
     shown: Examples

@@ -189,7 +189,7 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
 
 
 def _asked(exam: Exam, blobs: Blobs) -> list[Asked]:
-    """What an exam asks, with the images themselves in place of their digests."""
+    """The prompts of an exam, with the images themselves in place of their digests."""
     media = exam.media or ((),) * len(exam.prompts)
     return [Asked(text, tuple(map(blobs.get, some))) for text, some in zip(exam.prompts, media, strict=True)]
 
@@ -207,7 +207,7 @@ def _sit(student: Student, weights: bytes, exam: Exam, blobs: Blobs) -> Answers:
 
 
 def _finite(what: str, values: Sequence[float], exam: Exam) -> tuple[float, ...]:
-    """Values that a record can hold: of a student whose numbers are none, nothing that it says is a measurement."""
+    """The values, if all are finite; a student that gives others has diverged."""
     for value in values:
         if not math.isfinite(value):
             raise TrainingDivergedError(

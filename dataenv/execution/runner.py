@@ -40,7 +40,7 @@ R = TypeVar("R")
 
 @dataclass
 class _Turn:
-    """Whose turn it is with a state; a thread may take it again, to rebuild what it is about to examine."""
+    """A lock for one state, which a thread may take again to rebuild the state that it examines."""
 
     lock: Any = field(default_factory=threading.RLock)
     threads: int = 0
@@ -101,7 +101,7 @@ class Runner:
 
     @contextmanager
     def _turn(self, key: str) -> Iterator[None]:
-        """One thread at a time for a state, from looking it up to committing it: who comes later finds it there."""
+        """Let one thread at a time look up and commit a state; the next one finds it in the store."""
         with self._lock:
             turn = self._turns.setdefault(key, _Turn())
             turn.threads += 1
@@ -147,7 +147,7 @@ class Runner:
         return None if found is None else Answers.model_validate(found)
 
     def _compute(self, job: Job, key: str) -> Outcome:
-        """Run a job for certain: again where a worker or a blob was lost."""
+        """Run a job, and run it again if a worker or a blob is lost."""
         lost: Counter[str] = Counter()
         while True:
             if self._stopping.is_set():
@@ -189,7 +189,7 @@ class Runner:
                 self._busy -= 1
 
     def _mend(self, blob: str, state: str, before: int) -> None:
-        """After a worker found weights missing or damaged: drop them if they are, so that they are rebuilt."""
+        """Drop a blob that a worker reported as lost, if it is missing or damaged here, so that it is rebuilt."""
         try:
             self.store.blobs.get(blob)
         except BlobCorruptError:
@@ -202,7 +202,7 @@ class Runner:
             )
 
     def _commit(self, job: Job, fresh: Outcome) -> Any:
-        """Write the row of a new state, its derivation with it: that is what it is rebuilt from."""
+        """Write the row of a new state and its derivation, from which it can be rebuilt."""
         assert fresh.trained is not None
         derivation = lineage.write(job, self.store)
         row = {"blob": fresh.blob, "trained": fresh.trained.model_dump(mode="json"), "job": derivation}
@@ -220,7 +220,7 @@ class Runner:
         return str(row["blob"])
 
     def _origin(self, key: str, row: Any) -> Job:
-        """The job that made a state. Where its lessons are lost or damaged, the row goes too, to be made anew."""
+        """The job that made a state; if its lessons are lost or damaged, its row is dropped to be computed again."""
         try:
             return lineage.read(row, self.store)
         except StoreError as error:
@@ -231,7 +231,7 @@ class Runner:
             ) from error
 
     def _rebuild(self, key: str) -> None:
-        """Train a state again from its lineage; equal bytes are demanded, for others may hold its answers."""
+        """Train a state again from its lineage, and refuse other bytes than before: stored answers depend on them."""
         row = self.store.get("states", key)
         assert row is not None
         with self._turn(key):

@@ -65,7 +65,7 @@ class Store:
         return rows
 
     def _guard(self, act: Callable[[], T]) -> T:
-        """Run ``act``; a full, read-only or damaged disk becomes one sentence."""
+        """Run ``act``; a full, read-only or damaged disk raises a StoreError of one sentence."""
         try:
             return act()
         except StoreError:
@@ -134,7 +134,7 @@ class Store:
         return tuple(map(Example.model_validate, found))
 
     def table(self, name: str) -> Table:
-        """One table by itself, for whoever has no business in the others."""
+        """One table by itself, without access to the others."""
         return Table(self, name)
 
     def count(self, table: str) -> int:
@@ -164,7 +164,7 @@ class Table:
 
 
 def _fate(where: str, found: int) -> str:
-    """What becomes of a store of another release, in one sentence. It is left as it is, whatever it holds."""
+    """One sentence on what happens to a store of another release, which is left unchanged."""
     if found < SCHEMA:
         return (
             f"store {where} is of an earlier release (schema {found}; this one reads {SCHEMA}), in which everything "
@@ -178,7 +178,7 @@ def _fate(where: str, found: int) -> str:
 
 
 def _patiently(act: Callable[[], T]) -> T:
-    """Switching a new file to WAL does not wait for another process that is doing the same, so this does."""
+    """Switch a new file to WAL, and wait while another process does the same; SQLite does not wait for that."""
     for _ in range(100):
         try:
             return act()

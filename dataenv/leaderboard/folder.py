@@ -220,14 +220,14 @@ def _shown(value: Any) -> str:
 
 
 def _strangers(folder: Path, old: Manifest | None, new: Manifest) -> list[Path]:
-    """The rows of a folder that are no runs of the new board."""
+    """The rows in a folder that belong to no run of the new board."""
     wanted = {(name, cell.label) for name, cell in _runs(new) if cell.role != "search"}
     found = _identified(folder, (old or new).board)
     return [path for path, name in found.items() if name not in wanted]
 
 
 def _identified(folder: Path, board: Board) -> dict[Path, tuple[str, str]]:
-    """Identity and label of every row file; what is no row is nobody's."""
+    """Identity and label of every row file; a file that is no row has neither."""
     found = {}
     for path in sorted((folder / ROWS).glob("*.json")):
         try:
@@ -277,7 +277,7 @@ def _refusal(folder: Path, old: Manifest | None, new: Manifest, changes: list[st
 
 
 def _aside(folder: Path) -> Path:
-    """The first numbered folder that is not there."""
+    """The first numbered folder name that is free."""
     number = 1
     while (folder / f"{ROWS}.{number}").exists():
         number += 1
@@ -285,7 +285,7 @@ def _aside(folder: Path) -> Path:
 
 
 def _move_aside(folder: Path, strangers: list[Path]) -> None:
-    """Move rows, what was exported beside them, and a copy of the manifest that they were played by."""
+    """Move the rows and their exports to a folder, with a copy of the manifest."""
     aside = _aside(folder)
     aside.mkdir()
     if (folder / MANIFEST).exists():

@@ -50,9 +50,9 @@ def play(board: Board, runner: Runner, folder: Path, watch: Tracker | None = Non
         replace: See ``folder.prepare``.
 
     Raises:
-        DataenvError: If a setting, a name, the folder or the store is at fault. A run that came to nothing
-            (training diverged, its worker was lost too often, its language model could not be asked) is a failed row,
-            no error; it is tried again when the board is played again.
+        DataenvError: If a setting, a name, the folder or the store is at fault. A run that failed (training
+            diverged, its worker was lost too often, its language model could not be asked) is a failed row, no error;
+            it is tried again when the board is played again.
     """
     watch = watch or Tracker()
     prepare(board, folder, replace)
@@ -114,7 +114,7 @@ def _best_mixture(board: Board, search: list[Run], scores: list[float]) -> str:
 
 
 def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
-    """Drop the weights that nobody will ask for; the untaught student stays, for every teacher starts from it."""
+    """Delete the weights that nothing needs any more; the untaught student stays, for every teacher starts from it."""
     kept = {*keep, episode.snapshot.base}
     for step in episode.steps:
         if step.state not in kept:
@@ -122,10 +122,7 @@ def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
 
 
 def _row(board: Board, cell: Run, runner: Runner, watch: Tracker, source: dict[str, Any]) -> Row:
-    """Play one cell, open the test exam for the state with the best selection score, and write it all down.
-
-    A run that came to nothing stays on the board, with what it spent, and is scored as the untaught student.
-    """
+    """Play one run, open the test exam for its selected state, and make the row; a failed run has a row too."""
     env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
     teacher = cell.teacher()
     try:

@@ -103,7 +103,7 @@ class Terminal(Tracker):
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _spent(self) -> int:
-        """Student tokens behind us, those of warm starts included: they take time, though no purse pays them."""
+        """Student tokens spent so far, including warm starts, which take time but are not paid from a purse."""
         under_way = sum(record.spent for _, record in self._flying.values() if record)
         return self._spent_by_done + under_way + self._outline.warm * len(self._awake)
 
@@ -111,7 +111,7 @@ class Terminal(Tracker):
         return self._outline.tokens + self._outline.warm * max(self._outline.seeds, len(self._awake))
 
     def _left(self) -> str:
-        """Time left, from the share of the student tokens that is spent; unknown until there is something to go by."""
+        """Time left, by the share of the student tokens spent; unknown before any are."""
         spent = self._spent()
         if spent < max(1, EARLY * self._whole()):
             return "?"
@@ -127,7 +127,7 @@ class Terminal(Tracker):
         return Text.assemble(runs, workers, (f", {failed} failed" if failed else "", "bold red"))
 
     def _table(self, room: int) -> Group:
-        """A line a teacher. Where there are too many: those under way, then those to come, then those done."""
+        """One line a teacher; if there are too many, those under way first, then those to come, then those done."""
         rank = {group: self._rank(group) for group in self._outline.runs}
         first = sorted(rank, key=lambda group: rank[group])[:room]
         lines = [self._line(group) for group in rank if group in first]

@@ -104,11 +104,7 @@ def _standing(row: Row, step: StepRow, setting: Setting, runner: Runner) -> Eval
 
 
 def _ask(runner: Runner, job: Job, row: Row, step: int) -> Outcome:
-    """Stored answers.
-
-    Raises:
-        StoreError: If there are none.
-    """
+    """The stored answers of a job; a StoreError if the store has none."""
     try:
         return runner.run(job)
     except DataenvError as error:

@@ -101,7 +101,7 @@ def all_runs(board: Board) -> list[Run]:
 
 
 def run_identity(cell: Run, board: Board, hashes: Mapping[str, str]) -> str:
-    """What tells a run from all others, whatever a board calls it: all that decides what it comes to.
+    """What identifies a run, under any name: all that decides its result.
 
     Args:
         cell: The run.

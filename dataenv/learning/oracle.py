@@ -221,7 +221,7 @@ def _menu(menu: npt.ArrayLike, setting: Setting) -> Floats:
 
 
 def worth(teach: Callable[[dict[str, Any]], Any], envs: SimulatedVectorEnv, seeds: Sequence[int]) -> Floats:
-    """What episodes with simulated students come to, ``(seeds,)``: the best expected accuracy along each.
+    """The worth of episodes with simulated students, ``(seeds,)``: the best expected accuracy along each.
 
     Args:
         teach: From a batch of observations to an action of each.
@@ -255,7 +255,7 @@ def frozen(policy: TeacherPolicy, setting: Setting, seeds: Sequence[int]) -> Flo
 
 
 def regrets(policy: TeacherPolicy, setting: Setting, seeds: Sequence[int]) -> tuple[Floats, Floats]:
-    """What a policy comes to, and how much better the best schedule that was found for each student is; ``(seeds,)``.
+    """The worth of a policy, and how much better the best schedule found for each student is; ``(seeds,)`` each.
 
     That schedule is climbed to from even shares (``dataenv.learning.oracle.refine``), so a regret is a lower bound.
     """

@@ -140,7 +140,7 @@ def values(weights: Mapping[str, Any], x: Any, tanh: Callable[[Any], Any]) -> An
 
 
 def _tower(weights: Mapping[str, Any], x: Any, net: str, tanh: Callable[[Any], Any]) -> Any:
-    """A number for each skill, ``(…, k)``: two layers that see the skill and the mean over skills, and a sum."""
+    """One number a skill, ``(…, k)``: two layers over the skill and the mean of all skills, then a sum."""
     for layer in range(2):
         at = f"{net}.{layer}"
         across = x.mean(-2)[..., None, :] @ weights[f"{at}.mean"]
@@ -221,7 +221,7 @@ def load(folder: Path) -> tuple[TeacherPolicy, Card]:
 
 
 def _wrong(weights: Mapping[str, npt.NDArray[Any]], k: int) -> str:
-    """What keeps weights from being those of a policy that knows ``k`` skills by name, in words; nothing if none."""
+    """Why weights do not fit a policy that knows ``k`` skills by name; empty if they fit."""
     width = weights["actor.0.bias"].size if "actor.0.bias" in weights else HIDDEN
     policy = fresh(stream(0, "shapes"), 0.0, min(max(width, 1), WIDEST))
     like = (by_name(policy, k) if k else policy).weights

@@ -64,7 +64,7 @@ class PolicyPlan(Record):
     @model_validator(mode="before")
     @classmethod
     def _for_es(cls, given: Any) -> Any:
-        """Steps of ES are in other units, and each takes real students."""
+        """Set the defaults of ES, whose steps are in other units and train real students."""
         es = isinstance(given, dict) and given.get("algorithm") == "es"
         return {"iterations": 12, "rate": 1.0} | given | {"names": True} if es else given
 

@@ -171,10 +171,7 @@ class _Letters:
 
 
 class _Words:
-    """Finds sealed prompts in a text as words: whole, eight words in a row, and short ones anywhere.
-
-    Runs of words are found as letters are: by their first three, then whole.
-    """
+    """Finds sealed prompts in a text as words: whole, eight words in a row, and short ones anywhere."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self._whole: dict[str, Problem] = {}

@@ -1,4 +1,4 @@
-"""When nobody could be asked: a step whose requests all came to nothing on their way says nothing about its teacher."""
+"""Outages: a step whose requests all failed on their way to the language model says nothing about its teacher."""
 
 from __future__ import annotations
 

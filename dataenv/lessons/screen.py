@@ -91,7 +91,7 @@ def name_of(example: Example) -> Name:
 
 
 class _Sieve:
-    """The questions of the screen that each example answers by itself; its judge is asked of all of them at once."""
+    """The checks that need one example alone; the judge gets all examples at once."""
 
     def __init__(self, task: Task, student: Student, pairs: bool) -> None:
         self._guard, self._student, self._pairs = guard_of(task), student, pairs
@@ -166,7 +166,7 @@ def refused(pair: Example) -> Example:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is a text that is not empty and that UTF-8 can hold (half a surrogate pair it cannot)."""
+    """Whether a value is a non-empty text that UTF-8 can encode (half a surrogate pair it cannot)."""
     if type(value) is not str or not value:
         return False
     if value.isascii():

@@ -86,7 +86,7 @@ def charge(setting: Setting, snapshot: Snapshot, offer: Offer, purse: Purse, use
 
 
 def _advance(price: Price, recipe: Recipe, purse: Purse, use: str) -> tuple[int, Payment]:
-    """All that the recipe may cost, or what the purse holds, if that pays for one update; what is left comes back."""
+    """Updates and their payment in advance: the most that the recipe may cost, or the rest of the purse."""
     tokens, payment = purse.buy(1, price.most(recipe.updates), use)
     return (recipe.updates, payment) if tokens >= price.reserved else (0, purse.settle(payment, 0))
 
@@ -100,7 +100,7 @@ def complete(recipe: Recipe, setting: Setting) -> Recipe:
 
 
 def _with_own(recipe: Recipe, fields: dict[str, Any]) -> Recipe:
-    """The recipe with some fields of its method's own changed."""
+    """The recipe with some fields of its own method changed."""
     own = recipe.grpo or recipe.dpo
     if own is None:  # a method from outside, which takes them as it likes
         return recipe.model_copy(update={"method_args": recipe.method_args | fields})
@@ -129,7 +129,7 @@ def nominal_price(setting: Setting) -> int:
 
 
 def paid_for(training: Training, trained: Trained, setting: Setting) -> int:
-    """What a training run cost whoever taught it, in student tokens."""
+    """What a training run cost its teacher, in student tokens."""
     student, fresh = setting.built_student, training.lesson
     others = ([student.tokens(e) for e in part] for part in (training.earlier, training.watched))
     return price_of(training.recipe, sizes(student, training.recipe, fresh), *others).of(trained)
@@ -143,7 +143,7 @@ def nominal_tokens(setting: Setting) -> int:
 
 
 def _earlier(setting: Setting, recipe: Recipe, snapshot: Snapshot, before: Lessons) -> tuple[Example, ...]:
-    """The examples that replay will draw: half from earlier lessons, half from what the student knew at first."""
+    """The examples that replay draws: half from earlier lessons, half from the warm start."""
     wanted = (recipe.updates + recipe.cooldown) * round(recipe.batch * recipe.replay)
     if not wanted:
         return ()

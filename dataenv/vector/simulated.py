@@ -323,11 +323,7 @@ def _check(setting: Setting, level: str) -> None:
 
 
 def _tokens(setting: Setting, student: Simulated) -> Ints:
-    """Tokens of an example of each skill, ``(k,)``.
-
-    Raises:
-        SettingError: If a skill's examples differ in length, for then a lesson's price is not known without making it.
-    """
+    """Tokens of an example of each skill, ``(k,)``; a SettingError if the examples of a skill differ in length."""
     task, out = setting.built_task, []
     for skill in task.skills:
         some = task.generate(skill, 64, stream(0, "lengths"))

@@ -129,7 +129,7 @@ class TeachingVectorEnv(Synchronous):
 
         Raises:
             ActionError: If there is no action for each, or one is no action of the level.
-            JobFailedError: If training diverged in one; see the class for what becomes of the others.
+            JobFailedError: If training diverged in one; see the class for the others.
         """
         given, mode = self._actions(actions), self.metadata["autoreset_mode"]
         resets = resets_of(mode, self._over)
@@ -159,10 +159,8 @@ class TeachingVectorEnv(Synchronous):
             self.runner.executor.close()
 
     def _begun(self, stepping: Sequence[int], given: Sequence[Any], ended: Sequence[int]) -> Iterator[tuple[int, Job]]:
-        """The jobs of steps and resets, each as soon as it has begun: no worker waits for the last of them.
-
-        A reset that has begun before and failed to end is not begun twice, or it would draw another seed.
-        """
+        """The jobs of steps and resets, each yielded as soon as it has begun, so that no worker has to wait."""
+        # A reset that began before and failed to end is not begun again, or it would draw another seed.
         for i in stepping:
             with self._each[i].making, _named(i):
                 job = self._each[i].begin(given[i])
@@ -183,11 +181,7 @@ class TeachingVectorEnv(Synchronous):
         self._resetting.clear()
 
     def _run(self, jobs: Iterable[tuple[int, Job]]) -> dict[int, Outcome]:
-        """What the jobs of some sub-environments come to, run side by side.
-
-        Raises:
-            Exception: What one of them raised before it had a job, or a JobFailedError, when all that began are done.
-        """
+        """Run the jobs of some sub-environments side by side; the first error is raised when all of them are done."""
         order: list[int] = []
         failed: list[Exception] = []
 

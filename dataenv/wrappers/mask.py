@@ -21,8 +21,8 @@ STATE = "state"
 class Mask(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Blank fields of the observation: numbers become zeros, and records none. Spaces stay as they are.
 
-    What is masked is masked in ``info`` too (``score``). The reward stays, for it is what is asked of the teacher and
-    not what it is shown; and so does what a teacher pays for (probes, samples, branches).
+    What is masked is masked in ``info`` too (``score``). The reward stays, for it is the aim of the teacher and not
+    what it is shown. What a teacher pays for stays too (probes, samples, branches).
 
     Args:
         env: Of any level, unwrapped or in wrappers that keep the observation a dict.

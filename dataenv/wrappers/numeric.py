@@ -205,7 +205,7 @@ class NumericAction(gym.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
 
 
 def _focus(weights: npt.NDArray[Any], chosen: int) -> Floats:
-    """Weights, with one of them raised until ``FOCUS`` of the sum is its own; nothing where it was none of them."""
+    """Give one weight the share ``FOCUS`` of the sum if it is positive, and scale the largest weight to 1."""
     out = np.array(weights, np.float64)
     if chosen < len(out) and out[chosen] > 0:
         rest = out.sum() - out[chosen]

@@ -143,10 +143,8 @@ class Chat:
         ]
 
     async def _all(self, turns: Sequence[_Turn]) -> None:
-        """Send at once as many as the purse can pay for at their most, settle, and go on with what came back.
-
-        So what a purse leaves out depends on what was asked and said, in that order, and not on who was faster.
-        """
+        """Send as many requests as the purse can pay for at their most, settle, and go on with what is left."""
+        # So which requests a purse leaves out depends on their order and the replies, not on which reply was faster.
         self._in_vain, slots, wire = [], asyncio.Semaphore(self.spec.concurrency), Wire(self.spec)
         rest = deque(turns)
         try:
@@ -189,7 +187,7 @@ class Chat:
         self.purse.settle(held, sum(map(self._cost, turn.attempts), Cost()))
 
     def _again(self, turn: _Turn) -> bool:
-        """Whether the purse allows a further attempt: where the last one cost something, what was set aside is gone."""
+        """Whether the purse allows another attempt: what was set aside is gone if the last attempt cost something."""
         if not turn.attempts or self._cost(turn.attempts[-1]) == Cost():
             return True
         held = self.purse.hold(most(self.spec, turn.request))
@@ -272,7 +270,7 @@ class Chat:
         )
 
     def _take(self, turn: _Turn, row: Any) -> None:
-        """A stored attempt, which may be that of a twin who was faster."""
+        """A stored attempt; an equal request that was faster may have stored it."""
         self.used[f"{turn.request.key}/{len(turn.attempts)}"] = row
         turn.attempts.append(Attempt.model_validate(row))
 
@@ -297,7 +295,7 @@ def _reply(ask: Ask, turn: _Turn, spent: Cost) -> Reply:
 
 
 def _both(first: Reply, second: Reply) -> Reply:
-    """The reply after the repair turn. What the world did to that turn is a detail: the reply is invalid."""
+    """The reply after the repair turn; where that turn fails, the reply is invalid and the failure is its detail."""
     after = second if second.ok else replace(first, detail=f"{first.detail}; repair: {second.outcome} {second.detail}")
     return replace(
         after,

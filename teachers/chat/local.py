@@ -84,7 +84,7 @@ class LocalServer:
         self.base_url = f"{address}/v1"
 
     def _address(self) -> str:
-        """The one line that it prints when it is ready; nothing if it ends, or takes too long."""
+        """The address that the server prints when it is ready; empty if it ends or takes too long."""
         timer = threading.Timer(START, self._child.kill)
         timer.start()
         try:

@@ -89,7 +89,7 @@ class ChatSpec(Record):
 
     @model_validator(mode="after")
     def _usable(self) -> ChatSpec:
-        """A URL that is one, without a key inside: it would be in every log."""
+        """Refuse an address that is no URL, or that holds a key, which would be in every log."""
         if self.base_url == LOCAL and self.model != LOCAL_CHAT["model"]:
             raise ValueError(f"model is {self.model!r}, and the local one is {LOCAL_CHAT['model']!r}; leave it out")
         try:

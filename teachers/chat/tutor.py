@@ -92,13 +92,13 @@ def _moves(rows: list[dict[str, Any]], rng: np.random.Generator) -> dict[str, An
 
 
 def _share(row: dict[str, Any]) -> dict[str, Any]:
-    """As many examples of a skill as there are points to gain in it; equally many where nothing is said of it."""
+    """As many examples of a skill as it lacks points; equally many if its accuracy is not shown."""
     need = 100 - row["accuracy"] if "accuracy" in row else row.get("mistakes", 1)
     return {"skill": row["skill"], "count": need}
 
 
 def _parts(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Data for the grown subskills of a skill: what there is to gain in each; equally much where nothing is said."""
+    """Data for the grown subskills of a skill by the points that each lacks; equal if that is not shown."""
     parts = row["subskills"]
     return [
         {"skill": row["skill"], "subskill": part["subskill"], "data": 100 - part.get("accuracy", 0)} for part in parts

@@ -45,7 +45,7 @@ class Heard:
 
 
 class _StopError(DataenvError):
-    """The attempt ends here; carries what was heard."""
+    """Ends an attempt, and holds its outcome."""
 
     def __init__(self, heard: Heard) -> None:
         super().__init__(heard.outcome)
@@ -140,7 +140,7 @@ class Wire:
         return understand(whole_body)
 
     async def _look(self, response: Any) -> None:
-        """Called by the HTTP client when the headers are there, before anything is read or followed."""
+        """Check the headers of a response before its body is read or a redirect is followed."""
         packed = response.headers.get("content-encoding", "identity").lower() not in ("", "identity")
         if response.status_code == 200 and not packed:
             return
@@ -152,7 +152,7 @@ class Wire:
         raise _StopError(complaint(response.status_code, body, _wait(response.headers)))
 
     def _without_key(self, heard: Heard) -> Heard:
-        """A server may repeat what it was sent."""
+        """The text without the API key, which a server may repeat."""
         if self._key == NO_KEY:
             return heard
         texts = ("text", "detail", "finish", "served")
@@ -170,7 +170,7 @@ async def _read(pieces: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
 
 
 def _failure(error: BaseException) -> Heard:
-    """What an exception from below means. The chain of causes ends at the socket, or at ``_look``."""
+    """The outcome that an exception means, by its chain of causes down to the socket or ``_look``."""
     chain, cause = [error], error.__cause__
     while cause is not None and cause not in chain:
         chain.append(cause)
@@ -236,7 +236,7 @@ def complaint(status: int, body: bytes, wait: float | None = None) -> Heard:
 
 
 def _message(text: str) -> str:
-    """The sentence in an error body, where it is one that is known."""
+    """The sentence of an error body; the whole body if its form is unknown."""
     try:
         error = json.loads(text)
         error = error.get("error", error)
@@ -246,7 +246,7 @@ def _message(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    """One line, not too long."""
+    """The text as one short line."""
     return whole(" ".join(text.split()))[:DETAIL]
 
 
@@ -293,7 +293,7 @@ def understand(body: bytes) -> Heard:
 
 
 def _named(model: str) -> str:
-    """The model's name for itself; of a file (llama.cpp says where it lies on its machine) the last part."""
+    """The model's own name; of a path, which names a file on the server, the last part."""
     absolute = model.startswith("/") or model[1:3] == ":\\"
     return _cut(model.replace("\\", "/").rsplit("/", 1)[-1] if absolute else model)
 
@@ -315,7 +315,7 @@ class _Usage(BaseModel):
 
 
 def _usage(said: Any) -> tuple[int, int] | None:
-    """The tokens that the server counted; ``None`` where it did not, or not in a way that can be believed."""
+    """The tokens that the server counted; ``None`` if it gives no count or an impossible one."""
     try:
         usage = _Usage.model_validate(said)
     except ValidationError:

@@ -105,7 +105,7 @@ class ByChat:
         raise _useless(chat, f"{len(names)} names could not be grouped into two skills or more")
 
     def _labelled(self, chat: Chat, scene: Scene, skills: Sequence[str]) -> list[int | None]:
-        """The row of each item's skill; what cannot be used is asked for again, ``tries`` times in all."""
+        """The skill of each item, as a row; an unusable reply is asked for again, ``tries`` times in all."""
         template, schema, seed = "teachers.discovery:label.j2", _label(skills), scene.seed
         # One nonce for all, and the problem last: what comes before it is read once by servers that keep prefixes.
         prompts = [
@@ -153,7 +153,7 @@ def _shown(item: Example) -> dict[str, str]:
 
 
 def _tidy(name: str) -> str:
-    """A name in one line, lower case; empty where nothing is left of it."""
+    """A name in one line and lower case; empty if nothing is left."""
     text = " ".join(cleaned(name, LONGEST_NAME).split()).lower()
     return "".join(c for c in text if c.isprintable())[:LONGEST_NAME].strip()
 

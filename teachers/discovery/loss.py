@@ -53,7 +53,7 @@ class ByLoss:
         return Found(skills=named(labels), labels=tuple(labels), cost=cost)
 
     def _run(self, scene: Scene, run: int) -> list[Outcome]:
-        """What the student's loss is before the first lesson and after each."""
+        """Losses of the student before the first lesson and after each."""
         setting, seed = scene.setting, STUDENTS + self.runs * scene.seed + run
         plain = {"start": "current", "data": "lesson", "replay": 0.0, "patience": 0}
         recipe = setting.recipe.model_copy(update=plain)
@@ -73,7 +73,7 @@ class ByLoss:
 
 
 def _exam(items: tuple[Example, ...]) -> Exam:
-    """Losses; of the answers, which come along, one token."""
+    """An exam that measures losses; its answers, which are not needed, are one token long."""
     prompts, golds = tuple(e.prompt for e in items), tuple(e.response for e in items)
     return Exam(name="items", prompts=prompts, golds=golds, decoding=Decoding(max_tokens=1))
 
@@ -84,6 +84,6 @@ def _losses(outcomes: list[Outcome]) -> npt.NDArray[np.float64]:
 
 
 def _drawn(pool: tuple[Example, ...], n: int, rng: np.random.Generator) -> tuple[Example, ...]:
-    """``n`` examples, every one of the pool before any comes again."""
+    """``n`` examples; none is repeated before all of the pool were drawn."""
     order = np.concatenate([rng.permutation(len(pool)) for _ in range(-(-n // len(pool)))])[:n]
     return tuple(pool[i] for i in order)

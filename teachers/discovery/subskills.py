@@ -108,7 +108,7 @@ def divide(
 
 
 def _proposed(chat: Chat, desk: Draft, most: int) -> dict[str, list[Part]]:
-    """At most so many distinct parts of each skill; a skill of which nothing usable was said has none."""
+    """Distinct parts of each skill, up to a limit; none if no reply on the skill is usable."""
     asks, source = [], Source(desk)
     for skill in desk.skills:
         shown = [{"question": e.prompt, "solution": e.response} for e in source.draw(skill, REFERENCES)]

@@ -91,7 +91,7 @@ class SkillListPolicy(Teacher):
         return self.quota or self._context.lesson_size
 
     def _rows(self, observation: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What the prompt says of each skill. Without state the fields are not there."""
+        """The fields of each skill in the prompt; without state, none about the student."""
         skills = self._context.skills
         if not self.state:
             return [{"skill": skill} for skill in skills]

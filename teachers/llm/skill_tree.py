@@ -82,7 +82,7 @@ class SkillTreePolicy(ForestTeacher):
     def _rows(
         self, observation: Mapping[str, Any], places: Mapping[tuple[str, str], tuple[int, int]]
     ) -> list[dict[str, Any]]:
-        """What the prompt says of each skill. Without state the accuracies are not there."""
+        """The fields of each skill in the prompt; without state, no accuracies."""
 
         def percent(shares: Any) -> int:
             return round(100 * float(shares))

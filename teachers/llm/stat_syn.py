@@ -18,7 +18,7 @@ class StatSyn(Synthesizer):
 
     Stage 1: difficult questions; stage 2: for each, the model says which skills of the task's closed list are missing,
     three at the most (``teachers.profile``). Stage 3: for each question and each skill that it lacks, three references
-    that need the skill give two new questions; see ``Synthesizer`` for what becomes of them. The pairs are gone through
+    that need the skill give two new questions; ``Synthesizer`` says which are kept. The pairs are gone through
     in a random order, again and again, with other references each time.
 
     Args:

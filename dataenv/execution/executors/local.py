@@ -89,7 +89,7 @@ class Processes:
             return raw
 
     def _forget(self, place: int) -> None:
-        """Leave a broken pool alone: it shuts itself down, and from its own thread it must not be told to."""
+        """Drop a broken pool without shutting it down: it does so itself, and from its own thread that would hang."""
         with self._lock:
             self._pools.pop(place, None)
 
@@ -98,13 +98,13 @@ class Processes:
             self._kill(place)
 
     def _kill(self, place: int) -> None:
-        """End the worker of a place; its job is then lost like that of any worker that was killed."""
+        """Kill the worker of a place; its job is then lost, as with any killed worker."""
         pool = self._pools.get(place)
         if pool is not None:
             _end(pool)
 
     def close(self) -> None:
-        """See Executor. What runs is not waited for: a long job would hold up whoever pressed Ctrl-C."""
+        """See Executor. It does not wait for running jobs: a long one would delay Ctrl-C."""
         with self._lock:
             self._closed, pools, self._pools = True, self._pools, {}
         self._line.clear()
@@ -126,7 +126,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 
 def _start_worker() -> None:
-    """Ctrl-C is the driver's: it stops the workers when it has tidied up. And a worker never outlives its driver."""
+    """Prepare a worker: it ignores Ctrl-C, which the driver handles, and it ends when the driver ends."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -137,6 +137,6 @@ def _start_worker() -> None:
 
 
 def _follow(driver: int) -> None:
-    """End with the driver, also when that was killed: the pool's own queue would wait for ever."""
+    """End this worker when the driver is gone; the pool's own queue would wait without end."""
     wait([driver])
     os._exit(1)

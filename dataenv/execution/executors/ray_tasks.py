@@ -95,7 +95,7 @@ class RayTasks:
             hand_over(done, promised, job)
 
     def _watch(self) -> None:
-        """Give up what is late: the worker should have ended itself, so it was never started or it is out of reach."""
+        """Fail the jobs that are late: their worker never started, or it cannot be reached."""
         import ray
 
         longest = self._spec.deadline + self._spec.patience
@@ -154,7 +154,7 @@ def _is_lost(error: BaseException | None) -> bool:
 
 
 def _connect(spec: ExecutorSpec) -> bool:
-    """Start Ray or join a cluster; ``False`` where the program had done so itself, and then it is left running."""
+    """Start Ray or join a cluster; ``False`` if the program had started Ray itself, which is then left running."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # a job sent after the end must not start Ray anew
     if spec.address is not None:
@@ -183,7 +183,7 @@ def _connect(spec: ExecutorSpec) -> bool:
 
 
 def _reach(address: str) -> None:
-    """Whether anything listens at an address; asked first, for Ray takes two minutes to say no."""
+    """Whether anything listens at an address; Ray itself would take two minutes to find out."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address == "auto":
         return
@@ -201,17 +201,13 @@ def _token_is_there() -> bool:
 
 
 def _keep_private(token: Path) -> None:
-    """Whoever reads Ray's token may run code on the cluster; Ray itself writes it readable for everybody."""
+    """Let only the user read Ray's token, which allows running code on the cluster; Ray lets everybody read it."""
     if token.exists() and token.stat().st_uid == os.getuid():
         token.chmod(0o600)
 
 
 def _room(spec: ExecutorSpec) -> int:
-    """How many jobs fit at once; Ray would wait for ever for what no node has.
-
-    Raises:
-        SettingError: If not even one does.
-    """
+    """How many jobs fit on the nodes at once; a SettingError if none does, for Ray would wait without end."""
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -234,7 +230,7 @@ def _room(spec: ExecutorSpec) -> int:
 
 
 def _times(there: float, amount: float, name: str) -> int:
-    """How often an amount goes into what a node has. A share of a GPU never spans two: 0.6 goes into 2 twice."""
+    """How many jobs of an amount fit on a node; a share of a GPU never spans two, so 0.6 fits twice on 2."""
     if name == "GPU" and amount < 1:
         return int(there) * int(1 / amount + 1e-9)
     return int(there / amount + 1e-9)

@@ -1,4 +1,4 @@
-"""What runs in a worker, whoever started it: texts go in, and texts and a blob come out."""
+"""What runs in a worker: texts go in, and texts and a blob come out."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _difference(theirs: str, job: Job) -> str:
 
 
 def _prepare(limits: Limits) -> None:
-    """Threads, before torch is loaded where it is not: two on a busy pair of cores can be ten times slower than one."""
+    """Set the number of threads before torch is loaded: too many threads on busy cores slow it down tenfold."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(limits.threads)
     if "torch" in sys.modules:
@@ -142,10 +142,8 @@ def _prepare(limits: Limits) -> None:
 
 @contextlib.contextmanager
 def _deadline(seconds: float, log: Path) -> Iterator[None]:
-    """End this process where the block takes longer, whatever it hangs in, and leave in ``log`` where it stood.
-
-    The watch is a thread of the interpreter's own, in C: it ends a process that no signal handler would reach.
-    """
+    """End this process if the block takes longer, and write to ``log`` where it was."""
+    # The watch is a thread of the interpreter's own, in C: it ends a process that no signal handler would reach.
     with log.open("a", encoding="utf-8") as file:
         faulthandler.dump_traceback_later(seconds, exit=True, file=file)
         try:
@@ -162,7 +160,7 @@ def _is_memory(error: Exception) -> bool:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error, or one like it that reaches the driver: some come apart on the way, and a worker seems lost then."""
+    """The error, or a copy of it that can be pickled: an error that cannot would look like a lost worker."""
     try:
         pickle.loads(pickle.dumps(error))  # what the pool and Ray will do with it; it is ours, and just made
     except Exception:

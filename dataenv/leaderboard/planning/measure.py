@@ -125,7 +125,7 @@ def _exam(setting: Setting, student: Student, weights: bytes) -> tuple[float, fl
 
 
 def _within(seconds: float, most: int) -> int:
-    """How many things of so many seconds each are timed."""
+    """How many things that take these seconds each are timed."""
     return max(1, min(most, int(SECONDS / max(seconds, 1e-9))))
 
 

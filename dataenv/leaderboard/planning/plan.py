@@ -227,10 +227,8 @@ def _line(
 
 
 def _elapsed(phase: Sequence[ForecastLine], width: int, local: bool) -> float:
-    """Seconds of one phase: its work over the workers, but no less than its longest chain or the driver's own part.
-
-    Workers on this machine share its cores with the driver; one worker takes turns with it.
-    """
+    """Seconds of one phase: its work over the workers, or its longest chain, or the driver's part, if longer."""
+    # Workers on this machine share its cores with the driver; a single worker takes turns with it.
     whole, driver = sum(line.seconds for line in phase), sum(line.driver for line in phase)
     if width == 1:
         return whole
@@ -257,12 +255,9 @@ def _disk(
     measured: Measured,
     width: int,
 ) -> tuple[int, int]:
-    """Bytes kept at the end, and at the most.
-
-    Kept are the weights of the untaught students and of the selected state of every run that taught; under way, every
-    state of the runs that are being played. What a lesson leaves in the store's rows is kept twice, in its derivation
-    and as a lesson.
-    """
+    """Bytes kept at the end, and the most at any time."""
+    # Kept: the untaught students and the selected state of each run that taught. While playing: every state of the
+    # runs under way. A lesson's examples are stored twice, in its derivation and as a lesson.
     taught = [cell for cell in cells if forecasts[id(cell)].updates]
     weights = lines[0].trainings + sum(cell.role != "search" for cell in taught)
     examples = lines[0].trainings * cells[0].setting.warm_start.examples

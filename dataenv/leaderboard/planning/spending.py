@@ -75,7 +75,7 @@ def _asking(name: str, runs: Sequence[tuple[Run, int]]) -> Asking:
 
 
 def _chats(args: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The settings of every chat in some arguments; one known by its name alone costs nothing and has no caps."""
+    """The settings of every chat in some arguments; a chat known by name alone has no price and no caps."""
     chat = args.get("chat")
     found: list[Mapping[str, Any]] = [] if chat is None else [chat if isinstance(chat, Mapping) else {}]
     inside = [value for name in ("engine", "args") if isinstance(value := args.get(name), Mapping)]
@@ -88,7 +88,7 @@ def _price(chat: Mapping[str, Any]) -> float:
 
 
 def _at(price: float, tokens: int | None) -> float | None:
-    """What so many tokens cost at the most; ``None`` where nothing bounds it."""
+    """The most that these tokens cost; ``None`` if nothing bounds it."""
     return 0.0 if price == 0 else None if tokens is None else tokens * price / 1e6
 
 

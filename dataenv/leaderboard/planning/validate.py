@@ -76,7 +76,7 @@ def examine(which: str) -> list[str]:
 
 
 def _refused(field: str, act: Callable[[], Any]) -> list[str]:
-    """What a user can mend of something that could not be made."""
+    """The reason, as one sentence, why a thing cannot be built; nothing if it can."""
     try:
         act()
     except (DataenvError, UnsupportedError) as error:
@@ -110,7 +110,7 @@ def _finish(entry: Entry, setting: Setting) -> None:
 
 
 def _exams(setting: Setting) -> Iterator[str]:
-    """No size that was given asks for more problems than there are; where none was, an exam is all that a split has."""
+    """Check that no exam size exceeds its split; without a size, an exam asks the whole split."""
     for split in (split for split in SPLITS if split in setting.items.model_fields_set):
         wanted, problems = getattr(setting.items, split), setting.built_task.split(split)
         if split == "transfer":
@@ -145,7 +145,7 @@ def _gold(setting: Setting) -> Iterator[str]:
 
 
 def _ungraded(task: Task, problem: Problem) -> str:
-    """What the checker does wrong with a gold answer; empty where it accepts it."""
+    """How the checker fails on a gold answer; empty if it accepts the answer."""
     try:
         grade = task.grade(problem, problem.answer)
     except Exception as error:  # the task's own code, which must not raise: said, not hidden
@@ -160,12 +160,12 @@ def _length(student: Student, problem: Problem) -> int:
 
 
 def _spread(items: Sequence[Any]) -> list[Any]:
-    """Some of them, from the first to the last."""
+    """A few of the items, evenly from the first to the last."""
     return list(items[:: max(1, len(items) // SAMPLED)])
 
 
 def _data(setting: Setting) -> Iterator[str]:
-    """The engine has what it draws from."""
+    """Check that the engine has its source of data."""
     task = setting.built_task
     yield from _refused("setting.engine", lambda: engine_of(setting).check(task))
 
@@ -175,7 +175,7 @@ def _generate(task: Task) -> None:
 
 
 def _copies(setting: Setting) -> Iterator[str]:
-    """The screen does not take much of what the engine gives for copies of sealed problems."""
+    """Check that the screen does not reject much of the engine's data as copies of sealed problems."""
     if any(_data(setting)):
         return  # there is no such engine, which is said already
     offered = sample(setting, None, SAMPLED * len(setting.built_task.skills))
@@ -237,7 +237,7 @@ def _purse(setting: Setting) -> Iterator[str]:
 
 
 def _beginnings(board: Board) -> Iterator[str]:
-    """Every teacher and reference begins an episode; one that probes at once is let be, for that takes a student."""
+    """Check that every teacher and reference can begin; one that probes at once needs a student and is skipped."""
     made: dict[str, Run] = {}
     try:
         made = {f"{cell.role}/{cell.label}": cell for cell in all_runs(board)}

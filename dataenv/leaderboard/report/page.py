@@ -192,10 +192,8 @@ def _budgets(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, An
 
 
 def _taught(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, Any]:
-    """Sums over a teacher's runs: the judge's verdicts, replies of its language model, yields, groups of practice.
-
-    Verdicts are listed where there is something to see: a teacher asked a model, or not all that was taught is right.
-    """
+    """Sums over a teacher's runs: the judge's verdicts, model replies, yields, groups of practice."""
+    # Verdicts are listed only if the teacher used a model, or if not all that it taught is right.
     rows: list[dict[str, Any]] = []
     for s in everyone:
         runs = [row for row in board if row.teacher == s.teacher]

@@ -1,4 +1,4 @@
-"""What a board comes to, as records: comparisons, standings, costs, and the summary that holds them."""
+"""The results of a board as records: comparisons, standings, costs, and the summary that holds them."""
 
 from __future__ import annotations
 
