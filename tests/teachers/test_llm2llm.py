@@ -82,8 +82,3 @@ def test_a_language_model_is_shown_each_seed_and_writes_one_like_it() -> None:
     assert all((one["question"], one["solution"]) in seeds for one, *_ in shown)
     assert len(lesson) == 3
     assert not {e.prompt for e in lesson} & {problem for problem, _ in seeds}, "a seed is never taught"
-
-
-def test_an_engine_without_a_chat_is_refused() -> None:
-    with pytest.raises(ValueError, match="engine is given and chat is not"):
-        Llm2Llm(engine={"references": 2})
