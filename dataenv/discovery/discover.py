@@ -30,7 +30,7 @@ MEASURED: tuple[Split, ...] = ("feedback", "selection", "test")
 
 
 @dataclass(frozen=True)
-class Scene:
+class DiscoveryScene:
     """What a discoverer is given. No example in it says what skill it is of.
 
     Attributes:
@@ -69,7 +69,7 @@ class Discoverer(Protocol):
 
     name: str
 
-    def discover(self, scene: Scene) -> Found:
+    def discover(self, scene: DiscoveryScene) -> Found:
         """Label the items of a scene."""
 
 
@@ -106,7 +106,7 @@ def discover(
     task, who = setting.built_task, registry.build("discoverer", by, args)
     chosen, rest = _sampled(task, items, seed)
     bare = [tuple(e.model_copy(update={"skills": ()}) for e in part) for part in (chosen, rest)]
-    found: Found = who.discover(Scene(bare[0], bare[1], setting, runner, seed))
+    found: Found = who.discover(DiscoveryScene(bare[0], bare[1], setting, runner, seed))
     labelled = {i: label for i, label in enumerate(found.labels) if label is not None}
     kept, rule = _measurable(task, chosen, labelled, found.skills, least)
     skills = tuple(skill for i, skill in enumerate(found.skills) if i in kept)

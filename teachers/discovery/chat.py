@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
-from dataenv.discovery.discover import Found, Scene
+from dataenv.discovery.discover import DiscoveryScene, Found
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.setting import Setting
@@ -58,7 +58,7 @@ class ByChat:
         self.skills, self.names = require_whole("skills", skills, 2), require_whole("names", names, 2)
         self.tries = require_whole("tries", tries)
 
-    def discover(self, scene: Scene) -> Found:
+    def discover(self, scene: DiscoveryScene) -> Found:
         """See Discoverer.
 
         Raises:
@@ -83,11 +83,11 @@ class ByChat:
         """Divide the skills of a task; see ``teachers.discovery.subskills.divide``."""
         return divide(self._spec, self._engine, setting, runner, most, each, seed)
 
-    def _named(self, chat: Chat, scene: Scene) -> list[Reply]:
+    def _named(self, chat: Chat, scene: DiscoveryScene) -> list[Reply]:
         template, rng = "teachers.discovery:name.j2", stream(scene.seed, "discover names")
         return chat.ask_many([Ask(render(template, rng, problem=_shown(item)), Named) for item in scene.items])
 
-    def _grouped(self, chat: Chat, scene: Scene, names: Counter[str]) -> tuple[str, ...]:
+    def _grouped(self, chat: Chat, scene: DiscoveryScene, names: Counter[str]) -> tuple[str, ...]:
         """The closed list."""
         rows = [{"name": name, "times": n} for name, n in sorted(names.items(), key=lambda row: (-row[1], row[0]))]
         prompt = render(
@@ -104,7 +104,7 @@ class ByChat:
                 return skills
         raise _useless(chat, f"{len(names)} names could not be grouped into two skills or more")
 
-    def _labelled(self, chat: Chat, scene: Scene, skills: Sequence[str]) -> list[int | None]:
+    def _labelled(self, chat: Chat, scene: DiscoveryScene, skills: Sequence[str]) -> list[int | None]:
         """The skill of each item, as a row; an unusable reply is asked for again, ``tries`` times in all."""
         template, schema, seed = "teachers.discovery:label.j2", _label(skills), scene.seed
         # One nonce for all, and the problem last: what comes before it is read once by servers that keep prefixes.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.discovery.discover import Found, Scene
+from dataenv.discovery.discover import DiscoveryScene, Found
 from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial
 from dataenv.execution.runner import side_by_side
 from students.base import FORWARD, FORWARD_BACKWARD, Decoding
@@ -40,7 +40,7 @@ class ByLoss:
         self.skills = require_whole("skills", skills, 2)
         self.runs, self.checkpoints = require_whole("runs", runs), require_whole("checkpoints", checkpoints)
 
-    def discover(self, scene: Scene) -> Found:
+    def discover(self, scene: DiscoveryScene) -> Found:
         """See Discoverer."""
         done = side_by_side(scene.runner, range(self.runs), lambda run: self._run(scene, run))
         points = np.concatenate([_losses(outcomes) for outcomes in done], axis=1)
@@ -52,7 +52,7 @@ class ByLoss:
         cost = {"student_tokens": float(looks + FORWARD_BACKWARD * taught)}
         return Found(skills=named(labels), labels=tuple(labels), cost=cost)
 
-    def _run(self, scene: Scene, run: int) -> list[Outcome]:
+    def _run(self, scene: DiscoveryScene, run: int) -> list[Outcome]:
         """Losses of the student before the first lesson and after each."""
         setting, seed = scene.setting, STUDENTS + self.runs * scene.seed + run
         plain = {"start": "current", "data": "lesson", "replay": 0.0, "patience": 0}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dataenv.discovery.discover import Found, Scene
+from dataenv.discovery.discover import DiscoveryScene, Found
 from tasks.embedding import Embedding
 from tasks.records import stream
 from teachers.base import require_whole
@@ -23,7 +23,7 @@ class ByText:
     def __init__(self, skills: int = 16) -> None:
         self.skills = require_whole("skills", skills, 2)
 
-    def discover(self, scene: Scene) -> Found:
+    def discover(self, scene: DiscoveryScene) -> Found:
         """See Discoverer."""
         points = Embedding([item.prompt for item in scene.items]).vectors.astype(np.float64)
         labels = kmeans(points, self.skills, stream(scene.seed, "discover text"))

@@ -13,7 +13,7 @@ import pytest
 
 import dataenv
 from dataenv import registry
-from dataenv.discovery.discover import Found, Scene, discover
+from dataenv.discovery.discover import DiscoveryScene, Found, discover
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, SnapshotError
 from dataenv.execution.runner import Runner
@@ -37,7 +37,7 @@ class ByLength:
     def __init__(self, rare: str = "rare") -> None:
         self.rare = rare
 
-    def discover(self, scene: Scene) -> Found:
+    def discover(self, scene: DiscoveryScene) -> Found:
         assert not any(e.skills for e in (*scene.items, *scene.others)), "no discoverer is told the task's own skills"
         prompts = {e.prompt for e in scene.items}
         assert len(prompts) == len(scene.items)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dataenv import registry
-from dataenv.discovery.discover import Scene, discover
+from dataenv.discovery.discover import DiscoveryScene, discover
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
@@ -124,11 +124,11 @@ def test_a_recorded_discovery_comes_back_without_a_server(tmp_path: Path) -> Non
     assert (tmp_path / "again.jsonl").read_bytes() == CASSETTE.read_bytes()
 
 
-def scene(store: Store) -> Scene:
+def scene(store: Store) -> DiscoveryScene:
     """Three short words and three long ones in turn."""
     pool = [e.model_copy(update={"skills": ()}) for e in Plenty().pool()]
     items = tuple(pool[i] for pair in zip(range(3), range(200, 203), strict=True) for i in pair)
-    return Scene(items, (), make_setting(PLENTY), Runner(store), 0)
+    return DiscoveryScene(items, (), make_setting(PLENTY), Runner(store), 0)
 
 
 def test_what_has_no_label_is_asked_again_and_then_left_out(server: Server) -> None:
