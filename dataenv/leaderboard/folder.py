@@ -221,7 +221,7 @@ def _shown(value: Any) -> str:
 
 def _strangers(folder: Path, old: Manifest | None, new: Manifest) -> list[Path]:
     """The rows in a folder that belong to no run of the new board."""
-    wanted = {(name, cell.label) for name, cell in _runs(new) if cell.role != "search"}
+    wanted = {(name, planned.label) for name, planned in _runs(new) if planned.role != "search"}
     found = _identified(folder, (old or new).board)
     return [path for path, name in found.items() if name not in wanted]
 
@@ -246,8 +246,8 @@ def anew(folder: Path, old: Manifest | None, new: Manifest) -> tuple[int, int]:
     """
     rows = {name for name, _ in _identified(folder, (old or new).board).values()}
     played = set(rows)
-    if old is not None and any(cell.label == STATIC and name in rows for name, cell in _runs(old)):
-        played |= {name for name, cell in _runs(old) if cell.role == "search"}
+    if old is not None and any(planned.label == STATIC and name in rows for name, planned in _runs(old)):
+        played |= {name for name, planned in _runs(old) if planned.role == "search"}
     runs = _runs(new)
     return sum(name not in played for name, _ in runs), len(runs)
 
@@ -255,7 +255,7 @@ def anew(folder: Path, old: Manifest | None, new: Manifest) -> tuple[int, int]:
 def _runs(manifest: Manifest) -> list[tuple[str, Run]]:
     """Every run of a board with its identity."""
     board = manifest.board
-    return [(run_identity(cell, board, manifest.hashes), cell) for cell in all_runs(board)]
+    return [(run_identity(planned, board, manifest.hashes), planned) for planned in all_runs(board)]
 
 
 def _refusal(folder: Path, old: Manifest | None, new: Manifest, changes: list[str], strangers: list[Path]) -> str:

@@ -56,28 +56,28 @@ def play(board: Board, runner: Runner, folder: Path, watch: Tracker | None = Non
     """
     watch = watch or Tracker()
     prepare(board, folder, replace)
-    cells, search = known_runs(board), search_runs(board)
-    watch.begin(_outline(board, [*search, *cells], runner))
-    scores = side_by_side(runner, search, lambda cell: _selection(cell, runner, watch))
+    planned_runs, search = known_runs(board), search_runs(board)
+    watch.begin(_outline(board, [*search, *planned_runs], runner))
+    scores = side_by_side(runner, search, lambda planned: _selection(planned, runner, watch))
     if search:
-        cells += static_runs(board, board.mixtures.weights[_best_mixture(board, search, scores)])
+        planned_runs += static_runs(board, board.mixtures.weights[_best_mixture(board, search, scores)])
     source = this_code()
 
-    def one(cell: Run) -> Row:
-        row = _row(board, cell, runner, watch, source)
+    def one(planned: Run) -> Row:
+        row = _row(board, planned, runner, watch, source)
         write_row(row, folder)
         return row
 
-    return side_by_side(runner, cells, one)
+    return side_by_side(runner, planned_runs, one)
 
 
-def _outline(board: Board, cells: Sequence[Run], runner: Runner) -> Outline:
-    runs = {group: len(members) for group, members in by_group(cells).items()}
-    tokens = sum(cell.setting.budget.student_tokens for cell in cells)
+def _outline(board: Board, planned_runs: Sequence[Run], runner: Runner) -> Outline:
+    runs = {group: len(members) for group, members in by_group(planned_runs).items()}
+    tokens = sum(planned.setting.budget.student_tokens for planned in planned_runs)
     if STATIC in board.references:
         runs[STATIC] = len(board.seeds)
         tokens += len(board.seeds) * board.setting.budget.student_tokens
-    seeds = len({cell.seed for cell in cells})
+    seeds = len({planned.seed for planned in planned_runs})
     width = runner.executor.width
     return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))
 
@@ -85,19 +85,19 @@ def _outline(board: Board, cells: Sequence[Run], runner: Runner) -> Outline:
 def _play(cell: Run, env: TeachingEnv, teacher: TeacherLike, watch: Tracker) -> Episode:
     watch.start(cell)
     try:
-        episode = run(masked(env, cell.mask), teacher, cell.seed, lambda record: watch.step(cell, record))
+        episode = run(masked(env, planned.mask), teacher, planned.seed, lambda record: watch.step(planned, record))
     except FAILURES as error:
-        watch.done(cell, str(error))
+        watch.done(planned, str(error))
         raise
-    watch.done(cell, None)
+    watch.done(planned, None)
     return episode
 
 
 def _selection(cell: Run, runner: Runner, watch: Tracker) -> float:
     """Best selection score along a run: what a mixture is chosen by. The test split stays closed."""
-    env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
+    env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
     try:
-        episode = _play(cell, env, cell.teacher(), watch)
+        episode = _play(planned, env, planned.teacher(), watch)
     except JobFailedError:  # what diverges is no best mixture; the untaught student is what it is worth
         if not env.history:  # there is not even that
             raise
@@ -108,8 +108,8 @@ def _selection(cell: Run, runner: Runner, watch: Tracker) -> float:
 
 def _best_mixture(board: Board, search: list[Run], scores: list[float]) -> str:
     totals = dict.fromkeys(board.mixtures.weights, 0.0)
-    for cell, score in zip(search, scores, strict=True):
-        totals[cell.label] += score
+    for planned, score in zip(search, scores, strict=True):
+        totals[planned.label] += score
     return max(totals, key=lambda name: totals[name])
 
 
@@ -123,27 +123,27 @@ def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
 
 def _row(board: Board, cell: Run, runner: Runner, watch: Tracker, source: dict[str, Any]) -> Row:
     """Play one run, open the test exam for its selected state, and make the row; a failed run has a row too."""
-    env = TeachingEnv(cell.level, runner=runner, setting=cell.setting)
-    teacher = cell.teacher()
+    env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
+    teacher = planned.teacher()
     try:
-        episode = _play(cell, env, teacher, watch)
-        rest = _outcome(cell.setting, env, episode)
+        episode = _play(planned, env, teacher, watch)
+        rest = _outcome(planned.setting, env, episode)
     except FAILURES as error:
         rest = {"ended": "failed", "error": str(error), "selected": 0, "test": None}
     return Row.model_validate(
         {
             "schema": 1,
             "board": board.name,
-            "teacher": cell.label,
-            "registered": cell.registered,
-            "teacher_args": cell.args,
-            "role": cell.role,
-            "level": cell.level,
-            "mask": cell.mask,
-            "seed": cell.seed,
+            "teacher": planned.label,
+            "registered": planned.registered,
+            "teacher_args": planned.args,
+            "role": planned.role,
+            "level": planned.level,
+            "mask": planned.mask,
+            "seed": planned.seed,
             "simulated": env.student.simulated,
-            "setting": cell.setting.model_dump(mode="json"),
-            "setting_digest": cell.setting.digest,
+            "setting": planned.setting.model_dump(mode="json"),
+            "setting_digest": planned.setting.digest,
             "hashes": {"task": env.task.fingerprint, "student": env.student.fingerprint},
             "skills": env.task.skills,
             "budget": _budget(env, teacher),

@@ -78,26 +78,26 @@ class Terminal(Tracker):
     def start(self, cell: Run) -> None:
         """See Tracker."""
         with self._lock:
-            self._flying[cell.group, cell.label, cell.seed] = (cell, None)
+            self._flying[planned.group, planned.label, planned.seed] = (planned, None)
 
     def step(self, cell: Run, record: StepRecord) -> None:
         """See Tracker."""
         with self._lock:
-            self._flying[cell.group, cell.label, cell.seed] = (cell, record)
-            self._awake.add(cell.seed)
+            self._flying[planned.group, planned.label, planned.seed] = (planned, record)
+            self._awake.add(planned.seed)
             if not self._quiet and self._live is None:
-                self._say(f"{_name(cell)} step {record.step}: selection {_counts(record)}; left {self._left()}")
+                self._say(f"{_name(planned)} step {record.step}: selection {_counts(record)}; left {self._left()}")
 
     def done(self, cell: Run, error: str | None) -> None:
         """See Tracker."""
         with self._lock:
-            self._flying.pop((cell.group, cell.label, cell.seed), None)
-            self._spent_by_done += cell.setting.budget.student_tokens
-            self._done[cell.group] = self._done.get(cell.group, 0) + 1
-            self._failed[cell.group] = self._failed.get(cell.group, 0) + (error is not None)
+            self._flying.pop((planned.group, planned.label, planned.seed), None)
+            self._spent_by_done += planned.setting.budget.student_tokens
+            self._done[planned.group] = self._done.get(planned.group, 0) + 1
+            self._failed[planned.group] = self._failed.get(planned.group, 0) + (error is not None)
             if not self._quiet and self._live is None:
                 runs, end = sum(self._outline.runs.values()), "done" if error is None else f"failed ({visible(error)})"
-                self._say(f"{_name(cell)} {end}: {sum(self._done.values())} of {runs} runs")
+                self._say(f"{_name(planned)} {end}: {sum(self._done.values())} of {runs} runs")
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -156,14 +156,18 @@ class Terminal(Tracker):
     def _running(self, group: str) -> str:
         """``seed 3 step 2 143/320``, for every run under way."""
         return ", ".join(
-            f"{cell.label} " * (group == SEARCH) + f"seed {cell.seed} " + (_at(record) if record else "starting")
-            for cell, record in self._flying.values()
-            if cell.group == group
+            f"{planned.label} " * (group == SEARCH) + f"seed {planned.seed} " + (_at(record) if record else "starting")
+            for planned, record in self._flying.values()
+            if planned.group == group
         )
 
 
-def _name(cell: Run) -> str:
-    return f"{SEARCH}: {cell.label} seed {cell.seed}" if cell.group == SEARCH else f"{cell.label} seed {cell.seed}"
+def _name(planned: Run) -> str:
+    return (
+        f"{SEARCH}: {planned.label} seed {planned.seed}"
+        if planned.group == SEARCH
+        else f"{planned.label} seed {planned.seed}"
+    )
 
 
 def _at(record: StepRecord) -> str:

@@ -49,14 +49,16 @@ class Run:
 
 def known_runs(board: Board) -> list[Run]:
     """The runs that are known beforehand: all but those of the best static mixture, which is searched for first."""
-    cells = [
-        cell
+    planned_runs = [
+        planned
         for entry in board.teachers
-        for cell in _registered(
+        for planned in _registered(
             entry.shown, entry.name, entry.args, "teacher", board.seeds, entry.within(board.setting), entry.mask
         )
     ]
-    return cells + [cell for name in board.references if name != STATIC for cell in _reference_runs(board, name)]
+    return planned_runs + [
+        planned for name in board.references if name != STATIC for planned in _reference_runs(board, name)
+    ]
 
 
 def contents(board: Board) -> dict[str, dict[str, Any]]:
@@ -72,9 +74,9 @@ def search_runs(board: Board) -> list[Run]:
         return []
     setting = board.setting.changed(items=board.setting.items.model_copy(update={"feedback": 1}))
     return [
-        cell
+        planned
         for name, weights in board.mixtures.weights.items()
-        for cell in _registered(name, "static", fixed(weights), "search", board.mixtures.seeds, setting)
+        for planned in _registered(name, "static", fixed(weights), "search", board.mixtures.seeds, setting)
     ]
 
 
@@ -100,18 +102,18 @@ def all_runs(board: Board) -> list[Run]:
     return [*known_runs(board), *static, *search_runs(board)]
 
 
-def run_identity(cell: Run, board: Board, hashes: Mapping[str, str]) -> str:
+def run_identity(planned: Run, board: Board, hashes: Mapping[str, str]) -> str:
     """What identifies a run, under any name: all that decides its result.
 
     Args:
-        cell: The run.
+        planned: The run.
         board: The board that it is a run of.
         hashes: Fingerprints of ``task`` and ``student``.
     """
-    who, args = cell.registered or cell.label, cell.args
-    if (cell.label, cell.role) == (STATIC, "reference"):
+    who, args = planned.registered or planned.label, planned.args
+    if (planned.label, planned.role) == (STATIC, "reference"):
         who, args = STATIC, board.mixtures.model_dump(mode="json")
-    return _identity(who, args, cell.level, cell.mask, cell.seed, cell.setting.digest, hashes)
+    return _identity(who, args, planned.level, planned.mask, planned.seed, planned.setting.digest, hashes)
 
 
 def row_identity(row: Row, board: Board) -> str:
@@ -135,11 +137,11 @@ def _identity(
     return digest([*known, sorted(mask)] if mask else known)
 
 
-def by_group(cells: Iterable[Run]) -> dict[str, list[Run]]:
+def by_group(planned_runs: Iterable[Run]) -> dict[str, list[Run]]:
     """Runs by their line in a plan or display, in order."""
     groups: dict[str, list[Run]] = {}
-    for cell in cells:
-        groups.setdefault(cell.group, []).append(cell)
+    for planned in planned_runs:
+        groups.setdefault(planned.group, []).append(planned)
     return groups
 
 

@@ -65,46 +65,46 @@ class Oracle:
             self._warm[seed] = job.train is None or self.has(job.key())
         return self._warm[seed]
 
-    def forecast(self, cell: Run) -> RunForecast:
+    def forecast(self, planned: Run) -> RunForecast:
         """A run as it went, where it is known to the end, and as it is expected to go elsewhere."""
-        row = self.rows.get(run_identity(cell, self.board, self.hashes))
+        row = self.rows.get(run_identity(planned, self.board, self.hashes))
         if row is not None and all(self.has(step.state) for step in row.steps if step.lesson):
-            updates = tuple(cell.setting.recipe.updates for step in row.steps if step.lesson)
+            updates = tuple(planned.setting.recipe.updates for step in row.steps if step.lesson)
             return RunForecast(updates=updates, tokens=row.budget.training, known=len(updates), row=True)
-        updates, price = self._expected(cell)
-        known, ended = (0, False) if cell.label == STATIC or not self.warm(cell.seed) else self._replay(cell)
+        updates, price = self._expected(planned)
+        known, ended = (0, False) if planned.label == STATIC or not self.warm(planned.seed) else self._replay(planned)
         if ended:
             updates = updates[:known]
         tokens = sum(map(price.most, updates))
-        if cell.setting.finish and not ended:
-            updates, tokens = updates + finishing(cell.setting), tokens + cell.setting.aside
+        if planned.setting.finish and not ended:
+            updates, tokens = updates + finishing(planned.setting), tokens + planned.setting.aside
         return RunForecast(updates=updates, tokens=tokens, known=min(known, len(updates)))
 
-    def _replay(self, cell: Run) -> tuple[int, bool]:
+    def _replay(self, planned: Run) -> tuple[int, bool]:
         """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
-        env = TeachingEnv(cell.level, runner=reader(self.store), setting=cell.setting)
+        env = TeachingEnv(planned.level, runner=reader(self.store), setting=planned.setting)
         try:
-            run(masked(env, cell.mask), cell.make(), cell.seed)
+            run(masked(env, planned.mask), planned.make(), planned.seed)
         except DataenvError:
             return sum(step.lesson is not None for step in env.history), False
         return sum(step.lesson is not None for step in env.history), True
 
-    def _expected(self, cell: Run) -> tuple[tuple[int, ...], Price]:
+    def _expected(self, planned: Run) -> tuple[tuple[int, ...], Price]:
         """Updates of each lesson that the purse pays, and what they cost."""
-        own = cell.label if cell.registered in ("", "static") else ""
-        if (own, cell.setting.digest) not in self._prices:
-            self._prices[own, cell.setting.digest] = _expected(cell)
-        return self._prices[own, cell.setting.digest]
+        own = planned.label if planned.registered in ("", "static") else ""
+        if (own, planned.setting.digest) not in self._prices:
+            self._prices[own, planned.setting.digest] = _expected(planned)
+        return self._prices[own, planned.setting.digest]
 
 
-def _expected(cell: Run) -> tuple[tuple[int, ...], Price]:
-    setting, recipe = cell.setting, cell.setting.recipe
-    if isinstance(cell.make(), Nothing):
+def _expected(planned: Run) -> tuple[tuple[int, ...], Price]:
+    setting, recipe = planned.setting, planned.setting.recipe
+    if isinstance(planned.make(), Nothing):
         return (), Price(0)
     student = setting.built_student
     recipe = complete(recipe, setting)
-    fresh = sizes(student, recipe, _taught(cell))
-    prior = setting.warm_training(cell.seed) if recipe.replay else None
+    fresh = sizes(student, recipe, _taught(planned))
+    prior = setting.warm_training(planned.seed) if recipe.replay else None
     earlier = [student.tokens(example) for example in prior.lesson[:SAMPLE]] if prior else []
     watched = [student.tokens(example) for example in watched_of(setting, recipe)]
     price = price_of(recipe, fresh, earlier, watched)
@@ -129,12 +129,12 @@ def finishing(setting: Setting) -> tuple[int, ...]:
     return updates
 
 
-def _taught(cell: Run) -> Sequence[Example]:
+def _taught(planned: Run) -> Sequence[Example]:
     """Examples like those that a run will teach: the pool, a fixed mixture, or every skill equally."""
-    if isinstance(cell.make(), Joint):
-        return cell.setting.built_task.pool()
+    if isinstance(planned.make(), Joint):
+        return planned.setting.built_task.pool()
     mixture = None
-    if cell.registered == "static":
-        weights, other = cell.args["weights"], cell.args.get("other", 0.0)
-        mixture = np.array([weights.get(skill, other) for skill in cell.setting.built_task.skills], np.float64)
-    return sample(cell.setting, mixture, min(SAMPLE, cell.setting.lesson_size))
+    if planned.registered == "static":
+        weights, other = planned.args["weights"], planned.args.get("other", 0.0)
+        mixture = np.array([weights.get(skill, other) for skill in planned.setting.built_task.skills], np.float64)
+    return sample(planned.setting, mixture, min(SAMPLE, planned.setting.lesson_size))

@@ -117,9 +117,9 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
     """
     measured = measure(board.setting)
     oracle, every = Oracle(board, store, folder), all_runs(board)
-    forecasts = {id(cell): oracle.forecast(cell) for cell in every}
-    search = [cell for cell in every if cell.role == "search"]
-    rest = [cell for cell in every if cell.role != "search"]
+    forecasts = {id(planned): oracle.forecast(planned) for planned in every}
+    search = [planned for planned in every if planned.role == "search"]
+    rest = [planned for planned in every if planned.role != "search"]
     phases = [_phase(board, part, forecasts, oracle, measured) for part in (search, rest) if part]
     seconds = sum(_elapsed(phase, width, local) for phase in phases)
     if any(line.known < line.trainings for phase in phases for line in phase):
@@ -141,7 +141,10 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
         peak=peak,
         measured=measured,
         asking=asking(
-            {name: [(c, len(forecasts[id(c)].updates)) for c in cells] for name, cells in by_group(every).items()}
+            {
+                name: [(c, len(forecasts[id(c)].updates)) for c in planned_runs]
+                for name, planned_runs in by_group(every).items()
+            }
         ),
     )
 
@@ -153,21 +156,21 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
 
 
 def _phase(
-    board: Board, cells: Sequence[Run], forecasts: dict[int, RunForecast], oracle: Oracle, measured: Measured
+    board: Board, planned_runs: Sequence[Run], forecasts: dict[int, RunForecast], oracle: Oracle, measured: Measured
 ) -> list[ForecastLine]:
     """The lines of what goes on side by side: warm starts of its seeds, then its runs by teacher."""
-    lines = [_warm_line(board.setting, cells, oracle, measured)]
-    for name, members in by_group(cells).items():
-        lines.append(_line(name, members, [forecasts[id(cell)] for cell in members], board.setting, measured))
+    lines = [_warm_line(board.setting, planned_runs, oracle, measured)]
+    for name, members in by_group(planned_runs).items():
+        lines.append(_line(name, members, [forecasts[id(planned)] for planned in members], board.setting, measured))
     return lines
 
 
-def _warm_line(setting: Setting, cells: Sequence[Run], oracle: Oracle, measured: Measured) -> ForecastLine:
+def _warm_line(setting: Setting, planned_runs: Sequence[Run], oracle: Oracle, measured: Measured) -> ForecastLine:
     """Untaught students, one a seed, and their first exam, which all runs of the seed share."""
-    seeds = sorted({cell.seed for cell in cells})
+    seeds = sorted({planned.seed for planned in planned_runs})
     trained, tokens = setting.warm_training(seeds[0]) is not None, warm_tokens(setting)
     owed = sum(not oracle.warm(seed) for seed in seeds)
-    answers, losses = _standing(cells[0].setting)
+    answers, losses = _standing(planned_runs[0].setting)
     each = tokens * measured.token + answers * measured.answer + losses * measured.loss
     return ForecastLine(
         name=WARM,
@@ -193,11 +196,13 @@ def _standing(setting: Setting, level: str = "skill-list") -> tuple[int, int]:
 
 
 def _line(
-    name: str, cells: Sequence[Run], forecasts: Sequence[RunForecast], setting: Setting, measured: Measured
+    name: str, planned_runs: Sequence[Run], forecasts: Sequence[RunForecast], setting: Setting, measured: Measured
 ) -> ForecastLine:
-    answers, losses = _standing(cells[0].setting, cells[0].level)
-    closing = 0 if cells[0].role == "search" else sum(len(exam_of(setting, s).prompts) for s in ("test", "transfer"))
-    longer = cells[0].setting.lesson_size / setting.lesson_size
+    answers, losses = _standing(planned_runs[0].setting, planned_runs[0].level)
+    closing = (
+        0 if planned_runs[0].role == "search" else sum(len(exam_of(setting, s).prompts) for s in ("test", "transfer"))
+    )
+    longer = planned_runs[0].setting.lesson_size / setting.lesson_size
     chains, driver = [], 0.0
     for forecast in forecasts:
         lessons = len(forecast.updates)
@@ -212,13 +217,13 @@ def _line(
     lessons = sum(len(forecast.updates) for forecast in forecasts)
     return ForecastLine(
         name=name,
-        runs=len(cells),
+        runs=len(planned_runs),
         rows=sum(forecast.row for forecast in forecasts),
         trainings=lessons,
         known=sum(forecast.known for forecast in forecasts),
-        exams=len(cells) if closing else 0,
+        exams=len(planned_runs) if closing else 0,
         tokens=sum(forecast.tokens for forecast in forecasts),
-        answers=lessons * answers + len(cells) * closing,
+        answers=lessons * answers + len(planned_runs) * closing,
         losses=lessons * losses,
         seconds=sum(chains),
         longest=max(chains),
@@ -249,7 +254,7 @@ def _in_order(lines: Iterable[ForecastLine]) -> list[ForecastLine]:
 
 
 def _disk(
-    cells: Sequence[Run],
+    planned_runs: Sequence[Run],
     forecasts: dict[int, RunForecast],
     lines: Sequence[ForecastLine],
     measured: Measured,
@@ -258,14 +263,14 @@ def _disk(
     """Bytes kept at the end, and the most at any time."""
     # Kept: the untaught students and the selected state of each run that taught. While playing: every state of the
     # runs under way. A lesson's examples are stored twice, in its derivation and as a lesson.
-    taught = [cell for cell in cells if forecasts[id(cell)].updates]
-    weights = lines[0].trainings + sum(cell.role != "search" for cell in taught)
-    examples = lines[0].trainings * cells[0].setting.warm_start.examples
-    examples += 2 * sum(len(forecasts[id(cell)].updates) * cell.setting.lesson_size for cell in taught)
+    taught = [planned for planned in planned_runs if forecasts[id(planned)].updates]
+    weights = lines[0].trainings + sum(planned.role != "search" for planned in taught)
+    examples = lines[0].trainings * planned_runs[0].setting.warm_start.examples
+    examples += 2 * sum(len(forecasts[id(planned)].updates) * planned.setting.lesson_size for planned in taught)
     records = examples * measured.example + ANSWER * sum(line.answers for line in lines)
     rows = ROW * sum(line.runs for line in lines if line.name != SEARCH)
     kept = weights * measured.blob + records + rows
-    at_once = min(width + (width > 1), len(cells))
+    at_once = min(width + (width > 1), len(planned_runs))
     most = max((len(forecast.updates) for forecast in forecasts.values()), default=0)
     return round(kept), round(kept + at_once * most * measured.blob)
 

@@ -54,15 +54,15 @@ def _all_chats(run: Run) -> list[Mapping[str, Any]]:
 
 
 def _asking(name: str, runs: Sequence[tuple[Run, int]]) -> Asking:
-    cell, n = runs[0][0], len(runs)
-    chats, budget = _all_chats(cell), cell.setting.budget
+    planned, n = runs[0][0], len(runs)
+    chats, budget = _all_chats(planned), planned.setting.budget
     tokens = _least((budget.teacher_tokens, _sum(chat.get("tokens") for chat in chats)))
     within = _at(max(map(_price, chats)), budget.teacher_tokens)
     own = _sum(_least((chat.get("money"), _at(_price(chat), chat.get("tokens")))) for chat in chats)
     paid = _least((budget.money, within, own))
-    each = cell.teacher().most_requests(cell.setting.lesson_size)
-    engine = engine_of(cell.setting).most_requests(cell.setting.lesson_size)
-    if each is None and not _chats(cell.args):
+    each = planned.teacher().most_requests(planned.setting.lesson_size)
+    engine = engine_of(planned.setting).most_requests(planned.setting.lesson_size)
+    if each is None and not _chats(planned.args):
         each = 0  # the engine alone asks
     requests = None if each is None else (each + engine) * sum(lessons for _, lessons in runs)
     return Asking(

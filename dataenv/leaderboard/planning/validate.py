@@ -240,7 +240,7 @@ def _beginnings(board: Board) -> Iterator[str]:
     """Check that every teacher and reference can begin; one that probes at once needs a student and is skipped."""
     made: dict[str, Run] = {}
     try:
-        made = {f"{cell.role}/{cell.label}": cell for cell in all_runs(board)}
+        made = {f"{planned.role}/{planned.label}": planned for planned in all_runs(board)}
     except UnsupportedError as error:
         yield f"references: {error}"
     for name in board.references:
@@ -250,9 +250,9 @@ def _beginnings(board: Board) -> Iterator[str]:
         env.begin_reset(seed=cell.seed)
         field = {"teacher": "teachers", "reference": "references", "search": "mixtures.weights"}[cell.role]
         try:
-            cell.teacher().begin(Context(env))
+            planned.teacher().begin(Context(env))
         except (ValueError, UnsupportedError) as error:
-            yield f"{field}.{cell.label} cannot begin: {error}"
+            yield f"{field}.{planned.label} cannot begin: {error}"
         except DataenvError:
             continue  # it asked for the student, and there is none here
 
