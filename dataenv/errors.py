@@ -68,7 +68,7 @@ class BudgetSpentError(DataenvError):
 
 
 class UnansweredError(DataenvError, RuntimeError):
-    """Nobody could be asked what a teacher asked of its language model; the run is to be made again."""
+    """The language model of a teacher could not be reached; play the run again."""
 
 
 class JobFailedError(DataenvError, RuntimeError):

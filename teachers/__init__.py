@@ -1,1 +1,1 @@
-"""Teachers: whatever maps observations to actions. One file a teacher; ``dataenv.registry`` knows them by name."""
+"""Teachers map observations to actions. One file a teacher; ``dataenv.registry`` knows them by name."""

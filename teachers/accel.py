@@ -65,7 +65,7 @@ class Accel(DrawingTeacher):
 
     Attributes:
         levels: The buffer.
-        yields: What came of each stage of the engine.
+        yields: Counts of each stage of the engine.
     """
 
     name: ClassVar[str] = "accel"

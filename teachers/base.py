@@ -51,7 +51,7 @@ class Teacher(ABC):
         """The next lesson: an action of the environment's action space. Zeros, or ``()``, stop the episode."""
 
     def learn(self, transition: Transition) -> None:  # noqa: B027
-        """Be told what came of the lesson. Called after every step."""
+        """Learn from the result of the lesson. Called after every step."""
 
     def most_requests(self, lesson_size: int) -> int | None:
         """Requests to language models that a lesson takes at the most; ``None`` where it does not say.

@@ -22,7 +22,7 @@ class DrawingTeacher(Teacher):
         engine: Further fields of ``EngineSpec``.
 
     Attributes:
-        yields: What came of each stage of the engine.
+        yields: Counts of each stage of the engine.
     """
 
     level: ClassVar[Level] = "open-ended"

@@ -138,7 +138,7 @@ def tree_action(explore: npt.ArrayLike, data: npt.ArrayLike, allocation: npt.Arr
 
 
 def grow(observation: dict[str, Any], most: int | npt.NDArray[Any]) -> Action:
-    """Grow up to so many new subskills of every skill, each with the data that the skill's others have.
+    """Grow some new subskills of every skill, each with the data that the skill's others have.
 
     A skill that cannot grow goes on evenly; one that grows keeps what it allocates, so a new subskill gets the mean of
     that, and a first one an equal share of its skill.

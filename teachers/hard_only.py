@@ -1,4 +1,4 @@
-"""``hard-only``: teach what is hard, whatever skill it needs."""
+"""``hard-only``: teach what is hard, of any skill."""
 
 from __future__ import annotations
 

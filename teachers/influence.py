@@ -40,7 +40,7 @@ class Influence(DrawingTeacher):
         engine: Further fields of ``EngineSpec``.
 
     Attributes:
-        yields: What came of each stage of the engine.
+        yields: Counts of each stage of the engine.
     """
 
     name: ClassVar[str] = "influence"

@@ -36,7 +36,7 @@ class Llm2Llm(DrawingTeacher):
         engine: Further fields of ``EngineSpec``.
 
     Attributes:
-        yields: What came of each stage of the engine.
+        yields: Counts of each stage of the engine.
     """
 
     name: ClassVar[str] = "llm2llm"

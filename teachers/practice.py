@@ -65,7 +65,7 @@ class DeliberatePractice(DrawingTeacher):
             references of the task's own. With it, ``candidates=1`` and ``trim=0`` guide without selecting.
 
     Attributes:
-        yields: What came of each stage of the engine.
+        yields: Counts of each stage of the engine.
     """
 
     name: ClassVar[str] = "deliberate-practice"

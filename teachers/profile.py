@@ -62,7 +62,7 @@ def difficult_problems(
         most: Problems that are returned (``verifier``; ``None`` for all) or asked (``consistency``).
 
     Returns:
-        ``prompt`` and ``response`` of each, and whatever else the observation says of it; ``None`` where asking would
+        ``prompt`` and ``response`` of each, and all else that the observation says of it; ``None`` where asking would
         leave less in the purse than the next lesson is likely to cost.
     """
     if detect == "verifier":

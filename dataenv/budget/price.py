@@ -35,7 +35,7 @@ class Price:
         return self.each + -(-self.look // self.interval)
 
     def most(self, updates: int) -> int:
-        """What is set aside for so many updates: no training run of as many costs more."""
+        """What is set aside for some updates: no training run of as many costs more."""
         return updates * self.reserved + self.fixed if updates else 0
 
     def of(self, trained: Trained) -> int:

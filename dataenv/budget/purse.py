@@ -46,7 +46,7 @@ class Payment:
 class Purse:
     """The money of one episode; branches of the episode share it. Safe to use from many threads.
 
-    ``spent + remaining + aside == total`` and ``0 <= spent <= total`` hold whatever is asked; ``spent`` falls only when
+    ``spent + remaining + aside == total`` and ``0 <= spent <= total`` hold after every call; ``spent`` falls only when
     a payment is given back, and then by exactly its price.
 
     Args:
@@ -152,7 +152,7 @@ class Purse:
             return self._take(price, payment.use)
 
     def close(self) -> None:
-        """Pay nothing any more, whatever is left: the episode is over."""
+        """Pay nothing any more: the episode is over."""
         with self._lock:
             self._closed = True
 

@@ -1,7 +1,7 @@
 """What a teacher pays for language models: tokens and money, set aside before a request is sent and settled after.
 
 An episode has one such purse, whose caps are the Setting's; a chat has another within it, with the caps of its own
-settings. What is asked is paid, stored or not, so a run that is resumed pays as one that nobody killed.
+settings. What is asked is paid, stored or not, so a run that is resumed pays as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class TeacherPurse:
         within: A purse that pays as well, and has to have as much.
 
     Attributes:
-        replies: What came of everything that was asked, by outcome (``docs/chat.md``).
+        replies: Counts of all requests by outcome (``docs/chat.md``).
         last: The same of what was asked together last.
     """
 
@@ -113,7 +113,7 @@ class TeacherPurse:
             self._within.settle(held, spent)
 
     def note(self, outcomes: Sequence[str]) -> None:
-        """Write down what came of some requests that were made together."""
+        """Count the outcomes of requests that were made together."""
         with self._lock:
             self.last = Counter(outcomes)
             self.replies.update(self.last)
@@ -126,7 +126,7 @@ class TeacherPurse:
         return TeacherPurse(self._tokens, money, self._spent)
 
     def close(self) -> None:
-        """Set nothing aside any more, whatever is left: the episode is over."""
+        """Set nothing aside any more: the episode is over."""
         with self._lock:
             self._closed = True
 

@@ -56,7 +56,7 @@ def _shared_randomness() -> dict[str, Any]:
 
 
 def survives(call: Callable[[], Any], what: str, instead: str) -> Any:
-    """What a call gives that must not raise, whatever text it meets."""
+    """The result of a call that must not raise, on any text."""
     try:
         return call()
     except Exception as error:

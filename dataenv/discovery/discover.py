@@ -55,7 +55,7 @@ class Found(Record):
         skills: Their names.
         labels: The row of each item's skill; ``None`` for one that has none.
         cost: Student tokens, teacher tokens and money that it took.
-        counts: Items, replies and so on by what became of them.
+        counts: Items, replies and so on by outcome.
     """
 
     skills: tuple[str, ...]
@@ -189,7 +189,7 @@ def propose(
         seed: Of every draw.
 
     Raises:
-        SettingError: If the discoverer proposes nothing, or nothing came of it.
+        SettingError: If the discoverer proposes nothing that can be used.
     """
     who = registry.build("discoverer", by, args)
     if not hasattr(who, "propose"):

@@ -55,7 +55,7 @@ class StepRow(RowPart):
         rejected: Counts by reason.
         judged: Kept examples by the verdict of the task's judge: right, wrong, unknown.
         lesson: Digest of the kept examples, where they were trained; the store holds them.
-        practice: What came of the student's own answers, where it practised on them.
+        practice: Counts of the student's own answers, where it practised on them.
     """
 
     step: Count
@@ -114,7 +114,7 @@ def record_of(
         counts: Kept examples by primary skill, ``(skills,)``; ``None`` where nothing was trained.
         spent: Student tokens so far.
         teacher: What was spent on language models so far.
-        practice: What came of the student's own answers.
+        practice: Counts of the student's own answers.
     """
     named = sum(counts) if counts else 0
     return StepRecord(

@@ -39,7 +39,7 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
         teacher: An object with ``act(observation, info)`` (and, if it likes, ``begin(context)``,
             ``learn(transition)`` and the rest of ``TeacherLike``), or a plain function of the observation.
         seed: Of the episode: the untaught student, the data, every order, and the teacher's own generator.
-        on_step: Called with each step's record, before the teacher is told of the step.
+        on_step: Called with each step's record, before the teacher learns of the step.
 
     Raises:
         SettingError: If the teacher is none (see ``as_teacher``), or cannot begin.

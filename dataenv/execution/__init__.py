@@ -1,1 +1,1 @@
-"""Execution: jobs, who computes them, and the store that remembers what came of them."""
+"""Execution: jobs, the executors that compute them, and the store that keeps their outcomes."""

@@ -44,7 +44,7 @@ class Executor(Protocol):
 
 
 class Inline:
-    """Runs each job at once, in this process; it has no deadline, for nobody could enforce it."""
+    """Runs each job at once, in this process; it has no deadline, for nothing could enforce it."""
 
     width = 1
 

@@ -206,7 +206,7 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
 
 def _compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     def inside(path: str) -> bool:
-        """Whether an empty mapping on one side is told by its entries on the other."""
+        """Whether an empty mapping on one side has entries on the other."""
         return any(other.startswith(f"{path}.") for other in (*before, *after))
 
     paths = [path for path in dict.fromkeys((*before, *after)) if not inside(path)]

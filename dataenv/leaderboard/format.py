@@ -73,7 +73,7 @@ def tokens(value: float) -> str:
 
 
 def money(value: float) -> str:
-    """Money, in whatever currency its prices had: ``12.30``, ``0.0450``; ``∞`` where it never sufficed."""
+    """Money, in the currency of its prices: ``12.30``, ``0.0450``; ``∞`` where it never sufficed."""
     if math.isinf(value):
         return "∞"
     return f"{value:,.2f}" if value >= 1 or value == 0 else f"{value:.4f}" if value >= 1e-4 else "<0.0001"

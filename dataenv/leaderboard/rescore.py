@@ -27,7 +27,7 @@ from tasks.records import canonical_json
 
 
 class Rescored(NamedTuple):
-    """What came of it: the rows, and how many runs would now select another state."""
+    """The rows graded again, and how many runs would now select another state."""
 
     rows: list[Row]
     otherwise: int

@@ -139,8 +139,8 @@ class Mistake(RowPart):
 class Row(RowPart):
     """One run. ``selected`` indexes ``steps``; ``test`` is ``None`` only where the run failed.
 
-    ``asked`` counts what came of the requests to language models, by outcome (``docs/chat.md``), and ``yields`` what
-    came of each stage of what such a teacher wrote.
+    ``asked`` counts the requests to language models by outcome (``docs/chat.md``), and ``yields`` the stages of what
+    such a teacher wrote.
 
     Raises:
         pydantic.ValidationError: On an unknown field, a count that does not add up, or NaN.
@@ -239,7 +239,7 @@ class Row(RowPart):
 
 
 def read(rows: Iterable[Row | Mapping[str, Any]]) -> list[Row]:
-    """Validate the rows of one board and put them in one order (teacher, seed), whatever order they came in.
+    """Validate the rows of one board and put them in the order of teacher and seed.
 
     Raises:
         pydantic.ValidationError: If a row is not a row.

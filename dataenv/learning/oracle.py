@@ -77,7 +77,7 @@ class Course:
         return Moments(loss, spent, np.maximum(at.value, self._worth(loss)), over)
 
     def value(self, schedules: Floats) -> Floats:
-        """What schedules ``(n, lessons, k)`` are worth, ``(n,)``; lessons that nobody can pay for are not given."""
+        """What schedules ``(n, lessons, k)`` are worth, ``(n,)``; lessons that cannot be paid are not given."""
         at = self.begin(len(schedules))
         for t in range(schedules.shape[1]):
             at = self.teach(at, schedules[:, t])
@@ -186,7 +186,7 @@ def expected(env: Env) -> float:
     environment may be in wrappers.
 
     Raises:
-        SettingError: If the student is a real one, whose curves nobody knows.
+        SettingError: If the student is a real one, whose curves are unknown.
     """
     from safetensors.numpy import load
 

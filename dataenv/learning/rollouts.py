@@ -105,7 +105,7 @@ class Gatherer:
         self._students, self._rng = stream(plan.seed, "policy students"), stream(plan.seed, "policy actions")
 
     def gather(self, policy: TeacherPolicy, still: bool = False) -> PolicyRollout:
-        """An episode in each, by actions drawn from the policy; one that is over is told to stop until all are.
+        """An episode in each, by actions drawn from the policy; one that is over gets zeros until all are.
 
         Args:
             policy: Whose; its numbers for skills may be ``(n, k)``.

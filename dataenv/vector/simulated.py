@@ -218,7 +218,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         return np.asarray(left < each * (1 + self.setting.recipe.cooldown))
 
     def effort(self, updates: Ints) -> Floats:
-        """What so many updates, ``(n,)``, do to a curve: ``(n, 1)``; those of nobody do nothing."""
+        """The effort of updates ``(n,)`` on a curve, ``(n, 1)``; zero for no updates."""
         recipe = self.setting.recipe
         one = self.student.effort(recipe.model_copy(update={"updates": 1, "cooldown": 0}))
         return np.asarray(np.where(updates > 0, updates + 0.25 * recipe.cooldown, 0.0)[:, None] * one)

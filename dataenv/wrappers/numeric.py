@@ -36,8 +36,8 @@ def numeric(env: Env, actions: Actions = "box", steps: int = 5, final: bool = Fa
     Args:
         env: Of level skill-list or skill-tree, behind a ``Mask`` or not.
         actions: ``box``, ``multi-discrete`` or ``discrete``; see ``NumericAction``.
-        steps: How many amounts a ``multi-discrete`` action tells apart, from none to all; at least 2.
-        final: Whether a spent purse is told as ``terminated``; see ``SpentIsFinal``.
+        steps: How many amounts a ``multi-discrete`` action has, from none to all; at least 2.
+        final: Whether a spent purse is reported as ``terminated``; see ``SpentIsFinal``.
 
     Raises:
         SettingError: If the level has no numeric view, or an argument is wrong.

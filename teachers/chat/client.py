@@ -109,9 +109,9 @@ class Chat:
         return self.ask_many([ask])[0]
 
     def ask_many(self, asks: Sequence[Ask]) -> list[Reply]:
-        """The replies, in the order of the asks, whatever order they arrive in.
+        """The replies, in the order of the asks and not of their arrival.
 
-        Whatever the world does is an outcome. A reply that does not fit its schema is shown to the model once more; one
+        Every failure is an outcome. A reply that does not fit its schema is shown to the model once more; one
         that still does not is ``invalid``, and was paid for like any other.
 
         Raises:
@@ -195,7 +195,7 @@ class Chat:
         return held
 
     def _cost(self, attempt: Attempt) -> Cost:
-        """What an attempt costs by the prices of these settings, whatever they were when it was stored."""
+        """What an attempt costs by the present prices, not by those when it was stored."""
         return price(self.spec, attempt.tokens_in, attempt.tokens_out)
 
     async def _one(self, turn: _Turn, wire: Wire, slots: asyncio.Semaphore) -> None:

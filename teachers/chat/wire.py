@@ -1,4 +1,4 @@
-"""One attempt over the wire, with the ``openai`` package: whatever the server does comes back as a typed outcome.
+"""One attempt over the wire, with the ``openai`` package: everything that a server can do is a typed outcome.
 
 What the package lacks is added around it (measured with openai 3.54): its retries are off, a reply is read in pieces up
 to a cap and a deadline, redirects are not followed, and what comes back is checked for being a reply at all.

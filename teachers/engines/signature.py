@@ -15,7 +15,7 @@ _WORD = re.compile(r"\w+")
 
 
 def signature(skills: Sequence[str], question: str, solution: str) -> str:
-    """Names what a question asks, whatever words it asks it in.
+    """Names what a question asks, independent of its wording.
 
     It holds the skills, the numbers of the question in any order, and the numbers and signs of the solution in theirs.
     So other names and other units make no new question, and other numbers do. Where a text holds no number its words

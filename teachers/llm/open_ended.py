@@ -64,7 +64,7 @@ class OpenEndedPolicy(Teacher):
         self.yields: Counter[str] = self._engine.yields
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
-        """The next lesson; the empty one where nothing is wrong, or nothing came of it."""
+        """The next lesson; empty if nothing is wrong, or no example was kept."""
         shown = self._shown(observation["errors"])
         questions = self._asked(shown)
         lesson = [example for examples in self._engine.answered(questions) for example in examples]

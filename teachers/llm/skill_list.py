@@ -129,7 +129,7 @@ def usable(
     yields: Counter[str],
     fits: Callable[[Any], bool] = lambda value: True,
 ) -> Any:
-    """The first reply of the schema that fits, of at most so many; ``None`` where none does.
+    """The first reply of the schema that fits, of a limited number; ``None`` if none fits.
 
     ``yields`` counts what was asked for (``plans``) and could not be used (``unusable-plans``).
     """

@@ -59,7 +59,7 @@ class StatSyn(Synthesizer):
     def look(self, observation: dict[str, Any]) -> None:
         """The missing skill of every (question, skill) pair; the last profile's, where nothing can be found out now.
 
-        That is where the purse allows no look, or nobody is there to diagnose.
+        That is so if the purse pays no look, or no diagnosis comes.
         """
         if self._pairs is not None and self.profile == "once":
             return

@@ -48,10 +48,10 @@ class Synthesizer(Teacher):
         walks: At the most, for a lesson.
 
     Attributes:
-        yields: What came of each stage in this episode: ``asked`` (questions) = ``no-reply`` + ``copies`` +
+        yields: Counts of each stage in this episode: ``asked`` (questions) = ``no-reply`` + ``copies`` +
             ``unusable`` + ``questions``; ``solved`` and ``unsolved`` (solutions), ``consistent`` (questions),
             ``near-duplicates`` (of them, dropped), ``examples``, and what a teacher adds.
-        chat: The chat of this episode; its ``counts`` say what became of every request.
+        chat: The chat of this episode; its ``counts`` hold the outcome of every request.
     """
 
     level: ClassVar[Level] = "open-ended"
@@ -82,7 +82,7 @@ class Synthesizer(Teacher):
         self._seen = Seen()
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
-        """The next lesson; the empty one where nothing is wanted, or nothing came of it."""
+        """The next lesson; empty if nothing is wanted, or no example was kept."""
         self.look(observation)
         quota, kept = self.quota or self._context.lesson_size, dict[tuple[str, str], Example]()
         for walk in range(self.walks):
@@ -107,7 +107,7 @@ class Synthesizer(Teacher):
         """What is wanted next: ``n`` wants at the most, none where there is nothing left to want."""
 
     def learnt(self, want: Want, examples: Sequence[Example]) -> None:
-        """Be told what came of a question that was wanted."""
+        """Take note of the result of a question that was wanted."""
 
     def _walk(self, n: int, walk: int) -> list[Example]:
         rng, wants = self._context.rng, self.wants(n)

@@ -25,7 +25,7 @@ HUNG = "hung.log"
 
 
 def lost_after(began: float, deadline: float, memory: bool, said: str) -> WorkerLostError:
-    """What became of a worker that ended without a word: past its deadline, it ended itself.
+    """Why a worker ended without a reply; past its deadline, it ended itself.
 
     Args:
         began: When its job was handed to it, by ``time.monotonic``.

@@ -84,7 +84,7 @@ class Forecast(Record):
         kept: Bytes that will be kept: weights (a warm start a seed, the selected state a run), records, rows.
         peak: Bytes at the most while it runs.
         measured: What the time and the weights come from.
-        asking: Who asks language models, and what that may cost at the most.
+        asking: The teachers that ask language models, and the most that this may cost.
         assumes: What the figures take for granted.
     """
 

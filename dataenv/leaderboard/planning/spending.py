@@ -36,7 +36,7 @@ class Asking(Record):
 
 
 def asking(groups: Mapping[str, Sequence[tuple[Run, int]]]) -> tuple[Asking, ...]:
-    """Who asks, and what that may cost.
+    """The teachers that ask language models, and what that may cost.
 
     Args:
         groups: The runs of each teacher, each with the lessons that it is expected to give.

@@ -79,7 +79,7 @@ def learning_curve(row: Row) -> LearningCurve:
 
 
 def accuracy_at(curve: LearningCurve, size: int) -> Derived | None:
-    """Accuracy with so many examples, linear in their logarithm between lessons; ``None`` outside of the curve."""
+    """Accuracy after a number of examples, linear in their logarithm between lessons; ``None`` outside of the curve."""
     if not curve.sizes or not curve.sizes[0] <= size <= curve.sizes[-1]:
         return None
     logs = np.log(curve.sizes)
@@ -114,12 +114,12 @@ def ratio(teacher: str, ours: Curves, baseline: str, theirs: Curves, size: int) 
     Args:
         teacher: Whose accuracy is to be equalled.
         ours: Its learning curves by seed.
-        baseline: Who is to equal it.
+        baseline: The teacher that is to equal it.
         theirs: Its curves.
         size: Examples of the teacher.
 
     Returns:
-        ``None`` where no seed of both has so many examples.
+        ``None`` where no seed of both has as many examples.
     """
     runs = []
     for seed in sorted(ours.keys() & theirs.keys()):
