@@ -82,8 +82,8 @@ def _outline(board: Board, planned_runs: Sequence[Run], runner: Runner) -> Outli
     return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))
 
 
-def _play(cell: Run, env: TeachingEnv, teacher: TeacherLike, watch: Tracker) -> Episode:
-    watch.start(cell)
+def _play(planned: Run, env: TeachingEnv, teacher: TeacherLike, watch: Tracker) -> Episode:
+    watch.start(planned)
     try:
         episode = run(masked(env, planned.mask), teacher, planned.seed, lambda record: watch.step(planned, record))
     except FAILURES as error:
@@ -93,7 +93,7 @@ def _play(cell: Run, env: TeachingEnv, teacher: TeacherLike, watch: Tracker) -> 
     return episode
 
 
-def _selection(cell: Run, runner: Runner, watch: Tracker) -> float:
+def _selection(planned: Run, runner: Runner, watch: Tracker) -> float:
     """Best selection score along a run: what a mixture is chosen by. The test split stays closed."""
     env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
     try:
@@ -121,7 +121,7 @@ def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
             env.runner.evict(step.state)
 
 
-def _row(board: Board, cell: Run, runner: Runner, watch: Tracker, source: dict[str, Any]) -> Row:
+def _row(board: Board, planned: Run, runner: Runner, watch: Tracker, source: dict[str, Any]) -> Row:
     """Play one run, open the test exam for its selected state, and make the row; a failed run has a row too."""
     env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
     teacher = planned.teacher()

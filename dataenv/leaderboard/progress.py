@@ -75,12 +75,12 @@ class Terminal(Tracker):
         with self._lock:
             self._outline, self._began = outline, time.monotonic()
 
-    def start(self, cell: Run) -> None:
+    def start(self, planned: Run) -> None:
         """See Tracker."""
         with self._lock:
             self._flying[planned.group, planned.label, planned.seed] = (planned, None)
 
-    def step(self, cell: Run, record: StepRecord) -> None:
+    def step(self, planned: Run, record: StepRecord) -> None:
         """See Tracker."""
         with self._lock:
             self._flying[planned.group, planned.label, planned.seed] = (planned, record)
@@ -88,7 +88,7 @@ class Terminal(Tracker):
             if not self._quiet and self._live is None:
                 self._say(f"{_name(planned)} step {record.step}: selection {_counts(record)}; left {self._left()}")
 
-    def done(self, cell: Run, error: str | None) -> None:
+    def done(self, planned: Run, error: str | None) -> None:
         """See Tracker."""
         with self._lock:
             self._flying.pop((planned.group, planned.label, planned.seed), None)

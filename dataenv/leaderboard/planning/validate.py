@@ -245,10 +245,10 @@ def _beginnings(board: Board) -> Iterator[str]:
         yield f"references: {error}"
     for name in board.references:
         yield from _refused(f"references.{name}", partial(reference_class(name).check, board.setting))
-    for cell in made.values():
-        env = TeachingEnv(cell.level, runner=reader(Store(None)), setting=cell.setting)
-        env.begin_reset(seed=cell.seed)
-        field = {"teacher": "teachers", "reference": "references", "search": "mixtures.weights"}[cell.role]
+    for planned in made.values():
+        env = TeachingEnv(planned.level, runner=reader(Store(None)), setting=planned.setting)
+        env.begin_reset(seed=planned.seed)
+        field = {"teacher": "teachers", "reference": "references", "search": "mixtures.weights"}[planned.role]
         try:
             planned.teacher().begin(Context(env))
         except (ValueError, UnsupportedError) as error:
