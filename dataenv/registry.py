@@ -111,11 +111,11 @@ REFERENCES = {
     "static-best": "dataenv.leaderboard.references:StaticBest",
 }
 METRICS = {
-    "transfer": "dataenv.leaderboard.metrics:TransferAccuracy",
-    "worst-skill": "dataenv.leaderboard.metrics:WorstSkill",
-    "forgotten": "dataenv.leaderboard.metrics:Forgotten",
-    "kept-share": "dataenv.leaderboard.metrics:KeptShare",
-    "teacher-tokens": "dataenv.leaderboard.metrics:TeacherTokens",
+    "transfer": "dataenv.leaderboard.statistics.metrics:TransferAccuracy",
+    "worst-skill": "dataenv.leaderboard.statistics.metrics:WorstSkill",
+    "forgotten": "dataenv.leaderboard.statistics.metrics:Forgotten",
+    "kept-share": "dataenv.leaderboard.statistics.metrics:KeptShare",
+    "teacher-tokens": "dataenv.leaderboard.statistics.metrics:TeacherTokens",
 }
 TRACKERS = {
     "terminal": "dataenv.leaderboard.progress:Terminal",

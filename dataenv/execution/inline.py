@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import Literal, Protocol, Self
 
 from dataenv.errors import DataenvError, SettingError
 from dataenv.execution.blobs import Blobs
 from dataenv.execution.jobs import Job, Outcome, execute
-
-if TYPE_CHECKING:
-    from dataenv.execution.executors.base import ExecutorSpec
+from dataenv.execution.spec import ExecutorSpec, refuse_of_ray
 
 Why = Literal["killed", "memory", "deadline"]
 
@@ -51,8 +49,6 @@ class Inline:
     @classmethod
     def from_spec(cls, spec: ExecutorSpec) -> Self:
         """See Executor; one job at a time."""
-        from dataenv.execution.executors.base import refuse_of_ray
-
         if spec.workers > 1:
             raise SettingError(
                 f"executor: workers is {spec.workers}; 'inline' runs one job at a time, give kind='processes'"

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from dataenv import registry
 from dataenv.errors import SettingError, did_you_mean
-from dataenv.execution.executors.base import ExecutorSpec, cores
+from dataenv.execution.executors.base import cores
 from dataenv.execution.executors.local import Processes
 from dataenv.execution.inline import Executor, Inline, WorkerLostError
+from dataenv.execution.spec import ExecutorSpec
 from dataenv.validation import explain
 
 __all__ = ["Executor", "ExecutorSpec", "Inline", "Processes", "WorkerLostError", "cores", "make_executor", "read_spec"]

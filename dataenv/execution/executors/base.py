@@ -9,16 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Annotated, Self
 
-from pydantic import Field, model_validator
-
-from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs, DiskBlobs
 from dataenv.execution.inline import Why, WorkerLostError
 from dataenv.execution.jobs import Outcome
-from tasks.records import Record
 
 HUNG = "hung.log"
 """In the store's folder: where a worker that ends itself at its deadline writes where it stood."""
@@ -35,53 +30,6 @@ def lost_after(began: float, deadline: float, memory: bool, said: str) -> Worker
     """
     why: Why = "memory" if memory else "deadline" if time.monotonic() - began >= deadline else "killed"
     return WorkerLostError(why, (said.strip() or why).splitlines()[0][:200])
-
-
-class ExecutorSpec(Record):
-    """How jobs are run, as plain JSON. It is no part of a Setting: results do not depend on it.
-
-    Attributes:
-        kind: A registered executor: ``inline`` (this process), ``processes`` (on this machine), ``ray`` (on this
-            machine or a cluster), or one from outside. What it has no use for is refused by its ``from_spec``.
-        workers: How many jobs at once; 0 for as many as there is room for.
-        address: Of a Ray cluster, ``host:port``; ``None`` starts Ray on this machine for as long as it is needed.
-        num_cpus: Cores that one job takes (``ray``).
-        num_gpus: GPUs that one job takes (``ray``): a share below 1, or a whole number.
-        threads: Torch threads of a worker, where the student does not set its own.
-        deadline: Seconds a job may run before its worker ends itself; it is then tried again, and given up in the end.
-        patience: Seconds that a job may wait for its worker beyond that (``ray``), before it is sent elsewhere.
-    """
-
-    kind: str = "inline"
-    workers: Annotated[int, Field(ge=0, le=100_000)] = 0
-    address: str | None = None
-    num_cpus: Annotated[float, Field(gt=0)] = 1.0
-    num_gpus: Annotated[float, Field(ge=0)] = 0.0
-    threads: Annotated[int, Field(ge=1)] = 1
-    deadline: Annotated[float, Field(gt=0)] = 1800.0
-    patience: Annotated[float, Field(gt=0)] = 3600.0
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        registry.must_know("executor", self.kind)
-        if self.num_gpus > 1 and self.num_gpus % 1:
-            raise ValueError(f"num_gpus is {self.num_gpus}; give a share below 1 or a whole number")
-        return self
-
-
-OF_RAY = ("address", "num_cpus", "num_gpus")
-"""Fields that executors on this machine have no use for."""
-
-
-def refuse_of_ray(spec: ExecutorSpec) -> None:
-    """Refuse a spec that says what only Ray heeds.
-
-    Raises:
-        SettingError: With the first such field.
-    """
-    for name in OF_RAY:
-        if getattr(spec, name) != ExecutorSpec.model_fields[name].default:
-            raise SettingError(f"executor: {name} is {getattr(spec, name)!r}; it is for kind='ray' alone")
 
 
 class Slots:

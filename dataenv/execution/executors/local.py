@@ -13,10 +13,11 @@ from multiprocessing.connection import wait
 from typing import Any, Self
 
 from dataenv.execution.blobs import Blobs
-from dataenv.execution.executors.base import ExecutorSpec, Slots, cores, lost_after, on_disk, refuse_of_ray
+from dataenv.execution.executors.base import Slots, cores, lost_after, on_disk
 from dataenv.execution.executors.worker import Limits, hand_over, serialized, work
 from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome
+from dataenv.execution.spec import ExecutorSpec, refuse_of_ray
 
 GRACE = 30.0
 """Seconds after its deadline at which a worker that has not ended itself (it was stopped, say) is ended."""

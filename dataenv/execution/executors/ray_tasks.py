@@ -21,10 +21,11 @@ from typing import Any, Self
 
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs
-from dataenv.execution.executors.base import ExecutorSpec, Slots, cores, lost_after, on_disk
+from dataenv.execution.executors.base import Slots, cores, lost_after, on_disk
 from dataenv.execution.executors.worker import Limits, hand_over, serialized, work
 from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome
+from dataenv.execution.spec import ExecutorSpec
 
 CALLS = 1000
 """Jobs after which a worker is made anew: warm for long, and no leak lasts for ever. The default on a GPU is 1."""

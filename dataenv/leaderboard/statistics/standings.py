@@ -82,7 +82,7 @@ class Target(Record):
 
 
 class Axis(Record):
-    """What a board says of a metric that it names; see ``dataenv.leaderboard.metrics.Metric``."""
+    """What a board says of a metric that it names; see ``dataenv.leaderboard.statistics.metrics.Metric``."""
 
     name: str
     unit: str

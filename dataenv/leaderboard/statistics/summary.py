@@ -11,9 +11,9 @@ import numpy as np
 from dataenv.leaderboard.accuracy import Accuracy, Counted, Derived, derive, mean
 from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
 from dataenv.leaderboard.format import percent, signed
-from dataenv.leaderboard.metrics import axis_of, mean_of
 from dataenv.leaderboard.rows import Row, Spent, read
 from dataenv.leaderboard.statistics import formulas as st
+from dataenv.leaderboard.statistics.metrics import axis_of, mean_of
 from dataenv.leaderboard.statistics.standings import Comparison, Standing, Summary, TeacherCost, Verdict
 
 
