@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
-from dataenv.errors import nearest
+from dataenv.errors import SettingError, did_you_mean, nearest
 from tasks.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -69,3 +70,66 @@ def _fields(model: type[Record]) -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, Record):
             out.extend(_fields(field.annotation))
     return out
+
+
+def assigned(fields: Mapping[str, Any], path: str, value: Any, model: Any, where: str) -> dict[str, Any]:
+    """Plain values with one set, at a dotted path such as ``recipe.rate``; all others stay what they were.
+
+    A record on the way that is not among the values begins as its default, so that ``warm_start.recipe.rate`` does not
+    change ``warm_start.recipe.updates``.
+
+    Args:
+        fields: Plain values of the model.
+        path: To the field; below a field that is a mapping, any name.
+        value: What it becomes; whether it fits is for the model to say.
+        model: A Record, or ``Any`` where every path is one.
+        where: Begins the sentence of what is refused.
+
+    Raises:
+        SettingError: If the path leads to no field, with the nearest name at the level where it goes astray.
+    """
+    parts, out, shape = path.split("."), dict(fields), model
+    here = out
+    for depth, part in enumerate(parts, start=1):
+        outer, (shape, default) = shape, _below(shape, part)
+        if shape is None:
+            at, whole = ".".join(parts[:depth]), ".".join(parts[: depth - 1])
+            if _is_record(outer):
+                raise SettingError(f"{where}: {at} is no field; {did_you_mean(part, outer.model_fields)}")
+            raise SettingError(f"{where}: {whole} holds no fields, so there is no {at}; give {whole}=VALUE")
+        if depth == len(parts):
+            here[part] = value
+            break
+        inner = here.get(part, default)
+        if not isinstance(inner, Mapping | None):
+            raise SettingError(f"{where}: {'.'.join(parts[:depth])} is {inner!r}, which holds no fields; give it whole")
+        here[part] = dict(inner or {})
+        here = here[part]
+    return out
+
+
+def _below(shape: Any, part: str) -> tuple[Any, Any]:
+    """What kind of value a name stands for inside another, ``None`` where there is no such name; and its default."""
+    if shape is Any:
+        return Any, {}
+    if _is_record(shape):
+        field = shape.model_fields.get(part)
+        if field is None:
+            return None, {}
+        default = field.get_default(call_default_factory=True)
+        plain = default.model_dump(mode="json", exclude_unset=True) if isinstance(default, Record) else {}
+        return _kind(field.annotation), plain
+    return (_kind(get_args(shape)[1]), {}) if get_origin(shape) is dict else (None, {})
+
+
+def _kind(annotation: Any) -> Any:
+    """An annotation without its constraints, and without ``None`` where it may be left out."""
+    if get_origin(annotation) is Annotated:
+        return _kind(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return next((_kind(part) for part in get_args(annotation) if part is not type(None)), Any)
+    return annotation
+
+
+def _is_record(shape: Any) -> bool:
+    return isinstance(shape, type) and issubclass(shape, Record)

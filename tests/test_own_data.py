@@ -73,7 +73,7 @@ def test_the_fifteen_lines(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(toml, encoding="utf-8")
     command = f"{shlex.quote(sys.executable)} -c 'from dataenv.cli import main; main()'"
     for line in blocks("sh", "README.md").splitlines():
-        line = re.sub("^python ", shlex.quote(sys.executable) + " ", re.sub("^dataenv ", command + " ", line))
+        line = re.sub("^dataenv ", command + " ", line)
         done = subprocess.run(
             shlex.split(line) + (["--workers", "1"] if "leaderboard" in line else []),
             cwd=tmp_path,
@@ -98,7 +98,7 @@ def test_the_fifteen_lines(tmp_path: Path) -> None:
 
 def validated(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[str]]:
     monkeypatch.chdir(folder)
-    (folder / "mine.toml").write_text(text.replace(', "weakest"', ""), encoding="utf-8")
+    (folder / "mine.toml").write_text(text.replace(', "mine:weakest"', ""), encoding="utf-8")
     done = CliRunner().invoke(app, ["validate", "mine.toml", "--store", "off"])
     return done.exit_code, done.output.strip().splitlines()
 

@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
-from dataenv.cli import boards, episodes, learning, machine, skills
+import typer
+
+from dataenv.cli import boards, episodes, learning, machine, new, skills
 from dataenv.cli.common import app
 from dataenv.errors import DataenvError
 
-__all__ = ["app", "boards", "episodes", "learning", "machine", "main", "skills"]
+__all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "skills"]
 INTERRUPTED = 130
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from dataenv import __version__
+
+        typer.echo(f"dataenv {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _about() -> None:
+def _about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Data generation as teaching: environments whose step fine-tunes a student, and a leaderboard of teachers."""
+
+
+def _find_modules_here() -> None:
+    """Let ``--teacher mine:Name`` find ``mine.py`` in the current folder; last, so that nothing of ours is hidden."""
+    if not sys.flags.safe_path and "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def main() -> None:
     """Run the command line: one sentence and exit code 2 for what a user can mend, 130 for Ctrl-C."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: see executors._start_worker
     try:
+        _find_modules_here()
         app()
     except DataenvError as error:
         print(f"dataenv: {error}", file=sys.stderr)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dataenv.cli.common import (
-    BoardFolder,
-    BoardName,
-    Json,
-    Out,
-    Quiet,
-    Store,
-    app,
+    BOARDS,
+    Voice,
+    command,
     console,
     errors,
     existing_store,
@@ -23,29 +20,46 @@ from dataenv.cli.common import (
     print_json,
     takes_executor,
 )
+from dataenv.cli.given import additions, pairs
+from dataenv.cli.options import OUTPUT, Adds, BoardFields, BoardFolder, BoardName, Json, Out, Quiet, Store
 from dataenv.errors import SettingError
 
 if TYPE_CHECKING:
+    from dataenv.leaderboard.config import Board, Entry
     from dataenv.leaderboard.rows import Row
 
+SUCH_AS = "setting.recipe.rate=1e-3"
 
 Track = Annotated[
     list[str] | None,
-    typer.Option(help="Who is told of progress too, such as 'jsonl:events.jsonl'; give it once for each."),
+    typer.Option(
+        metavar="TRACKER",
+        rich_help_panel=OUTPUT,
+        help="Who is told of progress too, such as 'jsonl:events.jsonl'. Repeatable.",
+    ),
 ]
 
 
-@app.command()
+@command(panel=BOARDS)
 @takes_executor
 def leaderboard(
     spec: dict[str, Any],
     board: BoardName = "quick",
+    add: Adds = None,
+    set_: BoardFields = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            rich_help_panel="Board",
+            help="Move rows of another configuration, or of teachers added before, aside (rows.1) and go on.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", rich_help_panel="Board", help="Plan, and write nothing.")
+    ] = False,
     out: Out = Path("runs"),
     store: Store = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Move rows of another configuration aside (rows.1) and go on.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan, and write nothing.")] = False,
     track: Track = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -56,15 +70,16 @@ def leaderboard(
     from dataenv.leaderboard.progress import Terminal
     from dataenv.leaderboard.trackers import tracking
 
-    if dry_run:
-        return _plan(board, out, store, spec, as_json)
-    config = load(board)
-    trackers = tracking(track or [], {"terminal": Terminal(errors if as_json else console, quiet)}, _warn)
+    changes, added = pairs("-s", set_, SUCH_AS), additions(add)
+    config = load(board, changes)
     folder = out / config.name
+    if dry_run:
+        return _plan(config, added, folder, store, spec, replace, as_json, quiet)
+    trackers = tracking(track or [], {"terminal": Terminal(errors if as_json else console, quiet)}, _warn)
     runner = make_runner(store or str(out / ".store"), spec)
     try:
         with trackers as watch:
-            rows = play(config, runner, folder, watch, replace)
+            rows = play(config, runner, folder, watch, replace, added)
     finally:
         runner.executor.close()
     _show(rows, folder, as_json, metrics=config.metrics)
@@ -77,36 +92,50 @@ def _warn(said: str) -> None:
     errors.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
-@app.command()
+@command(panel=BOARDS)
 @takes_executor
 def plan(
     spec: dict[str, Any],
     board: BoardName = "quick",
+    add: Adds = None,
+    set_: BoardFields = None,
     out: Out = Path("runs"),
     store: Store = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """What a board will take: training runs, student tokens, time from a measured step, disk. Nothing is written."""
-    _plan(board, out, store, spec, as_json)
-
-
-def _plan(board: str, out: Path, store: str | None, spec: dict[str, Any], as_json: bool) -> None:
     from dataenv.leaderboard.config import load
+
+    config = load(board, pairs("-s", set_, SUCH_AS))
+    _plan(config, additions(add), out / config.name, store, spec, False, as_json, quiet)
+
+
+def _plan(
+    config: Board,
+    added: Sequence[Entry],
+    folder: Path,
+    store: str | None,
+    spec: dict[str, Any],
+    replace: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from dataenv.leaderboard.config import joined
+    from dataenv.leaderboard.folder import additions as every_addition
     from dataenv.leaderboard.planning.plan import make_plan, sentences, table
 
-    config = load(board)
-    where = store or str(out / ".store")
+    where, voice = store or str(folder.parent / ".store"), Voice(as_json, quiet)
     executor = open_executor(where, spec)
     try:
-        made = make_plan(config, existing_store(where), out / config.name, executor.width, spec["kind"] != "ray")
+        more = every_addition(config, folder, added, replace)
+        config = joined(config, more) if more else config
+        made = make_plan(config, existing_store(where), folder, executor.width, spec["kind"] != "ray")
     finally:
         executor.close()
-    if as_json:
-        return print_json(made.model_dump(mode="json"))
-    console.print(table(made))
-    for sentence in sentences(made):
-        console.print(sentence, markup=False, highlight=False)
-    return None
+    voice.result(made.model_dump(mode="json"), table(made))
+    if not as_json:
+        voice.say(*sentences(made))
 
 
 def _show(
@@ -127,7 +156,7 @@ def _show(
         console.print(terminal_table(rows, axes))
 
 
-@app.command()
+@command(panel=BOARDS)
 def report(folder: BoardFolder, as_json: Json = False, quiet: Quiet = False) -> None:
     """Build table, CSV and page again from the rows of a board, a half-played one too."""
     from dataenv.leaderboard.folder import missing, read_rows
@@ -142,40 +171,41 @@ def report(folder: BoardFolder, as_json: Json = False, quiet: Quiet = False) -> 
         said.print(f"page: {folder / 'leaderboard.html'}", highlight=False, soft_wrap=True)
 
 
-@app.command()
+@command(panel=BOARDS)
 @takes_executor
 def validate(
     spec: dict[str, Any],
     board: BoardName = "quick",
+    add: Adds = None,
+    set_: BoardFields = None,
     out: Out = Path("runs"),
     store: Store = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Check a board without training: everything that would fail later, one sentence each; exit code 2 if any."""
     from dataenv.leaderboard.planning.validate import examine, usable
 
     where = store or str(out / ".store")
-    found = [*examine(board), *usable(where, lambda: open_executor(where, spec))]
-    if as_json:
-        print_json({"board": board, "sound": not found, "findings": found})
-    else:
-        for sentence in found or ["sound"]:
-            console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    found = examine(board, pairs("-s", set_, SUCH_AS), additions(add))
+    found += usable(where, lambda: open_executor(where, spec))
+    Voice(as_json, quiet).result({"board": board, "sound": not found, "findings": found}, *(found or ["sound"]))
     if found:
         raise typer.Exit(2)
 
 
-@app.command()
+@command(panel=BOARDS)
 def compare(
     folder: BoardFolder,
-    teacher: Annotated[str | None, typer.Argument(help="A teacher of the board.")] = None,
+    teacher: Annotated[str | None, typer.Argument(metavar="TEACHER", help="Of the board.")] = None,
     baseline: Annotated[
-        str | None, typer.Argument(help="Another one. [default: stratified]", show_default=False)
+        str | None, typer.Argument(metavar="BASELINE", show_default="stratified", help="Another one.")
     ] = None,
     other: Annotated[
-        Path | None, typer.Option("--with", help="Another board's folder: the same teachers there.")
+        Path | None, typer.Option("--with", metavar="FOLDER", help="Another board's: the same teachers there.")
     ] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Compare two teachers of a board, paired by seed and item; or, with another board, the same teachers on both."""
     from dataenv.leaderboard.config import BASELINE
@@ -185,25 +215,31 @@ def compare(
     rows = read_rows(folder)
     if other is not None:
         names = (str(folder), str(other))
-        pairs = compare_boards(rows, read_rows(other), [name for name in (teacher, baseline) if name], names)
+        found = compare_boards(rows, read_rows(other), [name for name in (teacher, baseline) if name], names)
     elif teacher is None:
         raise SettingError("no teacher is named; give one of the board, or another board's folder by --with")
     else:
-        pairs = [compare_teachers(rows, teacher, baseline or BASELINE)]
+        found = [compare_teachers(rows, teacher, baseline or BASELINE)]
+    voice = Voice(as_json, quiet)
     if as_json:
-        return print_json([pair.model_dump(mode="json") for pair in pairs])
-    for pair in pairs:
-        for sentence in sentences(pair):
-            console.print(sentence, markup=False, highlight=False)
-        console.print(table(pair), "")
+        return print_json([pair.model_dump(mode="json") for pair in found])
+    for pair in found:
+        voice.result(None, *sentences(pair))
+        voice.say(table(pair), "")
     return None
 
 
-@app.command()
+@command(panel=BOARDS)
 def rescore(
     folder: BoardFolder,
     out: Annotated[
-        Path | None, typer.Option(help="A folder that is not there. [default: beside the board's]", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default="beside the board's",
+            rich_help_panel=OUTPUT,
+            help="For the rows; one that is not there.",
+        ),
     ] = None,
     store: Store = None,
     as_json: Json = False,

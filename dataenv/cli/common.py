@@ -1,18 +1,20 @@
-"""What the commands share: options, consoles, and how a store and an executor become a runner."""
+"""What the commands share: the app, consoles, and how a store and an executor become a runner."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 
 from dataenv import registry
+from dataenv.cli.help import PlainCommand, PlainGroup
+from dataenv.cli.options import Deadline, ExecutorKind, NumCpus, NumGpus, RayAddress, Threads, Workers
 from dataenv.errors import SettingError, did_you_mean
 
 if TYPE_CHECKING:
@@ -20,45 +22,44 @@ if TYPE_CHECKING:
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import Store as Opened
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=PlainGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 console, errors = Console(), Console(stderr=True)
-DEFAULT_STORE = "runs/.store"
+BOARDS, EPISODES, SKILLS, HERE = "Boards", "Episodes", "Skills and teachers", "What is here"
+"""Under which headings the commands are listed."""
 
-Store = Annotated[
-    str | None,
-    typer.Option(envvar="DATAENV_STORE", help="Folder of the store; 'off' computes everything anew."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but what came out.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout; everything else goes to stderr.")]
-Out = Annotated[Path, typer.Option(help="Folder for results; a folder of the board's name is made in it.")]
-BoardName = Annotated[str, typer.Argument(help="A built-in board (quick, smoke) or the path of a .toml file.")]
-BoardFolder = Annotated[Path, typer.Argument(help="The folder of a board that was played, such as runs/quick.")]
 
-TaskName = Annotated[str, typer.Option("--task", help="A registered task.")]
-StudentName = Annotated[str, typer.Option("--student", help="A registered student.")]
-TeacherArgs = Annotated[str, typer.Option("--args", help="The teacher's arguments, as JSON.")]
-SettingFields = Annotated[str, typer.Option("--setting", help="Further fields of the Setting, as JSON.")]
-ChatAt = Annotated[str | None, typer.Option("--chat", help="A language model: 'local', or the base_url of a server.")]
-ChatModel = Annotated[str | None, typer.Option("--chat-model", help="The model, as that server names it.")]
-ChatKeyEnv = Annotated[
-    str | None,
-    typer.Option("--chat-key-env", help="The environment variable that holds the key, where the server asks for one."),
-]
+def command(name: str | None = None, panel: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command of ``dataenv``, listed under a heading."""
+    return app.command(name, cls=PlainCommand, rich_help_panel=panel)
 
-ExecutorKind = Annotated[
-    str | None,
-    typer.Option(help="inline (this process), processes, ray, or another. [default: processes]", show_default=False),
-]
-Workers = Annotated[
-    int, typer.Option(min=0, help="Workers; 0 for as many as fit, 1 without --executor for this process alone.")
-]
-RayAddress = Annotated[str | None, typer.Option(help="A Ray cluster to join; implies --executor ray.")]
-NumCpus = Annotated[float, typer.Option(min=0, help="Processors of one worker (ray).")]
-NumGpus = Annotated[
-    float, typer.Option(min=0, help="GPUs of one worker, a share if several share one; implies --executor ray.")
-]
-Threads = Annotated[int, typer.Option(min=1, help="Torch threads of one worker.")]
-Deadline = Annotated[float, typer.Option(min=0, help="Seconds after which a job is given up and tried again.")]
+
+@dataclass(frozen=True)
+class Voice:
+    """Where a command's words go, as ``--json`` and ``--quiet`` ask."""
+
+    as_json: bool
+    quiet: bool
+
+    def say(self, *shown: Any) -> None:
+        """Progress, and what is said besides the result: nothing if quiet, and on stderr beside JSON."""
+        if not self.quiet:
+            self._print(errors if self.as_json else console, shown)
+
+    def result(self, value: Any, *shown: Any) -> None:
+        """What came out: ``value`` as JSON, or what is shown of it."""
+        if self.as_json:
+            print_json(value)
+        else:
+            self._print(console, shown)
+
+    def _print(self, to: Console, shown: Iterable[Any]) -> None:
+        for part in shown:
+            to.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
 
 
 def executor_spec(
@@ -125,17 +126,6 @@ def existing_store(where: str) -> Opened:
     from dataenv.execution.store import Store, open_store
 
     return open_store(where) if where != "off" and (Path(where) / "store.sqlite").exists() else Store(None)
-
-
-def json_object(option: str, text: str) -> dict[str, Any]:
-    """A JSON object given on the command line."""
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise SettingError(f"{option} is no JSON ({error}); give an object such as '{{\"alpha\": 2}}'") from None
-    if not isinstance(value, dict):
-        raise SettingError(f"{option} is a {type(value).__name__}; give a JSON object")
-    return value
 
 
 def print_json(value: Any) -> None:

@@ -4,76 +4,116 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dataenv.cli.common import (
+from dataenv.cli.common import EPISODES, Voice, command, with_chat
+from dataenv.cli.given import arguments, setting_fields
+from dataenv.cli.options import (
     DEFAULT_STORE,
+    OUTPUT,
+    WITHIN,
     ChatAt,
     ChatKeyEnv,
     ChatModel,
+    Json,
+    Quiet,
+    SetField,
     SettingFields,
     Store,
     StudentName,
     TaskName,
+    TeacherArg,
     TeacherArgs,
-    app,
-    console,
-    json_object,
-    with_chat,
+    TeacherName,
 )
 from dataenv.errors import SettingError
 
+if TYPE_CHECKING:
+    from dataenv.environment.env import TeachingEnv
+    from dataenv.episode.loop import Episode
+    from dataenv.episode.teacher import AdaptedTeacher
 
-@app.command()
+
+@command(panel=EPISODES)
 def run(
-    teacher: Annotated[str, typer.Option(help="A registered teacher.")] = "stratified",
+    teacher: TeacherName = "stratified",
+    arg: TeacherArg = None,
+    args: TeacherArgs = "{}",
+    seed: Annotated[int, typer.Option(min=0, metavar="N", rich_help_panel=WITHIN, help="Of the episode.")] = 0,
     task: TaskName = "arithmetic",
     student: StudentName = "pocket",
-    seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 0,
-    args: TeacherArgs = "{}",
+    set_: SetField = None,
     setting: SettingFields = "{}",
     chat: ChatAt = None,
     chat_model: ChatModel = None,
     chat_key_env: ChatKeyEnv = None,
     store: Store = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Let one teacher teach one episode, and show the student step by step."""
     from dataenv.environment.env import TeachingEnv
-    from dataenv.environment.render import SIMULATED
     from dataenv.episode.loop import run as play
     from dataenv.episode.teacher import build_teacher, yields_of
 
-    given = with_chat(json_object("--args", args), chat, chat_model, chat_key_env)
+    given, voice = with_chat(arguments(args, arg), chat, chat_model, chat_key_env), Voice(as_json, quiet)
     who = build_teacher(teacher, given)
-    fields = {"task": task, "student": student} | json_object("--setting", setting)
+    fields = setting_fields(setting, set_, task=task, student=student)
     env = TeachingEnv(who.level, store=store or DEFAULT_STORE, render_mode="ansi", **fields)
-    episode = play(
-        env, who, seed, lambda record: console.print(env.render() or "", "\n", markup=False, highlight=False)
-    )
+    episode = play(env, who, seed, lambda record: voice.say(env.render() or "", "\n"))
+    value = {
+        "teacher": teacher,
+        "teacher_args": given,
+        "seed": seed,
+        "level": who.level,
+        "simulated": env.student.simulated,
+        "setting": env.setting.model_dump(mode="json"),
+        "total_reward": episode.total_reward,
+        "steps": [step.model_dump(mode="json") for step in episode.steps],
+        "yields": yields_of(who),
+        "replies": dict(env.teacher_purse.replies),
+    }
+    first, *more = _told(teacher, who, seed, env, episode)
+    voice.result(value, first)
+    if not as_json:
+        voice.say(*more)
+
+
+def _told(teacher: str, who: AdaptedTeacher, seed: int, env: TeachingEnv, episode: Episode) -> list[str]:
+    """What came of an episode, in sentences, the most important first."""
+    from dataenv.environment.render import SIMULATED
+    from dataenv.episode.teacher import yields_of
+
     label = f" ({SIMULATED})" if env.student.simulated else ""
-    console.print(f"{teacher}, seed {seed}{label}: total reward {episode.total_reward:+.3f}", highlight=False)
+    told = [f"{teacher}, seed {seed}{label}: total reward {episode.total_reward:+.3f}"]
     if who.trained_on:  # a policy: it plays any skills, and says which it has learnt from
         here = f"{env.setting.task} ({len(env.task.skills)} skills)"
-        console.print(f"{teacher}: trained on {who.trained_on}, plays {here}", markup=False, highlight=False)
+        told.append(f"{teacher}: trained on {who.trained_on}, plays {here}")
     if stages := yields_of(who):  # a teacher that writes: what came of each stage, and was it right
         verdicts = Counter[str]()
         for step in episode.steps:
             verdicts.update(step.judged)
         for what, counts in (("yields", stages), ("taught, by the task's judge", verdicts)):
             said = ", ".join(f"{name} {n}" for name, n in counts.items())
-            console.print(f"{what}: {said or 'nothing'}", markup=False, highlight=False)
+            told.append(f"{what}: {said or 'nothing'}")
     if replies := env.teacher_purse.replies:
         said = ", ".join(f"{outcome} {n}" for outcome, n in replies.items())
-        console.print(f"replies of its language model: {said}", markup=False, highlight=False)
+        told.append(f"replies of its language model: {said}")
+    return told
 
 
-@app.command()
+@command(panel=EPISODES)
 def export(
-    run: Annotated[Path, typer.Argument(help="A row of a board: runs/BOARD/rows/TEACHER--SEED.json.")],
-    out: Annotated[Path | None, typer.Option(help="Folder; default is beside the row.")] = None,
+    run: Annotated[Path, typer.Argument(metavar="ROW", help="Of a board: runs/BOARD/rows/TEACHER--SEED.json.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", show_default="beside the row", rich_help_panel=OUTPUT, help="For both."),
+    ] = None,
     store: Store = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write a run's kept data as JSONL and its selected student as a from_pretrained folder."""
     from dataenv.analysis.export import export_run
@@ -83,45 +123,65 @@ def export(
     runner = Runner(open_store(store or DEFAULT_STORE))
     folder = out or run.with_suffix("")
     n = export_run(run, folder, runner)
-    console.print(f"{n} examples in {folder / 'data.jsonl'}, the student in {folder / 'student'}", highlight=False)
+    data, student = folder / "data.jsonl", folder / "student"
+    Voice(as_json, quiet).result(
+        {"examples": n, "data": str(data), "student": str(student)}, f"{n} examples in {data}, the student in {student}"
+    )
 
 
-@app.command()
+@command(panel=EPISODES)
 def record(
     rows: Annotated[
         list[Path] | None,
-        typer.Argument(help="Rows of a board, in place of --teacher: runs/quick/rows/frontier--*.json"),
+        typer.Argument(metavar="ROW", help="Of a board, in place of --teacher: runs/quick/rows/frontier--*.json"),
     ] = None,
-    teacher: Annotated[str, typer.Option(help="A registered teacher of a structured level.")] = "stratified",
+    teacher: TeacherName = "stratified",
+    arg: TeacherArg = None,
+    args: TeacherArgs = "{}",
+    seeds: Annotated[
+        str, typer.Option(metavar="N,N…", rich_help_panel=WITHIN, help="Of the episodes, with commas.")
+    ] = "0",
     task: TaskName = "arithmetic",
     student: StudentName = "pocket",
-    seeds: Annotated[str, typer.Option(help="Of the episodes, with commas.")] = "0",
-    args: TeacherArgs = "{}",
+    set_: SetField = None,
     setting: SettingFields = "{}",
     id_: Annotated[
-        str, typer.Option("--id", help="Of the dataset. [default: TASK/TEACHER-v0]", show_default=False)
+        str,
+        typer.Option(
+            "--id", metavar="NAME", show_default="TASK/TEACHER-v0", rich_help_panel=OUTPUT, help="Of the dataset."
+        ),
     ] = "",
-    out: Annotated[Path, typer.Option(help="The folder of datasets.")] = Path("runs/datasets"),
+    out: Annotated[Path, typer.Option(metavar="FOLDER", rich_help_panel=OUTPUT, help="Of datasets.")] = Path(
+        "runs/datasets"
+    ),
     store: Store = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write the steps of runs as a dataset that Minari loads: numeric observation, action and reward."""
     from dataenv.analysis.record import Recording, runs_of_rows
     from dataenv.analysis.record import record as write
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import open_store
+    from dataenv.leaderboard.config import Entry
     from dataenv.setting import make_setting
 
     if rows:
         runs = runs_of_rows(rows)
     else:
-        fields = make_setting({"task": task, "student": student} | json_object("--setting", setting))
-        runs = [
-            Recording(fields, teacher, json_object("--args", args), seed) for seed in _whole_numbers("--seeds", seeds)
-        ]
-    dataset = id_ or f"{runs[0].setting.task.partition(':')[0]}/{runs[0].teacher}-v0"
+        fields = make_setting(setting_fields(setting, set_, task=task, student=student))
+        given = arguments(args, arg)
+        runs = [Recording(fields, teacher, given, seed) for seed in _whole_numbers("--seeds", seeds)]
+    called = Entry(name=runs[0].teacher).shown
+    dataset = id_ or f"{runs[0].setting.task.partition(':')[0]}/{called}-v0"
     episodes, steps = write(runs, Runner(open_store(store or DEFAULT_STORE)), out, dataset)
-    console.print(f"{steps} steps in {episodes} episodes: {out / dataset}", markup=False, highlight=False)
-    console.print(f'MINARI_DATASETS_PATH={out} and minari.load_dataset("{dataset}")', markup=False, highlight=False)
+    voice = Voice(as_json, quiet)
+    voice.result(
+        {"dataset": dataset, "folder": str(out / dataset), "episodes": episodes, "steps": steps},
+        f"{steps} steps in {episodes} episodes: {out / dataset}",
+    )
+    if not as_json:
+        voice.say(f'MINARI_DATASETS_PATH={out} and minari.load_dataset("{dataset}")')
 
 
 def _whole_numbers(option: str, text: str) -> list[int]:

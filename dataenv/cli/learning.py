@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataenv.cli.common import (
-    DEFAULT_STORE,
-    Quiet,
-    SettingFields,
-    Store,
-    app,
-    console,
-    json_object,
-    make_runner,
-    takes_executor,
-)
+from dataenv.cli.common import SKILLS, Voice, command, make_runner, takes_executor
+from dataenv.cli.given import json_object, setting_fields
+from dataenv.cli.options import DEFAULT_STORE, OUTPUT, WITHIN, Json, Quiet, SetField, SettingFields, Store
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
@@ -34,47 +26,79 @@ HELD_OUT = range(1_000_000, 1_000_006)
 """Seeds of the simulated students that the regret is of; training draws others."""
 
 
-@app.command("train-teacher")
+PLAN = "Training"
+"""The heading of the options of the training itself."""
+
+
+@command("train-teacher", SKILLS)
 @takes_executor
 def train_teacher(
     spec: dict[str, Any],
-    algorithm: Annotated[str, typer.Option(help="ppo, reinforce or es.")] = "ppo",
-    out: Annotated[Path, typer.Option(help="Folder for the policy; that of another is written over.")] = Path(
-        "runs/teachers/ppo"
-    ),
-    student: Annotated[str, typer.Option(help="simulated, or a real one.")] = "simulated",
-    start: Annotated[Path | None, typer.Option(help="The folder of a policy to go on from.")] = None,
-    envs: Annotated[int, typer.Option(min=1, help="Episodes before each update.")] = 128,
+    algorithm: Annotated[str, typer.Option(metavar="NAME", rich_help_panel=PLAN, help="ppo, reinforce or es.")] = "ppo",
+    start: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", rich_help_panel=PLAN, help="Of a policy to go on from.")
+    ] = None,
+    envs: Annotated[
+        int, typer.Option(min=1, metavar="N", rich_help_panel=PLAN, help="Episodes before each update.")
+    ] = 128,
     plan: Annotated[
-        str, typer.Option(help="Fields of dataenv.learning.rollouts.PolicyPlan, as JSON: iterations, rate, …")
+        str,
+        typer.Option(
+            metavar="JSON",
+            rich_help_panel=PLAN,
+            help="Fields of dataenv.learning.rollouts.PolicyPlan: iterations, rate, …",
+        ),
     ] = "{}",
-    vary: Annotated[str, typer.Option(help="Fields of dataenv.vector.variation.Variation, as JSON.")] = "{}",
+    vary: Annotated[
+        str,
+        typer.Option(metavar="JSON", rich_help_panel=PLAN, help="Fields of dataenv.vector.variation.Variation."),
+    ] = "{}",
+    student: Annotated[
+        str, typer.Option(metavar="NAME", rich_help_panel=WITHIN, help="simulated, or a real one.")
+    ] = "simulated",
+    set_: SetField = None,
     setting: SettingFields = "{}",
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FOLDER", rich_help_panel=OUTPUT, help="For the policy; that of another is written over."),
+    ] = Path("runs/teachers/ppo"),
     store: Store = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a teacher, show how its return grows, and write the policy: --teacher learned --args '{"path": …}'."""
+    """Train a teacher, show how its return grows, and write the policy: --teacher learned -t path=…."""
     from dataenv.learning.policy import save
     from dataenv.learning.training import train
     from dataenv.setting import make_setting
 
-    within = make_setting({"student": student} | json_object("--setting", setting))
+    voice = Voice(as_json, quiet)
+    within = make_setting(setting_fields(setting, set_, student=student))
     made, varied = _planned(algorithm, plan, vary)
     begun, card = _begun(start, within) if start else (None, None)
-    simulated = student == "simulated"
+    simulated = within.student == "simulated"
     runner = make_runner("off" if simulated else store or DEFAULT_STORE, spec)
     try:
-        done = train(_vector(envs, within, varied, runner), made, begun, _teller(made.iterations, quiet))
+        done = train(_vector(envs, within, varied, runner), made, begun, _teller(made.iterations, voice))
     finally:
         runner.executor.close()
-    said = {"plan": made.model_dump(mode="json"), "envs": envs, "setting": within.digest, "student": student}
+    said = {"plan": made.model_dump(mode="json"), "envs": envs, "setting": within.digest, "student": within.student}
     said |= {"task": within.task, "skills": within.built_task.skills}
     said |= {"vary": varied.model_dump()} if simulated else {}
     written = save(done.policy, _card_fields(made.algorithm, within, done, card, said), out)
+    value = {"policy": done.policy.identity, "folder": str(out), "prior": written.prior, "curve": done.curve}
     if simulated and not quiet:
-        _show_regret(done.policy, within)
-    text = f"policy {done.policy.identity[:12]} in {out}; prior compute {written.prior:,} student tokens"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+        value |= _told_regret(done.policy, within, voice)
+    voice.result(value, f"policy {done.policy.identity[:12]} in {out}; prior compute {written.prior:,} student tokens")
+
+
+def _told_regret(policy: TeacherPolicy, setting: Setting, voice: Voice) -> dict[str, float]:
+    """How a frozen policy does on simulated students of other seeds, said and as fields of the result."""
+    mean, behind = _regret(policy, setting)
+    voice.say(
+        f"frozen, on {len(HELD_OUT)} simulated students of other seeds, not varied: expected accuracy "
+        f"{100 * mean:.1f} %, at least {100 * behind:.1f} points behind the best schedule"
+    )
+    return {"expected_accuracy": mean, "regret": behind}
 
 
 def _planned(algorithm: str, plan: str, vary: str) -> tuple[PolicyPlan, Variation]:
@@ -134,27 +158,23 @@ def _owed(setting: Setting, tokens: int, goes_on: bool) -> int:
     return 0 if goes_on else fitted().tokens
 
 
-def _teller(iterations: int, quiet: bool) -> Callable[[int, float], None]:
-    """Prints the mean return of twenty stretches of a training."""
+def _teller(iterations: int, voice: Voice) -> Callable[[int, float], None]:
+    """Tells the mean return of twenty stretches of a training."""
     found: list[float] = []
     every = max(1, iterations // 20)
 
     def say(iteration: int, mean: float) -> None:
         found.append(mean)
-        if not quiet and ((iteration + 1) % every == 0 or iteration + 1 == iterations):
-            line = f"iteration {iteration + 1:>4} of {iterations}: mean return {sum(found) / len(found):+.3f}"
-            console.print(line, markup=False, highlight=False)
+        if (iteration + 1) % every == 0 or iteration + 1 == iterations:
+            voice.say(f"iteration {iteration + 1:>4} of {iterations}: mean return {sum(found) / len(found):+.3f}")
             found.clear()
 
     return say
 
 
-def _show_regret(policy: TeacherPolicy, setting: Setting) -> None:
+def _regret(policy: TeacherPolicy, setting: Setting) -> tuple[float, float]:
+    """Expected accuracy of a frozen policy on simulated students, and how far it is behind the best schedule."""
     from dataenv.learning.oracle import regrets
 
     values, regret = regrets(policy, setting, HELD_OUT)
-    console.print(
-        f"frozen, on {len(HELD_OUT)} simulated students of other seeds, not varied: expected accuracy "
-        f"{100 * values.mean():.1f} %, at least {100 * regret.mean():.1f} points behind the best schedule",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    return float(values.mean()), float(regret.mean())

@@ -11,17 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from dataenv import registry
-from dataenv.cli.common import DEFAULT_STORE, Json, Store, app, console, print_json
+from dataenv.cli.common import HERE, Voice, command
+from dataenv.cli.options import DEFAULT_STORE, Json, Quiet, Store
 from dataenv.errors import SettingError, did_you_mean
 
 BOARDS = "board"
 """Listed beside the registered kinds."""
 
 
-@app.command("list")
+@command("list", HERE)
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="One kind, such as teacher or metric.", show_default=False)] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help="One kind, such as teacher or metric.", show_default=False)
+    ] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Everything that has a name, kind by kind, with one sentence each: tasks, students, teachers, … and boards."""
     from dataenv.leaderboard.format import visible
@@ -30,15 +34,14 @@ def list_(
     if kind and kind not in (*registry.KINDS, BOARDS):
         raise SettingError(f"kind is {kind!r}; {did_you_mean(kind, (*registry.KINDS, BOARDS))}")
     found = [entry for one in asked for entry in _entries(one)]
-    if as_json:
-        return print_json(found)
+    shown: list[Any] = []
     for one in asked:
         entries = [entry for entry in found if entry["kind"] == one]
         table = Table("name", "sentence", box=None, show_header=False, padding=(0, 2, 0, 0))
         for entry in entries:
             table.add_row(Text(visible(entry["name"])), Text(visible(entry["sentence"])))
-        console.print(Text(f"{one} ({len(entries)})", style="bold"), Padding(table, (0, 0, 1, 2)))
-    return None
+        shown += [Text(f"{one} ({len(entries)})", style="bold"), Padding(table, (0, 0, 1, 2))]
+    Voice(as_json, quiet).result(found, *shown)
 
 
 def _entries(kind: str) -> list[dict[str, str]]:
@@ -74,14 +77,19 @@ def _comment(path: Path) -> str:
     return " ".join(lines).partition(". ")[0].removesuffix(".")
 
 
-@app.command()
-def doctor(store: Store = None) -> None:
+@command(panel=HERE)
+def doctor(store: Store = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """What this machine gives: versions, threads, device, models found, and whether the store can be written."""
     from dataenv.cli.doctor import examine
 
-    sound = True
-    for name, finding, good in examine(store or DEFAULT_STORE):
-        sound &= good
-        console.print(f"{'ok ' if good else 'BAD'}  {name:<12} {finding}", markup=False, highlight=False)
-    if not sound:
+    found = [
+        {"name": name, "finding": finding, "sound": good} for name, finding, good in examine(store or DEFAULT_STORE)
+    ]
+    lines = [
+        f"{'ok ' if line['sound'] else 'BAD'}  {line['name']:<12} {line['finding']}"
+        for line in found
+        if not (quiet and line["sound"])
+    ]
+    Voice(as_json, quiet).result(found, *lines)
+    if not all(line["sound"] for line in found):
         raise typer.Exit(1)

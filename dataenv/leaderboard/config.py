@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from operator import not_
 from pathlib import Path
@@ -13,12 +14,12 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from dataenv import registry
 from dataenv.episode.teacher import TeacherLike, build_teacher
-from dataenv.errors import SettingError, nearest
+from dataenv.errors import SettingError, did_you_mean, nearest
 from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.references import reference_class
 from dataenv.levels import make_level
 from dataenv.setting import Phases, Setting
-from dataenv.validation import explain
+from dataenv.validation import assigned, explain
 from dataenv.wrappers.mask import masked_fields
 from tasks.records import Record
 
@@ -32,9 +33,9 @@ class Entry(Record):
     """A teacher on the board.
 
     Attributes:
-        name: A registered teacher.
+        name: A registered teacher, or ``module:Name``.
         args: Its arguments.
-        label: What the board calls it; the name, where empty.
+        label: What the board calls it; the name, where empty, or the ``Name`` of ``module:Name``.
         mask: Fields of the observation that it is not shown; ``state`` for all that tell of the student. See
             ``dataenv.wrappers.mask``.
         finish: What comes after its last lesson, paid from the same purse; without, that of the Setting.
@@ -65,7 +66,9 @@ class Entry(Record):
     @property
     def shown(self) -> str:
         """What the board calls it."""
-        return self.label or self.name
+        head, _, rest = self.name.partition(":")
+        named = head not in registry.names("teacher") and all(part.isidentifier() for part in rest.split("."))
+        return self.label or (rest if named else head)
 
 
 class Mixtures(Record):
@@ -150,17 +153,24 @@ def built_in() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def load(which: str) -> Board:
+def load(which: str, changes: Mapping[str, Any] | None = None) -> Board:
     """A board by its name, or from a TOML file.
+
+    Args:
+        which: A built-in board or the path of a TOML file.
+        changes: Values by dotted path that take the place of those in the file; see ``changed``.
 
     Raises:
         SettingError: If there is none, it is no TOML, or a field is wrong: every such field by name.
     """
     path, fields = read(which)
+    where = f"board file {path}"
+    if changes:
+        where, fields = f"board {which} as changed", changed(fields, changes)
     try:
         board = Board.model_validate(fields)
     except ValidationError as error:
-        raise SettingError(f"board file {path}: {explain(error, Board)}") from None
+        raise SettingError(f"{where}: {explain(error, Board)}") from None
     for entry in board.teachers:
         check_mask(entry, build_teacher(entry.name, entry.args), board.setting)
     for name in board.references:
@@ -169,8 +179,47 @@ def load(which: str) -> Board:
         metric_of(name)
     unknown = unknown_skills(board)
     if unknown:
-        raise SettingError(f"board file {path}: {'; '.join(unknown)}")
+        raise SettingError(f"{where}: {'; '.join(unknown)}")
     return board
+
+
+def changed(fields: Mapping[str, Any], changes: Mapping[str, Any], where: str = "-s") -> dict[str, Any]:
+    """The fields of a board's file with some of them changed.
+
+    Args:
+        fields: As they stand in the file.
+        changes: Values by dotted path, such as ``seeds`` or ``setting.recipe.rate``. A field of the Setting may be
+            named without ``setting.``, for no field of a board has the name of one.
+        where: Begins the sentence of what is refused.
+
+    Raises:
+        SettingError: If a path leads to no field, with the nearest name.
+    """
+    out = dict(fields)
+    for path, value in changes.items():
+        head, known = path.partition(".")[0], {*Board.model_fields, *Setting.model_fields}
+        if head not in known:
+            raise SettingError(
+                f"{where}: {head} is a field neither of a board nor of its Setting; {did_you_mean(head, sorted(known))}"
+            )
+        out = assigned(out, path if head in Board.model_fields else f"setting.{path}", value, Board, where)
+    return out
+
+
+def joined(board: Board, more: Sequence[Entry]) -> Board:
+    """A board with more teachers; one that is on it already, the very same, is not added twice.
+
+    Raises:
+        SettingError: If two would have one label, or a mask does not fit.
+    """
+    fresh = [entry for entry in more if entry not in board.teachers]
+    try:
+        out = Board.model_validate(board.model_dump(exclude_unset=True) | {"teachers": (*board.teachers, *fresh)})
+    except ValidationError as error:
+        raise SettingError(f"with {', '.join(entry.shown for entry in more)} added: {explain(error, Board)}") from None
+    for entry in fresh:
+        check_mask(entry, build_teacher(entry.name, entry.args), out.setting)
+    return out
 
 
 def check_mask(entry: Entry, teacher: TeacherLike, setting: Setting) -> None:

@@ -6,14 +6,16 @@ configuration: with another one nothing is computed, unless the rows that do not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from operator import not_
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from dataenv import registry
 from dataenv.errors import SettingError
-from dataenv.leaderboard.config import STATIC, Board
+from dataenv.leaderboard.config import STATIC, Board, Entry
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.runs import Run, all_runs, contents, expected, row_identity, run_identity
@@ -35,6 +37,7 @@ class Manifest(Record):
         student: ``fingerprint``, and what it is made of: ``code``, ``base``, ``numerics``.
         contents: What is in the files that teachers' arguments name, by label (``Teacher.row_args``).
         rescored: Where the rows were graded again and not played: the ``commit`` that graded them.
+        added: Labels of the teachers of ``board`` that its own file does not have, but were added to it.
     """
 
     schema_version: Literal[1] = 1
@@ -43,10 +46,11 @@ class Manifest(Record):
     student: dict[str, Any]
     contents: dict[str, Any] | None = None
     rescored: dict[str, Any] | None = None
+    added: tuple[str, ...] = Field(default=(), exclude_if=not_)
 
     @classmethod
-    def of(cls, board: Board) -> Manifest:
-        """The manifest of a board as this installation would play it."""
+    def of(cls, board: Board, added: Sequence[Entry] = ()) -> Manifest:
+        """The manifest of a board as this installation would play it; ``added`` are those of its teachers that were."""
         task, student = board.setting.built_task, board.setting.built_student
         return cls(
             board=board,
@@ -58,6 +62,7 @@ class Manifest(Record):
                 "numerics": student.numerics,
             },
             contents=contents(board) or None,
+            added=tuple(entry.shown for entry in added),
         )
 
     @property
@@ -66,12 +71,42 @@ class Manifest(Record):
         return {"task": self.task["fingerprint"], "student": self.student["fingerprint"]}
 
 
-def prepare(board: Board, folder: Path, replace: bool = False) -> None:
+def additions(board: Board, folder: Path, added: Sequence[Entry] = (), replace: bool = False) -> tuple[Entry, ...]:
+    """The teachers that are played in a folder beside those of a board.
+
+    A folder remembers who was added to its board, and they are played again: what is compared, and so how the
+    comparisons are corrected, does not depend on which command was typed last. Their rows come from the store.
+
+    Args:
+        board: As its file has it.
+        folder: Of its results.
+        added: Who is added now.
+        replace: Whether who was added before is left out.
+
+    Raises:
+        SettingError: If one that was added before cannot be made any more.
+    """
+    manifest = None if replace else read_manifest(folder)
+    taken = {entry.shown for entry in (*board.teachers, *added)}
+    known = {entry.shown: entry for entry in manifest.board.teachers} if manifest else {}
+    before = [known[label] for label in (manifest.added if manifest else ()) if label not in taken]
+    for entry in before:
+        try:
+            registry.build("teacher", entry.name, entry.args)
+        except SettingError as error:
+            raise SettingError(
+                f"{entry.shown} was added to the board of {folder}, and {error}; --replace goes on without"
+            ) from error
+    return (*before, *(entry for entry in added if entry not in board.teachers))
+
+
+def prepare(board: Board, folder: Path, replace: bool = False, added: Sequence[Entry] = ()) -> None:
     """Make a folder ready for a board, and write its manifest.
 
     Args:
         board: What is about to be played.
         folder: Made if need be.
+        added: Those of its teachers that were added to it: no other configuration, if the folder has not had them.
         replace: Whether rows that do not belong to the board are moved aside, into ``rows.1`` (or the next number).
 
     Raises:
@@ -79,7 +114,7 @@ def prepare(board: Board, folder: Path, replace: bool = False) -> None:
             differ, and how many runs would be computed anew. Nothing is changed then.
     """
     (folder / ROWS).mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is said before, not after
-    new, old = Manifest.of(board), read_manifest(folder)
+    new, old = Manifest.of(board, added), read_manifest(folder)
     changes = [] if old is None else differences(old, new)
     strangers = _strangers(folder, old, new) if old is None or changes else []
     if (changes or strangers) and not replace:
@@ -160,10 +195,14 @@ def missing(folder: Path, rows: Sequence[Row]) -> str:
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
-    """What differs between two manifests, a line each: ``setting.recipe.rate: 0.003 → 0.01``."""
-    before, after = _flat(_plain(old.board)), _flat(_plain(new.board))
+    """What differs between two manifests, a line each: ``setting.recipe.rate: 0.003 → 0.01``.
+
+    A teacher that was added is no difference: nothing that the folder holds is another run for it.
+    """
+    joining = {*new.added} - {entry.shown for entry in old.board.teachers}
+    before, after = _flat(_plain(old.board)), _flat(_plain(new.board, joining))
     lines = _compared(before, after)
-    lines += _compared(*(_flat({"teachers": m.contents or {}}) for m in (old, new)))
+    lines += _compared(*(_flat({"teachers": _without(m.contents or {}, joining)}) for m in (old, new)))
     if old.rescored != new.rescored:
         lines.append("the rows were graded again, not played")
     a, b = old.board.setting, new.board.setting
@@ -186,10 +225,15 @@ def settings_compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[st
     return _compared(_flat({"setting": old}), _flat({"setting": new}))
 
 
-def _plain(board: Board) -> dict[str, Any]:
+def _without(labelled: Mapping[str, Any], labels: Set[str]) -> dict[str, Any]:
+    return {label: value for label, value in labelled.items() if label not in labels}
+
+
+def _plain(board: Board, joining: Set[str] = frozenset()) -> dict[str, Any]:
     """A board as plain values, teachers by what they are called: their order decides nothing, nor do metrics."""
     plain = board.model_dump(mode="json", exclude={"metrics"})
-    plain["teachers"] = {entry.shown: entry.model_dump(mode="json", exclude={"label"}) for entry in board.teachers}
+    entries = {entry.shown: entry.model_dump(mode="json", exclude={"label"}) for entry in board.teachers}
+    plain["teachers"] = _without(entries, joining)
     return plain | {"references": sorted(board.references)}
 
 

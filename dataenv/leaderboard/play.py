@@ -16,8 +16,8 @@ from dataenv.episode.loop import Episode, run
 from dataenv.episode.teacher import TeacherLike, yields_of
 from dataenv.errors import ActionError, JobFailedError, UnansweredError
 from dataenv.execution.runner import Runner, side_by_side
-from dataenv.leaderboard.config import STATIC, Board
-from dataenv.leaderboard.folder import prepare, write_row
+from dataenv.leaderboard.config import STATIC, Board, Entry, joined
+from dataenv.leaderboard.folder import additions, prepare, write_row
 from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Run, by_group, known_runs, search_runs, static_runs
@@ -39,7 +39,14 @@ FAILURES = (JobFailedError, ActionError, UnansweredError)
 """What ends a run and not its board."""
 
 
-def play(board: Board, runner: Runner, folder: Path, watch: Tracker | None = None, replace: bool = False) -> list[Row]:
+def play(
+    board: Board,
+    runner: Runner,
+    folder: Path,
+    watch: Tracker | None = None,
+    replace: bool = False,
+    added: Sequence[Entry] = (),
+) -> list[Row]:
     """Play a board and write one row a run under ``folder/rows``, each as soon as its run has ended.
 
     Args:
@@ -48,6 +55,7 @@ def play(board: Board, runner: Runner, folder: Path, watch: Tracker | None = Non
         folder: Of this board's results; made if need be.
         watch: Told of progress; ``dataenv.leaderboard.trackers.Trackers`` for several.
         replace: See ``folder.prepare``.
+        added: Teachers beside those of the board; who was added to this folder before is played too.
 
     Raises:
         DataenvError: If a setting, a name, the folder or the store is at fault. A run that failed (training
@@ -55,7 +63,9 @@ def play(board: Board, runner: Runner, folder: Path, watch: Tracker | None = Non
             it is tried again when the board is played again.
     """
     watch = watch or Tracker()
-    prepare(board, folder, replace)
+    added = additions(board, folder, added, replace)
+    board = joined(board, added) if added else board
+    prepare(board, folder, replace, added)
     planned_runs, search = known_runs(board), search_runs(board)
     watch.begin(_outline(board, [*search, *planned_runs], runner))
     scores = side_by_side(runner, search, lambda planned: _selection(planned, runner, watch))

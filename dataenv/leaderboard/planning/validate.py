@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from dataenv.execution.executors import Executor
 from dataenv.execution.jobs import student_for
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
-from dataenv.leaderboard.config import Board, Entry, check_mask, read, unknown_skills
+from dataenv.leaderboard.config import Board, Entry, changed, check_mask, joined, read, unknown_skills
 from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.references import reference_class
@@ -41,20 +41,23 @@ SUSPECT = 0.1
 """Share of the engine's examples beyond which rejections as leaks are no accident."""
 
 
-def examine(which: str) -> list[str]:
+def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequence[Entry] = ()) -> list[str]:
     """What is wrong with a board, a sentence each; empty where it is sound.
 
     Args:
         which: A built-in board or the path of a TOML file.
+        changes: Values by dotted path that take the place of those in the file.
+        added: Teachers beside those of the board.
 
     Raises:
-        SettingError: If there is no such board, or it is no TOML.
+        SettingError: If there is no such board, it is no TOML, a change leads to no field, or a teacher cannot join.
     """
     path, fields = read(which)
     try:
-        board = Board.model_validate(fields)
+        board = Board.model_validate(changed(fields, changes or {}))
     except ValidationError as error:
         return [f"{path}: {fault}" for fault in faults(error, Board)]
+    board = joined(board, added) if added else board
     setting, found = board.setting, []
     for field, build in (
         ("setting.task", lambda: setting.built_task),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +48,13 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 def play(cli: Cli, *words: str) -> Done:
     return cli("leaderboard", "toy.toml", "--workers", "1", *words)
+
+
+def trained(done: Done) -> int:
+    """Training runs that were computed and did not come from the store."""
+    found = re.search(r"(\d+) training runs computed", done.out)
+    assert found is not None, done.err
+    return int(found[1])
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -110,6 +119,62 @@ def test_another_configuration(cli: Cli, tmp_path: Path) -> None:
     kept = tmp_path / "runs" / "toy" / "rows"
     assert {Row.model_validate_json(path.read_bytes()).seed for path in kept.glob("*.json")} == {0, 2}
     assert (tmp_path / "runs/toy/rows.1/failure--1.json").read_bytes() == before["rows/failure--1.json"]
+
+
+def test_a_teacher_is_added_and_nothing_is_trained_twice(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = play(cli, "--quiet")
+    assert trained(played) > 6
+    folder = tmp_path / "runs" / "toy"
+    before = files(folder)
+    (tmp_path / "mine_here.py").write_text("def longer(observation):\n    return [0.1, 1.0]\n")
+    added = play(cli, "--quiet", "--add", "mine_here:longer")
+    assert added.code == 0, added.err
+    assert 0 < trained(added) <= 6  # its own, three for each seed, and none of the others
+    assert "longer" in added.out
+    after = files(folder)
+    assert {name for name in before if name.startswith("rows/") and before[name] != after[name]} == set()
+    assert {"rows/longer--0.json", "rows/longer--1.json"} == {n for n in after if n.startswith("rows/")} - set(before)
+    again = play(cli, "--quiet")  # the folder remembers who was added
+    assert trained(again) == 0
+    assert files(folder) == after
+    monkeypatch.delitem(sys.modules, "mine_here")
+    (tmp_path / "mine_here.py").unlink()
+    gone = play(cli, "--quiet")
+    assert gone.code == 2
+    assert "longer was added to the board of runs/toy" in gone.err
+    assert "--replace goes on without" in gone.err
+    assert files(folder) == after
+    assert play(cli, "--quiet", "--replace").code == 0
+    final = files(folder)
+    assert final["board.json"] == before["board.json"]
+    assert final["rows.1/longer--0.json"] == after["rows/longer--0.json"]
+    assert {n for n in final if n.startswith("rows/")} == {n for n in before if n.startswith("rows/")}
+
+
+def test_fields_of_a_board_are_set(cli: Cli, tmp_path: Path) -> None:
+    words = ("-s", "seeds=[5]", "-s", "lesson_size=8", "-s", "name=other")
+    planned = json.loads(cli("plan", "toy.toml", "--workers", "1", "--json", *words).out)
+    assert (planned["board"], planned["runs"]) == ("other", 6)
+    assert play(cli, "--quiet", *words).code == 0
+    rows = [Row.model_validate_json(path.read_bytes()) for path in (tmp_path / "runs/other/rows").glob("*.json")]
+    assert {row.seed for row in rows} == {5}
+    assert {row.setting["lesson_size"] for row in rows} == {8}
+    amiss = cli("validate", "toy.toml", "-s", "recipe.rate=fast")
+    assert amiss.code == 2
+    assert "setting.recipe.rate is 'fast'" in amiss.out
+    refused = play(cli, "--quiet", "-s", "recipe.raet=1")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == "dataenv: -s: setting.recipe.raet is no field; did you mean 'rate'?\n"
+
+
+def test_validate_looks_at_who_is_added(cli: Cli) -> None:
+    assert cli("validate", "toy.toml", "--add", "random") == Done(0, "sound\n", "")
+    twice = cli("validate", "toy.toml", "--add", '{"name": "failure", "args": {"alpha": 3}}')
+    assert twice.code == 2
+    assert "teachers name 'failure' twice; give one of them another label" in twice.err
+    assert json.loads(cli("plan", "toy.toml", "--workers", "1", "--json", "--add", "random").out)["runs"] == 12
 
 
 def test_validate(cli: Cli, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.tiny import TINY
 
+ROOT = Path(__file__).resolve().parents[3]
 ARGUMENTS = ["--setting", json.dumps({k: v for k, v in TINY.items() if k not in ("task", "student")})]
 
 
@@ -85,10 +86,29 @@ def _rows(folder: Path) -> list[dict[str, object]]:
 
 
 def test_run_shows_the_student_step_by_step(tmp_path: Path) -> None:
-    done = dataenv("run", "--teacher", "failure", "--args", '{"alpha": 2}', *ARGUMENTS, cwd=tmp_path)
+    done = dataenv("run", "--teacher", "failure", "-t", "alpha=2", *ARGUMENTS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "step 1: selection" in done.stdout
     assert "ended: spent" in done.stdout
+
+
+def test_a_teacher_of_this_folder_by_the_installed_command(tmp_path: Path) -> None:
+    """The command's own folder is first on the path of a script, and the current one is not on it at all."""
+    (tmp_path / "mine.py").write_text('def weakest(observation):\n    return 1.0 - observation["accuracy"]\n')
+    script = tmp_path / "bin" / "dataenv"
+    script.parent.mkdir()
+    script.write_text("from dataenv.cli import main\nmain()\n")
+    words = ["run", "--teacher", "mine:weakest", "-s", "recipe.rate=2e-3", "--json", *ARGUMENTS]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script), *words]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["teacher"], told["setting"]["recipe"]["rate"]) == ("mine:weakest", 2e-3)
+    assert told["setting"]["recipe"]["updates"] == TINY["recipe"]["updates"]
+    assert told["steps"][-1]["ended"] == "spent"
+    assert told["total_reward"] == pytest.approx(sum(step["reward"] for step in told["steps"]))
+    assert "step 1: selection" in done.stderr
 
 
 def test_list_and_doctor(tmp_path: Path) -> None:
@@ -134,6 +154,9 @@ def test_discover_writes_a_file_that_a_setting_takes(tmp_path: Path) -> None:
         (["leaderboard", "quik"], "board 'quik' is unknown"),
         (["run", "--teacher", "stratifed"], "did you mean 'stratified'"),
         (["run", "--args", "{"], "--args is no JSON"),
+        (["run", "-t", "alpha"], "-t is 'alpha'; give a name, '=' and a value"),
+        (["run", "-s", "warm_start.recipe.bacth=1"], "did you mean 'batch'?"),
+        (["run", "--teacher", "no_module_here:Name"], "No module named 'no_module_here'"),
         (["run", "--setting", "[]"], "--setting is a list; give a JSON object"),
         (["run", "--setting", '{"recipe": {"rate": 9}}'], "recipe.rate is 9"),
         (["run", "--teacher", "failure", "--args", '{"alfa": 1}'], "teacher_args of teacher 'failure' do not fit"),

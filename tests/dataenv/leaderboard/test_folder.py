@@ -13,7 +13,7 @@ from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
-from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.config import Board, Entry
 from dataenv.leaderboard.folder import MANIFEST, Manifest, differences, missing, read_manifest, read_rows
 from dataenv.leaderboard.report.tables import write_csv, write_page
 from dataenv.leaderboard.trackers import Tracker
@@ -118,6 +118,53 @@ def test_replace_moves_aside_what_does_not_belong_and_deletes_nothing(toy_folder
     assert (toy_folder / "rows/stratified--0.json").read_bytes() == before["rows/stratified--0.json"]
     assert {row.teacher_args.get("alpha") for row in read_rows(toy_folder) if row.teacher == "failure"} == {4.0}
     write_page(read_rows(toy_folder), toy_folder / "leaderboard.html")
+
+
+def test_an_added_teacher_is_no_other_configuration_and_is_remembered(toy_folder: Path, toy_store: Store) -> None:
+    before, extra = content(toy_folder), Entry(name="random")
+    playing.play(board(), Runner(toy_store), toy_folder, added=[extra])
+    manifest = read_manifest(toy_folder)
+    assert manifest is not None
+    assert manifest.added == ("random",)
+    assert [entry.shown for entry in manifest.board.teachers] == ["stratified", "failure", "random"]
+    assert missing(toy_folder, read_rows(toy_folder)) == ""
+    after = content(toy_folder)
+    assert {name: after[name] for name in before if name != MANIFEST} == {
+        name: text for name, text in before.items() if name != MANIFEST
+    }
+    rows = playing.play(board(), Runner(toy_store), toy_folder)
+    assert {row.teacher for row in rows} >= {"random"}  # the same table as `report` shows, whatever was typed last
+    assert content(toy_folder) == after
+
+
+def test_an_added_teacher_of_other_arguments_is_another_configuration(toy_folder: Path, toy_store: Store) -> None:
+    def add(alpha: float, replace: bool = False) -> None:
+        entry = Entry(name="failure", args={"alpha": alpha}, label="more")
+        playing.play(board(), Runner(toy_store), toy_folder, replace=replace, added=[entry])
+
+    add(3.0)
+    with pytest.raises(SettingError, match=r"teachers.more.args.alpha: 3.0 → 4.0"):
+        add(4.0)
+    add(4.0, replace=True)
+    assert {row.teacher_args.get("alpha") for row in read_rows(toy_folder) if row.teacher == "more"} == {4.0}
+    assert {path.name for path in (toy_folder / "rows.1").iterdir()} == {"more--0.json", "more--1.json", MANIFEST}
+
+
+def test_a_teacher_that_the_board_has_is_not_added_twice(toy_folder: Path, toy_store: Store) -> None:
+    before = content(toy_folder)
+    entry = Entry(name="failure", args={"alpha": 2.0})
+    playing.play(board(), Runner(toy_store), toy_folder, added=[entry])
+    assert content(toy_folder) == before
+
+
+def test_a_changed_setting_is_refused_with_an_added_teacher_too(toy_folder: Path, toy_store: Store) -> None:
+    before = content(toy_folder)
+    changed = board(setting=setting(lesson_size=12))
+    with pytest.raises(SettingError) as caught:
+        playing.play(changed, Runner(toy_store), toy_folder, added=[Entry(name="random")])
+    assert "setting.lesson_size: 16 → 12" in str(caught.value)
+    assert "random" not in str(caught.value)
+    assert content(toy_folder) == before
 
 
 def test_a_changed_student_or_task_is_named(

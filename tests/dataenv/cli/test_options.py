@@ -1,0 +1,110 @@
+"""What all commands share: ``--json``, ``--quiet``, ``-h``; and what their help looks like."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from dataenv import __version__
+from dataenv.cli import app
+
+GROUP = typer.main.get_command(app)
+COMMANDS = sorted(GROUP.commands)  # type: ignore[attr-defined]
+
+
+def call(*words: str, folder: Path | None = None, module: bool = False) -> subprocess.CompletedProcess[str]:
+    start = ["-m", "dataenv"] if module else ["-c", "from dataenv.cli import main; main()"]
+    environ = {name: value for name, value in os.environ.items() if name != "DATAENV_STORE"} | {"COLUMNS": "80"}
+    return subprocess.run(
+        [sys.executable, *start, *words],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_commands() -> None:
+    assert {"leaderboard", "plan", "validate", "report", "compare", "rescore", "run", "discover", "train-teacher",
+            "transfer-matrix", "export", "record", "list", "doctor", "new"} <= set(COMMANDS)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_json_and_quiet(name: str) -> None:
+    options = {option for param in GROUP.commands[name].params for option in param.opts}  # type: ignore[attr-defined]
+    assert {"--json", "--quiet"} <= options
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_eighty_columns_holds_no_types(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = []
+    for option in ("-h", "--help"):
+        with pytest.raises(SystemExit) as ended:
+            app([name, option], prog_name="dataenv")
+        assert ended.value.code == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert all(len(line) <= 80 for line in said[0].splitlines())
+    assert not re.search(r"<\w+|--no-|\[x|\brange\b", said[0])
+    if "--store" in said[0]:
+        assert "[default: (runs/.store)]" in said[0]
+    assert "╭─ Output" in said[0]
+
+
+def test_version_and_module() -> None:
+    done = call("--version", module=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"dataenv {__version__}\n", "")
+    assert call("-h", module=True).stdout.splitlines()[3:] == call("-h").stdout.splitlines()[3:]
+
+
+def test_help_loads_no_torch() -> None:
+    code = "import sys\nfrom dataenv.cli import app\napp(['leaderboard', '-h'], standalone_mode=False)\n"
+    code += "print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_names_are_completed() -> None:
+    environ = os.environ | {
+        "_DATAENV_COMPLETE": "complete_bash", "COMP_WORDS": "dataenv run --teacher stat-s", "COMP_CWORD": "3"
+    }  # fmt: skip
+    code = "import sys; sys.argv = ['dataenv']; from dataenv.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["stat-sel", "stat-sel-pool", "stat-syn"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list"],
+        ["doctor", "--store", "off"],
+        ["new", "teacher", "of_mine"],
+        ["discover", "--by", "text", "--items", "50", "-a", "skills=2", "--least", "2"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_json_is_alone_on_stdout_and_quiet_says_less(words: list[str], tmp_path: Path) -> None:
+    done = call(*words, "--json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert json.loads(done.stdout)
+    kept = words[0] in ("new", "discover")  # what writes a file is given another folder each time
+    plain = call(*words, *(["--out", "a"] if kept else []), folder=tmp_path)
+    quiet = call(*words, "--quiet", *(["--out", "b"] if kept else []), folder=tmp_path)
+    assert plain.returncode == quiet.returncode == 0, plain.stderr + quiet.stderr
+    assert len(quiet.stdout) <= len(plain.stdout)
+    assert quiet.stderr == ""

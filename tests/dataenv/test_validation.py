@@ -1,0 +1,71 @@
+"""One field set by its path: what is there, what becomes of the others, and what a wrong path is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dataenv.errors import SettingError
+from dataenv.setting import Setting, make_setting
+from dataenv.validation import assigned
+
+
+def put(path: str, value: Any, **fields: Any) -> Setting:
+    return make_setting(assigned(fields, path, value, Setting, "-s"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("lesson_size", 7),
+        ("recipe.rate", 0.5),
+        ("warm_start.recipe.rate", 0.5),
+        ("warm_start.examples", 3),
+        ("budget.examples", 99),
+        ("decoding.temperature", 0.5),
+    ],
+)
+def test_one_field_changes_and_all_others_stay(path: str, value: Any) -> None:
+    expected = Setting().model_dump()
+    inner, names = expected, path.split(".")
+    for name in names[:-1]:
+        inner = inner[name]
+    inner[names[-1]] = value
+    assert put(path, value).model_dump() == expected
+
+
+def test_what_is_given_already_stays() -> None:
+    assert put("recipe.rate", 0.5, recipe={"updates": 3}).recipe.updates == 3
+    given = {"recipe": {"updates": 3}}
+    assigned(given, "recipe.rate", 0.5, Setting, "-s")
+    assert given == {"recipe": {"updates": 3}}
+
+
+def test_a_mapping_takes_any_name_and_a_record_inside_it_its_own() -> None:
+    assert put("task_args.a.b", 1).task_args == {"a": {"b": 1}}
+    assert put("student_args.width", 16, student_args={"layers": 1}).student_args == {"layers": 1, "width": 16}
+    assert put("recipes.slow.rate", 0.25).recipes["slow"].rate == 0.25
+    assert put("recipe.grpo.group", 4, recipe={"method": "grpo"}).recipe.grpo.group == 4  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("lesson_sise", "-s: lesson_sise is no field; did you mean 'lesson_size'?"),
+        ("recipe.raet", "-s: recipe.raet is no field; did you mean 'rate'?"),
+        ("warm_start.recipe.bacth", "-s: warm_start.recipe.bacth is no field; did you mean 'batch'?"),
+        ("recipes.slow.raet", "-s: recipes.slow.raet is no field; did you mean 'rate'?"),
+        ("items.zzz", "-s: items.zzz is no field; known: feedback, selection, test, transfer."),
+        ("recipe.rate.x", "-s: recipe.rate holds no fields, so there is no recipe.rate.x; give recipe.rate=VALUE"),
+    ],
+)
+def test_a_wrong_path_is_told_the_nearest_name_at_its_level(path: str, sentence: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        put(path, 1)
+    assert str(caught.value) == sentence
+
+
+def test_what_is_no_mapping_is_not_written_into() -> None:
+    with pytest.raises(SettingError, match=r"recipe is 3, which holds no fields; give it whole"):
+        put("recipe.rate", 1, recipe=3)
