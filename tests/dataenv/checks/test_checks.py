@@ -263,6 +263,18 @@ def test_a_student_that_breaks_a_rule_is_told(student: Parrot, sentence: str) ->
         check_student(student)
 
 
+def test_a_student_that_sees_no_image_is_shown_none() -> None:
+    shown: dict[tuple[str, ...], set[int]] = {}
+
+    def noting(self: Parrot, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
+        shown.setdefault(self.sees, set()).update(len(media) for _, media in asked)
+        return Parrot.answer(self, weights, asked, decoding, seed)
+
+    for sees in (("text",), ("text", "image")):
+        check_student(broken(Parrot, sees=sees, answer=noting))
+    assert shown == {("text",): {0}, ("text", "image"): {0, 1, 2}}
+
+
 def test_an_export_that_transformers_cannot_load_is_told() -> None:
     silent = broken(Parrot, export=lambda self, weights, folder: None)
     with pytest.raises(ContractError, match="transformers cannot load"):
