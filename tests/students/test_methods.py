@@ -61,7 +61,7 @@ FEWER = Recipe(method="fewer", updates=8, batch=4, rate=1e-2, method_args={"firs
 
 def forget() -> None:
     """What was looked up once a process is looked up again."""
-    methods.names.cache_clear()
+    methods._outside.cache_clear()
     registry._outside.cache_clear()
     importlib.invalidate_caches()
     sys.modules.pop("a_method_from_outside", None)
@@ -132,6 +132,21 @@ def test_its_code_is_in_the_name_of_a_state_and_in_no_students(installed: Callab
     installed(SOURCE.replace("-(scores * mask).sum()", "-(2 * scores * mask).sum()"))
     assert key() != first
     assert Pocket(**STUDENT.args).fingerprint == fingerprint
+
+
+def test_one_that_this_process_was_told_of_is_the_same(
+    installed: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By ``dataenv.register``, as a class or by its path: no entry point is needed, and its code names its states."""
+    monkeypatch.setattr(methods, "HERE", {})
+    monkeypatch.setitem(registry._HERE, "method", {})
+    monkeypatch.setenv(registry.VARIABLE, "{}")
+    told = FEWER.model_copy(update={"method": "told"})
+    want = STUDENT.fit(STUDENT.initial(0), Data(LESSON), FEWER, 0)
+    for thing in ("a_method_from_outside:Fewer", method_of(FEWER)):
+        registry.register("method", "told", thing)
+        assert STUDENT.fit(STUDENT.initial(0), Data(LESSON), told, 0) == want
+        assert method_code(told) == method_code(FEWER) != ""
 
 
 def test_what_is_no_method_is_one_sentence(installed: Callable[[str], None]) -> None:
