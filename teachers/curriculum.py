@@ -25,14 +25,17 @@ Order = Literal["easy", "hard"]
 ORDERS = ("easy", "hard")
 Measure = Literal["loss", "length", "compression", "diversity"]
 MEASURES = ("loss", "length", "compression", "diversity")
+STAGES = 4
+"""Of difficulty in one lesson of ``easy-to-hard``, where its order is kept."""
 
 
 class Curriculum(Teacher):
     """Examples by the loss of the untaught student, with linear pacing (Skill-It, arXiv 2307.14430 §4, baselines).
 
-    Lesson i of M is drawn from the first i/M of the pool in that order. The losses are a probe and paid for; of a large
-    pool a sample is looked at, and taught. The other measures read the text alone and cost nothing ("Beyond Random
-    Sampling", curricula of pre-training by text metrics); see ``difficulty``.
+    Lesson i of M is drawn from the first i/M of the pool in that order. Inside a lesson the student's recipe shuffles;
+    under ``recipe.order='given'``, which keeps the order, the lesson is handed over in this one. The losses are a probe
+    and paid for; of a large pool a sample is looked at, and taught. The other measures read the text alone and cost
+    nothing ("Beyond Random Sampling", curricula of pre-training by text metrics); see ``difficulty``.
 
     Args:
         order: ``easy`` first, or ``hard`` first (the anticurriculum).
@@ -58,6 +61,7 @@ class Curriculum(Teacher):
             order = np.argsort(hard if self.order == "easy" else -hard, kind="stable")
             examples = [examples[i] for i in order]
         self._ordered, self._rng, self._size = examples, context.rng, context.lesson_size
+        self._in_order = context.order == "given"
         self._lessons, self._made = lessons_left(context), 0
 
     def _looked(self, context: Context) -> tuple[list[Example], Floats | None]:
@@ -73,8 +77,9 @@ class Curriculum(Teacher):
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Sequence[Example]:
         """A lesson out of the part of the pool that is open by now, without repetition."""
         self._made += 1
-        open_now = self._ordered[: max(1, math.ceil(len(self._ordered) * min(1.0, self._made / self._lessons)))]
-        return shuffled(open_now, self._rng)[: self._size]
+        open_now = max(1, math.ceil(len(self._ordered) * min(1.0, self._made / self._lessons)))
+        picked = shuffled(range(open_now), self._rng)[: self._size]
+        return [self._ordered[i] for i in (sorted(picked) if self._in_order else picked)]
 
 
 class SkillCurriculum(Teacher):
@@ -142,6 +147,9 @@ class Cyclical(Teacher):
 class EasyToHard(Teacher):
     """Every skill equally, at a difficulty that rises from 0 to 1 over the episode.
 
+    All of a lesson is of one difficulty, and the student's recipe shuffles it. Under ``recipe.order='given'``, which
+    keeps the order, the difficulty rises inside the lesson too, in a few stages towards that of the next one.
+
     Where a task's generator takes no difficulty, or a task has only a pool, this is ``stratified``.
 
     Args:
@@ -161,14 +169,19 @@ class EasyToHard(Teacher):
         self._lessons, self._made = lessons_left(context), 0
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> Sequence[Example]:
-        """Equally many fresh examples of every skill, at this lesson's difficulty."""
+        """Equally many fresh examples of every skill, at this lesson's difficulty, or rising from there."""
         context = self._context
-        rise = min(1.0, self._made / max(1, self._lessons - 1))
-        self._made += 1
-        difficulty = rise if self.order == "easy" else 1.0 - rise
         each = -(-context.lesson_size // len(context.skills))
-        made = [e for skill in context.skills for e in self._source.draw(skill, each, difficulty)]
-        return shuffled(made, context.rng)[: context.lesson_size]
+        stages = STAGES if context.order == "given" else 1
+        lesson: list[Example] = []
+        for stage in range(stages):
+            rise = min(1.0, (self._made + stage / stages) / max(1, self._lessons - 1))
+            difficulty = rise if self.order == "easy" else 1.0 - rise
+            n = each * (stage + 1) // stages - each * stage // stages
+            made = [e for skill in context.skills for e in self._source.draw(skill, n, difficulty)]
+            lesson += shuffled(made, context.rng)
+        self._made += 1
+        return lesson[: context.lesson_size]
 
 
 def difficulty(examples: Sequence[Example], by: Measure) -> Floats:

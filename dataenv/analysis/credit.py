@@ -28,7 +28,7 @@ class Credit(Record):
     Attributes:
         skills: Columns, and of the rows those named in ``taught``.
         taught: The skills whose examples were left out, one a row.
-        n: Selection problems of each skill.
+        n: Selection problems of each skill; a Setting's targets play no part.
         whole: Right answers on the selection split after all lessons, ``(skills,)``.
         without: The same without a skill, ``[taught][skill]``.
         simulated: Whether the student was a simulated one: no evidence about a real one.
@@ -65,7 +65,7 @@ def leave_one_out(env: Env) -> Credit:
         raise SettingError("env has taught no example of a named skill; teach a lesson first")
     if setting.finish:
         raise SettingError("env goes on by itself after its lessons (finish); take the credit of lessons without it")
-    free = setting.changed(budget=Budget(student_tokens=1 << 60), mastery=1.0)
+    free = setting.changed(budget=Budget(student_tokens=1 << 60), mastery=1.0, targets=())
     start = Snapshot(setting=free.digest, level="open-ended", seed=moment.seed, student_seed=moment.student_seed)
 
     def end_of(left_out: str | None) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -81,7 +81,7 @@ def measure(
     """Measure the matrix: skills x seeds lessons.
 
     Args:
-        setting: Task, student, warm start and recipe; its budget plays no part.
+        setting: Task, student, warm start and recipe; its budget and targets play no part.
         runner: Store and executor.
         seeds: At least two, or there is no interval.
         updates: Of each lesson, which holds ``updates * batch`` fresh examples.
@@ -89,7 +89,7 @@ def measure(
     """
     recipe = setting.recipe.model_copy(update={"updates": updates, "start": "current", "data": "lesson"})
     budget = Budget(student_tokens=1 << 60)
-    alone = setting.changed(recipe=recipe, lesson_size=updates * recipe.batch, budget=budget, finish=())
+    alone = setting.changed(recipe=recipe, lesson_size=updates * recipe.batch, budget=budget, finish=(), targets=())
     seeds = tuple(seeds)
     k = len(setting.built_task.skills)
 

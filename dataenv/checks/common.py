@@ -18,6 +18,9 @@ HOSTILE = ("", " ", "\x00\x1b[2J\r\n\t", "é漢字😀\u202e", "²½٣", "\ud800
 HOSTILE_EXAMPLES = tuple(text for text in HOSTILE if text != "\ud800")
 """Of these, what an ``Example`` can hold: pydantic refuses half a character."""
 
+HOSTILE_CHECKS = ("null", "0", '"x"', "[]", "{}", "-1e999", '{"": [null, {"tests": 7}]}', "[" * 90 + "]" * 90)
+"""JSON that a teacher may put in ``Example.check``: of a form that no task asks for."""
+
 
 class ContractError(DataenvError):
     """A task, student, teacher or another registered thing breaks its contract."""

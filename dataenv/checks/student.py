@@ -8,16 +8,23 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from dataenv.checks.common import HOSTILE_EXAMPLES, ContractError, demand, own_randomness, short, survives
-from students.base import Data, Decoding, Recipe, Student, Trained, asked
-from tasks.records import Example
+from students.base import Asked, Data, Decoding, Recipe, Student, Trained, asked
+from tasks.records import Example, Kind
 
 WORDS = ("abc", "bcd", "cde", "bad", "dab", "ace", "fed", "cab")
 PLAIN = tuple(Example(prompt=f"{word}>", response=word[::-1], skills=("reverse",)) for word in WORDS)
 """Eight things to learn by heart."""
+SEEN = ("text", "image")
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000"
+    "001f15c4890000000b49444154789c6360000200000500017a5eab3f0000000049454e44ae426082"
+)
+"""The smallest image: one clear pixel, as a PNG."""
 SHORT = Recipe(updates=16, batch=8, rate=1e-2)
 
 
@@ -39,12 +46,16 @@ def check_student(
         raise ContractError(f"examples holds {len(examples)}; give at least 4 to train and ask")
     with own_randomness(f"student {getattr(student, 'name', '?')!r}"):
         _student_names(student)
+        _student_abilities(student)
         _student_text(student, examples)
         weights = _student_initial(student)
         taught = _student_fit(student, weights, examples, recipe)
         for blob in (weights, taught):
             _student_answers(student, blob, examples)
             _student_losses(student, blob, examples)
+            _student_kinds(student, blob, examples)
+            if "image" in student.sees:
+                _student_images(student, blob, examples)
         before, after = (float(np.mean(student.losses(blob, examples))) for blob in (weights, taught))
         demand(
             after < before,
@@ -68,6 +79,16 @@ def _student_names(student: Student) -> None:
         twin.fingerprint == student.fingerprint,
         "fingerprint differs between two students of equal args; leave out of base and numerics what is not theirs",
     )
+
+
+def _student_abilities(student: Student) -> None:
+    for field, known, first in (("kinds", get_args(Kind), "solution"), ("sees", SEEN, "text")):
+        value = getattr(student, field, None)
+        fine = isinstance(value, tuple) and first in value and len(set(value)) == len(value)
+        words = f"give a tuple of {', '.join(map(repr, known))}, {first!r} among them"
+        demand(fine and set(value or ()) <= set(known), f"{field} is {value!r}; {words}")
+    outside = getattr(student, "has_policy", None)
+    demand(isinstance(outside, bool), f"has_policy is {outside!r}; give True or False")
 
 
 def _student_text(student: Student, examples: Sequence[Example]) -> None:
@@ -138,6 +159,29 @@ def _student_losses(student: Student, weights: bytes, examples: Sequence[Example
     turned = student.losses(weights, list(reversed(examples)))
     demand(np.allclose(turned[::-1], losses, atol=1e-4), "losses() are not in the order of the examples; put them back")
     demand(list(student.losses(weights, [])) == [], "losses() of no examples is not empty; give []")
+
+
+def _student_kinds(student: Student, weights: bytes, examples: Sequence[Example]) -> None:
+    """Every kind that a student says it learns from can be counted and measured. Nothing here shows it an image."""
+    for kind in student.kinds:
+        some = [example.model_copy(update={"kind": kind}) for example in examples[:2]]
+        where = f"an example of kind {kind!r}, which kinds names"
+        for example in some:
+            refusal = student.refuse(example)
+            demand(refusal is None, f"refuse() says {refusal!r} of {where}; leave it out of kinds, or read it")
+            demand(student.tokens(example) > 0, f"tokens() gives 0 for {where}; count it")
+        losses = survives(partial(student.losses, weights, some), f"losses() of {where}", "a loss, or leave it out")
+        fine = len(losses) == len(some) and all(map(math.isfinite, losses))
+        demand(fine, f"losses() gives {losses!r:.80} for {where}; give a finite one for each")
+
+
+def _student_images(student: Student, weights: bytes, examples: Sequence[Example]) -> None:
+    """A student that says it sees images is shown some, and texts without any between them."""
+    shown = [Asked(examples[0].prompt, (PIXEL,)), Asked(examples[1].prompt), Asked(examples[2].prompt, (PIXEL, PIXEL))]
+    call = partial(student.answer, weights, shown, Decoding(max_tokens=8), 0)
+    answers = survives(call, "answer() with images", "an answer, or leave 'image' out of sees")
+    fine = isinstance(answers, list) and len(answers) == len(shown) and all(isinstance(a, str) for a in answers)
+    demand(fine, f"answer() gives {answers!r:.80} for {len(shown)} prompts with images; give one string for each")
 
 
 def _student_export(student: Student, weights: bytes) -> None:

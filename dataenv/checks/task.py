@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
-from dataenv.checks.common import HOSTILE, HOSTILE_EXAMPLES, demand, own_randomness, short, survives
+from dataenv.checks.common import HOSTILE, HOSTILE_CHECKS, HOSTILE_EXAMPLES, demand, own_randomness, short, survives
 from tasks.base import Task
 from tasks.errors import UnsupportedError
 from tasks.records import SPLITS, Example, Grade, Problem, stream
@@ -23,6 +24,9 @@ def check_task(task: Task) -> None:
         _task_sealing,
         _task_gold,
         _task_hostile_text,
+        _task_batches,
+        _task_same,
+        _task_hostile_checks,
         _task_generator,
         _task_subskills,
         _task_pool,
@@ -122,6 +126,88 @@ def _graded(task: Task, problem: Problem, text: str) -> bool:
         "lacks at least one skill, and a right one none",
     )
     return bool(grade.correct)
+
+
+def _task_batches(task: Task) -> None:
+    """Many at once and one by one come to the same, in order: the board may use either."""
+    asked = [(p, text) for p in _few(task) for text in (p.answer, *HOSTILE)]
+    grades = survives(partial(task.grades, asked), "grades() with hostile text", "Grade(error=…) in its place")
+    _one_by_one("grades", grades, "grade", [task.grade(*pair) for pair in asked], lambda i: short(asked[i][1]))
+    examples = [e for p in _few(task) for e in (_gold(p), *(_gold(p, text) for text in HOSTILE_EXAMPLES))]
+    verdicts = survives(partial(task.judges, examples), "judges() with hostile text", "None (cannot tell)")
+    singly = [task.judge(e) for e in examples]
+    _one_by_one("judges", verdicts, "judge", singly, lambda i: short(examples[i].response))
+    demand(list(task.grades([])) == [], "grades() of nothing is not empty; give []")
+    demand(list(task.judges([])) == [], "judges() of nothing is not empty; give []")
+
+
+def _one_by_one(many: str, found: Any, one: str, wanted: list[Any], text: Callable[[int], str]) -> None:
+    fine = isinstance(found, list) and len(found) == len(wanted)
+    shown = f"{len(found)}" if isinstance(found, list) else type(found).__name__
+    demand(fine, f"{many}() gives {shown} for {len(wanted)} asked; give a list with one for each, in order")
+    for i, (ours, theirs) in enumerate(zip(found, wanted, strict=True)):
+        demand(
+            ours == theirs, f"{many}() says {ours!r} of response {text(i)} and {one}() {theirs!r}; let the two agree"
+        )
+
+
+def _task_same(task: Task) -> None:
+    """``same`` compares two answers. What is right plays no part, or a teacher could ask it for what is sealed."""
+    for problem in _few(task):
+        others = [p.answer for p in _few(task) if p.answer != problem.answer]
+        for text in (problem.answer, *others, *HOSTILE_EXAMPLES):
+            example = _gold(problem, text)
+            itself = _same(task, example, text)
+            demand(itself, f"same() finds {short(text)} unlike itself; compare answers, whether they are right or not")
+            for answer in HOSTILE:
+                _same(task, example, answer)
+            grade = task.grade(problem, text)
+            if not grade.correct and grade.error is None:
+                told = _same(task, example, problem.answer)
+                demand(
+                    not told,
+                    f"same() takes the gold answer of {problem.id!r} for the wrong response {short(text)}; compare "
+                    "with example.response, for a teacher could ask it what is right",
+                )
+
+
+def _same(task: Task, example: Example, answer: str) -> bool:
+    where = f"response {short(example.response)} and answer {short(answer)}"
+    found = survives(partial(task.same, example, answer), f"same() with {where}", "False")
+    demand(isinstance(found, bool), f"same() gives {found!r} for {where}; give True or False")
+    return bool(found)
+
+
+def _task_hostile_checks(task: Task) -> None:
+    """``Example.check`` is a teacher's: whatever JSON it holds, it breaks nothing."""
+    for problem in _few(task):
+        for check in HOSTILE_CHECKS:
+            example = _gold(problem).model_copy(update={"check": check})
+            calls: dict[str, Callable[[], bool | None]] = {
+                "judge": partial(task.judge, example),
+                "verify": partial(task.verify, example, "x"),
+                "same": partial(task.same, example, "x"),
+            }
+            for name, call in calls.items():
+                found = survives(call, f"{name}() of an example with check {short(check)}", "None or False")
+                demand(
+                    found in (True, False, None),
+                    f"{name}() gives {found!r} for check {short(check)}; give True, False or None",
+                )
+
+
+def _gold(problem: Problem, response: str | None = None) -> Example:
+    """A problem as a teacher would teach it, with its gold answer or another."""
+    answer = problem.answer if response is None else response
+    return Example(prompt=problem.prompt, response=answer, skills=problem.skills)
+
+
+def _few(task: Task) -> list[Problem]:
+    """The first feedback problem of each of the first few skills."""
+    first: dict[str, Problem] = {}
+    for problem in task.split("feedback"):
+        first.setdefault(problem.skills[0], problem)
+    return list(first.values())[:4]
 
 
 def _task_generator(task: Task) -> None:

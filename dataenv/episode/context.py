@@ -57,6 +57,8 @@ class Context:
         rng: The teacher's own random generator.
         budget: The live purse, and what a lesson, an example and an answer are likely to cost.
         lesson_size: Examples that a lesson is expected to hold.
+        order: Of the Setting's recipe: ``given`` where a lesson is walked in the order in which it is handed over, else
+            ``shuffled``.
         chats: Where the replies of language models are kept, so that the same run comes back to the same lessons.
         teacher_purse: What may be spent on them; ``teachers.chat.Chat.of`` draws on it.
     """
@@ -75,6 +77,7 @@ class Context:
             FORWARD * (tokens + env.setting.decoding.max_tokens),
         )
         self.lesson_size = env.setting.lesson_size
+        self.order = env.setting.recipe.order
         self.chats = env.runner.chats
         self.teacher_purse = env.teacher_purse
         self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}

@@ -195,6 +195,10 @@ def _asked(exam: Exam, blobs: Blobs) -> list[Asked]:
 
 
 def _sit(student: Student, weights: bytes, exam: Exam, blobs: Blobs) -> Answers:
+    if exam.media and "image" not in student.sees:
+        raise SettingError(
+            f"the {exam.name} exam shows images, which student {student.name!r} does not see; give one that sees them"
+        )
     responses = student.answer(weights, _asked(exam, blobs), exam.decoding, exam.seed)
     losses, entropies = None, None
     if exam.golds is not None:

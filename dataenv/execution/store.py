@@ -47,16 +47,17 @@ class Store:
             self._rows = self._connect(":memory:")
         else:
             self._guard(lambda: path.mkdir(parents=True, exist_ok=True))
-            self.blobs = DiskBlobs(path / "blobs")
             self._rows = self._guard(lambda: self._connect(str(path / ROWS)))
+            self.blobs = DiskBlobs(path / "blobs")
 
     def _connect(self, where: str) -> sqlite3.Connection:
         rows = sqlite3.connect(where, timeout=30, isolation_level=None, check_same_thread=False)
+        found: int = _patiently(lambda: rows.execute("PRAGMA user_version").fetchone()[0])
+        if found not in (0, SCHEMA):  # asked first of all: what follows would write into another release's file
+            rows.close()
+            raise StoreError(_fate(where, found))
         _patiently(lambda: rows.execute("PRAGMA journal_mode=WAL"))
         rows.execute("PRAGMA synchronous=FULL")
-        found = rows.execute("PRAGMA user_version").fetchone()[0]
-        if found not in (0, SCHEMA):
-            raise StoreError(_fate(where, found))
         for table in _TABLES:
             rows.execute(
                 f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, body BLOB NOT NULL, sha TEXT NOT NULL)"

@@ -126,6 +126,11 @@ class Board(Record):
             raise ValueError("teachers lack 'stratified', which the others are measured against; add it")
         if self.setting.budget.examples is not None and any(entry.finish for entry in self.teachers):
             raise ValueError("teachers have a finish, which setting.budget.examples would cap; leave one out")
+        for i, entry in enumerate(self.teachers):
+            if sum(phase.share for phase in entry.finish) > 1:
+                raise ValueError(
+                    f"teachers[{i}].finish sets more than the purse aside; give shares that sum to at most 1"
+                )
         if "nothing" not in self.references:
             raise ValueError("references lack 'nothing', as which a failed run is scored; add it")
         if len(set(self.seeds)) != len(self.seeds):

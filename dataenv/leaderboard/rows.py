@@ -194,6 +194,12 @@ class Row(RowPart):
         return canonical_json({name: self.setting.get(name) for name in OWN})
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """The skills that selection and test ask, in the order of ``skills``: all of them, unless the Setting says."""
+        named = self.setting.get("targets")
+        return tuple(s for s in self.skills if s in named) if isinstance(named, list | tuple) and named else self.skills
+
+    @property
     def failed(self) -> bool:
         """Whether the run ended by a failure; it is then scored as the untaught student of its seed."""
         return self.ended == "failed"
@@ -208,9 +214,16 @@ class Row(RowPart):
             raise ValueError(f"selected is {self.selected}, but there are {len(self.steps)} steps")
         if len(set(self.skills)) != len(self.skills):
             raise ValueError("skills holds a name twice")
-        if self.test is not None and (len(self.test.n) != len(self.skills) or 0 in self.test.n):
-            raise ValueError("test.n must hold one positive count a skill")
+        if self.test is not None and not self._asks_targets(self.test.n):
+            raise ValueError("test.n must hold one positive count a skill (0 where setting.targets leaves it out)")
         return self
+
+    def _asks_targets(self, n: Sequence[int]) -> bool:
+        """Whether an exam has problems of each target and of no other skill."""
+        targets = set(self.targets)
+        return len(n) == len(self.skills) and all(
+            (s in targets) == (m > 0) for s, m in zip(self.skills, n, strict=True)
+        )
 
     @model_validator(mode="after")
     def _steps_in_order(self) -> Self:
@@ -228,7 +241,7 @@ class Row(RowPart):
                 step.loss,
                 self.skills if step.mixture is None else step.mixture,
             )
-            if any(len(values) != k for values in lists) or 0 in step.selection.n:
+            if any(len(values) != k for values in lists) or not self._asks_targets(step.selection.n):
                 raise ValueError(f"steps[{i}] must give selection (n > 0), feedback, loss and mixture for {k} skills")
             before, asked = step.spent, (step.teacher_tokens, step.money)
         if before > self.budget.spent:

@@ -1,7 +1,8 @@
 """The oracle: the best schedule of lessons for a simulated student, whose curves are known, and the regret to it.
 
-A schedule is worth the best expected accuracy along it (mean over skills of the model's probabilities, so no exam's
-luck is in it): the state that a board would select. Two schedules are found, and each says what it is:
+A schedule is worth the best expected accuracy along it (mean over skills, or the Setting's targets, of the model's
+probabilities, so no exam's luck is in it): the state that a board would select. Two schedules are found, and each says
+what it is:
 
 - ``best_schedule`` is exact over a menu of mixtures: it looks at every sequence of them that the purse buys, by
   breadth, and leaves out only those that a bound proves to be no better. Under one mixture a loss is mapped by an
@@ -44,6 +45,13 @@ class Schedule:
     mixtures: Floats
     value: float
     looked: int
+
+
+def over_targets(accuracy: Floats, setting: Setting) -> Floats:
+    """Mean accuracy over the skills that the Setting's reward looks at, of accuracies ``(…, k)``."""
+    skills = setting.built_task.skills
+    seen = accuracy[..., [skill in setting.targets for skill in skills]] if setting.targets else accuracy
+    return np.asarray(seen.mean(-1), np.float64)
 
 
 class Course:
@@ -99,7 +107,7 @@ class Course:
         return np.maximum(at.value, self._worth(least))
 
     def _worth(self, loss: Floats) -> Floats:
-        return np.asarray(self._form.model.accuracy(loss).mean(1), np.float64)
+        return over_targets(self._form.model.accuracy(loss), self._form.setting)
 
 
 @dataclass(frozen=True)
@@ -198,7 +206,7 @@ def expected(env: Env) -> float:
     values = []
     for state in dict.fromkeys(record.state for record in inner.history):
         loss = load(inner.runner.weights(state))["loss"]
-        values.append(float(inner.student.model.accuracy(loss).mean()))
+        values.append(float(over_targets(inner.student.model.accuracy(loss), inner.setting)))
     return max(values)
 
 
@@ -229,14 +237,14 @@ def worth(teach: Callable[[dict[str, Any]], Any], envs: SimulatedVectorEnv, seed
         seeds: One a student.
     """
     observation, _ = envs.reset(seed=seeds)
-    best = envs.model.accuracy(np.asarray(observation["loss"], np.float64)).mean(1)
+    best = over_targets(envs.model.accuracy(np.asarray(observation["loss"], np.float64)), envs.setting)
     open_ = np.ones(len(seeds), np.bool_)
     while open_.any():
         observation, _, terminated, truncated, infos = envs.step(teach(observation))
         loss = np.asarray(observation["loss"], np.float64)
         for i in np.flatnonzero(terminated | truncated):
             loss[i] = infos["final_obs"][i]["loss"]
-        best = np.where(open_, np.maximum(best, envs.model.accuracy(loss).mean(1)), best)
+        best = np.where(open_, np.maximum(best, over_targets(envs.model.accuracy(loss), envs.setting)), best)
         open_ &= ~(terminated | truncated)
     return np.asarray(best)
 

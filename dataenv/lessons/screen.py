@@ -151,7 +151,7 @@ def as_example(offer: Any) -> Example | None:
             return None
         try:
             offer = Example.model_validate(dict(offer))
-        except (ValidationError, TypeError):
+        except (ValidationError, TypeError, RecursionError):  # the last of a check that is nested without end
             return None
     if not _is_text(offer.prompt) or not _is_text(offer.response):
         return None

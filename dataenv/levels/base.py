@@ -121,7 +121,7 @@ class Level(ABC):
         if not self.recipes or not (isinstance(action, Mapping) and "recipe" in action):
             return self.read(action, memory)
         name, rest = action["recipe"], {key: value for key, value in action.items() if key != "recipe"}
-        if name not in self.recipes:
+        if not isinstance(name, str) or name not in self.recipes:
             raise ActionError(f"action['recipe'] is {name!r}; {did_you_mean(str(name), self.recipes)}")
         if self.beside and set(rest) != {self.beside}:
             raise ActionError(f"action is a dict of {', '.join(map(str, action))}; give {self.beside!r} and 'recipe'")

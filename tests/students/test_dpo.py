@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
 from dataenv.lessons.tuition import sizes
 from dataenv.setting import make_setting
-from students.base import Data, Recipe
+from students.base import Data, Decoding, Recipe, asked
 from students.dpo import Preferring, dpo_loss, unlikelihood_loss
 from students.pocket import Pocket
 from tasks.records import Example, digest_examples, stream
@@ -132,3 +133,98 @@ def test_an_example_keeps_its_name() -> None:
     assert digest_examples(PLAIN) != digest_examples(LESSON)
     assert "dpo" not in Recipe().model_dump(mode="json")
     assert make_setting({}).digest == make_setting({"recipe": {"dpo": None}}).digest
+
+
+# Its own wrong answers
+
+
+OWN = {"rejected": "own", "max_tokens": 5}
+
+
+def own(verdict: Any = lambda example, said: said == example.response) -> Data:
+    return Data(PLAIN, verdict=verdict, checker="test")
+
+
+def test_own_wrong_answers_become_less_likely(taught: bytes) -> None:
+    """It learns to write one word to whatever it is asked, from what it writes in its place."""
+    lesson = tuple(e.model_copy(update={"response": "aaa"}) for e in PLAIN)
+    recipe, data = changed(**OWN), replace(own(), lesson=lesson)
+    weights, report = STUDENT.fit(taught, data, recipe, 0)
+    assert (weights, report) == STUDENT.fit(taught, data, recipe, 0), "equal bytes: its answers are drawn by the seed"
+    assert weights != STUDENT.fit(taught, data, recipe, 1)[0]
+    answers = STUDENT.answer(taught, asked(e.prompt for e in PLAIN), Decoding(temperature=1.0, max_tokens=5), 3)
+    wrong = [e.model_copy(update={"response": said}) for e, said in zip(PLAIN, answers, strict=True) if said]
+
+    def gap(held: bytes) -> float:
+        return float(np.mean(STUDENT.losses(held, wrong)) - np.mean(STUDENT.losses(held, lesson)))
+
+    assert gap(weights) > gap(taught) + 0.5
+    practice = report.practice
+    assert practice is not None
+    assert practice.answers == practice.groups == report.updates * recipe.batch
+    assert practice.unknown == 0
+    assert practice.right + practice.wrong == practice.answers
+    assert practice.reward is not None
+    assert practice.reward[1] > practice.reward[0]
+
+
+@pytest.mark.parametrize("said", [True, None])
+def test_only_what_is_found_wrong_makes_a_pair(taught: bytes, said: bool | None) -> None:
+    """What is right, or cannot be told, moves nothing: the weights come back as they were."""
+    recipe = changed(**OWN).model_copy(update={"updates": 3})
+    weights, report = STUDENT.fit(taught, own(lambda example, answer: said), recipe, 0)
+    assert STUDENT.losses(weights, PLAIN) == STUDENT.losses(taught, PLAIN)
+    assert report.tokens == 0 < report.forward
+    practice = report.practice
+    assert practice is not None
+    assert (practice.unknown, practice.right, practice.wrong) == ((0, 48, 0) if said else (48, 0, 0))
+    assert practice.reward == ((1.0, 1.0) if said else None)
+
+
+def test_pairs_are_made_of_the_answers_that_are_wrong(taught: bytes) -> None:
+    """Of a batch of which one word is found wrong, that one alone is trained on."""
+    word = PLAIN[0]
+    recipe = changed(**OWN).model_copy(update={"updates": 1, "batch": len(PLAIN)})
+    _, report = STUDENT.fit(taught, own(lambda example, answer: example != word), recipe, 0)
+    wrong = sum(example == word for example in PLAIN)
+    assert report.practice is not None
+    assert (report.practice.wrong, report.practice.right) == (wrong, len(PLAIN) - wrong)
+    assert 0 < report.tokens <= wrong * (STUDENT.tokens(word) + len("abc>") + 5)
+
+
+def test_own_answers_are_metered_and_never_cost_more_than_is_allowed(taught: bytes) -> None:
+    recipe = changed(**OWN)
+    price = price_of(recipe, sizes(STUDENT, recipe, PLAIN), ())
+    assert price.metered
+    whole = STUDENT.fit(taught, own(), recipe, 0)[1]
+    assert price.of(whole) == whole.forward + 3 * whole.tokens <= price.most(whole.updates)
+    for allowance in (price.most(1), price.most(3), price.of(whole) // 2):
+        some = STUDENT.fit(taught, own(), changed(**OWN, allowance=allowance), 0)[1]
+        assert price.of(some) <= allowance
+        assert 0 < some.updates < whole.updates
+    with pytest.raises(ValueError, match=r"allowance is 1 and answers may cost \d+; give that or more"):
+        STUDENT.fit(taught, own(), changed(**OWN, allowance=1), 0)
+
+
+def test_own_answers_need_a_verdict_and_a_length(taught: bytes) -> None:
+    with pytest.raises(ValueError, match=r"verdict is missing; dpo\.rejected 'own' needs a checker"):
+        STUDENT.fit(taught, Data(PLAIN), changed(**OWN), 0)
+    with pytest.raises(ValueError, match=r"max_tokens is missing; say how long"):
+        STUDENT.fit(taught, own(), changed(rejected="own"), 0)
+    mine, given = changed(**OWN), changed()
+    assert (Preferring.needs_verdict(mine), Preferring.needs_pairs(mine)) == (True, False)
+    assert (Preferring.needs_verdict(given), Preferring.needs_pairs(given)) == (False, True)
+
+
+def test_a_lesson_on_own_answers_is_paid_to_the_token() -> None:
+    recipe = {"method": "dpo", "updates": 2, "batch": 8, "rate": 1e-3, "dpo": {"rejected": "own"}}
+    env = TeachingEnv("skill-list", store="off", **(TINY | {"recipe": recipe}))
+    env.reset(seed=0)
+    for _ in range(2):
+        before = env.purse.spent
+        *_, info = env.step(np.ones(len(env.task.skills), np.float32))
+        step = env.history[-1]
+        assert step.practice is not None
+        assert step.practice.answers == 16
+        assert env.purse.spent - before == info["price"] > 0
+    assert env.purse.spent <= env.purse.total

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ from typing import Any
 import pytest
 
 from dataenv import check_task, registry
+from dataenv.environment.env import TeachingEnv
+from dataenv.episode.context import Context
 from dataenv.errors import SettingError
 from dataenv.setting import make_setting
+from students.base import Asked, Decoding
 from tasks.errors import UnsupportedError
 from tasks.jsonl import Jsonl
 from tasks.records import Example, Problem
+from tests.toys import TOYS, Parrot
 
 Row = dict[str, Any]
 SUMS: list[Row] = [
@@ -314,3 +319,92 @@ def test_no_generator_and_nothing_to_teach(sums: str) -> None:
 def test_a_problem_of_another_task_is_an_error_of_the_checker(sums: str) -> None:
     stranger = Problem(id="x", prompt="else?", answer="1", skills=("odd",), split="test")
     assert Jsonl(sums).grade(stranger, "1").error is not None
+
+
+WORKED = "{a} and {b} make {c}.\n#### {c}"
+OTHER_WORDS = "I count {b} more from {a}, which is {c}. #### {c}"
+
+
+@pytest.fixture
+def worked(tmp_path: Path) -> str:
+    """Worked answers in the form of GSM8K."""
+    rows = [
+        {
+            "question": f"What is {a} and {b}?",
+            "answer": WORKED.format(a=a, b=b, c=a + b),
+            "skill": "even" if a % 2 else "odd",
+        }
+        for a in range(16)
+        for b in range(16)
+    ]
+    return write(tmp_path / "worked.jsonl", rows)
+
+
+class OwnWords(Parrot):
+    """Is always right, and never in the words that it was taught."""
+
+    name = "own-words"
+
+    def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
+        said = []
+        for text, _ in asked:
+            a, b = map(int, re.findall(r"\d+", text))
+            said.append(OTHER_WORDS.format(a=a, b=b, c=a + b))
+        return said
+
+
+def test_a_student_that_is_right_in_its_own_words_is_right(worked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.STUDENTS, "own-words", f"{__name__}:OwnWords")
+    fields = TOYS | {
+        "task": "jsonl",
+        "task_args": {"path": worked, "marker": "####"},
+        "student": "own-words",
+        "engine": "pool",
+    }
+    env = TeachingEnv("open-ended", store="off", **fields)
+    observation, _ = env.reset(seed=0)
+    assert observation["score"][0] == 1.0
+    context = Context(env)
+    pool = list(context.pool())[:20]
+    assert context.probe(pool, "accuracy").tolist() == [1.0] * 20
+    wrong = [e.model_copy(update={"response": "so it is\n#### 99"}) for e in pool]
+    assert context.probe(wrong, "accuracy").tolist() == [0.0] * 20, "compared with the response, right or not"
+
+
+@pytest.mark.parametrize(
+    ("response", "same", "other"),
+    [
+        ("12 it is. #### 12", ["#### 12", "hence #### 12.0", "#### 7, no: #### 12"], ["#### 13", "12", "", "#### x"]),
+        ("wrong. #### 99", ["#### 99", "wrong. #### 99 "], ["#### 12", "#### 9"]),
+        ("no final answer", ["no final answer", " no final answer\n"], ["#### 12", "other"]),
+        ("", [""], ["#### 12", "x"]),
+    ],
+)
+def test_same_number(worked: str, response: str, same: list[str], other: list[str]) -> None:
+    """Of the worked form; the question's own answer is 12, and plays no part."""
+    task = Jsonl(worked, marker="####")
+    example = Example(prompt="What is 5 and 7?", response=response)
+    assert [task.same(example, text) for text in (*same, *other)] == [True] * len(same) + [False] * len(other)
+
+
+def test_same_of_the_other_checkers(tmp_path: Path) -> None:
+    rows = [{"question": f"q{i}", "answer": "Paris", "skill": "s"} for i in range(60)]
+    exact = Jsonl(write(tmp_path / "e.jsonl", rows), checker="exact", fold_case=True)
+    paris = Example(prompt="q1", response="Paris")
+    assert exact.same(paris, "paris")
+    assert exact.same(paris.model_copy(update={"response": "Rome"}), "rome")
+    assert not exact.same(paris.model_copy(update={"response": "Rome"}), "Paris")
+    options = [{"question": f"q{i}", "answer": "B", "choices": ["Rome", "Paris"], "skill": "s"} for i in range(60)]
+    choice = Jsonl(write(tmp_path / "c.jsonl", options))
+    asked = choice.pool()[0]
+    assert choice.same(asked, "B")
+    assert choice.same(asked, "(B)")
+    assert not choice.same(asked, "A")
+    wrong = asked.model_copy(update={"response": "A"})
+    assert choice.same(wrong, "(A)")
+    assert not choice.same(wrong, "B")
+    patterns = [{"question": f"q{i}", "answer": "aab", "pattern": "a+b", "skill": "s"} for i in range(60)]
+    regex = Jsonl(write(tmp_path / "r.jsonl", patterns), checker="regex", pattern="pattern", answer="answer")
+    matched = regex.pool()[0]
+    assert regex.same(matched, " aab ")
+    assert not regex.same(matched, "ab"), "both match, which says that both are right and not that they are equal"

@@ -124,3 +124,28 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.reasoning.find_spec", lambda name: None)
     with pytest.raises(SettingError, match="needs the package reasoning-gym; pip install"):
         registry.build("task", "reasoning")
+
+
+def test_same_compares_two_answers_and_judges_neither() -> None:
+    task = whole()
+    (made,) = task.generate("chain_sum", 1, stream(3, "same"))
+    said = made.response
+    assert task.same(made, said)
+    assert task.same(made, f" {said}.0 ")
+    assert not task.same(made, str(int(said) + 1))
+    wrong = made.model_copy(update={"response": str(int(said) + 1)})
+    assert task.same(wrong, wrong.response), "a wrong answer is the same as itself"
+    assert task.same(wrong, f"{wrong.response}.0")
+    assert not task.same(wrong, said), "and what is right is not told by it"
+    for text in ("", "²", "no number", "9" * 5000):
+        odd = made.model_copy(update={"response": text})
+        assert task.same(odd, text)
+        assert not task.same(odd, said)
+
+
+def test_same_takes_two_forms_that_the_verifier_takes() -> None:
+    """Only of families whose verifier forgives a form is there another one."""
+    task = whole()
+    (made,) = task.generate("spell_backward", 1, stream(3, "same"))
+    assert task.same(made, made.response)
+    assert not task.same(made, made.response[::-1] + "x")

@@ -18,8 +18,11 @@ from tests.tiny import TINY
 RICH: dict[str, Any] = TINY | {"budget": {"student_tokens": 100_000}}
 
 
-def begun(teacher: Any, level: str) -> tuple[Any, Context, Any, Any]:
-    env = TeachingEnv(level, **RICH)
+GIVEN: dict[str, Any] = {"recipe": TINY["recipe"] | {"order": "given"}}
+
+
+def begun(teacher: Any, level: str, **changes: Any) -> tuple[Any, Context, Any, Any]:
+    env = TeachingEnv(level, **RICH | changes)
     observation, info = env.reset(seed=0)
     context = Context(env)
     teacher.begin(context)
@@ -142,3 +145,50 @@ def test_difficulty_rises() -> None:
         lessons = [teacher.act(observation, info) for _ in range(lessons_left(context))]
         zeros = [np.mean([e.prompt.count("0") for e in lesson]) for lesson in lessons]  # easy ones have empty columns
         assert sign * (zeros[0] - zeros[-1]) > 0.5
+
+
+@pytest.mark.parametrize(("order", "sign"), [("easy", 1), ("hard", -1)])
+def test_a_curriculum_is_handed_over_in_order_where_the_recipe_keeps_it(order: Any, sign: int) -> None:
+    """The very same examples as under a recipe that shuffles, but for their order."""
+    lessons = []
+    for changes in ({}, GIVEN):
+        teacher, _, observation, info = begun(
+            Curriculum(order=order, sample=256, by="diversity"), "open-ended", **changes
+        )
+        lessons.append([teacher.act(observation, info) for _ in range(3)])
+    for drawn, ordered in zip(*lessons, strict=True):
+        assert sorted(e.prompt for e in drawn) == sorted(e.prompt for e in ordered)
+        hard = sign * difficulty(ordered, "diversity")
+        assert (np.diff(hard) >= 0).all()
+    assert any((np.diff(sign * difficulty(lesson, "diversity")) < 0).any() for lesson in lessons[0]), "else as drawn"
+
+
+@pytest.mark.parametrize("order", ["easy", "hard"])
+def test_difficulty_rises_inside_a_lesson_where_the_recipe_keeps_its_order(order: Any) -> None:
+    found = {}
+    for kept in ("shuffled", "given"):
+        context = Fake(tokens=5_000)
+        context.order = kept
+        teacher = EasyToHard(order=order)
+        teacher.begin(context)
+        found[kept] = [[float(e.prompt.split()[1]) for e in teacher.act({}, {})] for _ in range(5)]
+    assert [set(lesson) for lesson in found["shuffled"]] == [{at} for at in _levels(order, [0.0, 0.25, 0.5, 0.75, 1.0])]
+    assert [len(lesson) for lesson in found["given"]] == [40] * 5
+    assert found["given"][0] == [at for at in _levels(order, [0.0, 0.0625, 0.125, 0.1875]) for _ in range(10)]
+    assert set(found["given"][4]) == set(_levels(order, [1.0]))
+
+
+def _levels(order: str, rising: list[float]) -> list[float]:
+    return rising if order == "easy" else [1.0 - at for at in rising]
+
+
+def test_a_student_walks_a_lesson_of_a_curriculum_in_order() -> None:
+    """End to end: what was handed over in order is stored, trained and named in that order."""
+    env = TeachingEnv("open-ended", store="off", **RICH | GIVEN)
+    observation, info = env.reset(seed=0)
+    teacher = Curriculum(by="diversity", sample=256)
+    teacher.begin(Context(env))
+    env.step(teacher.act(observation, info))
+    lesson = env.runner.store.lesson(env.history[-1].lesson or "")
+    assert (np.diff(difficulty(lesson, "diversity")) >= 0).all()
+    assert len(lesson) == env.history[-1].kept > 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,14 @@ from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import read_rows
 from dataenv.leaderboard.play import play
+from dataenv.setting import make_setting
+from tasks.records import Example
 from teachers.skill_it import SkillIt
 from tests.tiny import TINY
 from tests.toys import TOY_BOARD
 
 RICH: dict[str, Any] = TINY | {"budget": {"student_tokens": 200_000}}
+TASK_SKILLS = make_setting(TINY).built_task.skills
 LEGO = np.eye(5)
 LEGO[1, [0, 2, 3]] = 0.5
 """Rows that sum to 1, the second to 2.5: what the paper's LEGO graph must sum to for the weights that it plots."""
@@ -35,9 +39,12 @@ class Told:
 
     skills = ("a", "b", "c", "d", "e")
 
+    def __init__(self, *targets: str) -> None:
+        self.targets = targets or self.skills
 
-def begun(teacher: SkillIt) -> SkillIt:
-    teacher.begin(Told())  # type: ignore[arg-type]
+
+def begun(teacher: SkillIt, *targets: str) -> SkillIt:
+    teacher.begin(Told(*targets))  # type: ignore[arg-type]
     return teacher
 
 
@@ -142,7 +149,15 @@ def test_a_binary_graph_has_edges_of_a_half() -> None:
         ({"eta": -1.0}, "eta is -1.0"),
         ({"window": 0}, "window is 0"),
         ({"graph": "guess"}, "graph is 'guess'"),
-        ({"graph": [[1.0, 2.0]]}, "square matrix"),
+        ({"graph": [1.0, 2.0]}, "give a matrix of finite numbers, a row for each skill that is taught"),
+        ({"graph": [[1.0, 2.0], [1.0]]}, "give a matrix of finite numbers"),
+        ({"graph": [[]]}, "give a matrix of finite numbers"),
+        ({"graph": [[float("nan")]]}, "give a matrix of finite numbers"),
+        ({"updates": -1}, "updates is -1; give a whole number of at least 0"),
+        ({"updates": 3, "graph": [[1.0]]}, "updates is 3; it goes with a graph that is learnt"),
+        ({"examples": 0}, "examples is 0"),
+        ({"taught": "add"}, "taught is 'add'; give a list of distinct skills"),
+        ({"taught": ["a", "a"]}, "give a list of distinct skills"),
         ({"graph": [[1.0, -1.0], [0.0, 1.0]]}, "without negative"),
         ({"prior": 5}, "goes with a graph that is given"),
     ],
@@ -150,6 +165,134 @@ def test_a_binary_graph_has_edges_of_a_half() -> None:
 def test_what_makes_no_sense_is_refused(args: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         SkillIt(**args)
+
+
+# Regimes: which skills are rows, and which columns
+
+
+GRAPH = np.array([[1.0, 0.2, 0.0], [0.5, 1.0, 0.1], [0.3, 0.4, 1.0]])
+
+
+class Three(Told):
+    skills = ("a", "b", "c")
+
+
+def regime(targets: tuple[str, ...], **args: Any) -> SkillIt:
+    teacher = SkillIt(eta=1.0, window=2, **args)
+    teacher.begin(Three(*targets))  # type: ignore[arg-type]
+    return teacher
+
+
+def test_fine_tuning_looks_at_the_targets_alone() -> None:
+    """Two looks by hand: eta 1, target c, so what counts is the third column times the loss on c."""
+    for graph in (GRAPH, GRAPH[:, 2:]):
+        teacher = regime(("c",), graph=graph.tolist())
+        e = np.exp([0.0, 0.1, 1.0])
+        np.testing.assert_allclose(teacher.act({"loss": np.array([9.0, 9.0, 2.0])}, {}), e / e.sum(), atol=1e-6)
+        e = np.exp([0.0, 0.1 * (2.0 + 0.5), 2.0 + 0.5])
+        np.testing.assert_allclose(teacher.act({"loss": np.array([9.0, 0.0, 0.5])}, {}), e / e.sum(), atol=1e-6)
+
+
+def test_held_out_skills_get_no_share() -> None:
+    """Targets that nobody may teach: a and b are taught for what they do for c."""
+    for graph in (GRAPH, GRAPH[:2], GRAPH[:, 2:], GRAPH[:2, 2:]):
+        teacher = regime(("c",), graph=graph.tolist(), taught=["b", "a"])
+        e = np.exp([0.0, 0.1])
+        np.testing.assert_allclose(teacher.act({"loss": np.full(3, 2.0)}, {}), [*(e / e.sum()), 0.0], atol=1e-6)
+        e = np.exp([0.0, 0.1 * (2.0 + 1.0)])
+        np.testing.assert_allclose(teacher.act({"loss": np.full(3, 1.0)}, {}), [*(e / e.sum()), 0.0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [((3, 2), r"give \(2, 1\) or \(3, 3\)"), ((1, 1), "2 of 3 skills are taught and 1 are targets"), ((4, 4), "shape")],
+)
+def test_a_graph_that_fits_no_regime_is_refused(shape: tuple[int, int], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        regime(("c",), graph=np.ones(shape).tolist(), taught=["a", "b"])
+
+
+def test_an_unknown_skill_is_told_the_nearest_one() -> None:
+    with pytest.raises(ValueError, match="taught has 'shrt', which is no skill of the task; did you mean 'short'"):
+        SkillIt(taught=["shrt"]).begin(SimpleNamespace(skills=("short", "long"), targets=("long",)))  # type: ignore[arg-type]
+
+
+# A graph from trials of a few updates
+
+
+class Trying(Three):
+    """A context whose trials are a table."""
+
+    def __init__(self, gains: Any, *targets: str) -> None:
+        super().__init__(*targets)
+        self.gains, self.asked = np.asarray(gains, np.float64), []
+
+    def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
+        return [Example(prompt=f"{skill}{i}", response="x", skills=(skill,)) for i in range(n)]
+
+    def trial(self, groups: Sequence[Sequence[Example]], updates: int = 1, **how: Any) -> Any:
+        self.asked.append(([{e.skills[0] for e in g} for g in groups], [len(g) for g in groups], updates, how))
+        return self.gains
+
+
+def tried(context: Trying, **args: Any) -> SkillIt:
+    teacher = SkillIt(eta=1.0, updates=5, examples=7, **args)
+    teacher.begin(context)  # type: ignore[arg-type]
+    teacher.act({"loss": np.ones(3)}, {})
+    return teacher
+
+
+def test_a_trial_of_each_skill_makes_the_graph() -> None:
+    context = Trying([[0.4, 0.1, -0.2], [0.2, 0.8, 0.0], [0.0, -0.1, 0.6]])
+    found = tried(context)._matrix
+    np.testing.assert_allclose(found, [[0.5, 0.125, 0.0], [0.25, 1.0, 0.0], [0.0, 0.0, 0.75]])
+    assert context.asked == [([{"a"}, {"b"}, {"c"}], [7, 7, 7], 5, {"by_skill": True})]
+    edges = tried(Trying(context.gains), graph="binary", threshold=0.2)._matrix
+    np.testing.assert_allclose(edges, [[1.0, 0.0, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]])
+
+
+def test_trials_are_of_what_is_taught_and_read_on_the_targets() -> None:
+    context = Trying([[0.4, 0.1, 0.2], [0.2, 0.8, 0.1]], "c")
+    np.testing.assert_allclose(tried(context, taught=["a", "b"])._matrix, [[1.0], [0.5]])
+    assert context.asked[0][0] == [{"a"}, {"b"}]
+    nothing = tried(Trying(-np.ones((3, 3)), "c"))
+    np.testing.assert_allclose(nothing._matrix, [[0.0], [0.0], [1.0]], err_msg="each skill is then on its own")
+    edges = tried(Trying(context.gains, "c"), graph="binary", taught=["a", "b"])
+    np.testing.assert_allclose(edges._matrix, [[0.5], [0.5]], err_msg="no held-out skill is a skill on itself")
+
+
+def test_trials_cost_a_part_of_what_lessons_do() -> None:
+    """To the token what the trials are, and a fraction of a lesson of each skill, for a graph of the same kind."""
+    spent, graphs = [], []
+    for updates in (0, 1):
+        env = TeachingEnv("skill-list", **RICH)
+        observation, info = env.reset(seed=0)
+        teacher = SkillIt(updates=updates, examples=8)
+        teacher.begin(Context(env))
+        shares = teacher.act(observation, info)
+        assert shares.sum() == pytest.approx(1.0, abs=1e-5)
+        assert env.purse.uses["training"] == 0
+        spent.append(env.purse.uses["probes"])
+        assert teacher._matrix is not None
+        graphs.append(teacher._matrix)
+    feedback = [Example(prompt=p.prompt, response=p.answer) for p in env.setting.exam_items("feedback")]
+    look = sum(map(env.student.tokens, feedback))
+    trained = spent[1] - (len(env.task.skills) + 1) * look
+    drawn = [e for skill in env.task.skills for e in Context(env).generate(skill, 8)]
+    assert trained == pytest.approx(3 * sum(map(env.student.tokens, drawn)), rel=0.2), "three a token of an update"
+    assert spent[1] < 0.5 * spent[0]
+    assert [graph.shape for graph in graphs] == [(16, 16)] * 2
+    assert all(graph.max() == 1.0 and graph.min() >= 0.0 for graph in graphs)
+
+
+def test_it_teaches_an_episode_with_targets_and_held_out_skills() -> None:
+    env = TeachingEnv("skill-list", **RICH | {"targets": ["chain"] if "chain" in TASK_SKILLS else [TASK_SKILLS[-1]]})
+    taught = [skill for skill in TASK_SKILLS if skill not in env.setting.targets]
+    episode = run(env, SkillIt(updates=2, examples=4, taught=taught), seed=0)
+    held_out = [i for i, skill in enumerate(TASK_SKILLS) if skill in env.setting.targets]
+    mixtures = [step.mixture for step in episode.steps if step.mixture is not None]
+    assert mixtures
+    assert all(mixture[i] == 0 for mixture in mixtures for i in held_out)
 
 
 def test_a_graph_of_another_size_is_refused_when_it_begins() -> None:

@@ -121,7 +121,8 @@ def _exams(setting: Setting) -> Iterator[str]:
                 yield f"setting.items.transfer asks {wanted} problems and the split has {len(problems)}; ask for those"
             continue
         there = Counter(problem.skills[0] for problem in problems)
-        skill = min(setting.built_task.skills, key=lambda name: there[name])
+        asked = setting.targets if split != "feedback" else ()  # of every skill, for all of them may be taught
+        skill = min(asked or setting.built_task.skills, key=lambda name: there[name])
         if wanted > there[skill]:
             yield (
                 f"setting.items.{split} asks {wanted} problems of each skill and {skill!r} has {there[skill]}; "

@@ -82,10 +82,11 @@ def render(board: Sequence[Row], summary: Summary) -> str:
 
 def _facts(board: Sequence[Row], summary: Summary) -> list[str]:
     named = [str(board[0].setting[name]) for name in ("task", "student") if isinstance(board[0].setting.get(name), str)]
-    counted = {"teacher": summary.teachers, "seed": summary.seeds, "skill": summary.skills}
+    counted = {"teacher": summary.teachers, "seed": summary.seeds, "skill": board[0].skills}
     return [
         *([" × ".join(named)] if named else []),
         *(f"{len(of)} {noun}{'s' * (len(of) != 1)}" for noun, of in counted.items()),
+        *([] if summary.skills == board[0].skills else [f"targets: {', '.join(summary.skills)}"]),
         f"{summary.test_items:,} test items a seed",
         f"{tokens(summary.purse)} student tokens a run",
     ]

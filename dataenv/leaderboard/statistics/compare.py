@@ -53,7 +53,7 @@ def compare_teachers(rows: Sequence[Row], teacher: str, baseline: str) -> Paired
     _on_board(rows, baseline)
     if teacher == baseline:
         raise SettingError(f"teacher {teacher!r} would be compared with itself; name two")
-    return _pair(teacher, baseline, st.scored_rows(rows), rows[0].skills, ())
+    return _pair(teacher, baseline, st.scored_rows(rows), rows[0].targets, ())
 
 
 def compare_boards(
@@ -82,7 +82,7 @@ def compare_boards(
     pairs = []
     for teacher in teachers or sorted(both):
         notes = _setting_notes(ours, theirs, teacher)
-        pairs.append(_pair(f"{teacher} of {names[0]}", f"{teacher} of {names[1]}", scored, ours[0].skills, notes))
+        pairs.append(_pair(f"{teacher} of {names[0]}", f"{teacher} of {names[1]}", scored, ours[0].targets, notes))
     return pairs
 
 
@@ -146,7 +146,8 @@ def _by_skill(rows: Mapping[int, Row], seeds: Sequence[int]) -> list[Accuracy]:
         return []
     return [
         Accuracy(k=sum(exam.by_skill[i] for exam in exams), n=sum(exam.n[i] for exam in exams), split="test")
-        for i in range(len(exams[0].n))
+        for i, asked in enumerate(exams[0].n)
+        if asked
     ]
 
 

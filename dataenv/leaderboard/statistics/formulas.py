@@ -43,14 +43,14 @@ class PairedT(NamedTuple):
 
 
 def selection(step: StepRow) -> tuple[Accuracy, ...]:
-    """Selection counts by skill."""
+    """Selection counts by target (``Row.targets``)."""
     tally = step.selection
-    return tuple(Accuracy(k=k, n=n, split="selection") for k, n in zip(tally.correct, tally.n, strict=True))
+    return tuple(Accuracy(k=k, n=n, split="selection") for k, n in zip(tally.correct, tally.n, strict=True) if n)
 
 
 def tested(test: TestExam) -> tuple[Accuracy, ...]:
-    """Test counts by skill."""
-    return tuple(Accuracy(k=k, n=n, split="test") for k, n in zip(test.by_skill, test.n, strict=True))
+    """Test counts by target (``Row.targets``)."""
+    return tuple(Accuracy(k=k, n=n, split="test") for k, n in zip(test.by_skill, test.n, strict=True) if n)
 
 
 def score(test: TestExam) -> Derived:

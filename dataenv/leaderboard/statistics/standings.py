@@ -163,6 +163,7 @@ class Summary(Record):
     """A board: ranked teachers, references apart, and what the board could have seen.
 
     Attributes:
+        skills: Those that selection and test ask: the Setting's targets, where it names some.
         teachers: Best score first.
         references: Not ranked; by name.
         sensitivity: Stratified minus nothing, and best static mixture minus stratified, where the runs exist.

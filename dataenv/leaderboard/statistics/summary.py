@@ -45,11 +45,11 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = 
         board=board[0].board,
         simulated=board[0].simulated,
         setting_digest=_setting_of(board).setting_digest,
-        skills=board[0].skills,
+        skills=board[0].targets,
         seeds=tuple(sorted({row.seed for row in board})),
         purse=purse,
         test_items=sum(exam.n) if exam else 0,
-        equal_items=exam is None or len(set(exam.n)) == 1,
+        equal_items=exam is None or len(set(exam.n) - {0}) == 1,
         untaught=_pooled([row for _, row in sorted(st.untaught_rows(board).items())]),
         teachers=tuple(teachers),
         references=tuple(references),
@@ -111,7 +111,7 @@ def _standing(
         test=_sum(by_skill) if by_skill else None,
         by_skill=by_skill,
         lenient=_lenient(whole),
-        worst=min(zip(ran[0].skills, by_skill, strict=True), key=lambda pair: pair[1].value) if by_skill else None,
+        worst=min(zip(ran[0].targets, by_skill, strict=True), key=lambda pair: pair[1].value) if by_skill else None,
         transfer=_transfer(whole),
         auc=mean([st.area_under_curve(row.steps, purse) for row in whole]) if whole else None,
         target=st.to_target(ran, {row.seed: row for row in board if row.teacher == BASELINE}),
@@ -274,7 +274,9 @@ def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
     for name, counted in named.items():
         for split in sorted({figure.split for figure in counted if figure is not None}):
             by_split.setdefault(split, []).append(name)
-    return [
+    targets = board[0].targets
+    alone = [f"Selection and test ask the Setting's targets alone: {', '.join(targets)}."]
+    return (alone if targets != board[0].skills else []) + [
         f"Counted on the {split} split ({max(exams[split]):,} items a student): {', '.join(names)}."
         for split, names in by_split.items()
     ]

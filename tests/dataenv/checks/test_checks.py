@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ import dataenv
 from dataenv import registry
 from dataenv.checks import ContractError, check_student, check_task, check_teacher
 from dataenv.environment.env import TeachingEnv
-from students.base import Data, Decoding, Recipe, Trained
+from students.base import Asked, Data, Decoding, Recipe, Trained
 from tasks.records import Example, Grade, Problem
 from tests.toys import Branching, Parrot, Reverse
 
@@ -80,6 +81,20 @@ def shuffled_twice(rows: list[Example]) -> list[Example]:
     return [rows[i] for i in np.random.default_rng().permutation(len(rows))]
 
 
+def only_if_right(self: Reverse, example: Example, answer: str) -> bool:
+    """Says what the judge would."""
+    return self.judge(example.model_copy(update={"response": answer})) is True
+
+
+def tells_what_is_right(self: Reverse, example: Example, answer: str) -> bool:
+    return answer == example.response or only_if_right(self, example, answer)
+
+
+def counts_tests(self: Reverse, example: Example, response: str = "") -> bool | None:
+    """Trusts that a check is a list of tests."""
+    return len(json.loads(example.check)) > 0 if example.check else Reverse.judge(self, example)
+
+
 TASKS = [
     (broken(Reverse, name=""), "name is ''; set it to a word"),
     (broken(Reverse, skills=("short", "short")), "give a tuple of distinct words"),
@@ -103,6 +118,30 @@ TASKS = [
     (changed("diagnose", lambda s: tuple("?" for _ in s)), r"gives \('\?',\) for .*skills of the task"),
     (broken(Reverse, identity=lambda self, text: text[0] + text), r"identity\(''\) raises IndexError"),
     (broken(Reverse, judge=lambda self, e: int(e.response) and None), r"judge\(\) with prompt .* raises ValueError"),
+    (changed("grades", lambda g: g[1:]), r"grades\(\) gives 17 for 18 asked; give a list with one for each, in order"),
+    (changed("grades", lambda g: g[::-1]), r"grades\(\) says .* of response .* and grade\(\) .*; let the two agree"),
+    (changed("grades", tuple), r"grades\(\) gives tuple for 18 asked"),
+    (
+        broken(Reverse, grades=lambda self, asked: [strict(self, *a) for a in asked]),
+        r"grades\(\) with hostile text raises UnicodeEncodeError",
+    ),
+    (changed("judges", lambda v: v[1:]), r"judges\(\) gives 15 for 16 asked"),
+    (changed("judges", lambda v: [None for _ in v]), r"judges\(\) says None of response .* and judge\(\) True"),
+    (
+        broken(Reverse, judges=lambda self, e: [bool(int(x.response)) for x in e]),
+        r"judges\(\) with hostile text raises",
+    ),
+    (changed("same", lambda s: False), r"same\(\) finds .* unlike itself"),
+    (changed("same", lambda s: None), r"same\(\) gives None for response"),
+    (broken(Reverse, same=only_if_right), r"same\(\) finds .* unlike itself; compare answers, whether they are right"),
+    (broken(Reverse, same=tells_what_is_right), r"same\(\) takes the gold answer of .* for the wrong response"),
+    (
+        broken(Reverse, same=lambda self, e, a: e.response == a or int(a) < 0),
+        r"same\(\) with response .* raises ValueE",
+    ),
+    (broken(Reverse, judge=counts_tests), r"judge\(\) of an example with check .* raises"),
+    (broken(Reverse, verify=counts_tests), r"verify\(\) of an example with check 'null' raises TypeError"),
+    (broken(Reverse, same=lambda self, e, a: e.response == a or "x" in e.check), r"same\(\) .* raises TypeError"),
     (changed("generate", lambda rows: rows[1:]), "gives 19 examples; give as many as were asked"),
     (broken(Reverse, generate=unseeded), "differs for an equal rng"),
     (broken(Reverse, generate=same_words), "ignores its rng"),
@@ -166,10 +205,38 @@ def dicey(self: Parrot, weights: bytes, prompts: Sequence[str], decoding: Decodi
     return [str(rng.random()) if decoding.temperature else "" for _ in prompts]
 
 
+def blindly(self: Parrot, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
+    """Says that it sees, and cannot."""
+    if any(media for _, media in asked):
+        raise ValueError("no eyes")
+    return Parrot.answer(self, weights, asked, decoding, seed)
+
+
+def short_sighted(self: Parrot, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
+    answers = Parrot.answer(self, weights, asked, decoding, seed)
+    return answers[1:] if any(media for _, media in asked) else answers
+
+
 STUDENTS = [
     (broken(Parrot, name=None), "name is None; set it to a word"),
     (Secretive(), "which does not make a twin"),
     (broken(Parrot, base=property(lambda self: {"id": id(self)})), "fingerprint differs between two students"),
+    (broken(Parrot, kinds=["solution"]), r"kinds is \['solution'\]; give a tuple of 'solution', 'edit', "),
+    (broken(Parrot, kinds=("solution", "poem")), "kinds is .*'solution' among them"),
+    (broken(Parrot, kinds=("edit",)), r"kinds is \('edit',\)"),
+    (broken(Parrot, sees=("text", "smell")), r"sees is \('text', 'smell'\); give a tuple of 'text', 'image'"),
+    (broken(Parrot, sees="text"), "sees is 'text'; give a tuple"),
+    (broken(Parrot, has_policy=None), "has_policy is None; give True or False"),
+    (
+        broken(Parrot, refuse=lambda self, e: "length" if e.kind == "edit" or len(e.prompt) > 99 else None),
+        "refuse.. says 'length' of an example of kind 'edit', which kinds names; leave it out of kinds",
+    ),
+    (
+        broken(Parrot, losses=lambda self, w, some: Parrot.losses(self, w, [e for e in some if e.kind != "edit"])),
+        r"losses\(\) gives \[\] for an example of kind 'edit'",
+    ),
+    (broken(Parrot, sees=("text", "image"), answer=blindly), r"answer\(\) with images raises ValueError"),
+    (broken(Parrot, sees=("text", "image"), answer=short_sighted), r"give one string for each"),
     (broken(Parrot, refuse=lambda self, e: "form"), r"refuse\(\) says 'form' of 'abc>'"),
     (broken(Parrot, refuse=lambda self, e: e.prompt[0] and None), r"refuse\(\) of text '' raises IndexError"),
     (broken(Parrot, tokens=lambda self, e: 0), r"tokens\(\) gives 0"),
@@ -194,6 +261,18 @@ STUDENTS = [
 def test_a_student_that_breaks_a_rule_is_told(student: Parrot, sentence: str) -> None:
     with pytest.raises(ContractError, match=sentence):
         check_student(student)
+
+
+def test_a_student_that_sees_no_image_is_shown_none() -> None:
+    shown: dict[tuple[str, ...], set[int]] = {}
+
+    def noting(self: Parrot, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
+        shown.setdefault(self.sees, set()).update(len(media) for _, media in asked)
+        return Parrot.answer(self, weights, asked, decoding, seed)
+
+    for sees in (("text",), ("text", "image")):
+        check_student(broken(Parrot, sees=sees, answer=noting))
+    assert shown == {("text",): {0}, ("text", "image"): {0, 1, 2}}
 
 
 def test_an_export_that_transformers_cannot_load_is_told() -> None:

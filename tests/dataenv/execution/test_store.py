@@ -154,6 +154,37 @@ def test_a_store_of_another_schema_is_refused(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_an_older_store_is_left_byte_for_byte(tmp_path: Path, journal: str) -> None:
+    """Also where it was not made by this code: whatever mode its file is in, and whatever tables it has."""
+    old = tmp_path / "old"
+    (old / "blobs" / "ab").mkdir(parents=True)
+    (old / "blobs" / "ab" / "abc").write_bytes(b"weights")
+    rows = sqlite3.connect(old / "store.sqlite")
+    rows.execute(f"PRAGMA journal_mode={journal}")
+    rows.execute("CREATE TABLE states (key TEXT PRIMARY KEY, body BLOB NOT NULL)")
+    rows.execute("INSERT INTO states VALUES ('k', x'00')")
+    rows.execute("PRAGMA user_version=2")
+    rows.commit()
+    rows.close()
+
+    def held() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted(old.rglob("*")) if path.is_file()}
+
+    before = held()
+    said = r"is of an earlier release \(schema 2; this one reads 3\).*it is left as it is: give another --store"
+    with pytest.raises(StoreError, match=said):
+        Store(old)
+    with pytest.raises(StoreError, match=said):
+        TeachingEnv(store=str(old), **TINY)
+    typed = [sys.executable, "-c", "from dataenv.cli import main; main()", "run", "--store", str(old)]
+    ended = subprocess.run(typed, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "earlier release (schema 2" in " ".join(ended.stderr.split())
+    assert "Traceback" not in ended.stderr
+    assert held() == before
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a full disk needs root")
 def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path: Path) -> None:
     small = tmp_path / "small"

@@ -87,3 +87,23 @@ def test_a_bad_menu_is_one_sentence(menu: np.ndarray, words: str) -> None:
 def test_regret_is_of_simulated_students_alone() -> None:
     with pytest.raises(dataenv.SettingError, match="student is 'pocket'; regret to the oracle is of 'simulated' alone"):
         expected(TeachingEnv(**TINY))
+
+
+def test_the_oracle_looks_at_the_targets_of_the_setting() -> None:
+    """What is worth most for one skill is not what is worth most for all, and an episode is measured by the same."""
+    target = SETTING.built_task.skills[3]
+    setting = SETTING.changed(targets=(target,))
+    menu = np.stack([np.ones(K), np.eye(K)[3], np.eye(K)[5]])
+    found, for_all = best_schedule(setting, 0, menu), best_schedule(SETTING, 0, menu)
+    course = Course(setting, 0)
+    every = course.value(menu[np.array(list(itertools.product(range(3), repeat=4)))] / menu.sum(1).max())
+    assert found.value >= every.max() - 1e-12
+    assert course.value(found.mixtures[None])[0] == pytest.approx(found.value, abs=1e-12)
+    assert found.value > course.value(for_all.mixtures[None])[0]
+    env = TeachingEnv("skill-list", store="off", setting=setting)
+    env.reset(seed=0)
+    for mixture in found.mixtures:
+        if any(env.step(mixture.astype(np.float32))[2:4]):
+            break
+    taught = found.mixtures[None, : len(env.history) - 1]
+    assert expected(env) == pytest.approx(course.value(taught)[0], abs=1e-6)

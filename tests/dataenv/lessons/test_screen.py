@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
+from dataenv.lessons.screen import screen
 from dataenv.setting import make_setting
+from tasks.records import Example, stream
 from tests.tiny import TINY
+from tests.toys import Parrot, Reverse
 
 K = len(make_setting(TINY).built_task.skills)
 
@@ -143,3 +146,59 @@ def test_pool_lessons_do_not_repeat_until_the_pool_is_used_up() -> None:
         lesson = {e.prompt for e in env._lessons[-1]}
         assert not seen & lesson
         seen |= lesson
+
+
+def test_what_is_not_for_this_student_is_counted_by_its_reason(open_env: TeachingEnv) -> None:
+    """A kind that it does not learn from, an image that it does not see; a check is nobody's to refuse here."""
+    open_env.reset(seed=0)
+    made = open_env.task.generate("max", 5, stream(0, "kinds"))
+    changes: list[dict[str, Any]] = [
+        {},
+        {"kind": "edit"},
+        {"kind": "dialogue"},
+        {"media": ("0" * 64,)},
+        {"check": '{"tests": []}'},
+    ]
+    lesson = [e.model_copy(update=change) for e, change in zip(made, changes, strict=True)]
+    *_, info = open_env.step(lesson)
+    told = {name: info.get(f"rejected/{name}", 0) for name in ("form", "kind", "media")}
+    assert told == {"form": 0, "kind": 1, "media": 1}
+    assert open_env.history[-1].kept == 3
+    kept = open_env.runner.store.lesson(open_env.history[-1].lesson or "")
+    assert [(e.kind, e.check) for e in kept] == [("solution", None), ("edit", None), ("solution", '{"tests": []}')]
+
+
+def test_a_student_says_what_it_learns_from_and_sees(toys: None) -> None:
+    class Reader(Parrot):
+        kinds = ("solution", "document", "dialogue")
+        sees = ("text", "image")
+
+    lesson = [
+        Example(prompt="abc>", response="cba", kind="document"),
+        Example(prompt="abd>", response="dba", media=("0" * 64,)),
+        Example(prompt="abe>", response="eba", kind="edit"),
+    ]
+    found = screen(lesson, Reverse(), Reader(), verify=False, largest=9, allowed=None)
+    assert (found.kept, found.rejected) == (tuple(lesson[:2]), {"kind": 1})
+    found = screen(lesson, Reverse(), Parrot(), verify=False, largest=9, allowed=None)
+    assert (found.kept, found.rejected) == ((lesson[2],), {"kind": 1, "media": 1})
+
+
+@pytest.mark.parametrize("check", ["no json", 7, "[" * 100_000], ids=["text", "number", "deep"])
+def test_a_check_that_is_no_json_is_no_example(check: Any) -> None:
+    offered = [{"prompt": "abc>", "response": "cba", "check": check}]
+    assert screen(offered, Reverse(), Parrot(), verify=False, largest=9, allowed=None).rejected == {"form": 1}
+
+
+def test_a_judge_of_many_is_asked_once_a_lesson() -> None:
+    asked = []
+
+    class Batching(Reverse):
+        def judges(self, examples: Any) -> list[bool | None]:
+            asked.append(len(examples))
+            return [None, False, True]
+
+    lesson = [Example(prompt=f"ab{c}>", response=f"{c}ba") for c in "cde"]
+    found = screen(lesson, Batching(), Parrot(), verify=True, largest=9, allowed=None)
+    assert asked == [3]
+    assert (found.rejected, found.judged) == ({"wrong": 1}, {"right": 1, "unknown": 1})

@@ -136,3 +136,14 @@ def test_a_bad_action_is_one_sentence_and_changes_nothing(actions: Any, words: s
         envs.step(actions)
     assert (envs._step == 0).all()
     assert np.array_equal(envs._observe()["loss"], before["loss"])
+
+
+def test_both_forms_reward_the_targets_of_a_setting() -> None:
+    fields = SMALL | {"targets": [SETTING.built_task.skills[2], SETTING.built_task.skills[7]]}
+    real = TeachingVectorEnv(2, runner=Runner(Store(None)), **fields)
+    ours = SimulatedVectorEnv(2, **fields)
+    same(real.reset(seed=3)[0], ours.reset(seed=3)[0])
+    for batch in lessons(2, 3)[:2]:
+        one, other = real.step(batch), ours.step(batch)
+        same(one[0], other[0])
+        np.testing.assert_allclose(one[1], other[1], atol=1e-12)
