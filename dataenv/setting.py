@@ -145,6 +145,8 @@ class Setting(Record):
             raise ValueError(f"warm_start.recipe.method is {self.warm_start.recipe.method!r}; give 'sft'")
         if self.finish and self.budget.examples is not None:
             raise ValueError("finish brings problems of its own, which budget.examples would cap; leave one out")
+        if len(set(self.targets)) != len(self.targets):
+            raise ValueError("targets names a skill twice; name each once")
         if sum(phase.share for phase in self.finish) > 1:
             raise ValueError("finish sets more than the purse aside; give shares that sum to at most 1")
         return self

@@ -85,7 +85,10 @@ class Example(Record):
     @classmethod
     def _is_json(cls, value: str | None) -> str | None:
         if value is not None:
-            json.loads(value)
+            try:
+                json.loads(value)
+            except RecursionError:
+                raise ValueError("check is nested too deeply; give flatter JSON") from None
         return value
 
 

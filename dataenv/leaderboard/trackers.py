@@ -173,7 +173,7 @@ class JsonlTracker(Tracker):
 
     def begin(self, outline: Outline) -> None:
         """The runs by line, and the student tokens that they may spend."""
-        self._write("begin", {name: getattr(outline, name) for name in ("runs", "tokens", "warm", "seeds", "width")})
+        self._write("begin", {k: v for k, v in outline._asdict().items() if k != "busy"})
 
     def start(self, cell: Run) -> None:
         """The run."""

@@ -119,7 +119,7 @@ def _must_be_free(kind: registry.Kind, name: str, folder: Path) -> None:
 def _templates() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = Path(str(resources.files(__name__)))
+    folder = Path(str(resources.files("dataenv.cli"))) / "templates"
     return Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
