@@ -49,6 +49,13 @@ def test_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert page.blind.fields >= {"accuracy", "errors"}
 
 
+def test_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._HERE, "engine", {})
+    page = run_page("docs/engines.md", "engines_page", tmp_path, monkeypatch)
+    assert page.env.unwrapped.engine.name == "llm"
+    assert registry.names("engine")["short"] == "engines_page:Short"
+
+
 def test_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = run_page("docs/simulated.md", "simulated_page", tmp_path, monkeypatch)
     assert page.env.unwrapped.student.simulated
