@@ -96,9 +96,9 @@ class TeachingEnv(gym.Env[Observation, Any]):
             raise ActionError(f"render_mode is {render_mode!r}; give 'ansi' or None")
         self.render_mode = render_mode
         self.setting = setting or make_setting(fields)
+        self.engine = engine_of(self.setting)  # first: what is wrong with it needs no file to be said
         self.task = self.setting.built_task
         self.student = student_for(self.setting.student_spec, self.setting.task, self.setting.methods)
-        self.engine = engine_of(self.setting)
         if self.setting.finish:
             require_problems(self.setting)
         self.level = make_level(level, self.setting)

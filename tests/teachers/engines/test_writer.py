@@ -112,7 +112,7 @@ def test_difficulty_operator_and_references_are_in_the_prompt(server: Server) ->
     shown = Example(prompt="zyxwv>", response="vwxyz", skills=("long",))
     pen = engine(server)
     pen.make([Request("long", 1, 0.25, (shown,), "harder"), Request("short", 1, operator="easier")])
-    first, second = asked(server, "Proposal")[:2]
+    first, second = sorted(asked(server, "Proposal")[:2], key=lambda prompt: "zyxwv" not in prompt)  # sent at once
     assert "harder than the references" in first
     assert "at 25" in first
     assert blocks(first)["references"] == [{"question": "zyxwv>", "solution": "vwxyz"}]
