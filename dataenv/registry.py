@@ -12,13 +12,14 @@ import inspect
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
-from dataenv.errors import SettingError, did_you_mean
+from dataenv.errors import DataenvError, SettingError, did_you_mean
 from students import methods
 
 Kind = Literal[
@@ -151,7 +152,22 @@ IN_WORKERS = ("task", "student", "method")
 VARIABLE = "DATAENV_REGISTERED"
 """The environment variable that tells workers of this process what it has registered."""
 _HERE: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
-methods.HERE.update(json.loads(os.environ.get(VARIABLE, "{}")).get("method", {}))  # in a worker
+
+
+def _told() -> dict[str, dict[str, str]]:
+    """What the process that started this one has registered, by kind."""
+    text = os.environ.get(VARIABLE, "{}")
+    try:
+        told = json.loads(text)
+        sound = all(isinstance(where, str) for kind in IN_WORKERS for where in dict(told.get(kind, {})).values())
+    except (ValueError, AttributeError, TypeError):
+        sound = False
+    if not sound:
+        raise SettingError(f"{VARIABLE} is {text[:60]!r}, which dataenv did not write; unset it")
+    return {kind: dict(told.get(kind, {})) for kind in IN_WORKERS}
+
+
+methods.HERE.update(_told()["method"])
 
 
 def register(kind: Kind, name: str, thing: Any) -> None:
@@ -164,7 +180,7 @@ def register(kind: Kind, name: str, thing: Any) -> None:
             observation -> action itself.
 
     Raises:
-        SettingError: If there is no such kind, or the name is none.
+        SettingError: If there is no such kind, the name is none, or a worker could not find the thing.
     """
     if kind not in KINDS:
         raise SettingError(f"kind is {kind!r}; {did_you_mean(str(kind), KINDS)}")
@@ -172,12 +188,31 @@ def register(kind: Kind, name: str, thing: Any) -> None:
         raise SettingError(f"name is {name!r}; give a word without ':'")
     if not (callable(thing) or (isinstance(thing, str) and ":" in thing)):
         raise SettingError(f"{kind} {name!r} is a {type(thing).__name__}; give a class, a function or 'module:Class'")
-    _HERE[kind][name] = thing
+    if kind == "method" and name in methods.BUILT_IN:
+        raise SettingError(f"method {name!r} comes along, and its code is in every student's name; give another name")
+    if kind in IN_WORKERS:
+        _tell(kind, name, thing)
     if kind == "method":
         methods.HERE[name] = thing
-    if kind in IN_WORKERS:
-        told = {k: {n: _where(t) for n, t in _HERE[k].items()} for k in KINDS if k in IN_WORKERS}
-        os.environ[VARIABLE] = json.dumps(told)
+    _HERE[kind][name] = thing
+    _shared.cache_clear()
+
+
+def _tell(kind: Kind, name: str, thing: Any) -> None:
+    """Tell the workers that this process will start."""
+    where = _where(thing)
+    if not isinstance(thing, str):
+        module, _, path = where.partition(":")
+        found: Any = sys.modules.get(module)
+        for part in path.split("."):
+            found = getattr(found, part, None)
+        if found is not thing:
+            raise SettingError(
+                f"{kind} {name!r} is {where!r}, which no worker can find; define it in a module, by name"
+            )
+    told = _told()
+    told[kind][name] = where
+    os.environ[VARIABLE] = json.dumps(told)
 
 
 def _where(thing: Any) -> str:
@@ -193,7 +228,7 @@ def names(kind: Kind) -> dict[str, str]:
     What this process has registered wins over the names of this project, and these over entry points.
     """
     here = {name: _where(thing) for name, thing in _HERE[kind].items()}
-    told = json.loads(os.environ.get(VARIABLE, "{}")).get(kind, {}) if kind in IN_WORKERS else {}
+    told = _told()[kind] if kind in IN_WORKERS else {}
     return dict(sorted((_outside(kind) | _BUILT_IN[kind] | told | here).items()))
 
 
@@ -244,7 +279,7 @@ def find(kind: Kind, name: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except Exception as error:  # whatever somebody's module does when it is imported: said, with its cause
+    except (Exception, SystemExit) as error:  # whatever somebody's module does when it is imported: said
         said = f"{type(error).__name__}: {error}"
         raise SettingError(
             f"{kind} {name!r} is {where!r}, which cannot be loaded ({said}); mend that module"
@@ -308,8 +343,12 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         raise SettingError(f"{kind}_args of {kind} {name!r} do not fit: {error}") from error
     try:
         return factory(**given)
-    except (TypeError, ValueError) as error:
-        raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {error}") from error
+    except DataenvError as error:
+        raise error if isinstance(error, SettingError) else SettingError(f"{kind} {name!r}: {error}") from error
+    except Exception as error:  # somebody's own code, which may raise whatever it likes: said, with its cause
+        kept = isinstance(error, TypeError | ValueError)
+        said = str(error) if kept else f"{type(error).__name__}: {error}"
+        raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {said}") from error
 
 
 def _acts(factory: Callable[..., Any]) -> bool:

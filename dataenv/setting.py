@@ -141,6 +141,11 @@ class Setting(Record):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
+        for name in ("task_args", "student_args", "engine_args"):
+            try:
+                canonical_json(getattr(self, name))
+            except (TypeError, ValueError):
+                raise ValueError(f"{name} holds what is no JSON, or a number that is not finite; mend it") from None
         if self.warm_start.recipe.method != "sft":
             raise ValueError(f"warm_start.recipe.method is {self.warm_start.recipe.method!r}; give 'sft'")
         if self.finish and self.budget.examples is not None:
@@ -179,6 +184,8 @@ class Setting(Record):
     def built_task(self) -> Task:
         """The task itself; one instance a process, for its problems are always the same."""
         task: Task = registry.shared("task", self.task, canonical_json(self.task_args))
+        if not isinstance(task, Task):
+            raise SettingError(f"task {self.task!r} is a {type(task).__name__}; derive it from tasks.base.Task")
         task = under(task, self.skills) if self.skills else task
         task = divided(task, self.subskills) if self.subskills else task
         for skill in self.targets:

@@ -58,15 +58,15 @@ def method_of(recipe: Recipe) -> type[Method]:
         ValueError: If there is none of that name, or it cannot be loaded.
     """
     known = names()
-    if recipe.method not in known:
+    where = known.get(recipe.method, recipe.method if ":" in recipe.method else "")
+    if not where:
         raise ValueError(f"method is {recipe.method!r}; give one of {', '.join(known)}")
-    module, _, attribute = known[recipe.method].partition(":")
+    module, _, attribute = where.partition(":")
     found = None if recipe.method in BUILT_IN else HERE.get(recipe.method)
     try:
         found = getattr(importlib.import_module(module), attribute) if not isinstance(found, type) else found
-    except (ImportError, AttributeError) as error:
-        where = f"method {recipe.method!r} is registered as {known[recipe.method]!r}"
-        raise ValueError(f"{where}, which cannot be loaded: {error}") from None
+    except (Exception, SystemExit) as error:  # whatever somebody's module does when it is imported: said
+        raise ValueError(f"method {recipe.method!r} is {where!r}, which cannot be loaded: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise ValueError(f"method {recipe.method!r} is no subclass of students.method.Method; derive it from that")
     return found

@@ -157,8 +157,9 @@ class Task(ABC):
         """Whether an answer comes to what an example's own response comes to.
 
         It is what probes and teachers ask that compare answers of the student with a response of their own. Whether
-        that response is *right* plays no part, so nobody learns from it what the task's judge would say. The default is
-        equality of the texts; a task whose answers have several forms compares what they come to.
+        that response is *right* is not the question, and the default, equality of the texts, tells nothing of it. A
+        task whose answers have several forms compares what they say. It may ask its checker about both, and never tells
+        of a wrong response that it is wrong.
         """
         return answer == example.response
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.errors import did_you_mean
+from dataenv.errors import BudgetSpentError, did_you_mean
 from dataenv.execution.runner import run_all
 from teachers.base import Floats, Teacher, as_action, require, require_whole
 from teachers.lessons import Source
@@ -136,7 +136,10 @@ class SkillIt(Teacher):
         source, gains = Source(context), np.full((len(self._rows), len(context.skills)), np.nan)
         groups = [source.draw(context.skills[i], self.examples) for i in self._rows]
         some = [at for at, group in enumerate(groups) if group]
-        gains[some] = context.trial([groups[at] for at in some], self.updates, by_skill=True)
+        try:
+            gains[some] = context.trial([groups[at] for at in some], self.updates, by_skill=True)
+        except BudgetSpentError:  # as where no lesson can be paid: each skill is then taught for itself
+            return gains
         return gains
 
 

@@ -48,6 +48,21 @@ def check_engine(engine: str | Engine, args: dict[str, Any] | None = None, setti
     again = _made(made, asked[:1], setting, step=1)
     demand(few == again, "make() depends on what was made before; keep nothing, the scene says what was taught")
     demand(_made(made, [], setting, step=0) == [], "make() of no requests is not empty; give []")
+    if made.divides:
+        _divides(made, setting)
+
+
+def _divides(engine: Engine, setting: Setting) -> None:
+    """Data of a subskill is made for it, and says so."""
+    task = setting.built_task
+    parts = [(skill, part) for skill in task.skills for part in task.subskills(skill)[:1]]
+    asked = [Request(skill, EACH, subskill=part) for skill, part in parts]
+    for request, examples in zip(asked, _made(engine, asked, setting, step=2), strict=True):
+        _sound(request, examples, setting)
+        said = all(e.origin.endswith(f"/{request.subskill}") for e in examples)
+        demand(
+            said, f"make() of subskill {request.subskill!r} gives another origin; end origin in '/{request.subskill}'"
+        )
 
 
 def _built(name: str, args: dict[str, Any], setting: Setting) -> Engine:
@@ -61,7 +76,10 @@ def _made(engine: Engine, asked: list[Request], setting: Setting, step: int) -> 
     """What comes of some requests, as plain lists."""
     scene = Scene(setting, Snapshot(setting=setting.digest, level="skill-list", seed=0, student_seed=0, step=step))
     with own_randomness("make()"):
-        return [list(examples) for examples in engine.make(asked, stream(0, "check", step), scene)]
+        made = engine.make(asked, stream(0, "check", step), scene)
+    fine = isinstance(made, list) and all(isinstance(examples, list) for examples in made)
+    demand(fine, f"make() gives {made!r:.60}; give a list of examples for each request")
+    return made
 
 
 def _sound(request: Request, examples: list[Example], setting: Setting) -> None:

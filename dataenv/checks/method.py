@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+from dataenv.budget.price import price_of
 from dataenv.checks.common import class_of, demand, own_randomness, says_what_it_is
 from dataenv.checks.teacher import QUICK
-from dataenv.lessons.tuition import complete
+from dataenv.lessons.tuition import complete, sizes
 from dataenv.setting import make_setting
 from students import methods
-from students.base import Data, Recipe, Student
+from students.base import FORWARD, FORWARD_BACKWARD, Data, Recipe, Student
 from students.method import Method, Rate
 from tasks.records import Example, stream
 
@@ -44,6 +45,9 @@ def check_method(method: str | type[Method], recipe: Recipe | None = None) -> No
     demand(after == again, "training differs between two equal calls; draw from the seed alone and keep nothing")
     fine = all(map(math.isfinite, report.loss)) and report.tokens >= 0 and 0 <= report.updates <= how.updates
     demand(fine, f"training reports {report!r:.120}; give finite losses, the tokens and the updates that were made")
+    most = price_of(how, sizes(student, how, lesson), ()).most(how.updates)
+    cost = FORWARD * report.forward + FORWARD_BACKWARD * report.tokens
+    demand(cost <= most, f"training took {cost} student tokens and its price is {most}; raise rate() or size()")
 
 
 def _pair(example: Example, others: list[Example]) -> Example:

@@ -104,6 +104,9 @@ class _Watched:
             self.inner.level.plan(action, self.inner.snapshot().memory)
         except ActionError as error:
             raise ContractError(f"{where}: {error}") from error
+        if self.inner.setting.recipes and isinstance(action, dict) and "recipe" in action:
+            action = {key: value for key, value in action.items() if key != "recipe"}
+            action = action.get(self.inner.level.beside, action)
         if isinstance(action, list | tuple):  # a list of Example is taken as well
             action = tuple(
                 {"prompt": e.prompt, "response": e.response} if isinstance(e, Example) else e for e in action

@@ -73,9 +73,9 @@ def leaderboard(
     changes, added = pairs("-s", set_, SUCH_AS), additions(add)
     config = load(board, changes)
     folder = out / config.name
+    trackers = tracking(track or [], {"terminal": Terminal(errors if as_json else console, quiet)}, _warn)
     if dry_run:
         return _plan(config, added, folder, store, spec, replace, as_json, quiet)
-    trackers = tracking(track or [], {"terminal": Terminal(errors if as_json else console, quiet)}, _warn)
     runner = make_runner(store or str(out / ".store"), spec)
     try:
         with trackers as watch:

@@ -92,5 +92,6 @@ def additions(given: Iterable[str] | None) -> tuple[Entry, ...]:
             fields = {"name": name, "label": label}
         entry = validated(Entry, fields, "--add", SettingError)
         build_teacher(entry.name, entry.args)
-        found.append(entry)
+        if entry not in found:
+            found.append(entry)
     return tuple(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 import sys
 from dataclasses import dataclass
 from importlib import resources
@@ -79,7 +80,7 @@ def write(kind: str, name: str, out: Path) -> tuple[Path, list[str]]:
     folder = out / name
     _must_be_free(kind, name, folder)
     pattern = KINDS[kind]
-    cls = "".join(word.capitalize() for word in name.split("_"))
+    cls = _class_name(name)
     values = {
         "kind": kind,
         "name": name,
@@ -103,25 +104,37 @@ def write(kind: str, name: str, out: Path) -> tuple[Path, list[str]]:
     return folder, sorted(texts)
 
 
+def _class_name(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
 def _must_be_free(kind: registry.Kind, name: str, folder: Path) -> None:
     """Refuse a name that Python, this project or an installed package has, and a folder that is there."""
-    if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower() or name.startswith("_"):
+    cls = _class_name(name)
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name) or keyword.iskeyword(cls):
         raise SettingError(f"NAME is {name!r}, and a package is called by it; give small letters, digits and '_'")
     if folder.exists():
         raise SettingError(f"folder {folder} is there, and nothing is overwritten; give another NAME or --out")
     if name in registry.names(kind):
         raise SettingError(f"NAME is {name!r}, and a {kind} of that name is registered; give another")
+    if re.search(rf"\b{cls}\b", (_folder() / f"{kind}.py.j2").read_text(encoding="utf-8")):
+        raise SettingError(
+            f"NAME is {name!r}, and its class would hide {cls}, which {KINDS[kind].article.lower()} {kind} needs; give another"
+        )
     there = find_spec(name)
     if name in OURS or name in sys.stdlib_module_names or (there is not None and there.origin is not None):
         raise SettingError(f"NAME is {name!r}, and a package of that name is there, which it would hide; give another")
 
 
+def _folder() -> Path:
+    return Path(str(resources.files("dataenv.cli"))) / "templates"
+
+
 def _templates() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = Path(str(resources.files("dataenv.cli"))) / "templates"
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(_folder()),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

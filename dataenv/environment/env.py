@@ -30,7 +30,7 @@ from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
-from dataenv.lessons.engines import engine_of, mixed, require_problems
+from dataenv.lessons.engines import engine_of, mixed, require_no_pairs, require_problems
 from dataenv.lessons.leaks import Leaks
 from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
@@ -99,9 +99,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.engine = engine_of(self.setting)  # first: what is wrong with it needs no file to be said
         self.task = self.setting.built_task
         self.student = student_for(self.setting.student_spec, self.setting.task, self.setting.methods)
+        self.level = make_level(level, self.setting)
+        require_no_pairs(self.setting, self.level.brings)
         if self.setting.finish:
             require_problems(self.setting)
-        self.level = make_level(level, self.setting)
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
         self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
@@ -199,6 +200,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
         recipe = phase.recipe if phase else self.setting.recipe_of(plan.recipe)
         scene = self._scene(snap)
         offer = mixed(self.engine, self._evenly, scene) if phase else self.level.make(plan, scene)
+        if not len(offer.examples) and (phase or not self.level.brings):
+            # There is nothing to be had of the engine any more, a language model's budget is used up: nothing is paid.
+            self._pending = Pending(offer.taken, plan.memory, ended="spent")
+            return None
         screened = self._screened(offer, recipe)
         lesson = replace(offer, examples=screened.kept, recipe=recipe)
         tuition = charge(self.setting, snap, lesson, self.purse, self.account.use)

@@ -133,6 +133,8 @@ class Outcome(Record):
 def student_of(spec: BuildSpec) -> Student:
     """The student of a spec; one instance a process, for students are pure."""
     student: Student = registry.shared("student", spec.name, canonical_json(spec.args))
+    if not isinstance(student, Student):
+        raise SettingError(f"student {spec.name!r} is a {type(student).__name__}; derive it from students.base.Student")
     return student
 
 

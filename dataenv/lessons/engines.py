@@ -19,6 +19,7 @@ from dataenv.errors import SettingError
 from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
 from dataenv.setting import Setting
+from students.methods import method_of
 from tasks.base import Task
 from tasks.errors import UnsupportedError
 from tasks.records import Example, canonical_json, stream
@@ -55,7 +56,8 @@ class Engine(ABC):
     One object serves every episode of a process, side by side, so it keeps nothing of any of them.
 
     Attributes:
-        divides: Whether it makes data of a subskill apart; else every skill is one piece at the skill-tree level.
+        divides: Whether it makes data of a subskill apart, and ends the ``origin`` of each such example in
+            ``/subskill``; else every skill is one piece at the skill-tree level.
         waits: Whether it waits for a server, so that other episodes go on meanwhile.
     """
 
@@ -170,8 +172,33 @@ def blended(engine: Engine, requests: Sequence[Request], scene: Scene) -> list[E
     Raises:
         tasks.errors.UnsupportedError: If the task has not what it draws from.
     """
-    made = [example for examples in engine.make(requests, scene.rng, scene) for example in examples]
+    given = engine.make(requests, scene.rng, scene)
+    if not (isinstance(given, list) and len(given) == len(requests) and all(isinstance(x, list) for x in given)):
+        raise SettingError(
+            f"engine {engine.name!r} gives a {type(given).__name__} for {len(requests)} requests; give a list of "
+            "examples for each (check_engine says what else)"
+        )
+    made = [example for examples in given for example in examples]
     return [made[i] for i in scene.rng.permutation(len(made))]
+
+
+def require_no_pairs(setting: Setting, brings: bool) -> None:
+    """Refuse recipes for pairs where an engine makes the examples, for no engine makes pairs.
+
+    Args:
+        setting: Its recipes, its menu and its finish.
+        brings: Whether the teacher brings the examples itself, and so may bring pairs.
+
+    Raises:
+        SettingError: With the recipe.
+    """
+    taught = {} if brings else {"recipe": setting.recipe} | {f"recipes.{k}": r for k, r in setting.recipes.items()}
+    for where, recipe in (taught | {f"finish[{i}].recipe": p.recipe for i, p in enumerate(setting.finish)}).items():
+        if method_of(recipe).needs_pairs(recipe):
+            raise SettingError(
+                f"{where} is of method {recipe.method!r} for pairs, and no engine makes pairs; give dpo.rejected "
+                "'own', another method, or teach at the level open-ended"
+            )
 
 
 def require_problems(setting: Setting) -> None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Scene:
-    """One lesson of one episode, as an engine sees it. No sealed split and no weights are in it.
+    """One lesson of one episode, as an engine sees it.
+
+    It holds the task and the Setting. An engine that reads the task's sealed splits through them is cheating, which
+    Python cannot prevent and a reader of its one file can see.
 
     Args:
         setting: Of the environment.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataenv.budget.price import Price, price_of
 from dataenv.budget.purse import Payment, Purse
+from dataenv.errors import JobFailedError
 from dataenv.execution.jobs import BuildSpec, Training
 from dataenv.lessons.engines import replayed
 from dataenv.lessons.offer import Lessons, Offer
@@ -42,6 +43,11 @@ class Tuition:
     def settled(self, trained: Trained | None, purse: Purse) -> Tuition:
         """The same when training is over: patience makes fewer updates than were set aside for."""
         price = self.price.of(trained) if trained and self.training else self.payment.price
+        if price > self.payment.price:
+            raise JobFailedError(
+                f"training took {price} student tokens and {self.payment.price} were set aside; raise rate() or size() "
+                "of its method"
+            )
         return self if price == self.payment.price else replace(self, payment=purse.settle(self.payment, price))
 
 
@@ -65,7 +71,7 @@ def charge(setting: Setting, snapshot: Snapshot, offer: Offer, purse: Purse, use
         lesson = tuple(e for earlier in seen for e in earlier) + kept
     earlier = _earlier(setting, recipe, snapshot, seen) if lesson else ()
     watched = watched_of(setting, recipe)
-    fresh = sizes(student, recipe, lesson) or [nominal_tokens(setting)]
+    fresh = sizes(student, recipe, lesson) or [nominal_size(setting, recipe)]
     price = price_of(recipe, fresh, [student.tokens(e) for e in earlier], [student.tokens(e) for e in watched])
     if price.metered:
         updates, payment = _advance(price, recipe, purse, use)
@@ -122,9 +128,9 @@ def watched_of(setting: Setting, recipe: Recipe) -> tuple[Example, ...]:
 
 def nominal_price(setting: Setting) -> int:
     """What a lesson of ordinary length is likely to cost, in student tokens."""
-    student, recipe, tokens = setting.built_student, setting.recipe, [nominal_tokens(setting)]
-    most = [tokens[0] + setting.decoding.max_tokens] if method_of(recipe).rate(recipe).metered else tokens
-    price = price_of(recipe, most, tokens, [student.tokens(e) for e in watched_of(setting, recipe)])
+    student, recipe = setting.built_student, complete(setting.recipe, setting)
+    fresh, earlier = [nominal_size(setting, recipe)], [nominal_tokens(setting)]
+    price = price_of(recipe, fresh, earlier, [student.tokens(e) for e in watched_of(setting, recipe)])
     return price.most(recipe.updates)
 
 
@@ -133,6 +139,14 @@ def paid_for(training: Training, trained: Trained, setting: Setting) -> int:
     student, fresh = setting.built_student, training.lesson
     others = ([student.tokens(e) for e in part] for part in (training.earlier, training.watched))
     return price_of(training.recipe, sizes(student, training.recipe, fresh), *others).of(trained)
+
+
+def nominal_size(setting: Setting, recipe: Recipe) -> int:
+    """Mean tokens of a feedback problem as a recipe's method trains on it; a pair is twice its gold answer."""
+    method, student, items = method_of(recipe), setting.built_student, setting.exam_items("feedback")
+    golds = [Example(prompt=p.prompt, response=p.answer) for p in items]
+    mean = sum(method.size(student, gold, recipe) for gold in golds) / len(golds)
+    return max(1, round(mean * (2 if method.needs_pairs(recipe) else 1)))
 
 
 def nominal_tokens(setting: Setting) -> int:

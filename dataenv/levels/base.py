@@ -79,12 +79,14 @@ class Level(ABC):
     Attributes:
         name: In the registered ids and on the board.
         state: The fields of the observation that tell of the student; what is masked in an ablation without state.
+        brings: Whether actions hold the examples themselves, so that the engine has no part in them.
         beside: The key under which an action stands beside ``recipe``, where the action itself is no mapping.
     """
 
     name: ClassVar[str]
     state: ClassVar[tuple[str, ...]]
     beside: ClassVar[str] = ""
+    brings: ClassVar[bool] = False
     action_space: spaces.Space[Any]
     observation_space: spaces.Dict
 

@@ -30,6 +30,7 @@ class OpenEnded(Level):
     name = "open-ended"
     state = ("score", "errors")
     beside = "examples"
+    brings = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)

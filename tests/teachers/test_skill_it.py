@@ -298,3 +298,11 @@ def test_it_teaches_an_episode_with_targets_and_held_out_skills() -> None:
 def test_a_graph_of_another_size_is_refused_when_it_begins() -> None:
     with pytest.raises(ValueError, match=r"give \(5, 5\)"):
         begun(SkillIt(graph=np.eye(3).tolist()))
+
+
+def test_a_purse_that_pays_no_trial_teaches_each_skill_for_itself() -> None:
+    """As where it pays no lesson alone: the graph has nothing but its diagonal, and the episode goes on."""
+    env = TeachingEnv("skill-list", **TINY | {"budget": {"student_tokens": 4_000}})
+    episode = run(env, SkillIt(updates=4, examples=64), seed=0)
+    assert env.purse.uses["training"] > 0
+    assert len(episode.steps) > 1

@@ -61,7 +61,8 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
     setting, found = board.setting, []
     for field, build in (
         ("setting.task", lambda: setting.built_task),
-        ("setting.student", lambda: setting.built_student),
+        ("setting.student", lambda: student_for(setting.student_spec, setting.task, setting.methods)),
+        ("setting.engine", lambda: engine_of(setting)),
     ):
         found += _refused(field, build)
     found += _teachers(board)

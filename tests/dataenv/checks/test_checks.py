@@ -13,7 +13,10 @@ import pytest
 import dataenv
 from dataenv import registry
 from dataenv.checks import ContractError, check_student, check_task, check_teacher
+from dataenv.checks.teacher import QUICK
 from dataenv.environment.env import TeachingEnv
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from students.base import Asked, Data, Decoding, Recipe, Trained
 from tasks.records import Example, Grade, Problem
 from tests.toys import Branching, Parrot, Reverse
@@ -410,3 +413,13 @@ def test_what_cannot_be_copied_is_told(quick: Any) -> None:
 
     with pytest.raises(ContractError, match="give its class or registered name instead"):
         check_teacher(Locked(), quick("skill-list"))
+
+
+def test_a_teacher_that_chooses_a_recipe_keeps_its_contract() -> None:
+    menu = QUICK | {"recipes": {"slow": {"updates": 2, "batch": 8, "rate": 0.001}}}
+
+    def careful(observation: Any) -> Any:
+        return {"mixture": np.ones_like(observation["accuracy"]), "recipe": "slow"}
+
+    runner = Runner(Store())
+    check_teacher(careful, lambda: TeachingEnv("skill-list", runner=runner, **menu))

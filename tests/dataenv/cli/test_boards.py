@@ -326,3 +326,24 @@ def test_a_metric_that_fails_loses_no_row(cli: Cli, tmp_path: Path, monkeypatch:
     assert done.code == 2
     assert "metric 'angry' of failure seed 0 fails (KeyError: 'rage'); mend its of()" in done.err
     assert len(list((tmp_path / "runs/toy/rows").glob("*.json"))) == 8
+
+
+def test_a_tracker_that_is_not_there_is_said_before_a_plan(cli: Cli) -> None:
+    done = cli("leaderboard", "toy.toml", "--dry-run", "--track", "jsonk:events.jsonl")
+    assert done.code == 2
+    assert "tracker 'jsonk' is not registered; did you mean 'jsonl'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("recipe.method=spft", "method 'spft' is not registered; did you mean 'sft'"),
+        ("engine=pol", "engine 'pol' is not registered; did you mean 'pool'"),
+        ("student_args.width=1e400", "student_args holds what is no JSON, or a number that is not finite"),
+    ],
+)
+def test_validate_says_what_a_plug_in_or_a_number_is_not(cli: Cli, path: str, said: str) -> None:
+    done = cli("validate", "toy.toml", "-s", path)
+    assert done.code == 2
+    assert said in done.out + done.err
+    assert "Traceback" not in done.out + done.err

@@ -107,3 +107,7 @@ def test_who_cannot_be_added_is_said(text: str, sentence: str) -> None:
     with pytest.raises(SettingError) as caught:
         additions([text])
     assert sentence in str(caught.value)
+
+
+def test_the_same_teacher_twice_is_added_once() -> None:
+    assert additions(["frontier", "frontier"]) == (Entry(name="frontier"),)

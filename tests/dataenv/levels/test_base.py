@@ -153,3 +153,15 @@ def test_without_a_menu_a_mapping_is_no_mixture() -> None:
     env.reset(seed=0)
     with pytest.raises(ActionError, match="action is a dict"):
         env.step({"mixture": np.ones(2, np.float32), "recipe": "long"})
+
+
+@pytest.mark.parametrize("where", ["recipe", "recipes"])
+@pytest.mark.parametrize("level", ["skill-list", "skill-tree"])
+def test_recipes_for_pairs_are_for_who_brings_them(where: str, level: str) -> None:
+    """An engine makes no pairs, and a lesson of none would be paid for nothing."""
+    dpo = {"method": "dpo", "updates": 3, "batch": 4}
+    fields = TOYS | {"task": "branching", "student": "pocket", where: dpo if where == "recipe" else {"pairs": dpo}}
+    said = r"recipe is of method 'dpo' for pairs|recipes\.pairs is of method 'dpo' for pairs"
+    with pytest.raises(SettingError, match=said):
+        TeachingEnv(level, **fields)
+    TeachingEnv("open-ended", **fields)

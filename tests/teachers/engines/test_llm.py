@@ -31,6 +31,12 @@ from tests.toys import TOY_BOARD, TOYS
 pytestmark = pytest.mark.usefixtures("toys")
 
 
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    yield
+    registry._shared.cache_clear()  # engines of these tests have names that others may use
+
+
 @pytest.fixture(scope="module")
 def server(toys: None) -> Iterator[Server]:
     with serving(Server(backwards)) as found:
@@ -146,6 +152,33 @@ class Forgetful(Procedural):
         return super().make([Request(r.skill, r.n + 1) for r in requests], rng, scene)
 
 
+class Nothing(Engine):
+    """It gives nothing."""
+
+    name = "nothing"
+
+    def make(self, requests: Any, rng: np.random.Generator, scene: Scene) -> list[list[Example]]:
+        return [[] for _ in requests]
+
+
+class Mute(Engine):
+    """It forgets to give."""
+
+    name = "mute"
+
+    def make(self, requests: Any, rng: np.random.Generator, scene: Scene) -> list[list[Example]]:
+        return None  # type: ignore[return-value]
+
+
+class Careless(Procedural):
+    """It says that it divides skills, and does not."""
+
+    name = "careless"
+
+    def make(self, requests: Any, rng: np.random.Generator, scene: Scene) -> list[list[Example]]:
+        return super().make([Request(r.skill, r.n) for r in requests], rng, scene)
+
+
 class Counting(Procedural):
     """It remembers how often it was asked."""
 
@@ -169,12 +202,37 @@ def test_every_engine_keeps_its_contract(server: Server) -> None:
     [
         (Forgetful(), "give at most as many as were asked"),
         (Counting(), "make() differs for an equal rng and scene"),
+        (Mute(), "make() gives None; give a list of examples for each request"),
+        (Nothing(), "make() gives nothing for 5 of each skill"),
         ("procedurel", "engine 'procedurel' is not registered; did you mean 'procedural'"),
     ],
 )
 def test_a_broken_engine_is_told(engine: Any, said: str) -> None:
     with pytest.raises(ContractError, match=said.replace("(", r"\(").replace(")", r"\)")):
         dataenv.check_engine(engine, setting=make_setting(TOYS))
+
+
+def test_an_engine_that_does_not_divide_is_told() -> None:
+    with pytest.raises(ContractError, match="end origin in '/a-m'"):
+        dataenv.check_engine(Careless(), setting=make_setting(TOYS | {"task": "branching"}))
+    dataenv.check_engine("procedural", setting=make_setting(TOYS | {"task": "branching"}))
+
+
+def test_an_engine_that_has_nothing_more_ends_the_teachers_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is paid for a lesson that nobody made."""
+    monkeypatch.setitem(registry._HERE["engine"], "nothing", Nothing)
+    env = TeachingEnv("skill-list", runner=Runner(Store()), setting=make_setting(TOYS | {"engine": "nothing"}))
+    episode = dataenv.run(env, Stratified(), seed=0)
+    assert [step.ended for step in episode.steps] == ["", "spent"]
+    assert env.purse.spent == 0
+
+
+def test_an_engine_that_gives_no_lists_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._HERE["engine"], "mute", Mute)
+    env = TeachingEnv("skill-list", runner=Runner(Store()), setting=make_setting(TOYS | {"engine": "mute"}))
+    env.reset(seed=0)
+    with pytest.raises(SettingError, match="engine 'mute' gives a NoneType for 2 requests"):
+        env.step(np.ones(2, np.float32))
 
 
 def test_an_engine_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
