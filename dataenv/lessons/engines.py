@@ -186,13 +186,13 @@ def require_no_pairs(setting: Setting, brings: bool) -> None:
     """Refuse recipes for pairs where an engine makes the examples, for no engine makes pairs.
 
     Args:
-        setting: Its recipes, its menu and its finish.
+        setting: Its recipe and its finish. A recipe of its menu is refused when it is asked for.
         brings: Whether the teacher brings the examples itself, and so may bring pairs.
 
     Raises:
         SettingError: With the recipe.
     """
-    taught = {} if brings else {"recipe": setting.recipe} | {f"recipes.{k}": r for k, r in setting.recipes.items()}
+    taught = {} if brings else {"recipe": setting.recipe}
     for where, recipe in (taught | {f"finish[{i}].recipe": p.recipe for i, p in enumerate(setting.finish)}).items():
         if method_of(recipe).needs_pairs(recipe):
             raise SettingError(

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from dataenv.errors import ActionError, SnapshotError, did_you_mean
 from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
+from students.methods import method_of
 from tasks.records import Example
 
 if TYPE_CHECKING:
@@ -125,6 +126,11 @@ class Level(ABC):
         name, rest = action["recipe"], {key: value for key, value in action.items() if key != "recipe"}
         if not isinstance(name, str) or name not in self.recipes:
             raise ActionError(f"action['recipe'] is {name!r}; {did_you_mean(str(name), self.recipes)}")
+        recipe = self.recipes[name]
+        if not self.brings and method_of(recipe).needs_pairs(recipe):
+            raise ActionError(
+                f"action['recipe'] is {name!r}, which is for pairs, and no engine makes pairs; give another"
+            )
         if self.beside and set(rest) != {self.beside}:
             raise ActionError(f"action is a dict of {', '.join(map(str, action))}; give {self.beside!r} and 'recipe'")
         return replace(self.read(rest[self.beside] if self.beside else rest, memory), recipe=name)

@@ -155,13 +155,23 @@ def test_without_a_menu_a_mapping_is_no_mixture() -> None:
         env.step({"mixture": np.ones(2, np.float32), "recipe": "long"})
 
 
-@pytest.mark.parametrize("where", ["recipe", "recipes"])
+DPO = {"method": "dpo", "updates": 3, "batch": 4}
+PAIRED: dict[str, Any] = TOYS | {"task": "branching", "student": "pocket", "warm_start": {"examples": 0}}
+
+
 @pytest.mark.parametrize("level", ["skill-list", "skill-tree"])
-def test_recipes_for_pairs_are_for_who_brings_them(where: str, level: str) -> None:
+def test_a_recipe_for_pairs_is_for_who_brings_them(level: str) -> None:
     """An engine makes no pairs, and a lesson of none would be paid for nothing."""
-    dpo = {"method": "dpo", "updates": 3, "batch": 4}
-    fields = TOYS | {"task": "branching", "student": "pocket", where: dpo if where == "recipe" else {"pairs": dpo}}
-    said = r"recipe is of method 'dpo' for pairs|recipes\.pairs is of method 'dpo' for pairs"
-    with pytest.raises(SettingError, match=said):
-        TeachingEnv(level, **fields)
-    TeachingEnv("open-ended", **fields)
+    with pytest.raises(SettingError, match="recipe is of method 'dpo' for pairs, and no engine makes pairs"):
+        TeachingEnv(level, **PAIRED | {"recipe": DPO})
+    TeachingEnv("open-ended", **PAIRED | {"recipe": DPO})
+
+
+def test_one_on_the_menu_is_refused_when_it_is_asked_for() -> None:
+    """Teachers of several levels share the menu of a board."""
+    env = TeachingEnv("skill-list", runner=Runner(Store()), setting=make_setting(PAIRED | {"recipes": {"pairs": DPO}}))
+    env.reset(seed=0)
+    before = env.snapshot()
+    with pytest.raises(ActionError, match="'pairs', which is for pairs, and no engine makes them"):
+        env.step({"mixture": np.ones(2, np.float32), "recipe": "pairs"})
+    assert env.snapshot() == before
