@@ -118,9 +118,8 @@ def _must_be_free(kind: registry.Kind, name: str, folder: Path) -> None:
     if name in registry.names(kind):
         raise SettingError(f"NAME is {name!r}, and a {kind} of that name is registered; give another")
     if re.search(rf"\b{cls}\b", (_folder() / f"{kind}.py.j2").read_text(encoding="utf-8")):
-        raise SettingError(
-            f"NAME is {name!r}, and its class would hide {cls}, which {KINDS[kind].article.lower()} {kind} needs; give another"
-        )
+        needs = f"{KINDS[kind].article.lower()} {kind} needs"
+        raise SettingError(f"NAME is {name!r}, and its class would hide {cls}, which {needs}; give another")
     there = find_spec(name)
     if name in OURS or name in sys.stdlib_module_names or (there is not None and there.origin is not None):
         raise SettingError(f"NAME is {name!r}, and a package of that name is there, which it would hide; give another")

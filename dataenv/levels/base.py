@@ -129,7 +129,7 @@ class Level(ABC):
         recipe = self.recipes[name]
         if not self.brings and method_of(recipe).needs_pairs(recipe):
             raise ActionError(
-                f"action['recipe'] is {name!r}, which is for pairs, and no engine makes pairs; give another"
+                f"action['recipe'] is {name!r}, which is for pairs, and no engine makes them; give another"
             )
         if self.beside and set(rest) != {self.beside}:
             raise ActionError(f"action is a dict of {', '.join(map(str, action))}; give {self.beside!r} and 'recipe'")
