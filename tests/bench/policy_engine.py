@@ -22,8 +22,9 @@ POLICIES = ("stratified", "frontier", "learning-progress")
 SETTING: dict[str, Any] = {
     "lesson_size": 48,
     "warm_start": {"examples": 20_000},
-    "recipe": {"updates": 16},
-    "budget": {"student_tokens": 250_000, "teacher_tokens": 20_000_000},
+    "recipe": {"updates": 8, "batch": 64, "rate": 5e-4, "replay": 0.5, "optimiser": "reset"},
+    "items": {"feedback": 50, "selection": 60, "test": 200, "transfer": 0},
+    "budget": {"student_tokens": 130_000, "teacher_tokens": 20_000_000},
 }
 
 

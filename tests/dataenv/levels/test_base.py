@@ -172,6 +172,6 @@ def test_one_on_the_menu_is_refused_when_it_is_asked_for() -> None:
     env = TeachingEnv("skill-list", runner=Runner(Store()), setting=make_setting(PAIRED | {"recipes": {"pairs": DPO}}))
     env.reset(seed=0)
     before = env.snapshot()
-    with pytest.raises(ActionError, match="'pairs', which is for pairs; no engine makes them"):
+    with pytest.raises(ActionError, match="'pairs', which is for pairs, and no engine makes them"):
         env.step({"mixture": np.ones(2, np.float32), "recipe": "pairs"})
     assert env.snapshot() == before
