@@ -73,7 +73,7 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
         if not over:
             over = inner.exhaust()[3]
             tell(inner.history[-1])
-    while inner.finishing:  # nobody is asked any more
+    while inner.finishing:  # the teacher acts no more
         total += float(inner.step(None)[1])
         tell(inner.history[-1])
     return Episode(tuple(inner.history), total, inner.snapshot())

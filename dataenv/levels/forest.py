@@ -126,11 +126,9 @@ class Forest:
         return np.array(split_counts(shares.ravel(), total, rng)).reshape(self.shape)
 
     def _fill(self, shares: Shares, have: Counts, rng: np.random.Generator) -> Counts:
-        """The largest counts in these shares for which ``lesson_size`` new examples are enough.
-
-        ``sum(max(0, share * T - have))`` grows with ``T`` by straight pieces, so the ``T`` at which it reaches the size
-        is found by sorting the places where they meet. Whole counts may ask a few more; then ``T`` is taken down.
-        """
+        """The largest counts in these shares for which ``lesson_size`` new examples are enough."""
+        # sum(max(0, share * T - have)) grows with T by straight pieces, so the T at which it reaches the size is found
+        # by sorting the places where they meet. Whole counts may ask a few more; then T is taken down.
         size = self._setting.lesson_size
         s, h = shares[shares > 0], have[shares > 0]
         order = np.argsort(h / s)

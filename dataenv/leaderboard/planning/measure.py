@@ -153,7 +153,7 @@ def sample(setting: Setting, mixture: npt.NDArray[np.float64] | None, n: int, st
     A task that has neither generator nor pool gives its feedback problems: what teachers bring will be like them.
     """
     task, rng, engine = setting.built_task, stream(0, "plan", step), engine_of(setting)
-    if engine.waits:  # nobody is asked before a board is played; what the task has itself stands for what is written
+    if engine.waits:  # no server is asked before a board is played; the generator stands in for it
         engine = Procedural()
     counts = split_counts(np.ones(len(task.skills)) if mixture is None else mixture, n, rng)
     scene = Scene(setting, Snapshot(setting="", level="", seed=0, student_seed=0))

@@ -45,10 +45,8 @@ def asking(groups: Mapping[str, Sequence[tuple[Run, int]]]) -> tuple[Asking, ...
 
 
 def _all_chats(run: Run) -> list[Mapping[str, Any]]:
-    """The settings of every chat of a run: the teacher's own, and that of the Setting's engine.
-
-    An engine has a chat for each lesson, whose own caps do not bound an episode.
-    """
+    """The settings of every chat of a run: the teacher's own, and that of the Setting's engine."""
+    # An engine has a chat for each lesson, so its caps bound a lesson and no episode.
     capless = [{**chat, "tokens": None, "money": None} for chat in _chats(run.setting.engine_args)]
     return [*_chats(run.args), *capless]
 
