@@ -248,7 +248,9 @@ def must_know(kind: Kind, name: str) -> None:
     if name in known or (_is_path(name) and not _meant(name, known)):
         return
     head = name.partition(":")[0]
-    raise SettingError(f"{kind} {head!r} is not registered; {did_you_mean(head, known)}")
+    near = did_you_mean(head, known)
+    hint = near if near.startswith("did you mean") else f"{near.removesuffix('.')}; or give module:Name."
+    raise SettingError(f"{kind} {head!r} is not registered; {hint}")
 
 
 def _is_path(name: str) -> bool:
@@ -280,11 +282,19 @@ def find(kind: Kind, name: str) -> Any:
         for part in attribute.split("."):
             found = getattr(found, part)
     except (Exception, SystemExit) as error:  # whatever somebody's module does when it is imported: said
-        said = f"{type(error).__name__}: {error}"
-        raise SettingError(
-            f"{kind} {name!r} is {where!r}, which cannot be loaded ({said}); mend that module"
-        ) from error
+        raise SettingError(_unloadable(kind, name, where, error)) from error
     return found
+
+
+def _unloadable(kind: Kind, name: str, where: str, error: BaseException) -> str:
+    """Why something cannot be loaded; of a name that a module has not, the nearest one that it has."""
+    module, _, attribute = where.partition(":")
+    there = sys.modules.get(module)
+    said = f"{kind} {name!r} is {where!r}, which cannot be loaded ({type(error).__name__}: {error})"
+    if isinstance(error, AttributeError) and there is not None and not hasattr(there, attribute.partition(".")[0]):
+        public = [other for other in vars(there) if not other.startswith("_")]
+        return f"{said}; {did_you_mean(attribute, public)}"
+    return f"{said}; mend that module"
 
 
 def find_class(kind: Kind, name: str, base: type[Any]) -> Any:
@@ -335,7 +345,10 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
             raise SettingError(f"{kind} {head!r} is given a path twice; leave out {kind}_args.path or {path!r}")
         name, given = head, {**given, "path": path}
     factory = find(kind, name)
-    if kind == "teacher" and not given and _acts(factory):
+    if kind == "teacher" and _acts(factory):
+        if given:
+            what = f"teacher {name!r} is a function of the observation, which takes no arguments of its own"
+            raise SettingError(f"{what}; leave out {', '.join(given)}, or give a class")
         return factory
     try:
         inspect.signature(factory).bind(**given)

@@ -111,7 +111,8 @@ class Setting(Record):
         mastery: Selection accuracy, in [0, 1], at which the episode terminates.
         warm_starts: How many untaught students ``reset()`` without a seed chooses from.
         finish: The phases after the teacher's last lesson, if there are any.
-        recipes: Further recipes by name, a menu: an action may ask for one of them in place of ``recipe``.
+        recipes: Further recipes by name, a menu: an action may ask for one of them in place of ``recipe``. Each is
+            whole: what it leaves out has its default.
         targets: The skills that reward, mastery and the test exam look at; empty for all of them. Every skill may be
             taught, and the teacher sees feedback on all of them.
     """

@@ -67,9 +67,16 @@ def _fields(model: type[Record]) -> list[str]:
     out = []
     for name, field in model.model_fields.items():
         out.append(name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Record):
-            out.extend(_fields(field.annotation))
+        for inner in _records(field.annotation):
+            out.extend(_fields(inner))
     return out
+
+
+def _records(annotation: Any) -> list[type[Record]]:
+    """The records in an annotation: itself, or what a tuple, a mapping or a choice holds."""
+    if _is_record(annotation):
+        return [annotation]
+    return [record for part in get_args(annotation) for record in _records(part)]
 
 
 def assigned(fields: Mapping[str, Any], path: str, value: Any, model: Any, where: str) -> dict[str, Any]:

@@ -6,12 +6,14 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from dataenv import registry
-from dataenv.errors import DataenvError
+from dataenv.errors import DataenvError, SettingError
+
+T = TypeVar("T")
 
 HOSTILE = ("", " ", "\x00\x1b[2J\r\n\t", "é漢字😀\u202e", "²½٣", "\ud800", "<script>alert(1)</script>", "9" * 100_000)
 """What a student, a teacher or a file may say. ``²`` is a digit to ``str.isdigit`` and none to ``int``."""
@@ -70,6 +72,26 @@ def short(text: str) -> str:
     """Text as a message can show it: escaped and not long."""
     shown = ascii(text)
     return shown if len(shown) <= 40 else f"{shown[:30]}… ({len(text)} characters)"
+
+
+def made_of(kind: registry.Kind, thing: Any, base: Callable[..., T]) -> T:
+    """What is checked, made where it is a name or a class.
+
+    Args:
+        kind: What it is.
+        thing: A registered name, a class that needs no arguments, or the thing itself.
+        base: What it derives from.
+
+    Raises:
+        ContractError: If it cannot be made, or does not derive from that.
+    """
+    try:
+        made = registry.build(kind, thing) if isinstance(thing, str) else thing() if isinstance(thing, type) else thing
+    except (SettingError, TypeError, ValueError) as error:
+        raise ContractError(f"{kind} cannot be made ({error}); give one that is") from error
+    derived = isinstance(made, cast("type[Any]", base))  # abstract classes are no type[T] to mypy
+    demand(derived, f"it is a {type(made).__name__}; derive it from {base.__module__}.{base.__name__}")
+    return cast("T", made)
 
 
 def class_of(kind: registry.Kind, thing: str | type[Any], base: type[Any]) -> Any:

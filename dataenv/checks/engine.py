@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataenv.checks.common import ContractError, demand, own_randomness, short
+from dataenv.checks.common import ContractError, demand, made_of, own_randomness, short
 from dataenv.checks.teacher import QUICK
 from dataenv.errors import SettingError
 from dataenv.lessons.engines import Engine, Request, engine_of
@@ -17,7 +17,9 @@ from tasks.records import Example, stream
 EACH = 5
 
 
-def check_engine(engine: str | Engine, args: dict[str, Any] | None = None, setting: Setting | None = None) -> None:
+def check_engine(
+    engine: str | Engine | type[Engine], args: dict[str, Any] | None = None, setting: Setting | None = None
+) -> None:
     """Check an engine against ``dataenv.lessons.engines.Engine``.
 
     Args:
@@ -29,7 +31,7 @@ def check_engine(engine: str | Engine, args: dict[str, Any] | None = None, setti
         ContractError: With the first rule that is broken.
     """
     setting = setting or make_setting(QUICK)
-    made = engine if isinstance(engine, Engine) else _built(engine, args or {}, setting)
+    made = _built(engine, args or {}, setting) if isinstance(engine, str) else made_of("engine", engine, Engine)
     name = getattr(made, "name", None)
     demand(isinstance(name, str) and bool(name), f"name is {name!r}; set it to a word on the class")
     try:

@@ -12,7 +12,7 @@ from typing import get_args
 
 import numpy as np
 
-from dataenv.checks.common import HOSTILE_EXAMPLES, ContractError, demand, own_randomness, short, survives
+from dataenv.checks.common import HOSTILE_EXAMPLES, ContractError, demand, made_of, own_randomness, short, survives
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, asked
 from tasks.records import Example, Kind
 
@@ -42,6 +42,7 @@ def check_student(
     Raises:
         ContractError: With the first rule that is broken.
     """
+    student = made_of("student", student, Student)
     if len(examples) < 4:
         raise ContractError(f"examples holds {len(examples)}; give at least 4 to train and ask")
     with own_randomness(f"student {getattr(student, 'name', '?')!r}"):

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from dataenv.checks.common import HOSTILE, HOSTILE_CHECKS, HOSTILE_EXAMPLES, demand, own_randomness, short, survives
+from dataenv.checks.common import (
+    HOSTILE,
+    HOSTILE_CHECKS,
+    HOSTILE_EXAMPLES,
+    demand,
+    made_of,
+    own_randomness,
+    short,
+    survives,
+)
 from tasks.base import Task
 from tasks.errors import UnsupportedError
 from tasks.records import SPLITS, Example, Grade, Problem, stream
@@ -18,6 +27,7 @@ def check_task(task: Task) -> None:
     Raises:
         ContractError: With the first rule that is broken.
     """
+    task = made_of("task", task, Task)
     for rule in (
         _task_names,
         _task_problems,

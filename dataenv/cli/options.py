@@ -57,8 +57,8 @@ Adds = Annotated[
         metavar="TEACHER",
         rich_help_panel="Board",
         autocompletion=lambda: list(registry.names("teacher")),
-        help="Another teacher beside those of the board: a name, module:Name, LABEL=either, or an entry as JSON. "
-        "Repeatable.",
+        help="Another teacher beside those of the board: a name, module:Name, LABEL=either, or an entry as JSON. The "
+        "folder remembers it. Repeatable.",
     ),
 ]
 BoardFields = Annotated[

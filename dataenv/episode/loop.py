@@ -30,6 +30,10 @@ class Episode:
     total_reward: float
     snapshot: Snapshot
 
+    def __repr__(self) -> str:
+        ended = self.steps[-1].ended if self.steps else ""
+        return f"Episode({len(self.steps)} steps, total_reward={self.total_reward:+.3f}, ended={ended!r})"
+
 
 def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None] | None = None) -> Episode:
     """Let a teacher teach one episode.

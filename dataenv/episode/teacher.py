@@ -98,6 +98,10 @@ class AdaptedTeacher:
                     f"teacher is a {type(thing).__name__}; give an object with act(observation, info), or a function"
                 )
             self._takes_info = _required(thing) >= 2
+            if not _takes_observation(thing):
+                raise SettingError(
+                    f"teacher is a function without a parameter; give a function of the observation ({thing!r:.60})"
+                )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.unwrapped!r})"
@@ -189,7 +193,7 @@ def as_teacher(thing: Any, name: str = "") -> AdaptedTeacher:
 
     Args:
         thing: An object with ``act(observation, info)``, a function of the observation, or one of the observation and
-            the info. One that came from here is given back as it is.
+            the info; or the name of a registered teacher. One that came from here is given back as it is.
         name: What it is called where it has no name of its own.
 
     Raises:
@@ -197,6 +201,8 @@ def as_teacher(thing: Any, name: str = "") -> AdaptedTeacher:
     """
     if isinstance(thing, AdaptedTeacher):
         return thing
+    if isinstance(thing, str):
+        return build_teacher(thing)
     teacher = AdaptedTeacher(thing, name)
     _ = teacher.level, teacher.prior_compute  # what cannot be used or written down is refused here
     return teacher
@@ -234,6 +240,15 @@ def _required(function: Callable[..., Any]) -> int:
         raise SettingError(f"teacher {function!r} does not tell its arguments; write a function around it") from error
     places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return len([p for p in parameters if p.kind in places and p.default is p.empty])
+
+
+def _takes_observation(function: Callable[..., Any]) -> bool:
+    """Whether a function can be called with an observation."""
+    try:
+        inspect.signature(function).bind(*range(max(1, _required(function))))
+    except TypeError:
+        return False
+    return True
 
 
 def _ignore(_: Any) -> None:

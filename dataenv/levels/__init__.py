@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dataenv import registry
-from dataenv.errors import SettingError
 from dataenv.levels.base import Level, Plan, View
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ def level_class(name: str) -> type[Level]:
     Raises:
         SettingError: If there is none of that name, or it is no level.
     """
-    found = registry.find("level", name)
-    if not (isinstance(found, type) and issubclass(found, Level)):
-        raise SettingError(f"level {name!r} is no subclass of dataenv.levels.Level; derive it from that")
+    found: type[Level] = registry.find_class("level", name, Level)
     return found
 
 

@@ -121,8 +121,10 @@ class Level(ABC):
         Raises:
             ActionError: If it is no action of this level; the sentence says what one is.
         """
-        if not self.recipes or not (isinstance(action, Mapping) and "recipe" in action):
+        if not self.recipes or not isinstance(action, Mapping):
             return self.read(action, memory)
+        if "recipe" not in action:
+            return self.read(action[self.beside] if set(action) == {self.beside} else action, memory)
         name, rest = action["recipe"], {key: value for key, value in action.items() if key != "recipe"}
         if not isinstance(name, str) or name not in self.recipes:
             raise ActionError(f"action['recipe'] is {name!r}; {did_you_mean(str(name), self.recipes)}")

@@ -140,3 +140,17 @@ def test_what_is_broken_from_outside_is_one_sentence(broken: None, change: dict[
     with pytest.raises(SettingError, match=said) as raised:
         TeachingEnv("skill-list", **(TOYS | change))
     assert "\n" not in str(raised.value)
+
+
+def test_a_function_of_the_observation_takes_no_arguments() -> None:
+    def weakest(observation: Any) -> Any:
+        return 1.0 - observation["accuracy"]
+
+    dataenv.register("teacher", "mine", weakest)
+    with pytest.raises(SettingError, match="takes no arguments of its own; leave out alpha, or give a class"):
+        registry.build("teacher", "mine", {"alpha": 2})
+
+
+def test_a_name_that_a_module_has_not_is_told_with_the_nearest() -> None:
+    with pytest.raises(SettingError, match=r"cannot be loaded .*; did you mean 'Reverse'"):
+        registry.find("task", "tests.toys:Revers")

@@ -69,3 +69,8 @@ def test_a_wrong_path_is_told_the_nearest_name_at_its_level(path: str, sentence:
 def test_what_is_no_mapping_is_not_written_into() -> None:
     with pytest.raises(SettingError, match=r"recipe is 3, which holds no fields; give it whole"):
         put("recipe.rate", 1, recipe=3)
+
+
+def test_the_nearest_field_is_found_inside_a_tuple_too() -> None:
+    with pytest.raises(SettingError, match=r"finish\.0\.shar is no field; did you mean share"):
+        make_setting({"finish": [{"shar": 0.7}]})

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dataenv import registry
 from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
@@ -56,12 +57,16 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
     try:
         board = Board.model_validate(changed(fields, changes or {}))
     except ValidationError as error:
-        return [f"{path}: {fault}" for fault in faults(error, Board)]
+        where = f"board {which} as changed" if changes else str(path)
+        return [f"{where}: {fault}" for fault in faults(error, Board)]
     board = joined(board, added) if added else board
     setting, found = board.setting, []
+    methods = [method for method in setting.methods if method in registry.names("method") or ":" in method]
+    for method in setting.methods:
+        found += _refused("setting.recipe", partial(registry.must_know, "method", method))
     for field, build in (
         ("setting.task", lambda: setting.built_task),
-        ("setting.student", lambda: student_for(setting.student_spec, setting.task, setting.methods)),
+        ("setting.student", lambda: student_for(setting.student_spec, setting.task, methods)),
         ("setting.engine", lambda: engine_of(setting)),
     ):
         found += _refused(field, build)

@@ -161,7 +161,7 @@ def test_a_teacher_is_called_by_its_own_name_first(thing: Any, given: str, name:
     assert as_teacher(thing, given).name == name
 
 
-@pytest.mark.parametrize("thing", [3, None, "stratified", {"act": two}, SimpleNamespace(act=3)])
+@pytest.mark.parametrize("thing", [3, None, {"act": two}, SimpleNamespace(act=3)])
 def test_what_is_no_teacher_is_refused(thing: Any) -> None:
     said = rf"teacher is a {type(thing).__name__}; give an object with act\(observation, info\), or a function"
     with pytest.raises(dataenv.SettingError, match=said):
@@ -238,3 +238,14 @@ def test_nothing_else_looks_whether_a_teacher_has_an_attribute() -> None:
         if path.relative_to(root).as_posix() != "dataenv/episode/teacher.py"
     ]
     assert found == []
+
+
+def test_a_name_is_a_teacher_too() -> None:
+    assert type(dataenv.as_teacher("stratified").unwrapped).__name__ == "Stratified"
+    with pytest.raises(dataenv.SettingError, match="teacher 'stratifed' is not registered; did you mean 'stratified'"):
+        dataenv.as_teacher("stratifed")
+
+
+def test_a_function_without_a_parameter_is_no_teacher() -> None:
+    with pytest.raises(dataenv.SettingError, match="teacher is a function without a parameter"):
+        dataenv.as_teacher(lambda: 1)

@@ -94,7 +94,7 @@ def test_a_teacher_of_a_fourth_level_plays(one_skill: None) -> None:
 def test_an_unknown_level_is_told_with_the_nearest() -> None:
     with pytest.raises(SettingError, match="level 'skil-list' is not registered; did you mean 'skill-list'"):
         TeachingEnv("skil-list", **TOYS)
-    with pytest.raises(SettingError, match=r"is no subclass of dataenv\.levels\.Level"):
+    with pytest.raises(SettingError, match=r"is no subclass of dataenv\.levels\.base\.Level"):
         TeachingEnv("tests.toys:Reverse", **TOYS)
 
 
@@ -146,6 +146,23 @@ def test_what_is_no_action_beside_a_recipe(action: Any, said: str) -> None:
     with pytest.raises(ActionError, match=said):
         env.step(action)
     assert env.snapshot() == before
+
+
+def test_beside_a_menu_an_action_may_stand_in_a_mapping_without_a_recipe() -> None:
+    env = TeachingEnv("skill-list", runner=Runner(Store()), setting=make_setting(MENU))
+    env.reset(seed=0)
+    env.step({"mixture": np.ones(2, np.float32)})
+    assert updates(env) == 3
+
+
+def test_a_level_that_lacks_a_method_is_told_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Half(OneSkill):
+        name = "half"
+        make = Level.make  # type: ignore[assignment]
+
+    monkeypatch.setitem(registry._HERE["level"], "half", Half)
+    with pytest.raises(SettingError, match="level 'half' lacks make"):
+        TeachingEnv("half", **TOYS)
 
 
 def test_without_a_menu_a_mapping_is_no_mixture() -> None:
