@@ -267,7 +267,11 @@ def leak_into_lessons(patch: pytest.MonkeyPatch) -> None:
     sound = Procedural.make
     extra = Example(prompt="abc>", response=first("transfer").answer, skills=("short",))
 
-    patch.setattr(Procedural, "make", lambda *args: [*sound(*args), [extra]])
+    def poisoned(*args: Any) -> list[list[Example]]:
+        one, *others = sound(*args)
+        return [[*one, extra], *others]
+
+    patch.setattr(Procedural, "make", poisoned)
 
 
 def leak_into_the_context(patch: pytest.MonkeyPatch) -> None:

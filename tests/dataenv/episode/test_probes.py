@@ -244,7 +244,10 @@ def test_a_step_that_diverges_is_said_and_the_runner_goes_on(monkeypatch: pytest
 
 def test_an_unknown_probe_is_one_sentence_with_the_nearest_name() -> None:
     _, context = tiny()
-    for name, hint in (("gradient", "known: accuracy, entropy, loss."), ("los", "did you mean 'loss'?")):
+    for name, hint in (
+        ("gradient", "known: accuracy, entropy, loss; or give module:Name."),
+        ("los", "did you mean 'loss'?"),
+    ):
         with pytest.raises(dataenv.SettingError) as caught:
             context.probe(unique(context, "max", 2), name)
         assert str(caught.value) == f"probe {name!r} is not registered; {hint}"
