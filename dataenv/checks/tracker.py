@@ -13,7 +13,7 @@ from dataenv.setting import Setting
 
 
 def check_tracker(tracker: str | Tracker) -> None:
-    """Check a tracker by a board of two runs that are told from two threads; the second one fails.
+    """Check a tracker by a board of two runs that report from two threads; the second one fails.
 
     Args:
         tracker: A registered name with what it needs, such as ``jsonl:events.jsonl``, or a tracker.
