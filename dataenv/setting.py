@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
-from operator import not_
+from functools import cached_property, partial
+from operator import eq, not_
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -81,6 +81,18 @@ Phases = Annotated[tuple[Finish, ...], BeforeValidator(_as_phases), WrapSerializ
 """Phases after the teacher's last lesson, in order; one may be given by itself."""
 
 
+class Shown(Record):
+    """How much of the student's mistakes an observation shows. How many there are of each skill is always told.
+
+    Attributes:
+        errors: Mistakes shown of each skill, the first ones in the order of the feedback exam.
+        characters: Longest text of a mistake. A longer one is cut there, and says how long it was.
+    """
+
+    errors: Annotated[int, Field(ge=0, le=100_000)] = 20
+    characters: Annotated[int, Field(ge=64, le=10_000_000)] = 16_384
+
+
 class Items(Record):
     """Problems per skill in each exam (all of them where a split has fewer). ``transfer`` counts the whole split."""
 
@@ -113,6 +125,7 @@ class Setting(Record):
         finish: The phases after the teacher's last lesson, if there are any.
         recipes: Further recipes by name, a menu: an action may ask for one of them in place of ``recipe``. Each is
             whole: what it leaves out has its default.
+        shown: How much of the student's mistakes a teacher sees.
         targets: The skills that reward, mastery and the test exam look at; empty for all of them. Every skill may be
             taught, and the teacher sees feedback on all of them.
     """
@@ -139,6 +152,7 @@ class Setting(Record):
     finish: Phases = Field(default=(), exclude_if=not_)
     recipes: dict[Annotated[str, Field(min_length=1)], Recipe] = Field(default={}, exclude_if=not_)
     targets: tuple[str, ...] = Field(default=(), exclude_if=not_)
+    shown: Shown = Field(default=Shown(), exclude_if=partial(eq, Shown()))
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -151,9 +151,8 @@ class BestOf(DrawingTeacher):
 
     def _learnability(self, some: Sequence[Example]) -> Floats:
         answers = self._context.sample([e.prompt for e in some], self.samples, self.temperature)
-        return np.array(
-            [learnability([a == e.response for a in given]) for e, given in zip(some, answers, strict=True)]
-        )
+        pairs, same = zip(some, answers, strict=True), self._context.same
+        return np.array([learnability([same(e, answer) for answer in given]) for e, given in pairs])
 
     def _fit(self, made: list[Example], tried: Mapping[Example, list[Example]]) -> list[Example]:
         """The candidates that the student can read with each exam problem; a SettingError if there are none."""

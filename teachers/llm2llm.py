@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from dataenv.lessons.engines import Request
 from tasks.records import Example
 from teachers.base import require_share, require_whole
 from teachers.drawing import DrawingTeacher
 from teachers.lessons import shuffled
+from teachers.profile import stands_for, times
 
 
 class Llm2Llm(DrawingTeacher):
@@ -24,7 +27,8 @@ class Llm2Llm(DrawingTeacher):
     * With ``chat`` a language model writes after the seed and its right answer, and what solutions agree on is kept.
       Without, similar is what the engine makes of the same skill and difficulty (``context.describe``), or what the
       pool holds of the same skill. Such an item is always right.
-    * A lesson has ``lesson_size`` examples in place of one for each seed: every wrong seed gets equally many.
+    * A lesson has ``lesson_size`` examples in place of one for each seed: every wrong seed gets equally many, and
+      where the observation does not show all of a skill's, those shown stand for the others.
     * Whether data add up and the student starts again from the untaught one is the Setting's recipe: ``start="base"``,
       ``data="all"`` is the paper's; the default goes on from the student as it is, with this lesson alone.
 
@@ -59,8 +63,8 @@ class Llm2Llm(DrawingTeacher):
         size = self.quota or context.lesson_size
         wrong = shuffled(observation["errors"], context.rng)
         spared = size if not wrong else round(self.floor * size)
-        each, extra = divmod(size - spared, max(1, len(wrong)))
-        counts = [each + (i < extra) for i in range(len(wrong))]
+        weights = np.array(stands_for(context, wrong, observation["wrong"]) if wrong else [])
+        counts = times(list((size - spared) * weights / weights.sum()))
         made = [e for examples in self._source.make(self._requests(wrong, counts)) for e in examples]
         return shuffled(made + self._source.stratified(spared), context.rng)
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, create_model
 
-from tasks.records import Record
+from tasks.records import Example, Record
 from teachers.base import Floats, require
 from teachers.chat.client import Chat
 from teachers.chat.prompts import render
@@ -28,8 +30,10 @@ Detect = Literal["verifier", "consistency"]
 Diagnosis = Literal["task", "chat"]
 Profile = Literal["once", "step"]
 Error = Mapping[str, str]
-Lacks = tuple[Error, tuple[str, ...]]
-"""An error, and the skills that it lacks."""
+Difficult = tuple[Error, float]
+"""A difficult problem, and how many such problems it stands for."""
+Lacks = tuple[tuple[str, ...], float]
+"""The skills that the answer to a difficult problem lacks, and how many such problems it stands for."""
 
 SAMPLES = 5
 """Answers to a problem whose consistency is looked at: the paper's number."""
@@ -49,79 +53,113 @@ def require_profile(detect: str, diagnosis: str, profile: str, difficult: int | 
 
 
 def difficult_problems(
-    context: Context, shown: Sequence[Error], detect: Detect, most: int | None
-) -> list[Error] | None:
+    context: Context, observation: Mapping[str, Any], detect: Detect, most: int | None
+) -> list[Difficult] | None:
     """Stage 1: feedback problems that are difficult for the present student, with an answer of its own to each.
 
     Args:
         context: Of the episode.
-        shown: The observation's errors: what ``verifier`` draws from.
+        observation: Its errors are what ``verifier`` draws from. It shows the first few of each skill, equally many at
+            the most, so by themselves they would make a skill that is wrong half the time weigh as much as one that is
+            always wrong. ``wrong`` says how many there are, and each error found stands for its share of them.
         detect: How. ``consistency`` asks ``most`` problems ``SAMPLES`` times each at temperature 1, paid from the
             purse; difficult are those whose most common answer occurs fewer than ``CONSISTENT`` times, and that answer
-            (of several, the first) is the one that is looked at.
+            (of several, the first) is the one that is looked at. Answers are equal where the task takes them for the
+            same (``context.same``).
         most: Problems that are returned (``verifier``; ``None`` for all) or asked (``consistency``).
 
     Returns:
-        ``prompt`` and ``response`` of each, and all else that the observation says of it; ``None`` where asking would
-        leave less in the purse than the next lesson is likely to cost.
+        ``id``, ``prompt`` and ``response`` of each, and all else that the observation says of it, with how many
+        problems it stands for; ``None`` where asking would leave less in the purse than the next lesson is likely to
+        cost.
     """
     if detect == "verifier":
-        if most is None:
-            return list(shown)
-        return [shown[i] for i in sorted(context.rng.permutation(len(shown))[:most].tolist())]
+        shown: Sequence[Error] = observation["errors"]
+        if most is not None:
+            shown = [shown[i] for i in sorted(context.rng.permutation(len(shown))[:most].tolist())]
+        return list(zip(shown, stands_for(context, shown, observation["wrong"]), strict=True))
     budget, asked = context.budget, most or ASKED
     if budget.remaining < budget.step_price + budget.answer_price * SAMPLES * asked:
         return None
-    found: list[Error] = []
-    for prompt, answers in context.feedback_answers(asked, SAMPLES):
-        response, times = Counter(answers).most_common(1)[0]
+    found: list[Difficult] = []
+    for id_, prompt, answers in context.feedback_answers(asked, SAMPLES):
+        response, times = most_common(context, prompt, answers)
         if times < CONSISTENT:
-            found.append({"prompt": prompt, "response": response})
+            found.append(({"id": id_, "prompt": prompt, "response": response}, 1.0))
     return found
 
 
-def diagnosed(context: Context, errors: Sequence[Error], chat: Chat | None, yields: Counter[str]) -> list[Lacks] | None:
+def stands_for(context: Context, errors: Sequence[Error], wrong: npt.ArrayLike) -> list[float]:
+    """How many wrongly answered problems each of some errors stands for, so that those of a skill sum to all of them.
+
+    Args:
+        context: Knows which skill a problem was asked under.
+        errors: Some of the observation's.
+        wrong: ``(skills,)``, how many there are.
+
+    Returns:
+        One number each, 1 or more; 1 where all errors of the skill are among them.
+    """
+    asked = [context.describe(error)[0] for error in errors]
+    there, all_ = Counter(asked), dict(zip(context.skills, np.asarray(wrong, np.float64).tolist(), strict=True))
+    return [max(1.0, all_[skill] / there[skill]) for skill in asked]
+
+
+def times(weights: Sequence[float]) -> list[int]:
+    """Whole numbers in place of some weights, each rounded up or down so that no running sum is off by more than half.
+
+    Args:
+        weights: Not negative; all 1 gives all 1.
+    """
+    ends = np.floor(np.cumsum([0.0, *weights]) + 0.5).astype(int)
+    return [int(n) for n in np.diff(ends)]
+
+
+def most_common(context: Context, prompt: str, answers: Sequence[str]) -> tuple[str, int]:
+    """The most common of some answers, in the words of its first, and how many come to the same."""
+    groups: dict[str, int] = {}
+    for answer in answers:
+        like = (known for known in groups if context.same(Example(prompt=prompt, response=known), answer))
+        known = next(like, answer)
+        groups[known] = groups.get(known, 0) + 1
+    return max(groups.items(), key=itemgetter(1))
+
+
+def diagnosed(
+    context: Context, errors: Sequence[Difficult], chat: Chat | None, yields: Counter[str]
+) -> list[Lacks] | None:
     """Stage 2: what each error lacks, of the task's closed list; by the task's rules where there is no chat.
 
     Nothing, where a model says nothing that can be used, or the rules find nothing missing; ``None``, where no model
     was there to say anything, so that nothing is known.
     """
     if chat is None:
-        said: Sequence[Sequence[str]] | None = [context.diagnose(error) for error in errors]
+        said: Sequence[Sequence[str]] | None = [context.diagnose(error) for error, _ in errors]
     else:
-        said = _asked(context, errors, chat)
+        said = _asked(context, [error for error, _ in errors], chat)
     if said is None:
         yields["errors"] += len(errors)
         return None
-    found = [(error, tuple(dict.fromkeys(skills))) for error, skills in zip(errors, said, strict=True)]
-    yields.update(errors=len(found), diagnosed=sum(bool(s) for _, s in found), pairs=sum(len(s) for _, s in found))
-    return found
+    lacks = [tuple(dict.fromkeys(skills)) for skills in said]
+    yields.update(errors=len(lacks), diagnosed=sum(map(bool, lacks)), pairs=sum(map(len, lacks)))
+    return [(skills, weight) for skills, (_, weight) in zip(lacks, errors, strict=True)]
 
 
-def missing_skills(found: Sequence[Lacks], skills: Sequence[str], accuracy: Floats | None = None) -> Floats:
-    """The missing-skill profile ``w``: how many errors lack each skill.
-
-    The observation shows only the first few errors of each skill, equally many at the most, so plain counts would make
-    a skill that is wrong half the time weigh as much as one that is always wrong. Where accuracies are known, each
-    error therefore stands for ``(1 - accuracy) / shown`` of the skill that it was asked under; with all errors shown,
-    ``w`` is the paper's count up to a factor.
+def missing_skills(found: Sequence[Lacks], skills: Sequence[str]) -> Floats:
+    """The missing-skill profile ``w``: how many difficult problems lack each skill.
 
     Args:
-        found: Errors, and what each lacks. Names that are not in ``skills`` count nowhere.
+        found: What each lacks, and how many it stands for. Names that are not in ``skills`` count nowhere.
         skills: The k skills, in order.
-        accuracy: ``(k,)``, on the problems that the errors are from; each error then says its ``skill``. ``None`` for
-            plain counts.
 
     Returns:
         ``(k,)``, non-negative.
     """
     row = {skill: i for i, skill in enumerate(skills)}
-    shown = Counter(error.get("skill") for error, _ in found)
     profile = np.zeros(len(skills))
-    for error, lacks in found:
-        stands_for = 1.0 if accuracy is None else (1.0 - accuracy[row[error["skill"]]]) / shown[error["skill"]]
+    for lacks, weight in found:
         for skill in set(lacks) & row.keys():
-            profile[row[skill]] += stands_for
+            profile[row[skill]] += weight
     return profile
 
 

@@ -18,11 +18,11 @@ class SelfImprove(Teacher):
     """Sample, verify, train: STaR without rationalisation (arXiv 2203.14465), ReST-EM (arXiv 2312.06585, section 3).
 
     Prompts are made by the engine, equally many of each skill; the student answers each several times; the answers
-    that a verifier finds right are the next lesson, each once. **It assumes a perfect verifier**, as both papers do:
-    here the engine's own response, compared to the letter. So where a question has one right answer, no text is taught
-    that the engine would not have given; what is the student's own is only *which* questions are taught, those it can
-    already answer now and then. Both papers train from the base model in each round, which here is the Setting's
-    ``recipe.start = "base"``.
+    that a verifier finds right are the next lesson, one of each question, in the student's own words. **It assumes a
+    perfect verifier**, as both papers do: here the engine's own response, and the task says which answers come to the
+    same (``context.same``). Where an answer is a word or a number, no text is taught that the engine would not have
+    given; what is the student's own is then only *which* questions are taught, those it can already answer now and
+    then. Both papers train from the base model in each round, which here is the Setting's ``recipe.start = "base"``.
 
     Nothing else fills a lesson up: where few answers survive they are repeated more often, for an update costs what it
     costs. Where no more can be sampled the last lesson is taught again, and where nothing ever survived it stops.
@@ -69,12 +69,11 @@ class SelfImprove(Teacher):
         answers = self._allowance.spend(lambda: self._context.sample(list(asked), self.samples, self.temperature))
         if not answers:
             return []
-        right = [
-            e.model_copy(update={"response": answer, "origin": self.name})
-            for e, given in zip(asked.values(), answers, strict=True)
-            for answer in dict.fromkeys(given)
-            if answer == e.response
-        ]
+        right = []
+        for e, given in zip(asked.values(), answers, strict=True):
+            answer = next((answer for answer in given if self._context.same(e, answer)), None)
+            if answer is not None:
+                right.append(e.model_copy(update={"response": answer, "origin": self.name}))
         self.sampled += len(answers) * self.samples
         self.kept += len(right)
         return right

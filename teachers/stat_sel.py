@@ -104,12 +104,11 @@ class StatSel(Teacher):
         # None can be made if the purse pays no look or no diagnosis comes. A first mixture without one is even, and is
         # not kept.
         context, skills = self._context, self._context.skills
-        errors = difficult_problems(context, observation["errors"], self.detect, self.difficult)
+        errors = difficult_problems(context, observation, self.detect, self.difficult)
         found = None if errors is None else diagnosed(context, errors, self.chat, self.yields)
         if found is None and self._mixture is not None:
             return as_action(self._mixture)
-        accuracy = observation["accuracy"].astype(np.float64) if self.detect == "verifier" else None
-        profile = with_floor(missing_skills(found or (), skills, accuracy), self.floor)
+        profile = with_floor(missing_skills(found or (), skills), self.floor)
         law = sampling_law(dict(zip(skills, profile.tolist(), strict=True)), self._pool)
         mixture = dict.fromkeys(skills, 0.0)
         for needed, probability in zip(self._pool, law.tolist(), strict=True):
@@ -188,7 +187,7 @@ class StatSelPool(Teacher):
         """The next lesson."""
         law = self._law
         if law is None or self.profile == "step":
-            law = self._profiled(observation["errors"])
+            law = self._profiled(observation)
         quota, rng = self.quota or self._context.lesson_size, self._context.rng
         if self.rewrites and self.chat:
             lesson = self._rewritten(self.chat, draw_without_replacement(self._pool, law, len(self._pool), rng), quota)
@@ -214,10 +213,10 @@ class StatSelPool(Teacher):
                 kept |= {(e.prompt, e.response): e for e in found or [item]}
         return shuffled(list(kept.values())[:quota], rng)
 
-    def _profiled(self, shown: Sequence[Mapping[str, str]]) -> Floats:
+    def _profiled(self, observation: Mapping[str, Any]) -> Floats:
         """The law of the present profile; the last law if no profile can be made now (see ``StatSel``)."""
         context = self._context
-        errors = difficult_problems(context, shown, self.detect, self.difficult)
+        errors = difficult_problems(context, observation, self.detect, self.difficult)
         chat = self.chat if self.diagnosis == "chat" else None
         found = None if errors is None else diagnosed(context, errors, chat, self.yields)
         if found is None and self._law is not None:

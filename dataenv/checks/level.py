@@ -81,10 +81,10 @@ def _level_memory(level: Level, memory: Any, where: str) -> dict[str, Any]:
 def _view(level: Level) -> View:
     k = len(level.skills)
     exam = level.exam
-    error = {"skill": level.skills[0], "prompt": "a prompt", "response": "wrong", "answer": "right"}
+    error = {"id": "1", "skill": level.skills[0], "prompt": "a prompt", "response": "wrong", "answer": "right"}
     return View(
-        accuracy=np.full(k, 0.5), loss=np.ones(k), counts=np.zeros(k, np.int64), score=0.5, budget=1.0,
-        errors=(error,), answers=("",) * (len(exam.prompts) if exam else 0),
+        accuracy=np.full(k, 0.5), loss=np.ones(k), counts=np.zeros(k, np.int64), wrong=np.ones(k, np.int64), score=0.5,
+        budget=1.0, errors=(error,), answers=("",) * (len(exam.prompts) if exam else 0),
     )  # fmt: skip
 
 

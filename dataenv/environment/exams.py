@@ -13,9 +13,6 @@ from dataenv.levels.base import View
 from dataenv.setting import Setting
 from tasks.records import Split
 
-SHOWN_ERRORS = 20
-"""Mistakes in an observation, per skill."""
-
 
 @dataclass(frozen=True)
 class Result:
@@ -39,6 +36,11 @@ class Result:
     def accuracy(self) -> npt.NDArray[np.float64]:
         """By skill, in [0, 1]; 0 where a skill has no problem."""
         return np.asarray(self.correct / np.maximum(self.n, 1), np.float64)
+
+    @property
+    def wrong(self) -> npt.NDArray[np.int64]:
+        """Problems by primary skill that were not answered rightly, ``(skills,)``."""
+        return self.n - self.correct
 
     @property
     def score(self) -> float:
@@ -94,26 +96,35 @@ class Evaluation:
         answers = outcome.answers["feedback"]
         feedback = grade(setting, "feedback", answers)
         selection = grade(setting, "selection", outcome.answers["selection"])
-        errors = _mistakes(setting, answers, feedback, SHOWN_ERRORS)
+        errors = _mistakes(setting, answers, feedback)
         own = outcome.answers.get(SUBSKILLS)
         return cls(feedback, selection, _loss_by_skill(setting, answers), errors, own.responses if own else ())
 
     def view(self, counts: npt.NDArray[np.int64], budget: float) -> View:
         """What of it a teacher may see; of the selection split that is the score alone."""
         score, accuracy = self.selection.score, self.feedback.accuracy
-        return View(accuracy, self.loss, counts, score, budget, self.errors, answers=self.answers)
+        wrong = self.feedback.wrong
+        return View(accuracy, self.loss, counts, wrong, score, budget, self.errors, answers=self.answers)
 
 
-def _mistakes(setting: Setting, answers: Answers, result: Result, cap: int) -> tuple[dict[str, str], ...]:
-    """The feedback problems answered wrongly, the first ``cap`` of each skill: skill, prompt, response, answer."""
-    shown: dict[str, int] = {}
-    out = []
+def _mistakes(setting: Setting, answers: Answers, result: Result) -> tuple[dict[str, str], ...]:
+    """The feedback problems answered wrongly, the first of each skill: id, skill, prompt, response, answer."""
+    how, shown, out = setting.shown, dict[str, int](), []
     for problem, response, right in zip(setting.exam_items("feedback"), answers.responses, result.flags, strict=True):
         skill = problem.skills[0]
-        if not right and shown.get(skill, 0) < cap:
+        if not right and shown.get(skill, 0) < how.errors:
             shown[skill] = shown.get(skill, 0) + 1
-            out.append({"skill": skill, "prompt": problem.prompt, "response": response, "answer": problem.answer})
+            texts = {"skill": skill, "prompt": problem.prompt, "response": response, "answer": problem.answer}
+            out.append({"id": problem.id} | {name: cut(text, how.characters) for name, text in texts.items()})
     return tuple(out)
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most ``most`` characters, 64 or more; one that is longer ends in a remark of how long it was."""
+    if len(text) <= most:
+        return text
+    remark = f" [... cut, {len(text)} characters in all]"
+    return text[: most - len(remark)] + remark
 
 
 def _loss_by_skill(setting: Setting, answers: Answers) -> npt.NDArray[np.float64]:

@@ -11,9 +11,9 @@ from dataenv.budget.purse import Purse
 from dataenv.environment.branch import fork
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode import probes
+from dataenv.errors import SettingError
 from dataenv.lessons.screen import as_example, passing
 from dataenv.lessons.tuition import nominal_price, nominal_tokens
-from dataenv.levels.base import cut
 from students.base import FORWARD
 from tasks.records import Example, Problem, stream
 
@@ -80,7 +80,7 @@ class Context:
         self.order = env.setting.recipe.order
         self.chats = env.runner.chats
         self.teacher_purse = env.teacher_purse
-        self._feedback = {cut(p.prompt): p for p in env.setting.exam_items("feedback")}
+        self._feedback = {p.id: p for p in env.setting.exam_items("feedback")}
         self._draws = self._samples = 0
         self._pool: tuple[Example, ...] | None = None
 
@@ -114,10 +114,9 @@ class Context:
         It stands where STAT asks a language model (arXiv 2510.10023, stage 2), and costs no student compute.
 
         Raises:
-            KeyError: If the prompt is no feedback problem.
+            SettingError: If its ``id`` is that of no feedback problem.
         """
-        problem: Problem = self._feedback[error["prompt"]]
-        return self._env.task.diagnose(problem, error["response"])
+        return self._env.task.diagnose(self._problem(error), error["response"])
 
     def describe(self, error: Mapping[str, str]) -> tuple[str, float]:
         """What kind of question one of ``observation["errors"]`` was: its primary skill, and its difficulty in [0, 1].
@@ -126,10 +125,24 @@ class Context:
         and costs no student compute.
 
         Raises:
-            KeyError: If the prompt is no feedback problem.
+            SettingError: If its ``id`` is that of no feedback problem.
         """
-        problem = self._feedback[error["prompt"]]
+        problem = self._problem(error)
         return problem.skills[0], problem.difficulty
+
+    def _problem(self, error: Mapping[str, str]) -> Problem:
+        problem = self._feedback.get(error.get("id", ""))
+        if problem is None:
+            shown = repr(error["id"])[:60] if "id" in error else "missing"
+            raise SettingError(f"error['id'] is {shown}; give one of observation['errors'] as it is")
+        return problem
+
+    def same(self, example: Example, answer: str) -> bool:
+        """Whether an answer comes to what an example's own response comes to (``Task.same``); free.
+
+        It compares the two and says nothing of whether they are right: a teacher is told nothing of its own labels.
+        """
+        return self._env.task.same(example, answer)
 
     def readable(self, examples: Sequence[Example]) -> list[bool]:
         """Whether the student can read each at all: its form, its length, its letters; free, for no screen is asked.
@@ -170,7 +183,7 @@ class Context:
         """
         return probes.sample(self._env, prompts, n, temperature, self._sample_seed())
 
-    def feedback_answers(self, problems: int, n: int = 1, temperature: float = 1.0) -> list[tuple[str, list[str]]]:
+    def feedback_answers(self, problems: int, n: int = 1, temperature: float = 1.0) -> list[probes.Answered]:
         """``n`` answers of the student to each of some feedback problems, drawn evenly over the skills.
 
         They show what the student is unsure of without a verifier: no right answer is shown. A feedback problem may be
@@ -182,14 +195,13 @@ class Context:
             temperature: Of the decoding.
 
         Returns:
-            Prompt (as ``observation["errors"]`` would show it) and answers of each.
+            Id, prompt and answers of each.
 
         Raises:
             BudgetSpentError: If the purse cannot pay; nothing was charged.
             SettingError: If an argument is no number.
         """
-        found = probes.feedback_answers(self._env, problems, n, temperature, self._sample_seed())
-        return [(cut(prompt), answers) for prompt, answers in found]
+        return probes.feedback_answers(self._env, problems, n, temperature, self._sample_seed())
 
     def _sample_seed(self) -> int:
         self._samples += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from dataenv.execution.jobs import Answers, Exam, Job, Training
 from dataenv.execution.runner import run_all
 from dataenv.lessons.screen import as_example
 from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Recipe
-from tasks.records import Example, stream
+from tasks.records import Example, Problem, stream
 
 Examples = tuple[Example, ...]
 
@@ -83,22 +83,29 @@ def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float,
     return _samples(env, [e.prompt for e in asked], n, decoding, seed)
 
 
-def feedback_answers(
-    env: TeachingEnv, problems: int, n: int, temperature: float, seed: int
-) -> list[tuple[str, list[str]]]:
+class Answered(NamedTuple):
+    """A feedback problem, by the id that ``observation["errors"]`` gives it, and what the student answers to it."""
+
+    id: str
+    prompt: str
+    answers: list[str]
+
+
+def feedback_answers(env: TeachingEnv, problems: int, n: int, temperature: float, seed: int) -> list[Answered]:
     """See ``Context.feedback_answers``; arguments as in ``sample``."""
     decoding = _decoding(env, n, temperature)
     _whole("problems", problems)
-    rows: dict[str, list[str]] = {}
+    rows: dict[str, list[Problem]] = {}
     for problem in env.setting.exam_items("feedback"):
-        rows.setdefault(problem.skills[0], []).append(problem.prompt)
+        rows.setdefault(problem.skills[0], []).append(problem)
     rng = stream(seed, "feedback answers")
-    mixed = [[prompts[i] for i in rng.permutation(len(prompts))] for prompts in rows.values()]
-    turns = [prompt for row in zip_longest(*(mixed[i] for i in rng.permutation(len(mixed)))) for prompt in row]
-    asked = [prompt for prompt in turns if prompt is not None][:problems]
-    texts = [Example(prompt=prompt, response=".") for prompt in asked]
+    mixed = [[row[i] for i in rng.permutation(len(row))] for row in rows.values()]
+    turns = [one for row in zip_longest(*(mixed[i] for i in rng.permutation(len(mixed)))) for one in row]
+    asked = [problem for problem in turns if problem is not None][:problems]
+    texts = [Example(prompt=problem.prompt, response=".") for problem in asked]
     env.purse.pay(FORWARD * n * sum(answer_tokens(env.student, e, env.setting.decoding) for e in texts), "probes")
-    return list(zip(asked, _samples(env, asked, n, decoding, seed), strict=True))
+    said = _samples(env, [problem.prompt for problem in asked], n, decoding, seed)
+    return [Answered(problem.id, problem.prompt, answers) for problem, answers in zip(asked, said, strict=True)]
 
 
 def _whole(field: str, value: int) -> None:

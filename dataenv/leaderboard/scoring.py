@@ -71,4 +71,5 @@ def mistakes_of(standing: Evaluation, step: int) -> list[dict[str, Any]]:
     for error in standing.errors:
         rank[error["skill"]] = rank.get(error["skill"], 0) + 1
         keyed.append((rank[error["skill"]], len(keyed), error))
-    return [{"step": step, **error} for _, _, error in sorted(keyed, key=lambda x: x[:2])[:SHOWN_MISTAKES]]
+    first = [error for _, _, error in sorted(keyed, key=lambda x: x[:2])[:SHOWN_MISTAKES]]
+    return [{"step": step} | {name: text for name, text in error.items() if name != "id"} for error in first]

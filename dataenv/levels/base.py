@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from dataenv.execution.jobs import Exam
     from dataenv.setting import Setting
 
-TEXT = 256
-"""Longest text in an observation, in characters; longer ones are cut there and nowhere else."""
-
 Floats = npt.NDArray[np.float32]
 EXAM = "subskills"
 """The exam's name. Its problems are always the same, so their seed is a constant."""
@@ -54,9 +51,11 @@ class View:
         accuracy: On the feedback split, in [0, 1].
         loss: Mean loss on the feedback split's gold answers, in nats per token.
         counts: Examples taught so far by primary skill.
+        wrong: Feedback problems answered wrongly by primary skill, those that ``errors`` leaves out among them.
         score: Accuracy on the selection split, in [0, 1].
         budget: Share of the purse that is left, in [0, 1].
-        errors: Feedback problems answered wrongly, an equal cap per skill: skill, prompt, response, answer.
+        errors: Feedback problems answered wrongly, an equal cap per skill (``Setting.shown``): ``id``, ``skill``,
+            ``prompt``, ``response`` and ``answer`` of each. The ``id`` is what ``Context`` finds the problem by.
         lessons: The lessons taught so far.
         answers: Responses to the level's own exam, in order, where it has one.
     """
@@ -64,6 +63,7 @@ class View:
     accuracy: npt.NDArray[np.float64]
     loss: npt.NDArray[np.float64]
     counts: npt.NDArray[np.int64]
+    wrong: npt.NDArray[np.int64]
     score: float
     budget: float
     errors: tuple[dict[str, str], ...]
@@ -199,11 +199,6 @@ def read_numbers(values: Any, where: str, form: str) -> npt.NDArray[np.float64]:
         held = f" of {given.dtype.type.__name__.rstrip('_')}" if given.ndim else ""
         raise ActionError(f"{where} is a {type(values).__name__}{held}; {form}")
     return given.astype(np.float64)
-
-
-def cut(text: str) -> str:
-    """Text as an observation holds it."""
-    return text[:TEXT]
 
 
 def scalar(value: float) -> Floats:

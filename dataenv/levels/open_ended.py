@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from gymnasium import spaces
 
 from dataenv.errors import ActionError
 from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
-from dataenv.levels.base import TEXT, Level, Plan, View, cut, scalar
-from dataenv.levels.spaces import records, unit_box
+from dataenv.levels.base import Level, Plan, View, scalar
+from dataenv.levels.spaces import amounts, records, unit_box
 from tasks.records import Example
 
 if TYPE_CHECKING:
@@ -24,22 +25,25 @@ LONGEST = 4096
 class OpenEnded(Level):
     """Action: a tuple of ``{"prompt", "response"}``; a list of ``Example`` is taken too; the empty tuple stops.
 
-    Nothing in the observation names a skill: errors of the student, its score, and the budget left.
+    No mistake in the observation names its skill: it shows how many feedback problems of each skill were answered
+    wrongly, some of them, the score, and the budget left.
     """
 
     name = "open-ended"
-    state = ("score", "errors")
+    state = ("wrong", "score", "errors")
     beside = "examples"
     brings = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.action_space = records(prompt=LONGEST, response=LONGEST)
+        text = setting.shown.characters
         self.observation_space = spaces.Dict(
             {
+                "wrong": amounts(len(self.skills)),
                 "score": unit_box(1),
                 "budget": unit_box(1),
-                "errors": records(prompt=TEXT, response=TEXT, answer=TEXT),
+                "errors": records(id=text, prompt=text, response=text, answer=text),
             }
         )
 
@@ -57,9 +61,10 @@ class OpenEnded(Level):
 
     def observe(self, view: View, memory: Mapping[str, Any]) -> dict[str, Any]:
         """See Level."""
-        keep = ("prompt", "response", "answer")
+        keep = ("id", "prompt", "response", "answer")
         return {
+            "wrong": view.wrong.astype(np.float32),
             "score": scalar(view.score),
             "budget": scalar(view.budget),
-            "errors": tuple({name: cut(error[name]) for name in keep} for error in view.errors),
+            "errors": tuple({name: error[name] for name in keep} for error in view.errors),
         }

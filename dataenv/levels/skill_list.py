@@ -11,8 +11,8 @@ from gymnasium import spaces
 from dataenv.lessons.engines import engine_of, mixed
 from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
-from dataenv.levels.base import TEXT, Level, Plan, View, cut, read_shares, scalar
-from dataenv.levels.spaces import records, unit_box
+from dataenv.levels.base import Level, Plan, View, read_shares, scalar
+from dataenv.levels.spaces import amounts, records, unit_box
 
 if TYPE_CHECKING:
     from dataenv.setting import Setting
@@ -22,14 +22,14 @@ class SkillList(Level):
     """Action ``Box(0, 1, (k,))``, normalised; all zeros stop. Observation: per-skill figures and errors."""
 
     name = "skill-list"
-    state = ("accuracy", "loss", "score", "errors")
+    state = ("accuracy", "loss", "wrong", "score", "errors")
     beside = "mixture"
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self._engine = engine_of(setting)
         self.action_space: spaces.Space[Any] = unit_box(len(self.skills))
-        self.observation_space = spaces.Dict(student_spaces(len(self.skills)))
+        self.observation_space = spaces.Dict(student_spaces(setting))
 
     def read(self, action: Any, memory: Mapping[str, Any]) -> Plan:
         """See Level."""
@@ -46,15 +46,17 @@ class SkillList(Level):
         return student_fields(view)
 
 
-def student_spaces(k: int) -> dict[str, spaces.Space[Any]]:
-    """The spaces of ``student_fields`` for ``k`` skills."""
+def student_spaces(setting: Setting) -> dict[str, spaces.Space[Any]]:
+    """The spaces of ``student_fields``."""
+    k, text = len(setting.built_task.skills), setting.shown.characters
     return {
         "accuracy": unit_box(k),
-        "loss": spaces.Box(0.0, np.inf, (k,), np.float32),
-        "counts": spaces.Box(0.0, np.inf, (k,), np.float32),
+        "loss": amounts(k),
+        "counts": amounts(k),
+        "wrong": amounts(k),
         "score": unit_box(1),
         "budget": unit_box(1),
-        "errors": records(skill=TEXT, prompt=TEXT, response=TEXT, answer=TEXT),
+        "errors": records(id=text, skill=text, prompt=text, response=text, answer=text),
     }
 
 
@@ -64,7 +66,8 @@ def student_fields(view: View) -> dict[str, Any]:
         "accuracy": view.accuracy.astype(np.float32),
         "loss": view.loss.astype(np.float32),
         "counts": view.counts.astype(np.float32),
+        "wrong": view.wrong.astype(np.float32),
         "score": scalar(view.score),
         "budget": scalar(view.budget),
-        "errors": tuple({name: cut(text) for name, text in error.items()} for error in view.errors),
+        "errors": view.errors,
     }

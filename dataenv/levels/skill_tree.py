@@ -44,7 +44,7 @@ class SkillTree(Level):
     """
 
     name = "skill-tree"
-    state = ("accuracy", "loss", "score", "errors", "subskill_accuracy")
+    state = ("accuracy", "loss", "wrong", "score", "errors", "subskill_accuracy")
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -55,7 +55,7 @@ class SkillTree(Level):
             {"explore": spaces.MultiDiscrete(np.full(k, m + 1)), "data": unit_box(k), "allocation": shares}
         )
         self.observation_space = spaces.Dict(
-            student_spaces(k)
+            student_spaces(setting)
             | {
                 "grown": shares,
                 "left": spaces.Box(0.0, m, (k,), np.float32),

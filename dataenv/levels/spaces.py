@@ -63,6 +63,11 @@ def unit_box(k: int) -> spaces.Box:
     return spaces.Box(0.0, 1.0, (k,), np.float32)
 
 
+def amounts(k: int) -> spaces.Box:
+    """``k`` numbers that are not negative, float32."""
+    return spaces.Box(0.0, np.inf, (k,), np.float32)
+
+
 def records(**lengths: int) -> spaces.Sequence:
     """A tuple of dicts of text; ``lengths`` gives each field's longest text."""
     return spaces.Sequence(spaces.Dict({name: Unicode(length) for name, length in lengths.items()}))

@@ -66,6 +66,8 @@ class SpentIsFinal(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 class NumericObservation(gym.ObservationWrapper[Floats, Any, Any], RecordConstructorArgs):
     """The numbers of an observation in one vector, float32, each in [0, 1]; its texts are left out.
 
+    So is ``wrong``, which is ``accuracy`` in other words.
+
     Fields come in the order of ``fields``, arrays row by row. Accuracies, allocations and budget are shares already.
     A loss ``x`` becomes ``x / (1 + x)``, counts become shares of all examples taught, and what is left to grow becomes
     a share of the most subskills that a skill has.
@@ -78,7 +80,9 @@ class NumericObservation(gym.ObservationWrapper[Floats, Any, Any], RecordConstru
         RecordConstructorArgs.__init__(self)  # so that env.spec tells of this wrapper too
         gym.ObservationWrapper.__init__(self, env)
         _structured(env)
-        boxes = {n: s for n, s in unwrap(env).level.observation_space.items() if isinstance(s, spaces.Box)}
+        boxes = {
+            n: s for n, s in unwrap(env).level.observation_space.items() if isinstance(s, spaces.Box) and n != "wrong"
+        }
         self._most = {name: float(box.high.max()) for name, box in boxes.items()}
         self.fields = {name: int(np.prod(box.shape)) for name, box in boxes.items()}
         box: spaces.Space[Any] = unit_box(sum(self.fields.values()))

@@ -23,7 +23,7 @@ from tasks.records import Record
 if TYPE_CHECKING:
     from jinja2 import Template
 
-LONGEST = 500
+LONGEST = 16_384
 """Characters of one text in a block."""
 
 _CHAT_TOKEN = re.compile(

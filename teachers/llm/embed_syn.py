@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
+import numpy as np
+
 from tasks.embedding import Embedding, nearest
 from tasks.records import Example
 from teachers.base import require
 from teachers.chat.synthesis import Want
 from teachers.llm.synthesizer import Shape, Synthesizer
-from teachers.profile import Detect, difficult_problems, require_profile
+from teachers.profile import Detect, difficult_problems, require_profile, times
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -60,12 +62,14 @@ class EmbedSyn(Synthesizer):
     def look(self, observation: dict[str, Any]) -> None:
         """The neighbours of every difficult question; the last ones', where the purse allows no look."""
         context = self._context
-        errors = difficult_problems(context, observation["errors"], self.detect, self.difficult)
+        errors = difficult_problems(context, observation, self.detect, self.difficult)
         if errors is None:
             return
         self.yields["errors"] += len(errors)
-        queries = self._embedding.embed([error["prompt"] for error in errors])
-        order = nearest(self._embedding.vectors, queries)[context.rng.permutation(len(errors)), : self.neighbours]
+        queries = self._embedding.embed([error["prompt"] for error, _ in errors])
+        repeated = np.repeat(np.arange(len(errors)), times([weight for _, weight in errors]))
+        chosen = repeated[context.rng.permutation(len(repeated))]
+        order = nearest(self._embedding.vectors, queries)[chosen, : self.neighbours]
         self._near, self._next = [[self._pool[i] for i in row] for row in order.tolist()], 0
 
     def wants(self, n: int) -> list[Want]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import numpy as np
 from pydantic import Field, create_model
 
 from tasks.records import Example, Record
@@ -16,6 +17,7 @@ from teachers.chat.spec import Ask
 from teachers.chat.synthesis import NewQuestion, Want, sifted
 from teachers.engines.writer import Writer, engine_spec
 from teachers.lessons import Source, shuffled
+from teachers.profile import stands_for, times
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -65,7 +67,7 @@ class OpenEndedPolicy(Teacher):
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
         """The next lesson; empty if nothing is wrong, or no example was kept."""
-        shown = self._shown(observation["errors"])
+        shown = self._shown(observation)
         questions = self._asked(shown)
         lesson = [example for examples in self._engine.answered(questions) for example in examples]
         self.yields.update(shown=len(shown), examples=len(lesson))
@@ -75,11 +77,17 @@ class OpenEndedPolicy(Teacher):
         """Requests that a lesson takes at the most, without repair turns and retries; for ``dataenv plan``."""
         return self.errors * (1 + self.specs * self._spec.solutions)
 
-    def _shown(self, errors: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-        """What each prompt shows. Without state nothing of the student is among it."""
+    def _shown(self, observation: Mapping[str, Any]) -> list[dict[str, str]]:
+        """What each prompt shows. Without state nothing of the student is among it.
+
+        Mistakes are drawn in proportion to all that were made, those that the observation leaves out among them.
+        """
         if not self.state:
             return [{"problem": e.prompt, "right": e.response} for e in self._solved.stratified(self.errors)]
-        chosen = shuffled(errors, self._context.rng)[: self.errors]
+        errors = observation["errors"]
+        repeated = np.repeat(np.arange(len(errors)), times(stands_for(self._context, errors, observation["wrong"])))
+        drawn = dict.fromkeys(shuffled(repeated.tolist(), self._context.rng))
+        chosen = [errors[i] for i in drawn][: self.errors]
         return [{"problem": e["prompt"], "student": e["response"], "right": e["answer"]} for e in chosen]
 
     def _asked(self, shown: Sequence[Mapping[str, str]]) -> list[NewQuestion]:

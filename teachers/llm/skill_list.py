@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import BaseModel, Field, create_model
 
-from dataenv.environment.exams import SHOWN_ERRORS
 from tasks.records import Example, Record
 from teachers.base import Floats, Level, Teacher, as_action, require
 from teachers.chat.client import Chat
@@ -99,8 +98,8 @@ class SkillListPolicy(Teacher):
             percent, taught = np.rint(100 * observation["accuracy"]).astype(int), observation["counts"].astype(int)
             rows = zip(skills, percent.tolist(), taught.tolist(), strict=True)
             return [{"skill": skill, "accuracy": p, "taught": n} for skill, p, n in rows]
-        wrong = Counter(self._context.describe(error)[0] for error in observation["errors"])
-        return [{"skill": skill, "mistakes": wrong[skill]} for skill in skills]
+        wrong = observation["wrong"].astype(int).tolist()
+        return [{"skill": skill, "mistakes": n} for skill, n in zip(skills, wrong, strict=True)]
 
     def _plan(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
         """``(skills,)``: what the model deals out; zeros where it ends the training, or says nothing of use."""
@@ -112,7 +111,6 @@ class SkillListPolicy(Teacher):
             total=self._total,
             state=self.state,
             graded="accuracy" in rows[0],
-            most=SHOWN_ERRORS,
         )
         counts = np.zeros(len(skills))
         plan = usable(self.chat, prompt, _plan(skills), self.tries, self.yields)

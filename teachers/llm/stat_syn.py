@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from teachers.chat.synthesis import Want
 from teachers.llm.synthesizer import Shape, Synthesizer
-from teachers.profile import Detect, Diagnosis, Profile, diagnosed, difficult_problems, require_profile
+from teachers.profile import Detect, Diagnosis, Profile, diagnosed, difficult_problems, require_profile, times
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -19,7 +19,8 @@ class StatSyn(Synthesizer):
     Stage 1: difficult questions; stage 2: for each, the model says which skills of the task's closed list are missing,
     three at the most (``teachers.profile``). Stage 3: for each question and each skill that it lacks, three references
     that need the skill give two new questions; ``Synthesizer`` says which are kept. The pairs are gone through
-    in a random order, again and again, with other references each time.
+    in a random order, again and again, with other references each time. A question that stands for several, because
+    the observation does not show all mistakes, gives its pairs as often.
 
     Args:
         chat: The fields of ``ChatSpec``, or ``local``.
@@ -64,12 +65,13 @@ class StatSyn(Synthesizer):
         if self._pairs is not None and self.profile == "once":
             return
         context = self._context
-        errors = difficult_problems(context, observation["errors"], self.detect, self.difficult)
+        errors = difficult_problems(context, observation, self.detect, self.difficult)
         chat = self.chat if self.diagnosis == "chat" else None
         found = None if errors is None else diagnosed(context, errors, chat, self.yields)
         if found is None:
             return
-        pairs = [skill for _, skills in found for skill in skills]
+        repeated = times([weight for _, weight in found])
+        pairs = [skill for (skills, _), n in zip(found, repeated, strict=True) for skill in skills * n]
         self._pairs, self._next = [pairs[i] for i in context.rng.permutation(len(pairs))], 0
 
     def most_requests(self, lesson_size: int) -> int:

@@ -58,6 +58,9 @@ class Fake:
         skill, difficulty, _ = error["prompt"].split()
         return skill, float(difficulty)
 
+    def same(self, example: Example, answer: str) -> bool:
+        return answer == example.response
+
     def pay(self, price: int) -> None:
         if price > self.budget.remaining:
             raise BudgetSpentError("the purse is too small")
@@ -86,7 +89,9 @@ class Fake:
 
 def wrong(*places: str) -> dict[str, Any]:
     """An observation with an error of each ``skill difficulty``."""
-    return {"errors": tuple({"prompt": f"{p} 0", "response": "", "answer": "right"} for p in places)}
+    counts = [sum(place.startswith(skill) for place in places) for skill in SKILLS]
+    errors = tuple({"prompt": f"{p} 0", "response": "", "answer": "right"} for p in places)
+    return {"errors": errors, "wrong": np.array(counts, np.float32)}
 
 
 def taught(lesson: Sequence[Example]) -> dict[str, int]:

@@ -54,7 +54,8 @@ def test_stat_looks_through_a_chain_to_the_step_that_fails() -> None:
         assert question is not None
         middle = "".join(str((int(digit) + 1) % 10) for digit in question.steps()[0])
         response = f"{middle}:{compute(question.operators[1], middle, question.operands[2])}"
-        errors.append({"skill": "max-succ", "prompt": problem.prompt, "response": response, "answer": problem.answer})
+        texts = {"prompt": problem.prompt, "response": response, "answer": problem.answer}
+        errors.append({"id": problem.id, "skill": "max-succ"} | texts)
     at = context.skills.index("max-succ")
     wrong_there = np.ones(len(context.skills), np.float32)
     wrong_there[at] = 0.0

@@ -45,9 +45,11 @@ def test_an_embedding_does_not_depend_on_its_company() -> None:
 
 def test_the_best_of_each_row_comes_first_and_none_twice() -> None:
     orders = np.array([[3, 1, 0, 2], [3, 2, 1, 0], [0, 3, 1, 2]])
-    assert in_turn(orders, 3) == [3, 0, 1]
-    assert in_turn(orders, 9) == [3, 0, 1, 2]
-    assert in_turn(orders[:, :1], 9) == [3, 0]
+    evenly = np.ones(3, np.int64)
+    assert in_turn(orders, 3, evenly) == [3, 0, 1]
+    assert in_turn(orders, 9, evenly) == [3, 0, 1, 2]
+    assert in_turn(orders[:, :1], 9, evenly) == [3, 0]
+    assert in_turn(orders, 3, np.array([3, 1, 1])) == [3, 1, 0], "the first row gives three at a time"
 
 
 class Pool(Fake):
@@ -56,6 +58,9 @@ class Pool(Fake):
     def __init__(self, **args: Any) -> None:
         super().__init__(**args)
         self.lesson_size = 10
+
+    def describe(self, error: dict[str, str]) -> tuple[str, float]:
+        return "add", 0.0
 
     def pool(self) -> list[Example]:
         sums = [Example(prompt=f"{i} + {i + 3}", response="r", skills=("add",)) for i in range(10, 40)]
@@ -68,13 +73,14 @@ def test_embed_sel_teaches_what_looks_like_the_errors() -> None:
     context: Any = Pool()
     teacher.begin(context)
     errors = tuple({"prompt": f"{i} + 5", "response": "", "answer": ""} for i in (41, 57))
-    lesson = teacher.act({"errors": errors}, {})
+    seen = {"errors": errors, "wrong": np.array([2.0, 0.0])}
+    lesson = teacher.act(seen, {})
     assert len({e.prompt for e in lesson}) == 10
     assert all("+" in e.prompt for e in lesson)
     few = EmbedSel(each=2)
     few.begin(context)
-    assert 2 <= len(few.act({"errors": errors}, {})) <= 4
-    assert len(teacher.act({"errors": ()}, {})) == 10, "where nothing is wrong, anything"
+    assert 2 <= len(few.act(seen, {})) <= 4
+    assert len(teacher.act(seen | {"errors": ()}, {})) == 10, "where nothing is wrong, anything"
 
 
 def test_hard_only_teaches_what_the_student_gets_wrong_evenly_over_skills() -> None:

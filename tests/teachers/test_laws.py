@@ -19,7 +19,7 @@ from tasks.records import Example, stream
 from teachers.base import Teacher, as_action, with_floor
 from teachers.failure import Failure
 from teachers.frontier import Frontier
-from teachers.profile import missing_skills
+from teachers.profile import missing_skills, stands_for
 from teachers.progress import LearningProgress, slopes
 from teachers.random_mixture import RandomMixture
 from teachers.stat_sel import ConSel, StatSel, sampling_law
@@ -51,13 +51,17 @@ class Context:
     def diagnose(self, error: dict[str, str]) -> tuple[str, ...]:
         return tuple(error["response"].split())
 
+    def describe(self, error: dict[str, str]) -> tuple[str, float]:
+        return error["skill"], 0.0
+
 
 def see(accuracy: Any, loss: Any = None, errors: tuple[dict[str, str], ...] = ()) -> dict[str, Any]:
     """All that the level skill-list shows."""
     a = np.asarray(accuracy, np.float32)
     score, budget, counts = np.mean(a, keepdims=True), np.ones(1, np.float32), np.zeros_like(a)
     loss = np.asarray(1 - a if loss is None else loss, np.float32)
-    return {"accuracy": a, "loss": loss, "errors": errors, "score": score, "budget": budget, "counts": counts}
+    figures = {"accuracy": a, "wrong": 10 * (1 - a), "loss": loss, "score": score, "budget": budget, "counts": counts}
+    return figures | {"errors": errors}
 
 
 def teach(teacher: Any, *observations: dict[str, Any], context: Any = None) -> Vector:
@@ -240,11 +244,14 @@ def test_a_skill_named_twice_by_an_item_counts_once() -> None:
 
 def test_profile_counts_errors_by_missing_skill() -> None:
     errors = (error("carry", "add"), error("carry", "add", "carry"), error("chain", "chain", "unheard of"))
-    # carry: 20 % wrong, two shown, .1 each; chain: 90 % wrong, one shown
-    found = [(e, Context().diagnose(e)) for e in errors]
-    profile = missing_skills(found, SKILLS, np.array([1.0, 0.8, 0.1]))
-    np.testing.assert_allclose(missing_skills(found, SKILLS), [2, 1, 1])
-    np.testing.assert_allclose(profile, [0.2, 0.1, 0.9], rtol=1e-6)
+    context: Any = Context()
+    lacks = [context.diagnose(e) for e in errors]
+    profile = missing_skills([(skills, 1.0) for skills in lacks], SKILLS)
+    np.testing.assert_allclose(profile, [2, 1, 1])
+    # carry: 8 wrong, two shown, 4 each; chain: 9 wrong, one shown
+    weights = stands_for(context, errors, [0, 8, 9])
+    assert weights == [4, 4, 9]
+    np.testing.assert_allclose(missing_skills(list(zip(lacks, weights, strict=True)), SKILLS), [8, 4, 9])
 
 
 def test_stat_teaches_the_basic_skill_and_what_needs_it() -> None:

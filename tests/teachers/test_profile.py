@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
@@ -16,17 +18,22 @@ from dataenv.episode.context import Context
 from dataenv.episode.loop import run
 from dataenv.errors import SettingError
 from tasks.records import Example, stream
-from teachers.profile import difficult_problems
+from teachers.profile import difficult_problems, times
 from teachers.stat_sel import StatSel, StatSelPool, draw_without_replacement
 from tests.tiny import TINY
 
-ANSWERS = [("all differ", list("abcde")), ("two agree", list("aabcd")), ("sure", list("aaaaa"))]
+ANSWERS = [
+    ("1", "all differ", list("abcde")),
+    ("2", "two agree", list("aabcd")),
+    ("3", "two come to the same", ["a", "b", "c", "d", "so it is A"]),
+    ("4", "sure", list("aaaaa")),
+]
 
 
 class Unsure:
     """A student whose answers are written down."""
 
-    skills = ("a",)
+    skills = ("a", "b")
 
     def __init__(self, remaining: int = 1000) -> None:
         self.budget = SimpleNamespace(remaining=remaining, step_price=100, answer_price=1)
@@ -36,28 +43,48 @@ class Unsure:
         self.asked.append((problems, n))
         return ANSWERS
 
+    def same(self, example: Example, answer: str) -> bool:
+        return example.response[-1].casefold() == answer[-1].casefold()
+
+    def describe(self, error: dict[str, str]) -> tuple[str, float]:
+        return error["id"][0], 0.0
+
 
 def test_a_problem_is_difficult_where_no_two_of_five_answers_agree() -> None:
     context: Any = Unsure()
-    found = difficult_problems(context, [], "consistency", 7)
-    assert found == [{"prompt": "all differ", "response": "a"}]
+    found = difficult_problems(context, {}, "consistency", 7)
+    assert found == [({"id": "1", "prompt": "all differ", "response": "a"}, 1.0)]
     assert context.asked == [(7, 5)]
 
 
 def test_looking_leaves_the_next_lesson_its_price() -> None:
     context: Any = Unsure(remaining=100 + 5 * 7 - 1)
-    assert difficult_problems(context, [], "consistency", 7) is None
+    assert difficult_problems(context, {}, "consistency", 7) is None
     assert context.asked == []
 
 
 def test_the_verifier_draws_from_what_is_shown() -> None:
     context: Any = Unsure()
-    shown = [{"prompt": str(i), "response": ""} for i in range(9)]
-    assert difficult_problems(context, shown, "verifier", None) == shown
-    some = difficult_problems(context, shown, "verifier", 3)
+    shown = [{"id": f"{'ab'[i % 2]}{i}", "prompt": str(i), "response": ""} for i in range(9)]
+    seen = {"errors": tuple(shown), "wrong": np.array([10.0, 4.0])}
+    assert difficult_problems(context, seen, "verifier", None) == [
+        (error, 2.0 if error["id"][0] == "a" else 1.0) for error in shown
+    ]
+    some = difficult_problems(context, seen, "verifier", 3)
     assert some is not None
     assert len(some) == 3
-    assert all(error in shown for error in some)
+    assert all(error in shown for error, _ in some)
+    for skill, there in (("a", 10), ("b", 4)):
+        weights = [weight for error, weight in some if error["id"][0] == skill]
+        assert not weights or sum(weights) == pytest.approx(there), "those drawn stand for all of their skill"
+
+
+@given(st.lists(st.floats(0, 1000), max_size=40))
+def test_whole_numbers_follow_the_weights(weights: list[float]) -> None:
+    whole = times(weights)
+    assert all(abs(n - weight) <= 1 + 1e-6 for n, weight in zip(whole, weights, strict=True))
+    assert abs(sum(whole) - sum(weights)) <= 0.5 + 1e-6
+    assert times([1.0] * len(weights)) == [1] * len(weights)
 
 
 def test_a_profile_by_consistency_is_paid_and_finds_what_an_untaught_student_lacks() -> None:
@@ -103,7 +130,7 @@ def test_the_pool_is_drawn_where_a_missing_skill_is_needed() -> None:
     observation, info = env.reset(seed=0)
     context = Context(env)
     sums = [p for p in env.setting.exam_items("feedback") if p.skills[0] == "max"]
-    errors = tuple({"prompt": p.prompt, "response": "?", "answer": p.answer} for p in sums)
+    errors = tuple({"id": p.id, "prompt": p.prompt, "response": "?", "answer": p.answer} for p in sums)
     teacher = StatSelPool(floor=0.0)
     teacher.begin(context)
     lesson = teacher.act(observation | {"errors": errors}, info)

@@ -149,7 +149,7 @@ def test_diagnosis_names_skills_of_the_task() -> None:
         missing = context.diagnose(error)
         assert missing
         assert set(missing) <= set(context.skills)
-    with pytest.raises(KeyError):
+    with pytest.raises(dataenv.SettingError, match="give one of observation"):
         context.diagnose({"prompt": "nothing of ours", "response": ""})
 
 

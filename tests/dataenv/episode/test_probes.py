@@ -74,11 +74,12 @@ def test_samples_cost_what_answers_cost() -> None:
 def test_feedback_answers_are_drawn_evenly_and_cost_what_answers_cost() -> None:
     (env, one), (_, other) = tiny(), tiny()
     found = one.feedback_answers(32, 5)
-    prompts = {p.prompt: p for p in env.setting.exam_items("feedback")}
-    asked = [prompts[prompt].skills[0] for prompt, _ in found]
+    prompts = {p.id: p for p in env.setting.exam_items("feedback")}
+    asked = [prompts[one.id].skills[0] for one in found]
+    assert all(prompts[one.id].prompt == one.prompt for one in found)
     assert [asked.count(skill) for skill in one.skills] == [2] * 16
-    assert {len(answers) for _, answers in found} == {5}
-    each = env.student.tokens(Example(prompt=found[0][0], response="")) + env.setting.decoding.max_tokens
+    assert {len(one.answers) for one in found} == {5}
+    each = env.student.tokens(Example(prompt=found[0].prompt, response="")) + env.setting.decoding.max_tokens
     assert env.purse.spent == 32 * 5 * each, "prompts of this task are equally long"
     assert other.feedback_answers(32, 5) == found
     assert one.feedback_answers(32, 5) != found, "asked again, other draws"

@@ -42,7 +42,7 @@ def levels(level: str) -> tuple[TeachingEnv, gym.Env[Any, Any]]:
 def test_state_is_all_that_tells_of_the_student(level: str) -> None:
     plain, masked = levels(level)
     shown, hidden = (env.reset(seed=0)[0] for env in (plain, masked))
-    told = {"score", "errors", "accuracy", "loss", "subskill_accuracy"} & shown.keys()
+    told = {"score", "errors", "wrong", "accuracy", "loss", "subskill_accuracy"} & shown.keys()
     assert set(level_class(level).state) == told
     for step in (plain.step(ACTIONS[level]), masked.step(ACTIONS[level])):
         shown, hidden = hidden, step[0]
