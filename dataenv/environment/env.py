@@ -206,7 +206,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             return None
         screened = self._screened(offer, recipe)
         lesson = replace(offer, examples=screened.kept, recipe=recipe)
-        tuition = charge(self.setting, snap, lesson, self.purse, self.account.use)
+        tuition = charge(self.setting, snap, lesson, self.purse, self.account.use, screened.refused)
         paid = tuition.payment.price  # what is not paid for is not told: the screen is no oracle
         job = self._job(tuition.training) if tuition.training else None
         self._pending = Pending(offer.taken, plan.memory, screened if paid else NOTHING, tuition, job)

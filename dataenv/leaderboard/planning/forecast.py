@@ -20,7 +20,8 @@ from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.references import Joint, Nothing
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Run, row_identity, run_identity
-from dataenv.lessons.tuition import complete, sizes, watched_of
+from dataenv.lessons.bill import sizes
+from dataenv.lessons.tuition import complete, watched_of
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
 from tasks.records import Example, Record

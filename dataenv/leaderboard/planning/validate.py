@@ -26,9 +26,10 @@ from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.references import reference_class
 from dataenv.leaderboard.runs import Run, all_runs, fixed
+from dataenv.lessons.bill import sizes
 from dataenv.lessons.engines import engine_of, require_problems
 from dataenv.lessons.leaks import guard_of
-from dataenv.lessons.tuition import complete, sizes, watched_of
+from dataenv.lessons.tuition import complete, watched_of
 from dataenv.setting import Setting
 from dataenv.validation import faults
 from students.base import Student
