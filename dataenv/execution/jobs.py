@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from dataenv import registry
-from dataenv.errors import SettingError
+from dataenv.errors import JobFailedError, SettingError
 from dataenv.execution.blobs import Blobs
 from students.base import (
     Asked,
@@ -202,6 +202,11 @@ def _sit(student: Student, weights: bytes, exam: Exam, blobs: Blobs) -> Answers:
             f"the {exam.name} exam shows images, which student {student.name!r} does not see; give one that sees them"
         )
     responses = student.answer(weights, _asked(exam, blobs), exam.decoding, exam.seed)
+    if len(responses) != len(exam.prompts):
+        raise JobFailedError(
+            f"student {student.name!r} gives {len(responses)} answers to {len(exam.prompts)} prompts of the "
+            f"{exam.name} exam; give one text for each in answer()"
+        )
     losses, entropies = None, None
     if exam.golds is not None:
         media = exam.media or ((),) * len(exam.prompts)
