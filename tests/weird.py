@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -164,13 +165,10 @@ class ForgetsItsPrior(Weird):
 
 
 class FailsTheSecondTime(Weird):
-    """Is made as often as a board is read, and cannot be made for its run."""
-
-    made = 0
+    """Is made when a board is read, and cannot be made for its run."""
 
     def __init__(self) -> None:
-        type(self).made += 1
-        if type(self).made > 3:
+        if any(frame.name == "_row" for frame in traceback.extract_stack()):
             raise SystemExit("enough of me")
 
 

@@ -21,6 +21,7 @@ from dataenv.errors import (
     ActionError,
     DataenvError,
     JobFailedError,
+    SettingError,
     StoreError,
     TeacherFailedError,
     UnansweredError,
@@ -181,9 +182,7 @@ def _row(
     told: dict[str, Any] = {"prior": 0, "yields": {}}
     failure = None
     try:
-        if planned.refused:
-            raise TeacherFailedError(planned.refused)
-        teacher = planned.teacher()
+        teacher = _made(planned)
         try:
             episode = _play(planned, env, teacher, watch, act_deadline)
         finally:
@@ -221,6 +220,16 @@ def _row(
             **rest,
         }
     )
+
+
+def _made(planned: Run) -> TeacherLike:
+    """The teacher of a run. It could be made when the board was read; if it cannot be now, that is its own doing."""
+    if planned.refused:
+        raise TeacherFailedError(planned.refused)
+    try:
+        return planned.teacher()
+    except SettingError as error:
+        raise TeacherFailedError(str(error)) from error
 
 
 def _budget(env: TeachingEnv, prior: int) -> dict[str, Any]:

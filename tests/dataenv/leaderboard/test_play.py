@@ -238,7 +238,6 @@ def weird_board(teachers: list[str], **changes: Any) -> Board:
 @pytest.mark.usefixtures("toys")
 @pytest.mark.parametrize("executor", ["inline", "processes"])
 def test_a_board_ends_with_a_row_of_every_teacher_whatever_they_do(tmp_path: Path, executor: str) -> None:
-    weird.FailsTheSecondTime.made = 0
     weird.LoopsForGood.until = time.monotonic() + 60
     board = weird_board([f"tests.weird:{kind.__name__}" for kind in (*weird.FAILS, *weird.ENDS)])
     width = Inline() if executor == "inline" else Wide()
@@ -291,12 +290,12 @@ class Broken(Apprentice):
 
 
 BROKEN = {
-    "few": r"student 'apprentice' gives 9 answers to 10 prompts of the feedback exam; give one text for each",
+    "few": r"student 'apprentice' gives \d+ answers to \d+ prompts of the feedback exam; give one text for each",
     "raises": r"IndexError: in fit \(test_play\.py:\d+ in fit\)",
     "leaves": r"SystemExit: 0 \(test_play\.py:\d+ in fit\)",
     "nothing": "training took 0 student tokens and",
     "refuses": r"LookupError: in refuse \(test_play\.py:\d+ in refuse\)",
-    "counts": r"size\(\) of method 'sft' for student 'apprentice' is 0; give a whole number of at least 1",
+    "counts": r"tokens\(\) of student 'apprentice' is 0; give a whole number of at least 1",
 }
 
 
