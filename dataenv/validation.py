@@ -32,21 +32,22 @@ MOST = 1 << 53
 """The largest count that anybody may give: beyond it floats skip whole numbers, and nothing is as many."""
 
 
-def whole(field: str, value: Any, least: int = 0, refusal: type[Exception] = SettingError) -> int:
+def whole(field: str, value: Any, least: int = 0, refusal: type[Exception] = SettingError, most: int = MOST) -> int:
     """A count from a teacher, or from other code that is not ours, as a plain int: NumPy's own wrap around.
 
     Args:
         field: What it is, for the sentence.
         value: An int, an integer of NumPy, or an array that is one; a bool is none.
-        least: The least that it may be; the most is ``MOST``.
+        least: The least that it may be.
         refusal: What is raised.
+        most: The most.
     """
     try:
         found = -1 if isinstance(value, bool) else operator.index(value)
     except (TypeError, ValueError, OverflowError):
         found = -1
-    if not least <= found <= MOST:
-        bounds = f"of at least {least}" if found < least else f"from {least} to {MOST}"
+    if not least <= found <= most:
+        bounds = f"of at least {least}" if found < least and most == MOST else f"from {least} to {most}"
         raise refusal(f"{field} is {shown(value)}; give a whole number {bounds}")
     return found
 

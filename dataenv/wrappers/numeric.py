@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.vector import VectorEnv
 
 from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import ActionError, SettingError
@@ -40,8 +41,12 @@ def numeric(env: Env, actions: Actions = "box", steps: int = 5, final: bool = Fa
         final: Whether a spent purse is reported as ``terminated``; see ``SpentIsFinal``.
 
     Raises:
-        SettingError: If the level has no numeric view, or an argument is wrong.
+        SettingError: If the level has no numeric view, an argument is wrong, or a vector is given.
     """
+    if isinstance(env, VectorEnv):
+        raise SettingError(
+            f"env is a {type(env).__name__}, a vector; make it numeric itself: make_vec(…, actions='box')"
+        )
     view = NumericAction(NumericObservation(env), actions, steps)
     return SpentIsFinal(view) if final else view
 
