@@ -312,7 +312,9 @@ def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None
     """
     if seed is None:
         return [None] * n
-    given: Any = seed.tolist() if isinstance(seed, np.ndarray) else seed
+    given: Any = seed
+    if isinstance(given, np.ndarray) and given.ndim:
+        given = given.tolist()
     if not isinstance(given, list | tuple):
         first = _seed(given)
         return [_seed(first + i) for i in range(n)]
