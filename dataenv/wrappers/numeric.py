@@ -43,10 +43,9 @@ def numeric(env: Env, actions: Actions = "box", steps: int = 5, final: bool = Fa
     Raises:
         SettingError: If the level has no numeric view, an argument is wrong, or a vector is given.
     """
-    if isinstance(env, VectorEnv):
-        raise SettingError(
-            f"env is a {type(env).__name__}, a vector; make it numeric itself: make_vec(…, actions='box')"
-        )
+    kind = type(env)
+    if VectorEnv in kind.__mro__:
+        raise SettingError(f"env is a {kind.__name__}, which is made numeric itself: make_vec(…, actions={actions!r})")
     view = NumericAction(NumericObservation(env), actions, steps)
     return SpentIsFinal(view) if final else view
 
