@@ -10,7 +10,6 @@ import numpy as np
 from dataenv.budget.price import Price, price_of
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
-from dataenv.errors import DataenvError
 from dataenv.execution.jobs import from_initial
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store
@@ -86,7 +85,11 @@ class Oracle:
         env = TeachingEnv(planned.level, runner=reader(self.store), setting=planned.setting)
         try:
             run(masked(env, planned.mask), planned.make(), planned.seed)
-        except DataenvError:
+        except (
+            Exception,
+            SystemExit,
+            GeneratorExit,
+        ):  # not known from here on, or a teacher that fails
             return sum(step.lesson is not None for step in env.history), False
         return sum(step.lesson is not None for step in env.history), True
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from dataenv import registry
 from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
+from dataenv.episode.calls import described
 from dataenv.episode.context import Context
 from dataenv.episode.teacher import build_teacher
 from dataenv.errors import DataenvError, SettingError
@@ -266,6 +267,8 @@ def _beginnings(board: Board) -> Iterator[str]:
             yield f"{field}.{planned.label} cannot begin: {error}"
         except DataenvError:
             continue  # it asked for the student, and there is none here
+        except (Exception, SystemExit, GeneratorExit) as error:  # somebody else's code
+            yield f"{field}.{planned.label} cannot begin: {described(error)}"
 
 
 def usable(where: str, open_executor: Callable[[], Executor]) -> list[str]:
