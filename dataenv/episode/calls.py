@@ -25,10 +25,6 @@ LONGEST = 300
 OURS = str(Path(__file__).parents[1])
 
 
-class _TimeOverError(BaseException):
-    """Raised inside a call whose time is over."""
-
-
 class Calls:
     """Calls of one teacher in one episode.
 
@@ -123,11 +119,11 @@ class Calls:
         return purse.spent, sum(purse.replies.values())
 
     def _end(self, done: threading.Event, thread: threading.Thread) -> None:
-        """End a call, and let what it may have left behind spend nothing any more."""
+        """End a call, as ``sys.exit`` would; and let what it may have left behind spend nothing any more."""
         until = time.monotonic() + GRACE
         while not done.is_set() and time.monotonic() < until:
             ident = ctypes.c_ulong(thread.ident or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(_TimeOverError))
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(SystemExit))
             done.wait(LOOK)
         if not done.is_set():
             self._env.purse.close()

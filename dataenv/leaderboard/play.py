@@ -177,23 +177,9 @@ def _row(
     source: dict[str, Any],
     act_deadline: float | None,
 ) -> Row:
-    """Play one run, open the test exam for its selected state, and make the row; a failed run has a row too."""
+    """Play one run, and make its row; a failed run has one too."""
     env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
-    told: dict[str, Any] = {"prior": 0, "yields": {}}
-    failure = None
-    try:
-        teacher = _made(planned)
-        try:
-            episode = _play(planned, env, teacher, watch, act_deadline)
-        finally:
-            told = {"prior": teacher.prior_compute, "yields": yields_of(teacher)}
-        rest = _outcome(planned.setting, env, episode)
-    except BaseException as error:
-        failure = _failure(error, env, runner)
-        if failure is None:
-            raise
-        rest = {"ended": "failed", "error": failure, "selected": 0, "test": None}
-    watch.done(planned, failure)
+    told, rest = _played(planned, env, watch, act_deadline)
     asked = dict(sorted(env.teacher_purse.replies.items()))
     return Row.model_validate(
         {
@@ -220,6 +206,28 @@ def _row(
             **rest,
         }
     )
+
+
+def _played(
+    planned: Run, env: TeachingEnv, watch: Tracker, act_deadline: float | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Play one run, and open the test exam for its selected state: what the teacher says of itself, and what came."""
+    told: dict[str, Any] = {"prior": 0, "yields": {}}
+    failure = None
+    try:
+        teacher = _made(planned)
+        try:
+            episode = _play(planned, env, teacher, watch, act_deadline)
+        finally:
+            told = {"prior": teacher.prior_compute, "yields": yields_of(teacher)}
+        rest = _outcome(planned.setting, env, episode)
+    except BaseException as error:
+        failure = _failure(error, env, env.runner)
+        if failure is None:
+            raise
+        rest = {"ended": "failed", "error": failure, "selected": 0, "test": None}
+    watch.done(planned, failure)
+    return told, rest
 
 
 def _made(planned: Run) -> TeacherLike:
