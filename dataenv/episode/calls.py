@@ -104,6 +104,8 @@ class Calls:
         while not done.wait(min(LOOK, self._limit)):
             now, then = time.monotonic(), before
             before = now
+            if self._env.runner.stopped:  # Ctrl-C, which waits for every thread of the driver
+                return "everything was stopped"
             if self._progress != progress or self._env.runner.waits(thread):
                 used, progress = 0.0, self._progress
                 continue

@@ -103,6 +103,20 @@ def test_what_is_left_behind_spends_nothing_any_more() -> None:
     assert env.purse.spent == 0
 
 
+def test_a_call_ends_when_everything_is_stopped() -> None:
+    env = make()
+    calls, began = Calls(env, 600.0), time.monotonic()
+    threading.Timer(0.5, env.runner.stop).start()
+
+    def loops() -> None:
+        while True:
+            pass
+
+    with pytest.raises(TeacherFailedError, match="everything was stopped"):
+        calls("act", loops)
+    assert time.monotonic() - began < 20
+
+
 def test_without_a_limit_what_a_teacher_raises_comes_as_it_is() -> None:
     def leaves(observation: Any) -> Any:
         raise SystemExit(3)
