@@ -16,6 +16,8 @@ from typing import Any
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import TeacherFailedError
 
+ACT_DEADLINE = 600.0
+"""Seconds for each call of a teacher on a board, unless told otherwise."""
 LOOK = 0.5
 """Seconds between two looks at a call that is not done."""
 GRACE = 3.0

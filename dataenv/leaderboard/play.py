@@ -14,7 +14,7 @@ from typing import Any
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import Evaluation
-from dataenv.episode.calls import described, raised_here
+from dataenv.episode.calls import ACT_DEADLINE, described, raised_here
 from dataenv.episode.loop import Episode, run
 from dataenv.episode.teacher import TeacherLike, yields_of
 from dataenv.errors import (
@@ -48,8 +48,6 @@ from dataenv.wrappers.mask import masked
 
 FAILURES = (JobFailedError, ActionError, UnansweredError, TeacherFailedError)
 """Sentences that a failed run's row holds as they are."""
-ACT_DEADLINE = 600.0
-"""Seconds for each call of a teacher, unless told otherwise; see ``dataenv.episode.calls``."""
 
 
 def play(

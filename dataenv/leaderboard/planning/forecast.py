@@ -9,6 +9,7 @@ import numpy as np
 
 from dataenv.budget.price import Price, price_of
 from dataenv.environment.env import TeachingEnv
+from dataenv.episode.calls import ACT_DEADLINE
 from dataenv.episode.loop import run
 from dataenv.execution.jobs import from_initial
 from dataenv.execution.readonly import reader
@@ -84,7 +85,7 @@ class Oracle:
         """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
         env = TeachingEnv(planned.level, runner=reader(self.store), setting=planned.setting)
         try:
-            run(masked(env, planned.mask), planned.make(), planned.seed)
+            run(masked(env, planned.mask), planned.make(), planned.seed, act_deadline=ACT_DEADLINE)
         except (
             Exception,
             SystemExit,
