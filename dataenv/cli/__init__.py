@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from dataenv.cli import boards, episodes, learning, machine, new, skills
+from dataenv.cli import boards, episodes, learning, machine, new, skills, stores
 from dataenv.cli.common import app
 from dataenv.errors import DataenvError
 
-__all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "skills"]
+__all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "skills", "stores"]
 INTERRUPTED = 130
 
 

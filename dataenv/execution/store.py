@@ -173,18 +173,6 @@ class Store:
             )
         return tuple(found)
 
-    def rows(self, table: str) -> Iterable[Sealed]:
-        """Every row of a table, damaged ones too, in the order in which they were written."""
-        asked = f"SELECT key, body, sha FROM {table} ORDER BY rowid"
-        cursor = self._guard(lambda: self._rows.execute(asked))
-        while (row := self._guard(cursor.fetchone)) is not None:
-            yield Sealed(table, *row)
-
-    @property
-    def schema(self) -> int:
-        """The form of its rows; an older one is possible where it is only read."""
-        return self._schema
-
     def table(self, name: str) -> Table:
         """One table by itself, without access to the others."""
         return Table(self, name)
@@ -193,14 +181,6 @@ class Store:
         """How many rows a table has."""
         with self._lock:
             return int(self._guard(lambda: self._rows.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]))
-
-    def copy_rows(self, to: Path) -> None:
-        """Copy the database, as it is now, into a new file."""
-        copy = self._guard(lambda: sqlite3.connect(to))
-        try:
-            self._guard(lambda: self._rows.backup(copy))
-        finally:
-            copy.close()
 
     def close(self) -> None:
         """Close the rows; blobs need no closing."""
