@@ -20,8 +20,10 @@ def _scrub(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_scrub)]
-Count = Annotated[int, Field(ge=0)]
-Money = Annotated[float, Field(ge=0)]
+LARGEST = 2**53
+"""Of a count: up to here a float holds every whole number, and sums of them stay finite."""
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Money = Annotated[float, Field(ge=0, le=LARGEST)]
 
 
 class RowPart(Record):
@@ -57,9 +59,16 @@ def faults(error: ValidationError, model: type[Record]) -> list[str]:
             near = nearest(str(item["loc"][-1]), _fields(model))
             parts.append(f"{path} is no field" + (f"; did you mean {near}?" if near else "; remove it"))
         else:
-            got = repr(item["input"])
+            got = _shown(item["input"])
             parts.append(f"{path} is {got[:60]}; {item['msg'][0].lower()}{item['msg'][1:]}")
     return parts
+
+
+def _shown(value: Any) -> str:
+    """A value in a sentence; a whole number may have more digits than Python writes."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a number of many digits"
+    return repr(value)
 
 
 def _fields(model: type[Record]) -> list[str]:

@@ -14,7 +14,7 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board, Entry
-from dataenv.leaderboard.folder import MANIFEST, Manifest, differences, missing, read_manifest, read_rows
+from dataenv.leaderboard.folder import LOCK, MANIFEST, Manifest, differences, missing, read_manifest, read_rows
 from dataenv.leaderboard.report.tables import write_csv, write_page
 from dataenv.leaderboard.trackers import Tracker
 from tests.toys import TOY_BOARD, Apprentice
@@ -35,7 +35,9 @@ def again(folder: Path, new: Board, store: Store, replace: bool = False) -> Runn
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Every file but the lock, which is of the process that holds the folder and not of the board."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != LOCK)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def test_the_manifest_says_what_is_played_without_clock_host_or_path(toy_folder: Path) -> None:
