@@ -65,10 +65,11 @@ def faults(error: ValidationError, model: type[Record]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    """A value in a sentence; a whole number may have more digits than Python writes."""
-    if isinstance(value, int) and value.bit_length() > 200:
-        return "a number of many digits"
-    return repr(value)
+    """A value in a sentence."""
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of very many digits"
 
 
 def _fields(model: type[Record]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 
 from dataenv.errors import SettingError
@@ -12,10 +13,28 @@ from dataenv.execution import files
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a board or a teacher on it may be called: files are named after them."""
 
+LARGEST = 64 << 20
+"""Bytes. A row of a thousand steps with five hundred skills fits."""
+
 
 def write_whole(path: str | os.PathLike[str], text: str) -> None:
     """Write a file whole or not at all: beside it first, then renamed over it."""
     files.write_whole(Path(path), text.encode("utf-8"))
+
+
+def read_small(path: Path) -> bytes:
+    """The bytes of a file of a board.
+
+    Raises:
+        OSError: If it cannot be read.
+        SettingError: If it is no file, or larger than any of them is.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+        raise SettingError(
+            f"{path} is no file, or larger than {LARGEST >> 20} MiB, as no file of a board is; move it away"
+        )
+    return path.read_bytes()
 
 
 def named(folder: Path, name: str, end: str) -> Path:

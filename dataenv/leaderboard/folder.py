@@ -18,7 +18,7 @@ from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.execution.files import HeldError, Hold, leftovers
 from dataenv.leaderboard.config import STATIC, Board, Entry
-from dataenv.leaderboard.files import NAME, named, write_whole
+from dataenv.leaderboard.files import NAME, named, read_small, write_whole
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.runs import Run, all_runs, contents, expected, row_identity, run_identity
 from dataenv.validation import explain, faults
@@ -27,8 +27,6 @@ from tasks.records import Record, canonical_json, digest
 
 MANIFEST, ROWS, LOCK = "board.json", "rows", ".lock"
 SHOWN_CHANGES, SHOWN_VALUE, SHOWN_FAULTS = 12, 60, 3
-LARGEST_ROW = 64 << 20
-"""Bytes of a row's file. A thousand steps with five hundred skills fit."""
 ABSENT = object()
 
 
@@ -158,7 +156,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(read_small(path))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -174,11 +172,7 @@ def read_row(path: Path) -> Row:
         SettingError: If it cannot be read, is none, or names its board or teacher as no board does.
     """
     try:
-        if path.stat().st_size > LARGEST_ROW:
-            raise SettingError(
-                f"run {path} is larger than {LARGEST_ROW >> 20} MiB, as no row of a board is; leave it out"
-            )
-        row = Row.model_validate_json(path.read_bytes())
+        row = Row.model_validate_json(read_small(path))
     except OSError as error:
         raise SettingError(f"run {path} cannot be read ({error}); give a row such as runs/quick/rows/…json") from None
     except ValidationError as error:
