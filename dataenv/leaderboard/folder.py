@@ -181,7 +181,9 @@ def read_row(path: Path) -> Row:
         raise SettingError(f"run {path} is no row of a board: {'; '.join(wrong[:SHOWN_FAULTS])}{more}") from None
     for field, name in (("board", row.board), ("teacher", row.teacher)):
         if not re.fullmatch(NAME, name):
-            raise SettingError(f"run {path}: {field} is {name[:60]!r}, which names neither; no board writes such a row")
+            raise SettingError(
+                f"run {path}: {field} is {name[:60]!r}, which is no name; use letters, digits, '.', '_' and '-'"
+            )
     return row
 
 
