@@ -112,7 +112,7 @@ def connect_to_read(file: Path) -> tuple[sqlite3.Connection, int]:
     """Open a database that is there, and write nothing.
 
     Raises:
-        StoreError: If it is of another release, or what is written last cannot be read without writing.
+        StoreError: If it is of another release.
         sqlite3.Error: If it cannot be used.
     """
     log = file.with_name(file.name + "-wal")
@@ -127,12 +127,7 @@ def connect_to_read(file: Path) -> tuple[sqlite3.Connection, int]:
             rows.close()
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                 raise
-            if log.exists() and log.stat().st_size:
-                raise StoreError(
-                    f"store {file.parent} was not closed, and {log.name} cannot be read where nothing can be written; "
-                    "copy the folder to a disk that can be written, and give --store that"
-                ) from error
-            if how == "immutable=1":
+            if how == "immutable=1" or (log.exists() and log.stat().st_size):  # the second way leaves out the log
                 raise
         except BaseException:
             rows.close()
