@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
@@ -51,6 +52,22 @@ _BY_CODE = {
 _SHARED_MEMORY = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
 
 
+def _cannot_open(database: Path) -> str:
+    """Why SQLite cannot open its files, found by opening as many at once; empty if that can be done."""
+    handles = []
+    try:
+        for end in ("", "-wal", "-shm", "", ""):
+            with contextlib.suppress(FileNotFoundError):
+                handles.append(os.open(database.with_name(database.name + end), os.O_RDWR | os.O_CLOEXEC))
+        handles.append(os.open(database.parent, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as cause:
+        return advice(cause)
+    finally:
+        for handle in handles:
+            os.close(handle)
+    return ""
+
+
 def known(error: OSError) -> bool:
     """Whether an error of the system is one of a disk: others are mistakes of a program."""
     return error.errno in _BY_ERRNO and error.errno not in (errno.ENOENT, errno.EEXIST)
@@ -67,14 +84,7 @@ def advice(error: OSError | sqlite3.Error, database: Path | None = None) -> str:
         return f"{_BY_ERRNO.get(error.errno or 0, OTHERWISE)} ({error.strerror or error})"
     code = getattr(error, "sqlite_errorcode", 0)
     if code & 0xFF == sqlite3.SQLITE_CANTOPEN and database is not None:
-        for path in (database, *(database.with_name(database.name + end) for end in ("-wal", "-shm"))):
-            try:
-                os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-            except FileNotFoundError:
-                continue
-            except OSError as cause:
-                return advice(cause)
-        return f"{NOT_ALLOWED} ({error})"
+        return _cannot_open(database) or f"{OTHERWISE} ({error})"
     if code in _SHARED_MEMORY:  # the index of its log could not be made as large as it has to be
         return f"{FULL} ({error})"
     return f"{_BY_CODE.get(code & 0xFF, OTHERWISE)} ({error})"

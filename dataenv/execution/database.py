@@ -116,23 +116,26 @@ def connect_to_read(file: Path) -> tuple[sqlite3.Connection, int]:
         sqlite3.Error: If it cannot be used.
     """
     log = file.with_name(file.name + "-wal")
-    for how in ("mode=ro", "immutable=1"):
+    # Where it could be written, what SQLite puts beside it while it is open is taken away again.
+    ways = ("mode=rw",) if writable(file) else ("mode=ro", "immutable=1")
+    for how in ways:
         rows = sqlite3.connect(
             f"file:{quote(str(file))}?{how}", uri=True, timeout=30, isolation_level=None, check_same_thread=False
         )
         try:
             rows.text_factory = _text
+            rows.execute("PRAGMA query_only=ON")
             return rows, _schema_of(rows, str(file))
         except sqlite3.OperationalError as error:
             rows.close()
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                 raise
-            if how == "immutable=1" or (log.exists() and log.stat().st_size):  # the second way leaves out the log
+            if how == ways[-1] or (log.exists() and log.stat().st_size):  # the second way leaves out the log
                 raise
         except BaseException:
             rows.close()
             raise
-    raise AssertionError("the second way returns or raises")
+    raise AssertionError("the last way returns or raises")
 
 
 def _schema_of(rows: sqlite3.Connection, where: str) -> int:
