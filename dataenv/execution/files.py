@@ -110,7 +110,7 @@ class Hold:
     """A lock on a folder, shared by all that hold it for the same purpose. It ends when it is closed, or its process.
 
     Args:
-        path: Of the lock's file; it stays, and says who holds it.
+        path: Of the lock's file; it stays, and says who holds it as long as somebody does.
         purpose: What the folder is used for; who gives another one is refused as long as this one is held.
 
     Raises:
@@ -154,8 +154,10 @@ class Hold:
         os.write(self._handle, (json.dumps(line) + "\n").encode())
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it; the last one leaves an empty file."""
         if self._handle >= 0:
+            if _flock(self._handle, fcntl.LOCK_EX):
+                os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = -1
 

@@ -135,7 +135,8 @@ def hold(board: Board, folder: Path, added: Sequence[Entry] = ()) -> Hold:
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return Hold(folder / LOCK, digest(Manifest.of(board, added).model_dump(mode="json")))
+        played = Manifest.of(board.model_copy(update={"metrics": ()}), added)  # what is shown decides nothing
+        return Hold(folder / LOCK, digest(played.model_dump(mode="json")))
     except HeldError as error:
         raise SettingError(
             f"{folder} is being played with another configuration by {error.by}; wait for its end, or give "

@@ -18,7 +18,7 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, StoreError
 from dataenv.execution.care import Checkup, check, repair
 from dataenv.execution.database import TABLES
-from dataenv.execution.store import LOCK, ROWS, Store
+from dataenv.execution.store import ROWS, Store
 from tests.golden.make import GOLDEN
 from tests.stores import execute, play
 
@@ -39,8 +39,7 @@ def store(whole: tuple[Path, TeachingEnv], tmp_path: Path) -> Path:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file but the lock, which is of the process that holds the store."""
-    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOCK}
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def kinds(found: Checkup) -> set[tuple[str, str]]:
