@@ -340,7 +340,8 @@ def test_a_row_is_written_in_its_folder_or_not_at_all(written: Path, name: str) 
     ("path", "value"),
     [
         ("budget.prior", 10**400), ("budget.total", 10**300), ("budget.money", 1e308), ("seed", 2**60),
-        ("steps.0.reward", 1e308), ("steps.0.spent", 10**30), ("steps.0.loss.0", -1e308), ("test.grader_errors", 10**20),
+        ("steps.0.reward", 1e308), ("steps.0.spent", 10**30), ("steps.0.loss.0", -1e308),
+        ("test.grader_errors", 10**20),
     ],
 )  # fmt: skip
 def test_huge_numbers_of_a_row_are_refused_by_name(written: Path, path: str, value: float) -> None:
