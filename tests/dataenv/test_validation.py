@@ -101,5 +101,6 @@ def test_a_file_that_somebody_else_named_is_not_quoted(
     given = str(tmp_path if read not in (read_discovery, read_proposal) else tmp_path / "named")
     with pytest.raises(SettingError) as caught:
         read(given)
-    assert not [word for word in ("root", "auths", "registry", "c2VjcmV0", "ELF") if word in str(caught.value)]
-    assert "\n" not in str(caught.value)
+    said = str(caught.value).replace(given, "")
+    assert not [word for word in ("root", "auths", "registry", "c2VjcmV0", "ELF") if word in said]
+    assert "\n" not in said

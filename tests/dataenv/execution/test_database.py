@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from dataenv.errors import StoreError
+from dataenv.execution.care import check
 from dataenv.execution.database import SCHEMA, Sealed, seal
 from dataenv.execution.lineage import row_of
 from dataenv.execution.store import LOCK, ROWS, Store
@@ -56,6 +57,21 @@ def test_what_is_not_as_it_was_written_is_noticed_and_heals_in_one_run(
     assert healed.history == reference.history
     assert healed.runner.trained == 0
     assert "is damaged" in caplog.text
+
+
+@pytest.mark.fault("weights gone or damaged, and their lessons damaged, when a run is resumed", "healed in that run")
+@pytest.mark.parametrize("weights", ["gone", "damaged"])
+@pytest.mark.parametrize("lessons", ["DELETE FROM lessons", "UPDATE lessons SET body = X'00'"])
+def test_a_run_that_knows_its_lessons_heals_them(tmp_path: Path, weights: str, lessons: str) -> None:
+    reference = play(tmp_path / "straight", steps=4)
+    play(tmp_path / "store")
+    for path in (tmp_path / "store" / "blobs").rglob("*"):
+        if path.is_file():
+            path.unlink() if weights == "gone" else path.write_bytes(b"x")
+    execute(tmp_path / "store", lessons)
+    again = play(tmp_path / "store", steps=4)
+    assert again.history == reference.history
+    assert check(tmp_path / "store").findings == () or weights == "damaged"
 
 
 @pytest.mark.parametrize(
