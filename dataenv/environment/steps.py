@@ -11,7 +11,7 @@ from dataenv.budget.teacher import Cost
 from dataenv.environment.exams import Evaluation, Result
 from dataenv.lessons.screen import Screened
 from dataenv.snapshot import Ended, Snapshot
-from dataenv.validation import Count, Money, RowPart, Text
+from dataenv.validation import LARGEST, Count, Money, RowPart, Text
 from students.base import Practice
 from tasks.records import absent
 
@@ -63,10 +63,10 @@ class StepRow(RowPart):
     teacher_tokens: Count = 0
     money: Money = 0.0
     state: Text
-    reward: float
+    reward: Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
     selection: Tally
     feedback: Tally
-    loss: tuple[float, ...]
+    loss: tuple[Annotated[float, Field(ge=-LARGEST, le=LARGEST)], ...]
     mixture: tuple[Annotated[float, Field(ge=0, le=1 + 1e-6)], ...] | None
     offered: Count
     kept: Count

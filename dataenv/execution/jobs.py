@@ -84,6 +84,17 @@ class Exam(Record):
         """The name of this exam's record for a state; the exam's own name plays no part in it."""
         return digest(["exam", state, self.model_dump(mode="json", exclude={"name"})])
 
+    def answers(self, record: Any) -> Answers:
+        """The answers of a record.
+
+        Raises:
+            ValueError: If it holds none, or not one a prompt.
+        """
+        found = Answers.model_validate(record)
+        if any(part is not None and len(part) != len(self.prompts) for _, part in found):
+            raise ValueError("a record of answers holds one for each prompt")
+        return found
+
 
 class Answers(Record):
     """What a student answered in one exam, and its losses and entropies on the gold answers in nats per token."""
