@@ -1,6 +1,6 @@
 """``causal-lm``: any pre-trained causal language model of ``transformers``, by LoRA or with all its weights.
 
-Training and examining use one prompt format (``students.checkpoint``) and one way of batching rows
+Training and examining use one prompt format (``students.chat_format``) and one way of batching rows
 (``students.ragged``); the model itself, and what of it is trained, is in ``students.network``.
 """
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from students import ragged
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, code_digest
-from students.checkpoint import Format, located, longest_context, names_of
+from students.chat_format import Format
+from students.checkpoint import located, longest_context, names_of
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack
 from students.methods import CODE, METHODS, beyond
 from students.network import Lora, Network
@@ -65,6 +66,7 @@ class CausalLM(Student):
         "students.network",
         "students.ragged",
         "students.checkpoint",
+        "students.chat_format",
         "students.smollm2",
     )
 
