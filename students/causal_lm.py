@@ -20,7 +20,7 @@ from students.chat_format import Format
 from students.checkpoint import located, longest_context, names_of
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack
 from students.methods import CODE, METHODS, beyond
-from students.network import Lora, Network
+from students.network import Lora, Network, Use
 from students.policy import Policy
 from tasks.records import Example, digest
 
@@ -66,6 +66,8 @@ class CausalLM(Student):
     code = (
         *CODE,
         "students.network",
+        "students.admission",
+        "students.architecture",
         "students.ragged",
         "students.checkpoint",
         "students.chat_format",
@@ -102,7 +104,7 @@ class CausalLM(Student):
         self._folder = located(path, revision)
         self._format = Format(self._folder, template, system, template_args)
         lora = Lora(rank, alpha, targets if isinstance(targets, str) else tuple(targets)) if adapter == "lora" else None
-        self._network = Network(self._folder, lora, dtype, device, threads)
+        self._network = Network(self._folder, lora, dtype, device, threads, Use(context, lambda: self.fingerprint))
         self._check_context()
 
     def _check_context(self) -> None:
@@ -144,6 +146,14 @@ class CausalLM(Student):
             "torch": torch.__version__.split("+")[0],
             **{package: version(package) for package in ("transformers", "peft")[: 2 if network.lora else 1]},
         }
+
+    def admit(self) -> None:
+        """Load the model and check that it can be taught; see ``students.admission``. Training does so by itself.
+
+        Raises:
+            CheckpointError: If it cannot.
+        """
+        self._network.admit()
 
     def initial(self, seed: int) -> bytes:
         """An adapter that changes nothing yet, or a copy of all weights, which are the same for every seed."""
@@ -245,7 +255,7 @@ class CausalLM(Student):
             places = [order[k] for k in chunk]
             some = [tuple(rows[i]) for i in places]
             rooms = [min(most, self.context - len(row)) for row in some]
-            laid = ragged.lay(some, [1] * len(some), self._network.device)
+            laid = ragged.lay(some, [1] * len(some), self._network.device, self._network.reach, max(rooms))
             with self._network.autocast():
                 found = ragged.generate(
                     self._network.model, laid, rooms, self._format.stops, temperature, generator, whole
@@ -284,7 +294,8 @@ class CausalLM(Student):
 
         keep = max(len(response) for _, response in rows)
         inputs = [(*prompt, *response[:-1]) for prompt, response in rows]  # of the last token nothing is predicted
-        laid = ragged.lay(inputs, [len(response) for _, response in rows], self._network.device)
+        kept = [len(response) for _, response in rows]
+        laid = ragged.lay(inputs, kept, self._network.device, self._network.reach)
         due = [[IGNORE] * (keep - len(response)) + list(response) for _, response in rows]
         with self._network.autocast():
             logits, _ = ragged.forward(self._network.model, laid, keep)

@@ -86,7 +86,7 @@ def test_answers_that_have_ended_leave_the_batch(tiny: Path, monkeypatch: pytest
     """Once they are half of it; and the others go on as if they had been alone."""
     student = CausalLM(path=str(tiny), context=96, rank=4, dtype="float32")
     rows, rooms, sizes = [student._format.prompt(text) for text in ("a", "bc", "def", "cab")], [1, 1, 2, 8], []
-    step = ragged._step
+    step = ragged.step
 
     def spy(model: Any, ids: Any, *rest: Any) -> Any:
         sizes.append(len(ids))
@@ -98,7 +98,7 @@ def test_answers_that_have_ended_leave_the_batch(tiny: Path, monkeypatch: pytest
 
     with student._network.ready(student.initial(0)):
         alone = [written([i], [room])[0] for i, room in enumerate(rooms)]
-        monkeypatch.setattr(ragged, "_step", spy)
+        monkeypatch.setattr(ragged, "step", spy)
         assert written([0, 1, 2, 3], rooms) == alone
         assert sizes == [4, 2, 1, 1, 1, 1, 1, 1]
         sizes.clear()
