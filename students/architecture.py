@@ -88,14 +88,20 @@ def _refuse_endless(folder: Path, said: dict[str, Any], tensors: int) -> None:
 
 
 def _refuse_foreign(folder: Path, config: Any) -> None:
-    """What ``AutoModelForCausalLM`` has no class for, and what reads with one half and writes with the other."""
+    """What ``AutoModelForCausalLM`` has no class for, and what does not only write on."""
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or getattr(config, "is_encoder_decoder", False):
-        what = "an encoder-decoder" if getattr(config, "is_encoder_decoder", False) else "no causal language model"
+    what = ""
+    if getattr(config, "is_encoder_decoder", False):
+        what = "an encoder-decoder"
+    elif type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        what = "no causal language model"
+    elif getattr(config, "is_decoder", None) is False and hasattr(config, "add_cross_attention"):
+        what = "an encoder, whose words see those that come later"
+    if what:
         raise CheckpointError(
-            f"path {str(folder)!r} is {what} (model_type {config.model_type!r}); give a model that "
-            "AutoModelForCausalLM loads and that only writes on"
+            f"path {str(folder)!r} is {what} (model_type {config.model_type!r}); give a causal language model, which "
+            "AutoModelForCausalLM loads"
         )
 
 
@@ -114,42 +120,43 @@ def reach(config: Any) -> int | None:
 
 
 def check_targets(model: Any, targets: tuple[str, ...]) -> None:
-    """Refuse names of layers that an adapter cannot be put on, or that do not get one of their own.
-
-    An adapter's product is added to the weights of a linear layer. Those of an embedding are looked up and not
-    multiplied, and ``peft`` draws both factors of an adapter on them, so the untaught student would not be the model.
-    Where a weight is another layer's too (a tied head), merging the adapter would change both.
+    """Refuse names of layers that an adapter cannot be put on, or whose weights are another layer's too.
 
     Args:
         model: Without an adapter; weights are not looked at.
         targets: Names, or the ends of names from a dot on.
+
+    Raises:
+        CheckpointError: For the first of such names.
     """
     layers = {name: module for name, module in model.named_modules() if name and not list(module.children())}
-    able, shared = {name: module for name, module in layers.items() if is_linear(module)}, shared_weights(model)
-    own = sorted({name.rpartition(".")[2] for name, module in able.items() if id(module.weight) not in shared})
+    shared = shared_weights(model)
+    own = [name for name, module in layers.items() if takes_adapter(module) and id(module.weight) not in shared]
     for target in targets:
         hit = [name for name in layers if name == target or name.endswith(f".{target}")]
-        other = next((name for name in hit if name not in able), None)
-        tied = next((name for name in hit if name in able and id(able[name].weight) in shared), None)
-        if not hit:
-            what = "which the model has not"
-        elif other is not None:
-            what = f"which is a {type(layers[other]).__name__} and no linear layer ({other})"
-        elif tied is not None:
-            what = f"whose weight is another layer's too ({tied} is tied)"
-        else:
+        other = next((name for name in hit if name not in own), None)
+        if hit and other is None:
             continue
+        what = "which the model has not"
+        if other is not None and takes_adapter(layers[other]):
+            what = f"whose weight is another layer's too ({other} is tied), and merging would change both"
+        elif other is not None:
+            what = f"which is no linear layer and no embedding ({other} is a {type(layers[other]).__name__})"
+        leaves = sorted({name.rpartition(".")[2] for name in own})
         raise CheckpointError(
-            f"targets names {target!r}, {what}; it has {', '.join(n for n in own if not n.isdigit())}"
+            f"targets names {target!r}, {what}; it has {', '.join(leaf for leaf in leaves if not leaf.isdigit())}"
         )
 
 
-def is_linear(module: Any) -> bool:
-    """Whether an adapter can be put on a layer: its output is linear in its weight, a matrix."""
+def takes_adapter(module: Any) -> bool:
+    """Whether an adapter on a layer does what it is said to: its output is linear in its weight, and in nothing else.
+
+    Classes that derive from these may compute otherwise, or be read by another layer without being called.
+    """
     import torch
     from transformers.pytorch_utils import Conv1D  # GPT-2's linear layer, despite its name
 
-    return isinstance(module, torch.nn.Linear | Conv1D)
+    return type(module) in (torch.nn.Linear, torch.nn.Embedding, Conv1D)
 
 
 def shared_weights(model: Any) -> set[int]:

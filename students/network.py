@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from students.admission import Candidate, admit
-from students.architecture import check_targets, is_linear, reach, shared_weights, skeleton
+from students.architecture import check_targets, reach, shared_weights, skeleton, takes_adapter
 from students.checkpoint import CheckpointError, guarded, quiet
 from students.loop import unpack
 from students.smollm2 import cache
@@ -34,6 +34,9 @@ SHARED, WHOLE = "shared", "whole"
 """Whether what the rows of a batch share at the front may be computed apart, or rows go through whole."""
 COMPUTED = ("rotary_emb.inv_freq", ".masked_bias", ".attn.bias", ".attention.bias", "position_ids")
 """Ends of the names of tensors in older files that a model computes by itself."""
+
+ZERO = ("lora_B", "lora_embedding_A")
+"""The factor of an adapter that is zero before any training, by its name in ``peft``."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,8 @@ class Network:
     def untaught(self, seed: int) -> Tensors:
         """The trained part before any training.
 
-        Of an adapter, A is uniform within ±1/sqrt(inputs), as ``peft`` draws it, and B is zero (LoRA, section 4.1).
+        Of an adapter, A is uniform within ±1/sqrt(inputs), as ``peft`` draws it, and B is zero (LoRA, section 4.1). On
+        an embedding, where A has a column for each word, A is zero and B is drawn.
         """
         import torch
 
@@ -131,7 +135,7 @@ class Network:
         generator, tensors = torch.Generator().manual_seed(seed), {}
         for name, parameter in self.trainable.items():
             tensors[name] = torch.zeros(parameter.shape)
-            if "lora_B" not in name:
+            if not any(factor in name for factor in ZERO):
                 bound = parameter.shape[1] ** -0.5
                 tensors[name].uniform_(-bound, bound, generator=generator)
         return tensors
@@ -260,7 +264,7 @@ def _adapted(model: Any, lora: Lora) -> Any:
     for name, module in adapted.named_modules():
         if isinstance(module, LoraLayer):
             layer = module.get_base_layer()
-            if not is_linear(layer) or id(layer.weight) in shared:
+            if not takes_adapter(layer) or id(layer.weight) in shared:
                 raise CheckpointError(
                     f"targets {lora.targets!r} put an adapter on {name}, which is a {type(layer).__name__} or shares "
                     "its weight with another; name linear layers with weights of their own, or give adapter='none'"

@@ -77,6 +77,8 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         found += _refused("references", partial(reference_class, name))
     for name in board.metrics:
         found += _refused("metrics", partial(metric_of, name))
+    if not any(fault.startswith("setting.student:") for fault in found):
+        found += _refused("setting.student", partial(_admit, setting.built_student))
     if any(fault.startswith("setting.") for fault in found):
         return found  # the rest asks the task and the student
     if not found:
@@ -96,6 +98,13 @@ def _refused(field: str, act: Callable[[], Any]) -> list[str]:
     except (DataenvError, UnsupportedError) as error:
         return [f"{field}: {error}"]
     return []
+
+
+def _admit(student: Student) -> None:
+    """A student that is read from somebody's files looks at them, and tries them, before it is used."""
+    admit: Callable[[], None] | None = getattr(student, "admit", None)
+    if admit is not None:
+        admit()
 
 
 def _teachers(board: Board) -> list[str]:
