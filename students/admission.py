@@ -75,7 +75,8 @@ def admit(candidate: Candidate) -> bool:
     with guarded(f"{candidate.shown} cannot be taught: its forward pass fails", MEND):
         short = _rows(candidate, max(SHORTEST, min(SHORT, whole)))
         with torch.no_grad():
-            _check_causal(candidate, short[0])
+            _check_cache(candidate, short[-1])
+            _check_causal(candidate, short[-1])
             alone = _check_rows(candidate, short)
             if whole < candidate.context:
                 _check_rows(candidate, _rows(candidate, max(SHORTEST, min(whole + BEYOND, candidate.context)), 2))
@@ -85,11 +86,11 @@ def admit(candidate: Candidate) -> bool:
 
 
 def _rows(candidate: Candidate, longest: int, count: int = 0) -> list[Ids]:
-    """Rows that begin alike, from the longest to one with ``LOOKED`` tokens of its own; none of a special token.
+    """Rows that begin alike, from one with ``LOOKED`` tokens of its own to the longest; none of a special token.
 
     Args:
         candidate: Whose vocabulary they are of.
-        longest: Tokens of the first.
+        longest: Tokens of the last.
         count: How many; else as many as make their common beginning worth a pass of its own.
     """
     import torch
@@ -106,7 +107,17 @@ def _rows(candidate: Candidate, longest: int, count: int = 0) -> list[Ids]:
         return tuple(plain[i] for i in torch.randint(len(plain), (n,), generator=generator).tolist())
 
     shared, most = drawn(front), longest - front
-    return [shared + drawn(most - (most - LOOKED) * i // (count - 1)) for i in range(count)]
+    return [shared + drawn(LOOKED + (most - LOOKED) * i // (count - 1)) for i in range(count)]
+
+
+def _check_cache(candidate: Candidate, row: Ids) -> None:
+    """What was read is kept, and rows can leave it: else each new token would cost all those before it."""
+    import torch
+
+    with candidate.arithmetic():
+        out = candidate.model(input_ids=torch.tensor([row], device=candidate.device), use_cache=True)
+    if not hasattr(getattr(out, "past_key_values", None), "reorder_cache"):
+        raise CheckpointError(f"{candidate.shown} cannot be taught: it keeps no key-value cache; {MEND}")
 
 
 def _check_causal(candidate: Candidate, row: Ids) -> None:
@@ -134,7 +145,7 @@ def _check_rows(candidate: Candidate, rows: Sequence[Ids]) -> Tensors:
     ):
         if not _equal(candidate, found, expected):
             raise CheckpointError(
-                f"{candidate.shown} cannot be taught: what a row of {len(rows[0])} tokens gives changes {when}; {MEND}"
+                f"{candidate.shown} cannot be taught: what a row of {len(rows[-1])} tokens gives changes {when}; {MEND}"
             )
     return alone
 
