@@ -151,12 +151,16 @@ def check_targets(model: Any, targets: tuple[str, ...]) -> None:
 def takes_adapter(module: Any) -> bool:
     """Whether an adapter on a layer does what it is said to: its output is linear in its weight, and in nothing else.
 
-    Classes that derive from these may compute otherwise, or be read by another layer without being called.
+    A class that derives from these may compute otherwise, or be read by another layer without being called.
     """
     import torch
     from transformers.pytorch_utils import Conv1D  # GPT-2's linear layer, despite its name
 
-    return type(module) in (torch.nn.Linear, torch.nn.Embedding, Conv1D)
+    kind = type(module)
+    if kind is torch.nn.modules.linear.NonDynamicallyQuantizableLinear:  # MultiheadAttention reads its weight alone
+        return False
+    plain = issubclass(kind, torch.nn.Linear) and kind.forward is torch.nn.Linear.forward
+    return plain or kind in (torch.nn.Embedding, Conv1D) or kind.__name__ == "FalconLinear"
 
 
 def shared_weights(model: Any) -> set[int]:

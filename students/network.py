@@ -256,13 +256,14 @@ def _adapted(model: Any, lora: Lora) -> Any:
     """The model with an adapter, which is held in float32 whatever the model is in."""
     from peft import LoraConfig, get_peft_model
     from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora.layer import ParamWrapper
 
     targets = lora.targets if lora.targets == "all-linear" else list(_names(lora.targets))
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=targets, task_type="CAUSAL_LM")
     adapted = get_peft_model(model, config)
     shared = shared_weights(adapted)
     for name, module in adapted.named_modules():
-        if isinstance(module, LoraLayer):
+        if isinstance(module, LoraLayer) and not isinstance(module, ParamWrapper):  # which adds to the weight itself
             layer = module.get_base_layer()
             if not takes_adapter(layer) or id(layer.weight) in shared:
                 raise CheckpointError(

@@ -65,11 +65,16 @@ BASE: dict[str, Any] = {
 TWO = {"num_key_value_heads": 2}
 HYBRID = {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8}
 ENCODER = {"is_decoder": True}
+FULL = {"layer_types": ["linear_attention", "full_attention"]}
 OWN: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(
+        ("axk1", "axk2", "deepseek_v2", "deepseek_v3", "deepseek_v32", "glm_moe_dsa", "longcat_flash"), TWO
+    ),
+    **dict.fromkeys(("qwen3_5_text", "qwen3_5_moe_text", "qwen3_next", "qwen4_exp_text"), FULL),
+    "codegen": {"num_attention_heads": 4},
     "bamba": HYBRID | {"attn_layer_indices": [1]},
     "diffllama": TWO,
     "dots1": {"n_shared_experts": 1},
-    "dots3_note_text": TWO,
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": WINDOW},
     "granitemoehybrid": HYBRID | {"layer_types": ["mamba", "attention"]},
     "lfm2": {"layer_types": ["conv", "full_attention"], "conv_L_cache": 3, "block_auto_adjust_ff_dim": False},
@@ -78,10 +83,6 @@ OWN: dict[str, dict[str, Any]] = {
     "modernbert-decoder": {"local_attention": WINDOW, "global_attn_every_n_layers": 2},
     "plbart": {"encoder_attention_heads": 2, "decoder_attention_heads": 2},
     "reformer": ENCODER,
-    "qwen3_5_text": {"layer_types": ["linear_attention", "full_attention"]},
-    "qwen3_5_moe_text": {"layer_types": ["linear_attention", "full_attention"]},
-    "qwen3_next": {"layer_types": ["linear_attention", "full_attention"]},
-    "qwen4_exp_text": {"layer_types": ["linear_attention", "full_attention"]},
     "rembert": ENCODER,
     "roformer": ENCODER,
     "megatron-bert": ENCODER,
@@ -134,7 +135,9 @@ def save_kind(kind: str, folder: Path) -> Path:
     return folder
 
 
-SHORT = tuple(Example(prompt=f"add it up: {word}", response=word[::-1]) for word in ("a", "bc", "abc", "ca", "b", "cab"))
+SHORT = tuple(
+    Example(prompt=f"add it up: {word}", response=word[::-1]) for word in ("a", "bc", "abc", "ca", "b", "cab")
+)
 LONG = tuple(
     Example(prompt=f"add it up, and then say what it is: {word}", response=word[-3:])
     for word in ("ab", "abcdefghijklmnop", "abcd", "a" * 24, "xyz")
@@ -176,9 +179,7 @@ def _differences(student: CausalLM) -> Iterator[str]:
     for examples in (SHORT, LONG):
         rows = [student._row(example) for example in examples]
         with student._network.ready(weights), torch.no_grad():
-            plain = [
-                float(F.cross_entropy(_plain(model, (*p, *r))[len(p) - 1 : -1], torch.tensor(r))) for p, r in rows
-            ]
+            plain = [float(F.cross_entropy(_plain(model, (*p, *r))[len(p) - 1 : -1], torch.tensor(r))) for p, r in rows]
             said = [student._format.read(_greedy(model, p, 5, student._format.stops)) for p, _ in rows]
         found = student.losses(weights, examples)
         if max(abs(a - b) for a, b in zip(found, plain, strict=True)) > 1e-3:
