@@ -134,11 +134,6 @@ def _check_causal(candidate: Candidate, row: Ids) -> None:
 def _check_rows(candidate: Candidate, rows: Sequence[Ids]) -> Tensors:
     """Batches without a prefix are as rows alone, trained and examined; gives the logits of rows alone."""
     alone = _alone(candidate, rows)
-    if not all(bool(logits.isfinite().all()) for logits in alone):
-        raise CheckpointError(
-            f"{candidate.shown} cannot be taught: its logits are not finite; fetch the model again, or give "
-            "dtype='float32'"
-        )
     for found, expected, when in (
         (_batched(candidate, rows, 0), alone, "with the rows beside it"),
         (_written(candidate, rows, 0), _last(alone), "with a key-value cache"),
@@ -198,6 +193,11 @@ def _alone(candidate: Candidate, rows: Sequence[Ids]) -> Tensors:
         with candidate.arithmetic():
             out = candidate.model(input_ids=torch.tensor([row], device=candidate.device))
         found.append(out.logits[0, -LOOKED:].float())
+        if not bool(found[-1].isfinite().all()):
+            raise CheckpointError(
+                f"{candidate.shown} cannot be taught: its logits are not finite; fetch the model again, or give "
+                "dtype='float32'"
+            )
     return found
 
 

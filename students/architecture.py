@@ -18,6 +18,8 @@ KERNELS = ("eager", "sdpa", None)
 QUANTISED = ("quantization_config", "compression_config")
 PARTS = re.compile(r"^(num|n)_\w*(layer|expert|block|stage)|(^|_)layers$|depth")
 """Names of config fields that say how many modules are built."""
+NEAR, FAR = re.compile("window|chunk|local_att"), re.compile("pattern|layers")
+"""Names of config fields that say how near a token must be to be seen, and those that only sound so."""
 MANY = 1024
 """Modules of a kind that are built in any case; it takes seconds."""
 ROOM = 2
@@ -114,8 +116,8 @@ def reach(config: Any) -> int | None:
     text = config.get_text_config(decoder=True)
     found = []
     for name, value in fields_of(text.to_dict()):
-        near = any(word in name for word in ("window", "chunk", "local")) and not name.endswith(("pattern", "layers"))
-        found += [n for n in (value if isinstance(value, list) else [value]) if near and type(n) is int and n > 0]
+        if NEAR.search(name) and not FAR.search(name):
+            found += [n for n in (value if isinstance(value, list) else [value]) if type(n) is int and n > 0]
     return min(found, default=None)
 
 
@@ -129,7 +131,7 @@ def check_targets(model: Any, targets: tuple[str, ...]) -> None:
     Raises:
         CheckpointError: For the first of such names.
     """
-    layers = {name: module for name, module in model.named_modules() if name and not list(module.children())}
+    layers = {name: module for name, module in model.named_modules() if name}
     shared = shared_weights(model)
     own = [name for name, module in layers.items() if takes_adapter(module) and id(module.weight) not in shared]
     for target in targets:

@@ -17,7 +17,7 @@ import numpy as np
 from students import ragged
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, code_digest
 from students.chat_format import Format
-from students.checkpoint import located, longest_context, names_of
+from students.checkpoint import CheckpointError, guarded, located, longest_context, names_of
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack
 from students.methods import CODE, METHODS, beyond
 from students.network import Lora, Network, Use
@@ -102,10 +102,12 @@ class CausalLM(Student):
                 raise ValueError(f"student_args.{field} is {args[field]!r}; it must be a whole number of at least 1")
         self.context = context
         self._folder = located(path, revision)
-        self._format = Format(self._folder, template, system, template_args)
         lora = Lora(rank, alpha, targets if isinstance(targets, str) else tuple(targets)) if adapter == "lora" else None
         self._network = Network(self._folder, lora, dtype, device, threads, Use(context, lambda: self.fingerprint))
+        with guarded(f"path {path!r} has a tokenizer that cannot be used", "fetch the model again", own=ValueError):
+            self._format = Format(self._folder, template, system, template_args)
         self._check_context()
+        self._check_vocabulary()
 
     def _check_context(self) -> None:
         longest, least = longest_context(self._folder), len(self._format.prompt("")) + 2
@@ -114,6 +116,15 @@ class CausalLM(Student):
         if self.context < least:
             raise ValueError(
                 f"context is {self.context} and the prompt format alone takes {least - 2}; give at least {least}"
+            )
+
+    def _check_vocabulary(self) -> None:
+        tokenizer, words = self._format.tokenizer, self._network.vocabulary
+        highest = max(tokenizer.vocab_size - 1, *self._format.prompt(""), *self._format.stops)
+        if highest >= words:
+            raise CheckpointError(
+                f"path {self.args['path']!r} has a tokenizer of {highest + 1} tokens and a model of {words}; give the "
+                "tokenizer that belongs to the model"
             )
 
     @cached_property

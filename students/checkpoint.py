@@ -97,19 +97,20 @@ def _check(folder: Path, shown: str) -> None:
 
 
 @contextmanager
-def guarded(what: str, mend: str) -> Iterator[None]:
+def guarded(what: str, mend: str, own: type[Exception] = CheckpointError) -> Iterator[None]:
     """Say in one sentence what the content of a model's folder makes a library raise.
 
     Args:
         what: The beginning of the sentence: what is amiss.
         mend: Its end: what helps.
+        own: What is a sentence already, and goes through.
 
     Raises:
         CheckpointError: For everything that is raised, memory and interrupts apart.
     """
     try:
         yield
-    except (CheckpointError, MemoryError, KeyboardInterrupt, GeneratorExit):
+    except (CheckpointError, own, MemoryError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # a panic in Rust, of tokenizers, is no Exception
         said = next(iter(str(error).strip().splitlines()), "")[:200]

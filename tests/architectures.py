@@ -67,11 +67,12 @@ HYBRID = {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8}
 ENCODER = {"is_decoder": True}
 FULL = {"layer_types": ["linear_attention", "full_attention"]}
 OWN: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(
-        ("axk1", "axk2", "deepseek_v2", "deepseek_v3", "deepseek_v32", "glm_moe_dsa", "longcat_flash"), TWO
-    ),
+    **dict.fromkeys(("axk2", "deepseek_v2", "deepseek_v32", "glm_moe_dsa", "longcat_flash"), TWO),
     **dict.fromkeys(("qwen3_5_text", "qwen3_5_moe_text", "qwen3_next", "qwen4_exp_text"), FULL),
-    "codegen": {"num_attention_heads": 4},
+    "axk1": TWO | {"head_dim": 8},
+    "deepseek_v3": TWO | {"head_dim": 8},
+    "codegen": {"num_attention_heads": 4, "rotary_dim": 4},
+    "falcon_h1": HYBRID | {"mamba_d_ssm": 64, "mamba_chunk_size": 8},
     "bamba": HYBRID | {"attn_layer_indices": [1]},
     "diffllama": TWO,
     "dots1": {"n_shared_experts": 1},
@@ -135,9 +136,8 @@ def save_kind(kind: str, folder: Path) -> Path:
     return folder
 
 
-SHORT = tuple(
-    Example(prompt=f"add it up: {word}", response=word[::-1]) for word in ("a", "bc", "abc", "ca", "b", "cab")
-)
+WORDS = ("a", "bc", "abc", "ca", "b", "cab")
+SHORT = tuple(Example(prompt=f"add it all: {word}", response=word[::-1]) for word in WORDS)
 LONG = tuple(
     Example(prompt=f"add it up, and then say what it is: {word}", response=word[-3:])
     for word in ("ab", "abcdefghijklmnop", "abcd", "a" * 24, "xyz")
@@ -147,7 +147,7 @@ LONG = tuple(
 def play(kind: str, folder: Path) -> Played:
     """Ask one architecture whether it can be taught, and compare batches with rows one by one where it says yes."""
     save_kind(kind, folder)
-    adapter, why = "lora", ""
+    adapter = "lora"
     try:
         try:
             student = _student(folder, adapter)
