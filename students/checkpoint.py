@@ -154,9 +154,7 @@ def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
 def longest_context(folder: Path) -> int | None:
     """Tokens the model was made for, where its config says so."""
     config = read_config(folder)
-    inner = config.get("text_config", config)
-    if not isinstance(inner, dict):
-        raise CheckpointError(f"{folder / 'config.json'} has a text_config that is no object; fetch the model again")
+    inner = config["text_config"] if isinstance(config.get("text_config"), dict) else config
     found = (inner.get(name) for name in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"))
     return next((n for n in found if type(n) is int and n > 0), None)
 

@@ -39,7 +39,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda f: written(f, "special_tokens_map.json", "[1]"),
         "special_tokens_map.json is no JSON object",
     ),
-    "text config is a list": (lambda f: changed(f, text_config=[1]), "has a text_config that is no object"),
+    "text config is a list": (lambda f: changed(f, text_config=[1]), "has a config.json that describes no model"),
     "config is deep": (
         lambda f: written(f, "config.json", '{"a":' * 100_000 + "1" + "}" * 100_000),
         r"config.json is no JSON \(",
