@@ -1,13 +1,15 @@
 """Tiny checkpoints of the architectures of ``AutoModelForCausalLM``, and what becomes of each as a student.
 
-``python -m tests.architectures [KIND ...]`` plays them, prints a table, and with ``--write`` puts it into
-docs/causal-lm.md. All of them take about four minutes of one core.
+``python -m tests.architectures [KIND ...]`` plays them and prints what became of each; with ``--write``, it puts that
+into docs/causal-lm.md. All of them take about three minutes of one core.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -72,6 +74,8 @@ OWN: dict[str, dict[str, Any]] = {
     "axk1": TWO | {"head_dim": 8},
     "deepseek_v3": TWO | {"head_dim": 8},
     "codegen": {"num_attention_heads": 4, "rotary_dim": 4},
+    "gptj": {"rotary_dim": 4},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "mamba_d_state": 8},
     "falcon_h1": HYBRID | {"mamba_d_ssm": 64, "mamba_chunk_size": 8},
     "bamba": HYBRID | {"attn_layer_indices": [1]},
     "diffllama": TWO,
@@ -97,6 +101,102 @@ NEEDED: dict[str, dict[str, Any]] = {"reformer": ENCODER}
 """Without what a config cannot be made at all."""
 LEFT_OUT = ("head_dim", "v_head_dim")
 """What some configs work out by themselves and let nobody say."""
+
+
+KINDS = [
+    "afmoe",
+    "apertus",
+    "arcee",
+    "aria_text",
+    "bamba",
+    "bart",
+    "bert",
+    "big_bird",
+    "biogpt",
+    "bitnet",
+    "bloom",
+    "camembert",
+    "codegen",
+    "cohere",
+    "cohere2",
+    "cpmant",
+    "ctrl",
+    "deepseek_v2",
+    "deepseek_v3",
+    "diffllama",
+    "doge",
+    "dots1",
+    "electra",
+    "ernie4_5",
+    "ernie4_5_moe",
+    "exaone4",
+    "falcon",
+    "flex_olmo",
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "glm",
+    "glm4",
+    "glm4_moe",
+    "gpt2",
+    "gpt_bigcode",
+    "gpt_neo",
+    "gpt_neox",
+    "gpt_oss",
+    "gptj",
+    "granite",
+    "granitemoe",
+    "granitemoehybrid",
+    "helium",
+    "hunyuan_v1_dense",
+    "jamba",
+    "lfm2",
+    "lfm2_moe",
+    "llama",
+    "llama4_text",
+    "mamba",
+    "mamba2",
+    "megatron-bert",
+    "minimax",
+    "ministral",
+    "mistral",
+    "mixtral",
+    "modernbert-decoder",
+    "mpt",
+    "nemotron",
+    "olmo",
+    "olmo2",
+    "olmo3",
+    "olmoe",
+    "openai-gpt",
+    "opt",
+    "persimmon",
+    "phi",
+    "phi3",
+    "phimoe",
+    "qwen2",
+    "qwen2_moe",
+    "qwen3",
+    "qwen3_5_text",
+    "qwen3_moe",
+    "qwen3_next",
+    "recurrent_gemma",
+    "rembert",
+    "roberta",
+    "roformer",
+    "rwkv",
+    "seed_oss",
+    "smollm3",
+    "stablelm",
+    "starcoder2",
+    "t5",
+    "xglm",
+    "xlm-roberta",
+]
+"""What the sweep plays: the architectures of most models on the hub, and those that were trouble."""
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "causal-lm.md"
+BEGIN, END = "<!-- architectures -->", "<!-- end -->"
+"""Between these the page holds the table."""
 
 
 class Played(NamedTuple):
@@ -242,22 +342,44 @@ def _short(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.2f}" for value in values)
 
 
-def main(kinds: Sequence[str]) -> None:
-    import time
+def table(played: Sequence[Played]) -> str:
+    """What is supported and what is refused, as a list for docs/causal-lm.md."""
+    groups: dict[str, list[str]] = {}
+    for each in played:
+        what = f"Refused, {_reason(each.why)}" if each.outcome == "refused" else "Supported"
+        if each.outcome not in ("equal", "refused"):
+            what = f"**{each.outcome}** ({each.why})"
+        elif each.outcome == "equal" and each.adapter == "none":
+            what += ' with `adapter="none"` alone'
+        elif each.outcome == "equal" and not each.prefix:
+            what += ", what rows share is computed for each"
+        groups.setdefault(what, []).append(f"`{each.kind}`")
+    lines = [f"- **{what}:** {', '.join(kinds)}." for what, kinds in sorted(groups.items(), reverse=True)]
+    return "\n".join(textwrap.fill(line, 118, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
 
-    warnings.filterwarnings("ignore")
+
+def _reason(why: str) -> str:
+    found = re.search(r"(?:cannot be taught: |path is )([^;(]*)", why)
+    return found[1].strip() if found else why
+
+
+def main(kinds: Sequence[str], write: bool) -> None:
+    """Play architectures, and print what became of each; with ``write``, into the page too."""
     from transformers.utils import logging
 
+    warnings.filterwarnings("ignore")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    played = []
     for kind in kinds:
-        start = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
-            try:
-                print(*play(kind, Path(folder)), round(time.process_time() - start, 1), sep=" | ", flush=True)
-            except Exception as error:
-                print(kind, "ERR", type(error).__name__, str(error)[:300].replace("\n", " "), sep=" | ", flush=True)
+            played.append(play(kind, Path(folder)))
+        print(*played[-1], sep=" | ", flush=True)
+    if write:
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{table(played)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    asked_for = [argument for argument in sys.argv[1:] if argument != "--write"]
+    main(asked_for or KINDS, "--write" in sys.argv)

@@ -14,7 +14,7 @@ from students.base import Decoding, asked
 from students.causal_lm import CausalLM
 from students.checkpoint import CheckpointError
 from tasks.records import stream
-from tests.architectures import BASE, LONG, OWN, SHORT, WINDOW, play, save_kind
+from tests.architectures import BASE, KINDS, LONG, OWN, PAGE, SHORT, WINDOW, play, save_kind, table
 from tests.students.test_causal_lm import changed
 from tests.tiny_lm import save_tiny
 
@@ -35,6 +35,17 @@ def student_of(folder: Path, **args: Any) -> CausalLM:
 def test_where_windows_slide_batches_are_as_rows_alone(kind: str, tmp_path: Path) -> None:
     """Losses, answers and gradients, with rows that are shorter than the window and rows that are longer."""
     assert play(kind, tmp_path / "model") == (kind, "equal", "", True, "lora")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_architecture_is_as_rows_alone_or_refused(tmp_path: Path) -> None:
+    """In one sentence, before anything is trained; and the page says which."""
+    played = [play(kind, tmp_path / kind) for kind in KINDS]
+    print(table(played))
+    assert not [each for each in played if each.outcome not in ("equal", "refused")]
+    assert not [each for each in played if "\n" in each.why or len(each.why) > 400]
+    assert table(played) in PAGE.read_text(encoding="utf-8")
 
 
 def test_a_cache_that_cannot_be_repeated_is_done_without(tmp_path: Path) -> None:
