@@ -192,7 +192,8 @@ def test_a_list_without_its_files_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json", "tekken.json",
-     "added_tokens.json", "vocab.txt", "spiece.model", "chat_template.jinja", "additional_chat_templates/tool_use.jinja"],
+     "added_tokens.json", "vocab.txt", "spiece.model", "chat_template.jinja",
+     "additional_chat_templates/tool_use.jinja"],
 )  # fmt: skip
 def test_whatever_loading_may_open_is_in_the_name(name: str, tmp_path: Path) -> None:
     before, file = names_of(save_tiny(tmp_path)), tmp_path / name
