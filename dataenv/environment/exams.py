@@ -11,7 +11,7 @@ from dataenv.execution.jobs import Answers, Exam, Outcome
 from dataenv.levels.base import EXAM as SUBSKILLS
 from dataenv.levels.base import View
 from dataenv.setting import Setting
-from tasks.records import Split
+from tasks.records import Example, Problem, Split
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Result:
         correct: Right answers by primary skill, ``(skills,)``.
         n: Problems by primary skill, ``(skills,)``.
         grader_errors: Problems on which the *checker* failed; they count as not right, and are shown.
+        unasked: Problems that were not asked, for the student cannot read them: longer than its context, or with marks
+            of its own. They count as not right, and are shown.
         lenient: One a problem: right if only the form is forgiven; ``None`` where the task does not say of each.
     """
 
@@ -31,6 +33,7 @@ class Result:
     n: npt.NDArray[np.int64]
     grader_errors: int
     lenient: tuple[bool, ...] | None = None
+    unasked: int = 0
 
     @property
     def accuracy(self) -> npt.NDArray[np.float64]:
@@ -63,18 +66,26 @@ def grade(setting: Setting, split: Split, answers: Answers) -> Result:
     task = setting.built_task
     row = {skill: i for i, skill in enumerate(task.skills)}
     correct, n = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
-    flags, forgiven, failures = [], [], 0
+    flags, forgiven, failures, unasked = [], [], 0, 0
     asked = list(zip(setting.exam_items(split), answers.responses, strict=True))
-    for (problem, _), verdict in zip(asked, task.grades(asked), strict=True):
+    for (problem, response), verdict in zip(asked, task.grades(asked), strict=True):
         flags.append(verdict.correct)
         forgiven.append(verdict.lenient)
         failures += verdict.error is not None
+        unasked += not response and _unreadable(setting, problem)
         i = row.get(problem.skills[0])
         if i is not None:  # a transfer problem may need skills that the catalogue has no row for
             correct[i] += verdict.correct
             n[i] += 1
     lenient = tuple(f for f in forgiven if f is not None)
-    return Result(tuple(flags), correct, n, failures, lenient if flags and len(lenient) == len(flags) else None)
+    said = lenient if flags and len(lenient) == len(flags) else None
+    return Result(tuple(flags), correct, n, failures, said, unasked)
+
+
+def _unreadable(setting: Setting, problem: Problem) -> bool:
+    """Whether a student that answered nothing was not asked at all."""
+    asked = Example(prompt=problem.prompt, response="", media=problem.media)
+    return setting.built_student.refuse(asked) is not None
 
 
 @dataclass(frozen=True)

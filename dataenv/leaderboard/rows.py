@@ -61,7 +61,8 @@ class Spent(RowPart):
 class TestExam(RowPart):
     """The test exam of the selected state: one character an item, grouped by skill in the order of ``skills``.
 
-    ``lenient`` is right if only the form of the answer is forgiven; ``None`` where the task does not say.
+    ``lenient`` is right if only the form of the answer is forgiven; ``None`` where the task does not say. ``unasked``
+    counts the problems that the student could not read; they are among those that are not right.
     """
 
     __test__ = False  # not a test class, whatever its name tells pytest
@@ -71,6 +72,7 @@ class TestExam(RowPart):
     by_skill: tuple[Count, ...]
     grader_errors: Count = 0
     lenient: Bits | None = None
+    unasked: Count = Field(default=0, exclude_if=not_)
 
     @model_validator(mode="after")
     def _forgives(self) -> Self:
@@ -95,19 +97,24 @@ class TestExam(RowPart):
             start += n
         if self.grader_errors > len(self.correct):
             raise ValueError("grader_errors is larger than the number of items")
+        if self.unasked > self.correct.count("0"):
+            raise ValueError("unasked is larger than the number of items that are not right")
         return self
 
 
 class TransferExam(RowPart):
-    """The transfer exam (out of distribution) of the selected state: one character an item."""
+    """The transfer exam (out of distribution) of the selected state: one character an item; ``unasked`` as in test."""
 
     correct: Bits
     n: Count
+    unasked: Count = Field(default=0, exclude_if=not_)
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         if len(self.correct) != self.n:
             raise ValueError(f"correct has {len(self.correct)} items and n is {self.n}")
+        if self.unasked > self.correct.count("0"):
+            raise ValueError("unasked is larger than the number of items that are not right")
         return self
 
 

@@ -48,8 +48,13 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
             "by_skill": test.correct.tolist(),
             "grader_errors": test.grader_errors,
             "lenient": None if test.lenient is None else "".join("01"[flag] for flag in test.lenient),
+            "unasked": test.unasked,
         },
-        "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
+        "transfer": {
+            "correct": "".join("01"[flag] for flag in transfer.flags),
+            "n": len(transfer.flags),
+            "unasked": transfer.unasked,
+        },
     }
 
 

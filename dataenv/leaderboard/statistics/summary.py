@@ -246,6 +246,7 @@ def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
             said.append(f"{s.teacher} has no transfer exam for some of its seeds, so its transfer is not shown.")
         if s.grader_errors:
             said.append(f"The grader failed on {s.grader_errors} test answers of {s.teacher}; they count as not right.")
+    said += _unasked(board)
     if len({s.seeds for s in standings if s.role == "teacher"}) > 1:
         said.append("Teachers ran on different seeds; each is compared on the seeds it shares with the baseline.")
     if any(row.dirty for row in board):
@@ -253,6 +254,21 @@ def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
     if len({row.commit for row in board}) > 1:
         said.append("Runs of several commits stand together here.")
     return said
+
+
+def _unasked(board: Sequence[Row]) -> list[str]:
+    """Problems that no student was asked; they are the same in every run, for the student is."""
+    exams = {
+        "test": [(row.test.unasked, sum(row.test.n)) for row in board if row.test is not None],
+        "transfer": [(row.transfer.unasked, row.transfer.n) for row in board if row.transfer is not None],
+    }
+    most = {split: max(counted, default=(0, 0)) for split, counted in exams.items()}
+    return [
+        f"{k} of {n} {split} problems were not asked: longer than the student's context, or with its own marks. "
+        "They count as not right."
+        for split, (k, n) in most.items()
+        if k
+    ]
 
 
 def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
