@@ -299,6 +299,11 @@ class CausalLM(Student):
     def _row(self, example: Example) -> Row:
         return self._format.prompt(example.prompt), self._format.response(example.response)
 
+    def _inside(self, row: Row) -> Row:
+        """A row as it fits the context: of one that is longer the front of the prompt is left out."""
+        prompt, response = row[0], row[1][: self.context - 1]
+        return prompt[-(self.context - len(response)) :], response
+
     def _logits(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
         """Teacher-forced: logits in float32 (rows, longest response, vocabulary), and the tokens that were due."""
         import torch
@@ -316,7 +321,7 @@ class CausalLM(Student):
         """Mean of a score over each example's response tokens."""
         import torch
 
-        rows = [self._row(example) for example in examples]
+        rows = [self._inside(self._row(example)) for example in examples]
         order = sorted(range(len(rows)), key=lambda i: (sum(map(len, rows[i])), rows[i]))
         out = [0.0] * len(rows)
         with torch.no_grad():

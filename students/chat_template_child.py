@@ -23,14 +23,12 @@ def limit(seconds: int, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
-def main() -> None:
-    """Render every chat."""
-    out = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)  # whatever a package prints is not an answer
-    asked = json.load(sys.stdin)
+def replies(asked: dict[str, Any]) -> list[dict[str, str]]:
+    """For each chat ``{"text": …}``, or ``{"error": …}`` where the template fails."""
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    def rendered(chat: dict[str, Any]) -> dict[str, str]:
+    out = []
+    for chat in asked["chats"]:
         try:
             (text,), _ = render_jinja_template(
                 conversations=[chat["messages"]],
@@ -38,16 +36,24 @@ def main() -> None:
                 add_generation_prompt=chat["open"],
                 **asked["given"],
             )
-            if len(text) > asked["longest"]:
-                return {"error": f"it writes {len(text):,} characters around a few words"}
-            return {"text": text}
+            long = len(text) > asked["longest"]
+            out.append({"error": f"it writes {len(text):,} characters around a few words"} if long else {"text": text})
         except MemoryError:
-            return {"error": f"it needs more than {asked['memory'] >> 20:,} MB of memory"}
+            out.append({"error": f"it needs more than {asked['memory'] >> 20:,} MB of memory"})
         except Exception as error:  # whatever a template, which is a program, raises
-            return {"error": f"{type(error).__name__}: {error}"[:1000]}
+            out.append({"error": f"{type(error).__name__}: {error}"[:1000]})
+    return out
 
+
+def main() -> None:
+    """Render every chat."""
+    out = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)  # whatever a package prints is not an answer
+    import transformers.utils.chat_template_utils  # noqa: F401
+
+    asked = json.load(sys.stdin)
     limit(asked["seconds"], asked["memory"])
-    out.write(json.dumps([rendered(chat) for chat in asked["chats"]]))
+    out.write(json.dumps(replies(asked)))
     out.flush()
 
 
