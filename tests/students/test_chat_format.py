@@ -43,7 +43,7 @@ def tiny(folder: Path, template: str | Mapping[str, str] | None = TEMPLATE, **fi
     """A tiny model whose files hold these fields besides; ``generation_config=…`` is ``generation_config.json``."""
     from transformers import AutoTokenizer
 
-    save_tiny(folder)
+    save_tiny(folder, template=None)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
@@ -288,11 +288,10 @@ def test_a_mark_across_the_border_of_prompt_and_template_is_refused(tmp_path: Pa
     assert not form.forges("x<e ")
 
 
-def test_a_mark_that_the_prompt_takes_from_the_template_is_noticed(tmp_path: Path) -> None:
-    """Marks that are words of their own only: a letter beside one takes it away."""
+def test_a_prompt_that_changes_the_template_s_own_marks_is_refused(tmp_path: Path) -> None:
+    """Marks that must be words of their own: what stands beside one decides whether it is one."""
     form = byte_level(tmp_path, "NFKC", single_word=True)
-    assert form.forges("ends with a letter")
-    assert not form.forges("ends with a stop.")
+    assert form.forges("ends with a stop.") != form.forges("ends with a letter")
 
 
 def test_characters_that_a_tokenizer_does_not_know_are_no_marks(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Chat templates are programs of strangers: what they write around a prompt is kept, and what they do besides refused."""
+"""Chat templates are programs of strangers: what they write around a prompt is kept, and all else refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THINKS = (
 )
 NEEDS = "{% if messages[0]['role'] != 'system' %}{{ raise_exception('no system message') }}{% endif %}" + OPENS
 TAKES_NONE = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system here') }}{% endif %}" + OPENS
-ALTERNATES = "{% if messages|length != 3 %}{{ raise_exception('three turns') }}{% endif %}" + OPENS
+LONG = "{% if messages|length != 9 %}{{ raise_exception('nine turns') }}{% endif %}" + OPENS
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def test_an_answer_begins_where_the_template_begins_it_or_where_a_person_says(
     before = f"<s>system: {system}<e><s>user: " if system else "<s>user: "
     assert (frame.before, frame.after, frame.behind, frame.trim) == (before, after, "<e>", "")
     assert frame.prompt(" 2 + 2 ") == before + " 2 + 2 " + after
-    assert frame.own == (
-        frame.prompt(PROMPT) if "think" not in str(args) else frame_of(template, system, {}, {}).prompt(PROMPT)
-    ) + (ANSWER + "<e>")
+    plain = frame_of(template, system, {}, {})  # without arguments what is taught is the template's own text
+    assert plain.own == plain.prompt(PROMPT) + ANSWER + "<e>"
+    assert frame.own == plain.own
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_the_tokens_of_the_tokenizer_and_arguments_reach_the_template(here: None
     [
         (NEEDS, "", r"\(TemplateError: no system message\); give student_args\.system$"),
         (TAKES_NONE, "be brief", r"\(TemplateError: no system here\); leave student_args\.system empty$"),
-        (ALTERNATES, "", r"\(TemplateError: three turns\); give student_args\.template = 'plain'$"),
+        (LONG, "", r"\(TemplateError: nine turns\); give student_args\.template = 'plain'$"),
         ("{% for %}", "", r"\(TemplateSyntaxError: .*\); give student_args\.template = 'plain'$"),
         ("{{ ''.__class__.__mro__ }}" + OPENS, "", "SecurityError"),
         ("{{ raise_exception('\x1b[31mred\\nline') }}", "", r"\(TemplateError:  \[31mred line\)"),
@@ -119,14 +119,14 @@ def test_arguments_that_a_template_does_not_take_are_named(here: None) -> None:
     [
         (
             "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-            "more than 1 s of processor",
+            "more than 1 s of processor time",
         ),
         (
             "{% set n = namespace(s='x' * 99) %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}",
-            "MB of mem",
+            "too much memory|MB of memory",
         ),
-        ("{{ 'a' | center(99999999999) }}", "MB of memory"),
-        ("{{ 10 ** (10 ** 9) }}", "more than 1 s of processor time or too much memory|MB of memory"),
+        ("{{ 'a' | center(99999999999) }}", "too much memory|MB of memory"),
+        ("{{ 10 ** (10 ** 9) }}", "too much memory|MB of memory"),
     ],
     ids=["loops", "doubling", "width", "power"],
 )
@@ -145,19 +145,11 @@ def test_a_child_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_child_says_what_its_function_says() -> None:
-    asked = {
-        "template": OPENS,
-        "given": {},
-        "chats": [chat_template.exchange("", "x", "y")],
-        "longest": 99,
-        "memory": 9,
-    }
-    whole = asked | {"seconds": 10, "memory": 2 << 30}
-    assert (
-        json.loads(chat_template._run(json.dumps(whole)))
-        == replies(asked)
-        == [{"text": "<s>user: x<e><s>assistant: y<e>"}]
-    )
+    chats = [chat_template.exchange("", "x", "y")]
+    asked = {"template": OPENS, "given": {}, "chats": chats, "longest": 99, "memory": 2 << 30}
+    said = [{"text": "<s>user: x<e><s>assistant: y<e>"}]
+    assert replies(asked) == said
+    assert json.loads(chat_template._run(json.dumps(asked | {"seconds": 10}))) == said
 
 
 def test_a_template_is_run_once(monkeypatch: pytest.MonkeyPatch, here: None) -> None:
