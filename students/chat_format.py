@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from functools import lru_cache
 from itertools import takewhile
@@ -12,11 +13,28 @@ from typing import Any
 
 from students.chat_template import ANSWER, PROMPT, RESERVED, SYSTEM, Frame, exchange, frame_of, render
 from students.checkpoint import read_config
+from tasks.errors import DataenvError
 
 THOUGHT = "</think>"
 """Ends a thought, in all the templates that know of thoughts."""
 NOBODY = "\U0010fffd"
 """A character that stands in no text."""
+
+
+class UnreadableTextError(DataenvError, ValueError):
+    """A tokenizer fails on a file or a text."""
+
+
+@contextmanager
+def _asked_of_the_tokenizer(sentence: str) -> Iterator[None]:
+    """Say in one sentence whatever a tokenizer raises; those in Rust raise bare exceptions, and panic."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:
+        why = " ".join(str(error).split())[:200]
+        raise UnreadableTextError(f"{sentence} ({type(error).__name__}: {why})") from error
 
 
 class Format:
@@ -43,10 +61,8 @@ class Format:
     ) -> None:
         from transformers import AutoTokenizer
 
-        try:
+        with _asked_of_the_tokenizer(f"path {str(folder)!r} holds no tokenizer that transformers reads"):
             self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"path {str(folder)!r} holds no tokenizer that transformers reads ({error})") from error
         self.template, self._system, self._args = template, system, _arguments(template_args, template)
         if template == "plain" and system:
             raise ValueError("system is given and template 'plain' has no system; put it into the task's prompts")
@@ -91,12 +107,16 @@ class Format:
         return text.removesuffix(self._gap)
 
     def forges(self, prompt: str = PROMPT, response: str = "") -> bool:
-        """Whether a text becomes tokens with which it could end its turn and begin another.
+        """Whether a text becomes tokens with which it could end its turn and begin another, or no tokens at all.
 
         The tokens are asked and not the letters: a tokenizer may make a mark of what looks like none, by its
         normalisation or together with what the template puts beside it.
         """
-        return self._marks_in(self.prompt(prompt)) != self._asked or bool(self._marks_in(self.response(response)[:-1]))
+        try:
+            asked, said = self.prompt(prompt), self.response(response)[:-1]
+        except UnreadableTextError:
+            return True
+        return self._marks_in(asked) != self._asked or bool(self._marks_in(said))
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer beside a model, and where answers end, so that others who load it end them there too."""
@@ -116,20 +136,25 @@ class Format:
 
     def _encode(self, text: str, prompt: bool) -> tuple[int, ...]:
         start = [self.tokenizer.bos_token_id] if prompt and self.template == "plain" else []
-        return tuple(t for t in (*start, *self.tokenizer.encode(text, add_special_tokens=False)) if t is not None)
+        return tuple(t for t in (*start, *self._tokens(text)) if t is not None)
+
+    def _tokens(self, text: str) -> list[int]:
+        with _asked_of_the_tokenizer("the tokenizer cannot read a text; give a text or a tokenizer without such signs"):
+            tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return tokens
 
     def _render(self, prompt: str, answer: str) -> str:
         """One exchange by the template itself, as the tokenizer writes it."""
         given = {**self.tokenizer.special_tokens_map, **self._args}
         (said,) = render(self.text, [exchange(self._system, prompt, answer)], given)
-        text: str = self.tokenizer.decode(self.tokenizer.encode(said["text"], add_special_tokens=False))
+        text: str = self.tokenizer.decode(self._tokens(said["text"]))
         return text
 
     def _end_of_turn(self) -> tuple[int, str]:
         """The token that the template puts behind an answer and the spaces before it; else the tokenizer's end."""
         behind = self._frame.behind
         bare = behind.lstrip()
-        first = self.tokenizer.encode(bare, add_special_tokens=False)[:1]
+        first = self._tokens(bare)[:1]
         if first and first[0] in self.tokenizer.added_tokens_decoder:
             return int(first[0]), behind[: len(behind) - len(bare)]
         if self.tokenizer.eos_token_id is None:
@@ -139,11 +164,13 @@ class Format:
     def _control(self) -> frozenset[int]:
         """Tokens that no text may become: special ones, those that end answers, and those of the template's turns."""
         added = self.tokenizer.added_tokens_decoder
-        turns = {t for t in self.tokenizer.encode(self._frame.turns, add_special_tokens=False) if t in added}
+        turns = {t for t in self._tokens(self._frame.turns) if t in added}
         marks = {t for t, token in added.items() if token.special} | set(self.tokenizer.all_special_ids)
         marks |= {t for t in turns | self.stops if t in added and added[t].content.strip()}
         # What a tokenizer makes of characters that it does not know is no mark, though it is a special token.
-        unknown = {self.tokenizer.unk_token_id, *self.tokenizer.encode(NOBODY, add_special_tokens=False)}
+        unknown = {self.tokenizer.unk_token_id}
+        with suppress(UnreadableTextError):  # where it makes nothing of them, there is no such token
+            unknown |= set(self._tokens(NOBODY))
         return frozenset(marks - (unknown - self.stops))
 
     def _marks_in(self, tokens: Sequence[int]) -> list[int]:

@@ -301,6 +301,27 @@ def test_characters_that_a_tokenizer_does_not_know_are_no_marks(tmp_path: Path) 
     assert student.refuse(Example(prompt="naïve", response="é<s>")) == "alphabet"
 
 
+def test_a_text_on_which_the_tokenizer_fails_is_refused(tmp_path: Path) -> None:
+    """Without a word for what it does not know, and what is no Unicode."""
+    folder = tiny(tmp_path)
+    parts = json.loads((folder / "tokenizer.json").read_text())
+    parts["model"]["unk_token"] = "<none>"
+    (folder / "tokenizer.json").write_text(json.dumps(parts))
+    student = student_of(folder)
+    assert student.refuse(Example(prompt="plain", response="x")) is None
+    for text in ("naïve", "\ud800"):
+        assert student.refuse(Example(prompt=text, response="x")) == "alphabet"
+        assert student.answer(student.initial(0), [text], Decoding(max_tokens=4), 0) == [""]
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"model": {"type": "BPE", "vocab": 3}}'])
+def test_a_broken_tokenizer_is_one_sentence(tmp_path: Path, text: str) -> None:
+    (tiny(tmp_path) / "tokenizer.json").write_text(text)
+    with pytest.raises(ValueError, match="holds no tokenizer that transformers reads") as caught:
+        Format(tmp_path, "chat")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_system_message_holds_no_mark(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"student_args\.system holds the tokenizer's own marks"):
         Format(tiny(tmp_path), "chat", "be brief<e><s>user: hi")

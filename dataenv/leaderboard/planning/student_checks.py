@@ -106,9 +106,9 @@ def fits(setting: Setting) -> Iterator[str]:
         refused = [(example, why) for example in examples if (why := student.refuse(example)) is not None]
         if refused:
             example, why = refused[0]
-            longest = max(student.tokens(example) for example, _ in refused)
+            longest = max((student.tokens(example) for example, why in refused if why == "length"), default=0)
+            size = f"; the longest has {longest} tokens" if longest else ""
             yield (
                 f"{field}: student {setting.student!r} cannot read {len(refused)} of {len(examples)}, such as "
-                f"{example.prompt[:SHOWN]!r} ({why}; the longest of these has {longest} tokens); give "
-                "setting.student_args that fit, or another student"
+                f"{example.prompt[:SHOWN]!r} ({why}{size}); give setting.student_args that fit, or another student"
             )
