@@ -124,11 +124,11 @@ def test_a_child_that_was_killed_is_an_error_once() -> None:
     mine = child.Child()
     question = {"op": "regex", "pattern": "a", "said": "a", "fold_case": False}
     try:
-        assert mine.ask(question, 5) == {"strict": True, "lenient": True}
+        assert mine.ask(question, 5).items() >= {"strict": True, "lenient": True}.items()
         assert mine._process is not None
         os.kill(mine._process.pid, signal.SIGKILL)
         assert "was lost" in mine.ask(question, 5)["error"]
-        assert mine.ask(question, 5) == {"strict": True, "lenient": True}
+        assert mine.ask(question, 5).items() >= {"strict": True, "lenient": True}.items()
     finally:
         mine.close()
 
