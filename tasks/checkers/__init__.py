@@ -18,7 +18,7 @@ from tasks.records import Grade
 CHECKERS = ("exact", "number", "choice", "regex", "math-verify")
 DEADLINES = {"regex": 0.2, "math-verify": 5.0}
 """Seconds for one response, unless they are given: of computing for ``regex``, of waiting for ``math-verify``."""
-EASY, PATIENCE = 0.1, 30.0
+EASY, PATIENCE = 0.05, 30.0
 """Seconds of computing for a response that are free, and how many all responses of a batch may take beyond that."""
 
 

@@ -23,7 +23,7 @@ KNOWN = frozenset((
 ))  # fmt: skip
 """Letters in a row that are mathematics and no word."""
 
-_BOX = re.compile(r"\\f?boxed\s*\{")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _NAMED = re.compile(r"\\(?:text(?:bf|it|rm|sf|normal)?|math(?:rm|bf|sf|it)|mbox|operatorname)\*?\s*\{([^{}]*)\}")
 _SPACE = re.compile(r"\\[,;:! ]|\\q?quad\b|\\(?:left|right)\b|~|\$")
 _FRACTION = re.compile(r"([+-]?)\s*\\[dt]?frac\s*\{\s*([+-]?\d+)\s*\}\s*\{\s*(\d+)\s*\}")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dataenv.checks.common import HOSTILE
-from tasks.checkers import CHECKERS, Gold, child, make_checker
+from tasks.checkers import CHECKERS, Allowance, Gold, child, make_checker
 from tasks.records import Grade
 
 OPTIONS = {"A": "Paris", "B": "Rome", "C": "New York"}
@@ -87,14 +87,54 @@ def test_regex_hangs_and_goes_on() -> None:
     slow = Gold("a", pattern="(a+)+$")
     assert verdict("regex", Gold("a", pattern="[ab]+"), "abba") == (True, True)
     assert verdict("regex", Gold("a", pattern="[ab]+"), "so abba") == (False, True)
-    start = time.monotonic()
+    before = running()
     grade = make_checker("regex", deadline=0.3)(slow, "a" * 60 + "b")
     assert grade == Grade(correct=False, error="regex took longer than 0.3 s")
-    assert time.monotonic() - start < 10
+    assert running() == before  # it gave up by itself and need not be started anew
     assert verdict("regex", slow, "aaa") == (True, True)
     broken = make_checker("regex")(Gold("a", pattern="("), "a")
     assert not broken.correct
     assert "unterminated" in str(broken.error)
+
+
+def running() -> list[int]:
+    """The children of this process that are there."""
+    return [c._process.pid for c in child._CHILDREN._all if c._process is not None]
+
+
+SLOW = Gold("a", pattern=r"\s*(\d+\s*)+"), "1" * 28 + "!"
+"""An innocent pattern that takes longer than anybody waits."""
+
+
+def test_a_batch_has_a_total_of_time() -> None:
+    check, allowance = make_checker("regex"), Allowance(0.5)
+    grades = [check(*SLOW, allowance) for _ in range(12)]
+    slow = [g for g in grades if g.error == "regex took longer than 0.2 s"]
+    assert 2 <= len(slow) <= 6
+    assert {g.error for g in grades[len(slow) :]} == {
+        "not checked: earlier responses of this batch took longer than 0.5 s"
+    }
+    assert check(Gold("", pattern="a"), "a").correct  # the next batch begins anew
+
+
+def test_what_is_easy_is_free() -> None:
+    check, allowance = make_checker("regex"), Allowance(0.01)
+    assert all(check(Gold("", pattern="a+"), "aaa", allowance).correct for _ in range(50))
+
+
+def test_nobody_waits_for_the_slow_question_of_another() -> None:
+    children = child.Children(2)
+    question = {"op": "regex", "pattern": "a", "said": "a", "fold_case": False}
+    slow = question | {"pattern": r"(\d+\s*)+", "said": "1" * 40 + "!", "seconds": 60.0}
+    try:
+        waiting = threading.Thread(target=children.ask, args=(slow, 6.0))
+        waiting.start()
+        time.sleep(0.2)
+        assert children.ask(question, 5)["strict"]
+        assert waiting.is_alive()
+        waiting.join()
+    finally:
+        children.close()
 
 
 @pytest.mark.parametrize(
