@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dataenv.checks.common import HOSTILE
 from tasks.checkers import CHECKERS, Allowance, Gold, child, make_checker
-from tasks.records import Grade
+from tasks.jsonl import Jsonl
+from tasks.records import Example, Grade
 
 OPTIONS = {"A": "Paris", "B": "Rome", "C": "New York"}
 
@@ -208,3 +211,25 @@ def test_nothing_breaks_a_checker(name: str) -> None:
 def test_refused(name: str, args: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make_checker(name, **args)
+
+
+def test_a_slow_checker_ends_as_errors_and_not_as_wrong_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a whole exam and of a whole lesson: what the time does not reach is an error, and of no verdict."""
+    rows = [
+        {"question": f"Q: {a:02d} and {b:02d} =", "answer": f"{a} {b}", "pattern": SLOW[0].pattern}
+        for a in range(10)
+        for b in range(10)
+    ]
+    path = tmp_path / "slow.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    task = Jsonl(str(path), checker="regex", natural=False)
+    monkeypatch.setattr(Allowance.__init__, "__defaults__", (0.4,))
+    problems = task.split("test")
+    assert len(problems) > 12
+    first, *others = task.grades([(p, SLOW[1] if i else "12 3") for i, p in enumerate(problems)])
+    assert first.correct
+    assert all(grade.error for grade in others)
+    lesson = [Example(prompt=p.prompt, response=SLOW[1] if i else "12 3") for i, p in enumerate(problems)]
+    assert task.judges(lesson) == [True, *(None for _ in others)]
