@@ -18,7 +18,7 @@ from tasks.records import Grade
 CHECKERS = ("exact", "number", "choice", "regex", "math-verify")
 DEADLINES = {"regex": 0.2, "math-verify": 5.0}
 """Seconds for one response, unless they are given: of computing for ``regex``, of waiting for ``math-verify``."""
-EASY, PATIENCE = 0.05, 30.0
+EASY, TOTAL = 0.05, 30.0
 """Seconds of computing for a response that are free, and how many all responses of a batch may take beyond that."""
 
 
@@ -36,14 +36,14 @@ class Gold(NamedTuple):
     pattern: str = ""
 
 
-class Allowance:
+class Patience:
     """The time that the responses of one batch may take together.
 
     Args:
         seconds: Of computing beyond ``EASY`` for each.
     """
 
-    def __init__(self, seconds: float = PATIENCE) -> None:
+    def __init__(self, seconds: float = TOTAL) -> None:
         self.seconds = self.left = seconds
 
     def ask(self, question: Mapping[str, Any], deadline: float) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Allowance:
         return reply
 
 
-_Compare = Callable[[Gold, str, Allowance], Grade]
+_Compare = Callable[[Gold, str, Patience], Grade]
 
 
 class Checker:
@@ -64,19 +64,19 @@ class Checker:
     def __init__(self, compare: _Compare, marker: str) -> None:
         self._compare, self._marker = compare, unicodedata.normalize("NFC", marker)
 
-    def __call__(self, gold: Gold, said: str, allowance: Allowance | None = None) -> Grade:
+    def __call__(self, gold: Gold, said: str, patience: Patience | None = None) -> Grade:
         """The verdict on one response.
 
         Args:
             gold: What it is compared with.
             said: The response.
-            allowance: Of the batch that the response is one of; without it, it is alone.
+            patience: Of the batch that the response is one of; without it, it is alone.
         """
-        said, allowance = unicodedata.normalize("NFC", said), allowance or Allowance()
+        said, patience = unicodedata.normalize("NFC", said), patience or Patience()
         if not self._marker:
-            return self._compare(gold, said, allowance)
+            return self._compare(gold, said, patience)
         _, found, final = said.rpartition(self._marker)  # without a marker, only the lenient score can be earned
-        grade = self._compare(gold, final if found else said, allowance)
+        grade = self._compare(gold, final if found else said, patience)
         return grade.model_copy(update={"correct": grade.correct and bool(found)})
 
 
@@ -114,8 +114,8 @@ def make_checker(
         "exact": lambda gold, said, _: _verdict(*text.exact(gold.answer, said, fold_case)),
         "number": lambda gold, said, _: _verdict(*text.number(gold.answer, said, tolerance)),
         "choice": lambda gold, said, _: _verdict(*text.choice(gold.answer, said, gold.options)),
-        "regex": lambda gold, said, allowance: _regex(gold, said, fold_case, seconds, allowance),
-        "math-verify": lambda gold, said, allowance: _math(gold, said, tolerance, seconds, allowance),
+        "regex": lambda gold, said, patience: _regex(gold, said, fold_case, seconds, patience),
+        "math-verify": lambda gold, said, patience: _math(gold, said, tolerance, seconds, patience),
     }
     return Checker(compare[name], marker)
 
@@ -124,14 +124,14 @@ def _verdict(strict: bool, lenient: bool) -> Grade:
     return Grade(correct=strict, lenient=strict or lenient)
 
 
-def _regex(gold: Gold, said: str, fold_case: bool, seconds: float, allowance: Allowance) -> Grade:
+def _regex(gold: Gold, said: str, fold_case: bool, seconds: float, patience: Patience) -> Grade:
     pattern = unicodedata.normalize("NFC", gold.pattern)
     question = {"op": "regex", "pattern": pattern, "said": said, "fold_case": fold_case, "seconds": seconds}
     # The child ends by itself after some computing; where a machine is busy, that may take longer by the clock.
-    return _asked(allowance.ask(question, max(5.0, 10 * seconds)))
+    return _asked(patience.ask(question, max(5.0, 10 * seconds)))
 
 
-def _math(gold: Gold, said: str, tolerance: float | None, seconds: float, allowance: Allowance) -> Grade:
+def _math(gold: Gold, said: str, tolerance: float | None, seconds: float, patience: Patience) -> Grade:
     """What texts decide is decided here, and only the rest by ``math_verify``."""
     said = said[-expressions.LONGEST :]
     answer, final = expressions.last_box(gold.answer) or gold.answer, expressions.last_box(said)
@@ -140,7 +140,7 @@ def _math(gold: Gold, said: str, tolerance: float | None, seconds: float, allowa
         return _verdict(*decided)
     places = expressions.places(answer, final or "")
     question = {"op": "math-verify", "gold": answer, "final": final, "said": said, "places": places}
-    return _asked(allowance.ask(question, seconds))
+    return _asked(patience.ask(question, seconds))
 
 
 def _asked(reply: Mapping[str, Any]) -> Grade:

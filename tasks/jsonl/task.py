@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import ClassVar
 
 from tasks.base import Task
-from tasks.checkers import Allowance, Gold, make_checker
+from tasks.checkers import Gold, Patience, make_checker
 from tasks.checkers.text import LETTERS
 from tasks.errors import UnsupportedError
 from tasks.jsonl.columns import Columns, Item, identity, recognise
@@ -113,12 +113,12 @@ class Jsonl(Task):
 
     def grade(self, problem: Problem, response: str) -> Grade:
         """The checker's verdict, strict and lenient."""
-        return self._graded(problem, response, Allowance())
+        return self._graded(problem, response, Patience())
 
     def grades(self, asked: Sequence[tuple[Problem, str]]) -> list[Grade]:
-        """The checker's verdicts, within the time of one batch (``tasks.checkers.Allowance``)."""
-        allowance = Allowance()
-        return [self._graded(problem, response, allowance) for problem, response in asked]
+        """The checker's verdicts, within the time of one batch (``tasks.checkers.Patience``)."""
+        patience = Patience()
+        return [self._graded(problem, response, patience) for problem, response in asked]
 
     def identity(self, prompt: str) -> str:
         """See ``columns.identity``."""
@@ -137,24 +137,24 @@ class Jsonl(Task):
 
         That is a question the file does not have, a right answer in another form, or a checker that fails.
         """
-        return self._judged(example, Allowance())
+        return self._judged(example, Patience())
 
     def judges(self, examples: Sequence[Example]) -> list[bool | None]:
         """The verdict on each, within the time of one batch; ``None`` for those that it does not reach."""
-        allowance = Allowance()
-        return [self._judged(example, allowance) for example in examples]
+        patience = Patience()
+        return [self._judged(example, patience) for example in examples]
 
-    def _graded(self, problem: Problem, response: str, allowance: Allowance) -> Grade:
+    def _graded(self, problem: Problem, response: str, patience: Patience) -> Grade:
         question = self._asked.get(identity(problem.prompt))
         if question is None:
             return Grade(correct=False, error=f"problem {problem.id!r} is none of this task")
-        return self._check(question.gold, response, allowance)
+        return self._check(question.gold, response, patience)
 
-    def _judged(self, example: Example, allowance: Allowance) -> bool | None:
+    def _judged(self, example: Example, patience: Patience) -> bool | None:
         question = self._asked.get(identity(example.prompt))
         if question is None:
             return None
-        grade = self._check(question.gold, example.response, allowance)
+        grade = self._check(question.gold, example.response, patience)
         return None if grade.error is not None or (grade.lenient and not grade.correct) else grade.correct
 
     def same(self, example: Example, answer: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dataenv.checks.common import HOSTILE
-from tasks.checkers import CHECKERS, Allowance, Gold, child, make_checker
+from tasks.checkers import CHECKERS, Gold, Patience, child, make_checker
 from tasks.jsonl import Jsonl
 from tasks.records import Example, Grade
 
@@ -110,8 +110,8 @@ SLOW = Gold("a", pattern=r"\s*(\d+\s*)+"), "1" * 28 + "!"
 
 
 def test_a_batch_has_a_total_of_time() -> None:
-    check, allowance = make_checker("regex"), Allowance(0.5)
-    grades = [check(*SLOW, allowance) for _ in range(12)]
+    check, patience = make_checker("regex"), Patience(0.5)
+    grades = [check(*SLOW, patience) for _ in range(12)]
     slow = [g for g in grades if g.error == "regex took longer than 0.2 s"]
     assert 2 <= len(slow) <= 6
     assert {g.error for g in grades[len(slow) :]} == {
@@ -121,8 +121,8 @@ def test_a_batch_has_a_total_of_time() -> None:
 
 
 def test_what_is_easy_is_free() -> None:
-    check, allowance = make_checker("regex"), Allowance(0.01)
-    assert all(check(Gold("", pattern="a+"), "aaa", allowance).correct for _ in range(50))
+    check, patience = make_checker("regex"), Patience(0.01)
+    assert all(check(Gold("", pattern="a+"), "aaa", patience).correct for _ in range(50))
 
 
 def test_nobody_waits_for_the_slow_question_of_another() -> None:
@@ -225,7 +225,7 @@ def test_a_slow_checker_ends_as_errors_and_not_as_wrong_answers(
     path = tmp_path / "slow.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     task = Jsonl(str(path), checker="regex", natural=False)
-    monkeypatch.setattr(Allowance.__init__, "__defaults__", (0.4,))
+    monkeypatch.setattr(Patience.__init__, "__defaults__", (0.4,))
     problems = task.split("test")
     assert len(problems) > 12
     first, *others = task.grades([(p, SLOW[1] if i else "12 3") for i, p in enumerate(problems)])
