@@ -65,11 +65,12 @@ def _points(correct: str, attempts: Attempts) -> tuple[int, ...]:
     return tuple(attempts.worth(correct.count("1", at, at + each)) for at in range(0, len(correct), each))
 
 
-def _require_answers(exam: TestExam | TransferExam, problems: int) -> None:
+def _require_answers(exam: TestExam | TransferExam, problems: int, told: str) -> None:
     """Refuse an exam that holds more or fewer answers than its problems have."""
     answers = problems * exam.attempts.samples
     if len(exam.correct) != answers:
-        raise ValueError(f"correct has {len(exam.correct)} items and n sums to {answers}")
+        each = f", answered {exam.attempts.samples} times" if exam.attempts.samples > 1 else ""
+        raise ValueError(f"correct has {len(exam.correct)} items and {told} {problems}{each}")
     if exam.grader_errors > answers:
         raise ValueError("grader_errors is larger than the number of items")
 
@@ -113,7 +114,7 @@ class TestExam(RowPart):
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
-        _require_answers(self, sum(self.n))
+        _require_answers(self, sum(self.n), "n sums to")
         if len(self.by_skill) != len(self.n):
             raise ValueError(f"by_skill has {len(self.by_skill)} skills and n has {len(self.n)}")
         start, points = 0, self.points
@@ -139,7 +140,7 @@ class TransferExam(RowPart):
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
-        _require_answers(self, self.n)
+        _require_answers(self, self.n, "n is")
         return self
 
 
