@@ -44,6 +44,34 @@ class _Turn:
     threads: int = 0
 
 
+class LessonLock:
+    """A lock that its holder may give up for a while. Not to be taken twice by one thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: int | None = None
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._holder = threading.get_ident()
+
+    def __exit__(self, *raised: object) -> None:
+        self._holder = None
+        self._lock.release()
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Let others have it meanwhile, if this thread holds it."""
+        if self._holder != threading.get_ident():
+            yield
+            return
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+
 class Runner:
     """Runs jobs against a store.
 
@@ -51,14 +79,15 @@ class Runner:
         trained: How many training runs were computed for this runner, rebuilds included.
         chats: What language models said, for teachers.
         lesson_lock: Held by the one thread that makes or ends a lesson: a hundred that each want the interpreter would
-            spend most of their time passing it on (half of it was lost at a hundred workers).
+            spend most of their time passing it on (half of it was lost at a hundred workers). While a task's checker or
+            judge works, it is released.
     """
 
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
         self.store, self.executor = store, executor or Inline()
         self.trained, self._busy = 0, 0
         self.chats = store.table("chats")
-        self.lesson_lock = threading.Lock()
+        self.lesson_lock = LessonLock()
         self._turns: dict[str, _Turn] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from students.base import Student
 from tasks.base import Task
 from tasks.records import Example
 
+Judge = Callable[[Sequence[Example]], Sequence[bool | None]]
+"""The verdict on each of many examples: right, wrong, or cannot tell."""
 REASONS = ("form", "kind", "media", "length", "alphabet", "leak", "duplicate", "wrong", "size", "budget")
 """Why an example is rejected, in the order in which the screen asks:
 
@@ -48,6 +50,7 @@ def screen(
     largest: int,
     allowed: int | None,
     pairs: bool = False,
+    judge: Judge | None = None,
 ) -> Screened:
     """Pass a lesson through the screen.
 
@@ -59,13 +62,14 @@ def screen(
         largest: Longest lesson.
         allowed: How many more examples the budget allows; ``None`` for no cap.
         pairs: Whether only pairs are taken.
+        judge: Asked in place of the task's ``judges``.
     """
     sieve, offers = _Sieve(task, student, pairs), list(offered)
     passed = [example for offer in offers if (example := sieve.passes(offer)) is not None]
     kept: list[Example] = []
     taken: set[Name] = set()
     judged: Counter[str] = Counter()
-    for example, verdict in zip(passed, task.judges(passed), strict=True):
+    for example, verdict in zip(passed, (judge or task.judges)(passed), strict=True):
         if name_of(example) in taken:
             sieve.rejected["duplicate"] += 1
         elif verify and verdict is False:

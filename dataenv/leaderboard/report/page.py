@@ -30,7 +30,7 @@ from dataenv.leaderboard.format import (
     visible,
 )
 from dataenv.leaderboard.report import charts
-from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.rows import Row, TestExam
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics import standings as standings_module
 from dataenv.leaderboard.statistics.standings import Standing, Summary
@@ -104,6 +104,7 @@ def _facts(board: Sequence[Row], summary: Summary) -> list[str]:
         *(f"{len(of)} {noun}{'s' * (len(of) != 1)}" for noun, of in counted.items()),
         *([] if summary.skills == board[0].skills else [f"targets: {', '.join(summary.skills)}"]),
         f"{summary.test_items:,} test items a seed",
+        *([f"exams: {summary.exam}"] if summary.exam else []),
         f"{tokens(summary.purse)} student tokens a run",
     ]
 
@@ -251,11 +252,15 @@ def _by_seed(board: Sequence[Row], everyone: Sequence[Standing]) -> list[dict[st
         for seed in seeds:
             run, row = scored[s.teacher].get(seed), ended.get((s.teacher, seed))
             exam = run.test if run is not None else None
-            share = Accuracy(k=sum(exam.by_skill), n=sum(exam.n), split="test") if exam is not None else None
+            share = _total(exam) if exam is not None else None
             score = st.score(exam) if exam is not None else None
             cells.append({"score": score, "share": share, "gain": gains.get(seed), "row": row})
         table.append({"of": s, "cells": cells})
     return table
+
+
+def _total(exam: TestExam) -> Accuracy:
+    return Accuracy(k=sum(k for k, _ in exam.counts), n=sum(n for _, n in exam.counts), split="test")
 
 
 def _first_run(board: Sequence[Row], teacher: str) -> Row:
