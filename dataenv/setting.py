@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from dataenv import registry
+from dataenv.attempts import ONCE, Attempts
 from dataenv.budget.purse import Budget
 from dataenv.errors import SettingError, did_you_mean
 from dataenv.execution.jobs import BuildSpec, Training, student_of
@@ -128,6 +129,7 @@ class Setting(Record):
         shown: How much of the student's mistakes a teacher sees.
         targets: The skills that reward, mastery and the test exam look at; empty for all of them. Every skill may be
             taught, and the teacher sees feedback on all of them.
+        exam: How often a problem is answered, and what the answers are worth (avg@k, pass@k); once, unless given.
     """
 
     task: str = "arithmetic"
@@ -153,6 +155,7 @@ class Setting(Record):
     recipes: dict[Annotated[str, Field(min_length=1)], Recipe] = Field(default={}, exclude_if=not_)
     targets: tuple[str, ...] = Field(default=(), exclude_if=not_)
     shown: Shown = Field(default=Shown(), exclude_if=partial(eq, Shown()))
+    exam: Attempts = Field(default=ONCE, exclude_if=partial(eq, ONCE))
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -167,6 +170,11 @@ class Setting(Record):
             raise ValueError("finish brings problems of its own, which budget.examples would cap; leave one out")
         if len(set(self.targets)) != len(self.targets):
             raise ValueError("targets names a skill twice; name each once")
+        if self.exam.samples > 1 and not self.decoding.temperature:
+            raise ValueError(
+                f"exam.samples is {self.exam.samples}, and greedy answers to a problem are all alike; give "
+                "decoding.temperature above 0, or leave exam.samples out"
+            )
         if sum(phase.share for phase in self.finish) > 1:
             raise ValueError("finish sets more than the purse aside; give shares that sum to at most 1")
         return self
@@ -241,6 +249,10 @@ class Setting(Record):
     @cached_property
     def _warm(self) -> dict[int, Training | None]:
         return {}
+
+    def attempts(self, split: Split) -> Attempts:
+        """How a split is examined: feedback is asked once, for a teacher reads what the student answers."""
+        return ONCE if split == "feedback" else self.exam
 
     def exam_items(self, split: Split) -> tuple[Problem, ...]:
         """The problems of one exam, always the same: the first ``items`` of each skill of the split."""

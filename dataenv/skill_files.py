@@ -49,7 +49,7 @@ def _read(path: str, modified: int, size: int, model: type[Record], field: str, 
     try:
         return model.model_validate_json(Path(path).read_bytes())
     except ValidationError as error:
-        said = explain(error, model)
+        said = explain(error, model, quoting=False)
     raise SettingError(f"{field} {path!r} is no {model.__name__.lower()} ({said}); make the file with `{command}`")
 
 

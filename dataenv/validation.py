@@ -24,8 +24,10 @@ def _scrub(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_scrub)]
-Count = Annotated[int, Field(ge=0)]
-Money = Annotated[float, Field(ge=0)]
+LARGEST = 2**53
+"""Of a count: up to here a float holds every whole number, and sums of them stay finite."""
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Money = Annotated[float, Field(ge=0, le=LARGEST)]
 
 
 MOST = 1 << 53
@@ -97,17 +99,29 @@ def validated(model: type[R], fields: Mapping[str, Any], where: str, refusal: ty
         raise refusal(f"{where}: {explain(error, model)}") from None
 
 
-def explain(error: ValidationError, model: type[Record]) -> str:
-    """A validation error as one sentence: the fields, what is wrong, the nearest name for one that does not exist."""
-    return "; ".join(faults(error, model))
+def explain(error: ValidationError, model: type[Record], quoting: bool = True) -> str:
+    """A validation error as one sentence: the fields, what is wrong, the nearest name for one that does not exist.
+
+    Args:
+        error: Of the model.
+        model: What was to be made.
+        quoting: Whether values may be quoted. What stands in a file that somebody else named must not be: who names a
+            file that they may not read would be told of it.
+    """
+    return "; ".join(faults(error, model, quoting))
 
 
-def faults(error: ValidationError, model: type[Record]) -> list[str]:
+def faults(error: ValidationError, model: type[Record], quoting: bool = True) -> list[str]:
     """The same, one part a field."""
     parts = []
+    if not quoting:
+        known = {*_fields(model)}
+        named = [str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"]]
+        wrong = [name for name in dict.fromkeys(named) if name in known]
+        return [f"{name} is missing or wrong" for name in wrong] or ["it has other fields, or is no JSON"]
     for item in error.errors(include_url=False, include_context=False):
         path = ".".join(map(str, item["loc"]))
-        if item["type"] == "value_error" and not path:
+        if item["type"] in ("value_error", "json_invalid") and not path:
             parts.append(item["msg"].removeprefix("Value error, "))
             continue
         if item["type"] == "missing":
@@ -116,9 +130,17 @@ def faults(error: ValidationError, model: type[Record]) -> list[str]:
             near = nearest(str(item["loc"][-1]), _fields(model))
             parts.append(f"{path} is no field" + (f"; did you mean {near}?" if near else "; remove it"))
         else:
-            got = repr(item["input"])
+            got = _shown(item["input"])
             parts.append(f"{path} is {got[:60]}; {item['msg'][0].lower()}{item['msg'][1:]}")
     return parts
+
+
+def _shown(value: Any) -> str:
+    """A value in a sentence."""
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of very many digits"
 
 
 def _fields(model: type[Record]) -> list[str]:

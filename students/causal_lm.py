@@ -1,12 +1,12 @@
 """``causal-lm``: any pre-trained causal language model of ``transformers``, by LoRA or with all its weights.
 
-Training and examining use one prompt format (``students.checkpoint``) and one way of batching rows
+Training and examining use one prompt format (``students.chat_format``) and one way of batching rows
 (``students.ragged``); the model itself, and what of it is trained, is in ``students.network``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,10 +16,11 @@ import numpy as np
 
 from students import ragged
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, code_digest
-from students.checkpoint import Format, located, longest_context, names_of
+from students.chat_format import Format
+from students.checkpoint import CheckpointError, guarded, located, longest_context, names_of
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack
 from students.methods import CODE, METHODS, beyond
-from students.network import Lora, Network
+from students.network import Lora, Network, Use
 from students.policy import Policy
 from tasks.records import Example, digest
 
@@ -52,6 +53,8 @@ class CausalLM(Student):
         targets: Names of the linear layers that get an adapter, or ``all-linear`` (the head apart).
         template: ``chat``, the tokenizer's chat template; ``plain``, the prompt and a line break.
         system: System message before each prompt; empty for what the template says by itself.
+        template_args: Further arguments of the chat template, such as ``{"enable_thinking": True}``. A prompt then ends
+            as the template's generation prompt does, and without them as its own text of an answer begins.
         context: Longest prompt and response together, in tokens, the template's included.
         dtype: Arithmetic; ``auto`` is ``bfloat16`` on CUDA and ``float32`` elsewhere.
         device: ``auto`` is ``cuda`` where there is one.
@@ -63,8 +66,13 @@ class CausalLM(Student):
     code = (
         *CODE,
         "students.network",
+        "students.admission",
+        "students.architecture",
         "students.ragged",
         "students.checkpoint",
+        "students.chat_format",
+        "students.chat_template",
+        "students.chat_template_child",
         "students.smollm2",
     )
 
@@ -78,6 +86,7 @@ class CausalLM(Student):
         targets: str | Sequence[str] = "all-linear",
         template: str = "chat",
         system: str = "",
+        template_args: Mapping[str, Any] | None = None,
         context: int = 256,
         dtype: str = "auto",
         device: str = "auto",
@@ -93,10 +102,12 @@ class CausalLM(Student):
                 raise ValueError(f"student_args.{field} is {args[field]!r}; it must be a whole number of at least 1")
         self.context = context
         self._folder = located(path, revision)
-        self._format = Format(self._folder, template, system)
         lora = Lora(rank, alpha, targets if isinstance(targets, str) else tuple(targets)) if adapter == "lora" else None
-        self._network = Network(self._folder, lora, dtype, device, threads)
+        self._network = Network(self._folder, lora, dtype, device, threads, Use(context, lambda: self.fingerprint))
+        with guarded(f"path {path!r} has a tokenizer that cannot be used", "fetch the model again", own=ValueError):
+            self._format = Format(self._folder, template, system, template_args)
         self._check_context()
+        self._check_vocabulary()
 
     def _check_context(self) -> None:
         longest, least = longest_context(self._folder), len(self._format.prompt("")) + 2
@@ -107,6 +118,15 @@ class CausalLM(Student):
                 f"context is {self.context} and the prompt format alone takes {least - 2}; give at least {least}"
             )
 
+    def _check_vocabulary(self) -> None:
+        tokenizer, words = self._format.tokenizer, self._network.vocabulary
+        highest = max(tokenizer.vocab_size - 1, *self._format.prompt(""), *self._format.stops)
+        if highest >= words:
+            raise CheckpointError(
+                f"path {self.args['path']!r} has a tokenizer of {highest + 1} tokens and a model of {words}; give the "
+                "tokenizer that belongs to the model"
+            )
+
     @cached_property
     def fingerprint(self) -> str:
         """As ``Student.fingerprint``, without the place of the model, whose content ``base`` names."""
@@ -115,8 +135,8 @@ class CausalLM(Student):
 
     @cached_property
     def base(self) -> dict[str, Any]:
-        """Digests of the weights, config and tokenizer on disk, and of the template."""
-        return {**names_of(self._folder), "template": digest(self._format.text)}
+        """Digests of the weights, config and tokenizer on disk, and of how it is spoken to and where answers end."""
+        return {**names_of(self._folder), "format": digest(self._format.base)}
 
     @cached_property
     def numerics(self) -> dict[str, Any]:
@@ -137,6 +157,14 @@ class CausalLM(Student):
             "torch": torch.__version__.split("+")[0],
             **{package: version(package) for package in ("transformers", "peft")[: 2 if network.lora else 1]},
         }
+
+    def admit(self) -> None:
+        """Load the model and check that it can be taught; see ``students.admission``. Training does so by itself.
+
+        Raises:
+            CheckpointError: If it cannot.
+        """
+        self._network.admit()
 
     def initial(self, seed: int) -> bytes:
         """An adapter that changes nothing yet, or a copy of all weights, which are the same for every seed."""
@@ -165,16 +193,17 @@ class CausalLM(Student):
                 fitted = optimisation.run(batches(lesson, earlier, recipe, seed), look if data.watched else None)
             return pack(self._network.trainable, fitted), fitted.report
 
-    def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
+    def answer(self, weights: bytes, asked: Sequence[Asked | str], decoding: Decoding, seed: int) -> list[str]:
         """Decode prompts of similar length together, with a key-value cache, each until its answer ends.
 
-        A prompt that fills the context, or that holds the tokenizer's own marks, is answered with nothing.
+        A text may stand for itself. A prompt that fills the context, or that holds the tokenizer's own marks, is
+        answered with nothing.
         """
         import torch
 
         generator = torch.Generator().manual_seed(seed)
         # Where nothing is drawn, alike prompts are answered once, and what is answered together depends on no order.
-        prompts = [text for text, _ in asked]
+        prompts = [each if isinstance(each, str) else each.text for each in asked]
         chosen = prompts if decoding.temperature else sorted(set(prompts))
         encoded = [() if self._format.forges(prompt) else self._format.prompt(prompt) for prompt in chosen]
         with self._network.ready(weights):
@@ -202,14 +231,24 @@ class CausalLM(Student):
 
     def refuse(self, example: Example) -> str | None:
         """``alphabet`` for text with the tokenizer's own marks (they end turns), ``length`` over the context."""
-        if self._format.forges(example.prompt) or self._format.forges(example.response):
+        if self._format.forges(example.prompt, example.response):
             return "alphabet"
         return "length" if self.tokens(example) > self.context else None
 
     def export(self, weights: bytes, folder: Path) -> None:
         """Write the model with its tokenizer, the adapter merged; the adapter by itself is in ``adapter/``."""
         self._network.export(weights, folder, self.args["path"])
-        self._format.tokenizer.save_pretrained(folder)
+        for there in filter(Path.is_dir, (folder, folder / "adapter")):
+            self._format.save(there)
+
+    def written(self, response: str) -> str:
+        """A response as it would be read if the student wrote it: what its tokens hold of it."""
+        return self._format.read(self._format.response(response))
+
+    @property
+    def cautions(self) -> list[str]:
+        """What a person should know of how it is spoken to, a sentence each."""
+        return [] if self._format.as_template else [UNLIKE]
 
     def _write(
         self,
@@ -227,7 +266,7 @@ class CausalLM(Student):
             places = [order[k] for k in chunk]
             some = [tuple(rows[i]) for i in places]
             rooms = [min(most, self.context - len(row)) for row in some]
-            laid = ragged.lay(some, [1] * len(some), self._network.device)
+            laid = ragged.lay(some, [1] * len(some), self._network.device, self._network.reach, max(rooms))
             with self._network.autocast():
                 found = ragged.generate(
                     self._network.model, laid, rooms, self._format.stops, temperature, generator, whole
@@ -243,15 +282,12 @@ class CausalLM(Student):
             logits, due = self._logits([_row(*each) for each in zip(batch.ids, batch.targets, strict=True)])
             return -_loss(logits / temperature, due), due != IGNORE
 
-        def read(tokens: Sequence[int]) -> str:
-            return self._format.read([token for token in tokens if token not in self._format.stops])
-
         return Policy(
             parameters=self._network.trainable,
             prompt=lambda example: self._format.prompt(example.prompt),
             response=self._format.response,
             write=partial(self._write, whole=True),
-            read=read,
+            read=self._format.read,
             score=score,
             pad=PAD,
         )
@@ -263,13 +299,19 @@ class CausalLM(Student):
     def _row(self, example: Example) -> Row:
         return self._format.prompt(example.prompt), self._format.response(example.response)
 
+    def _inside(self, row: Row) -> Row:
+        """A row as it fits the context: of one that is longer the front of the prompt is left out."""
+        prompt, response = row[0], row[1][: self.context - 1]
+        return prompt[-(self.context - len(response)) :], response
+
     def _logits(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
         """Teacher-forced: logits in float32 (rows, longest response, vocabulary), and the tokens that were due."""
         import torch
 
         keep = max(len(response) for _, response in rows)
         inputs = [(*prompt, *response[:-1]) for prompt, response in rows]  # of the last token nothing is predicted
-        laid = ragged.lay(inputs, [len(response) for _, response in rows], self._network.device)
+        kept = [len(response) for _, response in rows]
+        laid = ragged.lay(inputs, kept, self._network.device, self._network.reach)
         due = [[IGNORE] * (keep - len(response)) + list(response) for _, response in rows]
         with self._network.autocast():
             logits, _ = ragged.forward(self._network.model, laid, keep)
@@ -279,7 +321,7 @@ class CausalLM(Student):
         """Mean of a score over each example's response tokens."""
         import torch
 
-        rows = [self._row(example) for example in examples]
+        rows = [self._inside(self._row(example)) for example in examples]
         order = sorted(range(len(rows)), key=lambda i: (sum(map(len, rows[i])), rows[i]))
         out = [0.0] * len(rows)
         with torch.no_grad():
@@ -292,6 +334,10 @@ class CausalLM(Student):
         return out
 
 
+UNLIKE = (
+    "student_args.template_args: what is taught is not the template's own text of an exchange, so an answer begins as "
+    "the generation prompt has it; setting.decoding.max_tokens must have room for a thought"
+)
 PAD = -1
 """Fills rows up in ``Encoded``; no token, and taken off again before the model."""
 

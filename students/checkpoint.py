@@ -1,4 +1,4 @@
-"""A pre-trained model on disk: where it is, whether it may be loaded, its name, and how it is spoken to.
+"""A pre-trained model on disk: where it is, whether it may be loaded, and its name.
 
 Only safetensors are loaded and no code that comes with a model is ever run.
 """
@@ -10,31 +10,38 @@ import json
 import re
 import struct
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from students.smollm2 import cache, smollm2
+from tasks.errors import DataenvError
 from tasks.records import digest
 
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 FETCHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 """What ``transformers`` looks for: the weights, or a list of the files that they are in."""
-TEXTS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "tokenizer.model")
-"""Files of a tokenizer that decide what its tokens are."""
-SAME_DAY = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}"
-"""Put before a template, for some print today's date, and what is trained must not depend on a clock."""
-ANSWER = "answer"
+SHARD = re.compile(r"\w[\w.+-]*\.safetensors", re.ASCII)
+"""Name of a file of weights that an index may list: plain, so that it is in the folder itself."""
+UNREAD = (*PICKLED, ".safetensors", ".h5", ".msgpack", ".onnx", ".gguf", ".ot", ".py", ".md", ".png", ".pdf", "")
+"""Endings of files that loading never opens: other forms of the weights, code, and what is for readers."""
+OBJECTS = ("config.json", "generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
+"""What must be a JSON object where it is there."""
+LARGEST = 1 << 26
+"""Bytes that a JSON file may have; the largest tokenizers take half of it."""
+
+
+class CheckpointError(DataenvError, ValueError):
+    """A model on disk that cannot be loaded, or that cannot be taught. Its message is one sentence."""
 
 
 def located(path: str, revision: str | None = None) -> Path:
     """The folder of a model: ``smollm2``, a folder, or a name on the hub (fetched once into the hub's own cache).
 
     Raises:
-        ValueError: If there is no such model, or it is one that must not be loaded.
+        CheckpointError: If there is no such model, or it is one that must not be loaded.
     """
     if path == "smollm2":
         return smollm2()
@@ -53,7 +60,7 @@ def _fetched(name: str, revision: str | None) -> Path:
             raise FileNotFoundError
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(FETCHED)))
     except (OSError, ValueError) as error:  # what huggingface_hub raises is one of the two
-        raise ValueError(
+        raise CheckpointError(
             f"path {name!r} is no folder on this machine and no model that the hub gives ({type(error).__name__}); "
             "give a folder that save_pretrained wrote, 'smollm2', or go online"
         ) from error
@@ -62,70 +69,154 @@ def _fetched(name: str, revision: str | None) -> Path:
 def _check(folder: Path, shown: str) -> None:
     """Refuse what cannot or must not be loaded."""
     if not (folder / "config.json").is_file():
-        raise ValueError(f"path {shown!r} holds no config.json; give a folder that save_pretrained wrote")
-    for name in ("config.json", "tokenizer_config.json"):
-        if "auto_map" in read_config(folder, name):
-            raise ValueError(
+        raise CheckpointError(f"path {shown!r} holds no config.json; give a folder that save_pretrained wrote")
+    if (folder / "adapter_config.json").exists():  # transformers would load the model that this file names
+        raise CheckpointError(
+            f"path {shown!r} holds an adapter (adapter_config.json), which belongs to a model elsewhere; merge it into "
+            "its model, and give the folder that save_pretrained then writes"
+        )
+    for name in OBJECTS:
+        said = read_config(folder, name)
+        if any(key == "auto_map" for key, _ in fields_of(said)):
+            raise CheckpointError(
                 f"path {shown!r} brings code of its own (auto_map in {name}), which is never run; "
                 "give a model whose architecture and tokenizer transformers knows"
             )
+    if "transformers_weights" in read_config(folder):
+        raise CheckpointError(
+            f"path {shown!r} names its weights in config.json (transformers_weights); save it with save_pretrained, "
+            f"which names them {WEIGHTS[0]}"
+        )
     if not any((folder / name).is_file() for name in WEIGHTS):
         pickled = sorted(file.name for file in folder.iterdir() if file.suffix in PICKLED)
         held = f"only pickled weights ({pickled[0]}), which can run code" if pickled else "no weights"
-        raise ValueError(
+        raise CheckpointError(
             f"path {shown!r} holds {held}, and no {WEIGHTS[0]}; save it with save_pretrained, which writes safetensors"
         )
+    weight_files(folder)
+
+
+@contextmanager
+def guarded(what: str, mend: str, own: type[Exception] = CheckpointError) -> Iterator[None]:
+    """Say in one sentence what the content of a model's folder makes a library raise.
+
+    Args:
+        what: The beginning of the sentence: what is amiss.
+        mend: Its end: what helps.
+        own: What is a sentence already, and goes through.
+
+    Raises:
+        CheckpointError: For everything that is raised, memory and interrupts apart.
+    """
+    try:
+        yield
+    except (CheckpointError, own, MemoryError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic in Rust, of tokenizers, is no Exception
+        said = next(iter(str(error).strip().splitlines()), "")[:200]
+        if "out of memory" in said:
+            raise
+        raise CheckpointError(f"{what} ({type(error).__name__}: {said}); {mend}") from error
+
+
+def fields_of(config: Any) -> Iterator[tuple[str, Any]]:
+    """Every field of a JSON value, those of objects within it too: its name and what it holds."""
+    inner = [config]
+    while inner:
+        value = inner.pop()
+        if isinstance(value, dict):
+            yield from ((str(name), held) for name, held in value.items())
+            inner += value.values()
+        elif isinstance(value, list):
+            inner += value
 
 
 def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     """A JSON file of the model; nothing of a file that is not there.
 
     Raises:
-        ValueError: If it is no JSON object.
+        CheckpointError: If it is no JSON object, or one too large to be a description.
     """
     file = folder / name
     try:
+        if file.is_file() and file.stat().st_size > LARGEST:
+            raise CheckpointError(f"{file} has more than {LARGEST >> 20} MB; fetch the model again")
         config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"{file} is no JSON ({error}); fetch the model again") from error
+    except CheckpointError:
+        raise
+    except (ValueError, RecursionError, OSError) as error:
+        raise CheckpointError(f"{file} is no JSON ({error}); fetch the model again") from error
     if not isinstance(config, dict):
-        raise ValueError(f"{file} is no JSON object; fetch the model again")
+        raise CheckpointError(f"{file} is no JSON object; fetch the model again")
     return config
 
 
 def longest_context(folder: Path) -> int | None:
     """Tokens the model was made for, where its config says so."""
     config = read_config(folder)
-    config = config.get("text_config", config)
-    found = (config.get(name) for name in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"))
-    return next((int(n) for n in found if n), None)
+    inner = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    found = (inner.get(name) for name in ("max_position_embeddings", "n_positions", "n_ctx", "seq_length"))
+    return next((n for n in found if type(n) is int and n > 0), None)
 
 
-def tensor_names(folder: Path) -> set[str]:
-    """Names of all the tensors, from the heads of the safetensors files; no weight is read.
+def weight_files(folder: Path) -> list[str]:
+    """The files that the weights are read from: ``model.safetensors``, else those that its index lists.
 
     Raises:
-        ValueError: If a file is damaged.
+        CheckpointError: If the index lists none, one outside of the folder, or one that is no safetensors file.
     """
-    names: set[str] = set()
-    for file in folder.glob("*.safetensors"):
+    if (folder / WEIGHTS[0]).is_file():
+        return [WEIGHTS[0]]
+    index = read_config(folder, WEIGHTS[1]).get("weight_map")
+    names = sorted(set(map(str, index.values()))) if isinstance(index, dict) else []
+    if not names:
+        raise CheckpointError(f"{folder / WEIGHTS[1]} lists no files of weights; fetch the model again")
+    for name in names:
+        if not SHARD.fullmatch(name):
+            raise CheckpointError(
+                f"{folder / WEIGHTS[1]} lists {name[:60]!r}, which is no safetensors file of this folder; "
+                "save the model with save_pretrained"
+            )
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder / WEIGHTS[1]} lists {name!r}, which is not there; fetch the model again")
+    return names
+
+
+def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor, from the heads of the safetensors files; no weight is read.
+
+    Raises:
+        CheckpointError: If a file is damaged.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for file in (folder / name for name in weight_files(folder)):
         with file.open("rb") as opened:
             try:
                 (length,) = struct.unpack("<Q", opened.read(8))
-                if length > file.stat().st_size:
+                if length > min(file.stat().st_size, 2 * LARGEST):
                     raise ValueError("cut off")
-                names.update(json.loads(opened.read(length)))
-            except (struct.error, ValueError) as error:
-                raise ValueError(f"{file} is damaged ({error}); fetch the model again") from error
-    return names - {"__metadata__"}
+                heads = json.loads(opened.read(length))
+                found |= {
+                    name: tuple(map(int, head["shape"])) for name, head in heads.items() if name != "__metadata__"
+                }
+            except (struct.error, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                raise CheckpointError(f"{file} is damaged ({error}); fetch the model again") from error
+    return found
 
 
 def names_of(folder: Path) -> dict[str, str]:
-    """Digests of a model's weights, config and tokenizer: what they hold, not where they are."""
+    """Digests of a model's config, weights and of every other file that loading may open: what they hold, not where.
+
+    Which files these are is decided by their names alone, so a snapshot of the hub's cache, whose files are links, has
+    the name of a plain copy. A file that nothing opens may be among them; one that something opens is never left out.
+    """
     config = {k: v for k, v in read_config(folder).items() if k not in ("_name_or_path", "transformers_version")}
-    weights = {file.name: _sha256(file) for file in sorted(folder.glob("*.safetensors"))}
-    texts = {name: _sha256(folder / name) for name in TEXTS if (folder / name).is_file()}
-    return {"weights": digest(weights), "config": digest(config), "tokenizer": digest(texts)}
+    weights = {name: _sha256(folder / name) for name in weight_files(folder)}
+    beside = [*folder.iterdir(), *folder.glob("additional_chat_templates/*.jinja")]
+    read = [file for file in beside if file.is_file() and file.suffix not in UNREAD and file.name != "config.json"]
+    texts = {file.relative_to(folder).as_posix(): _sha256(file) for file in read if not file.name.startswith(".")}
+    said = json.dumps(config, sort_keys=True)  # configs hold Infinity, which plain JSON has not
+    return {"weights": digest(weights), "config": digest(said), "tokenizer": digest(texts)}
 
 
 def _sha256(file: Path) -> str:
@@ -161,108 +252,3 @@ def quiet() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-class Format:
-    """How a model is spoken to: the same when it is taught and when it is examined.
-
-    A prompt and its response become tokens apart from each other, so that the prompt's are the same whatever follows.
-
-    Args:
-        folder: With a tokenizer.
-        template: ``chat``, the tokenizer's chat template; ``plain``, the prompt and a line break.
-        system: What the system says before; empty for what the template says by itself.
-
-    Raises:
-        ValueError: If there is no tokenizer, no chat template, or one that takes no system.
-
-    Attributes:
-        tokenizer: The tokenizer.
-        stops: Tokens that end an answer.
-    """
-
-    def __init__(self, folder: Path, template: str, system: str) -> None:
-        from transformers import AutoTokenizer
-
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"path {str(folder)!r} holds no tokenizer that transformers reads ({error})") from error
-        self.template, self._system = template, system
-        if template == "chat" and not self.tokenizer.chat_template:
-            raise ValueError(
-                f"path {str(folder)!r} has no chat template; give template='plain' (prompt and a line break), or a "
-                "chat model"
-            )
-        if template == "plain" and system:
-            raise ValueError("system is given and template 'plain' has no system; put it into the task's prompts")
-        self._end = self._end_of_turn()
-        self.stops = frozenset({self._end} | _ends(folder))
-        self._control = [t.content for t in self.tokenizer.added_tokens_decoder.values() if t.special]
-        self._encoded = lru_cache(maxsize=16_384)(self._encode)
-
-    @property
-    def text(self) -> str:
-        """The template itself, to be named in a fingerprint."""
-        return self.tokenizer.chat_template if self.template == "chat" else "plain"
-
-    def prompt(self, text: str) -> tuple[int, ...]:
-        """Tokens up to where the answer begins."""
-        return self._encoded(text, True)
-
-    def response(self, text: str) -> tuple[int, ...]:
-        """Tokens of an answer and the one that ends it."""
-        return (*self._encoded(text, False), self._end)
-
-    def read(self, tokens: Sequence[int]) -> str:
-        """The text of an answer's tokens."""
-        text: str = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return text
-
-    def forges(self, text: str) -> bool:
-        """Whether a text holds one of the tokenizer's own marks, with which it could end its turn and begin another."""
-        return any(mark in text for mark in self._control)
-
-    def _encode(self, text: str, prompt: bool) -> tuple[int, ...]:
-        if prompt and self.template == "chat":
-            text = self._render(text)
-        elif prompt:
-            text += "\n"
-        start = [self.tokenizer.bos_token_id] if prompt and self.template == "plain" else []
-        return tuple(t for t in (*start, *self.tokenizer.encode(text, add_special_tokens=False)) if t is not None)
-
-    def _render(self, prompt: str, answer: str | None = None) -> str:
-        """One exchange by the chat template."""
-        said = [("system", self._system)] * bool(self._system) + [("user", prompt)]
-        said += [("assistant", answer)] if answer is not None else []
-        try:
-            text: str = self.tokenizer.apply_chat_template(
-                [{"role": role, "content": content} for role, content in said],
-                tokenize=False,
-                add_generation_prompt=answer is None,
-                chat_template=SAME_DAY + self.tokenizer.chat_template,
-            )
-        except Exception as error:  # whatever a template, which is a program, raises
-            raise ValueError(
-                f"the chat template cannot be used ({error}); leave system empty, or template='plain'"
-            ) from error
-        return text
-
-    def _end_of_turn(self) -> int:
-        """The token that the template puts behind an answer, else the tokenizer's end of text."""
-        if self.template == "chat":
-            behind = self._render("prompt", ANSWER).rpartition(ANSWER)[2]
-            first = self.tokenizer.encode(behind.lstrip(), add_special_tokens=False)[:1]
-            if first and first[0] in self.tokenizer.added_tokens_decoder:
-                return int(first[0])
-        if self.tokenizer.eos_token_id is None:
-            raise ValueError("the tokenizer has no end-of-text token, so no answer would end; set its eos_token")
-        return int(self.tokenizer.eos_token_id)
-
-
-def _ends(folder: Path) -> set[int]:
-    """Tokens that end a text by the model's own word."""
-    file = folder / "generation_config.json"
-    said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else read_config(folder)
-    ends = said.get("eos_token_id")
-    return {int(token) for token in (ends if isinstance(ends, list) else [ends]) if token is not None}

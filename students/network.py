@@ -10,7 +10,7 @@ backward pass (autocast), and what frozen weights are held in. Dropout is off.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,13 +18,25 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from students.checkpoint import quiet, tensor_names
+from students.admission import Candidate, admit
+from students.architecture import check_targets, reach, shared_weights, skeleton, takes_adapter
+from students.checkpoint import CheckpointError, guarded, quiet
 from students.loop import unpack
+from students.smollm2 import cache
 
 if TYPE_CHECKING:
     import torch
 
     Tensors = dict[str, torch.Tensor]
+
+
+SHARED, WHOLE = "shared", "whole"
+"""Whether what the rows of a batch share at the front may be computed apart, or rows go through whole."""
+COMPUTED = ("rotary_emb.inv_freq", ".masked_bias", ".attn.bias", ".attention.bias", "position_ids")
+"""Ends of the names of tensors in older files that a model computes by itself."""
+
+ZERO = ("lora_B", "lora_embedding_A")
+"""The factor of an adapter that is zero before any training, by its name in ``peft``."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,19 @@ class Lora:
     targets: str | tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Use:
+    """What a network will be used for.
+
+    Attributes:
+        context: Tokens of the longest row.
+        name: Names the student, so that a model which was admitted once is not tried again in each process.
+    """
+
+    context: int
+    name: Callable[[], str]
+
+
 class Network:
     """A causal language model.
 
@@ -51,39 +76,57 @@ class Network:
         dtype: ``float32``, ``bfloat16``, or ``auto``.
         device: ``cpu``, ``cuda``, or ``auto``.
         threads: Torch threads.
+        use: What for.
 
     Raises:
-        ValueError: If ``peft`` is missing, the layers of the adapter are, or the device is.
+        ValueError: If ``peft`` is missing or the device is.
+        CheckpointError: If the model is none that can be taught, as far as its config says, or has not the layers.
     """
 
-    def __init__(self, folder: Path, lora: Lora | None, dtype: str, device: str, threads: int) -> None:
-        self.folder, self.lora, self._threads = folder, lora, threads
+    def __init__(self, folder: Path, lora: Lora | None, dtype: str, device: str, threads: int, use: Use) -> None:
+        self.folder, self.lora, self._threads, self._use = folder, lora, threads, use
         self.device = _device(device)
         self.dtype = _dtype(dtype, self.device)
+        bare = skeleton(folder)
+        self.vocabulary = len(bare.get_input_embeddings().weight)
+        self._near = reach(bare.config)
         if lora is None:
             return
         if find_spec("peft") is None:
             raise ValueError("adapter 'lora' needs the package peft; pip install 'dataenv[lm]', or give adapter='none'")
-        layers = {name.rpartition(".")[0] for name in tensor_names(folder)}
-        for target in () if lora.targets == "all-linear" else _names(lora.targets):
-            if not any(layer == target or layer.endswith(f".{target}") for layer in layers):
-                leaves = sorted({layer.rpartition(".")[2] for layer in layers if not layer[-1:].isdigit()})
-                raise ValueError(f"targets names {target!r}, which the model has not; it has {', '.join(leaves)}")
+        if lora.targets != "all-linear":
+            check_targets(bare, _names(lora.targets))
+
+    def admit(self) -> None:
+        """Check that the model can be taught, unless this machine has seen it; see ``students.admission``.
+
+        Raises:
+            CheckpointError: If it cannot.
+        """
+        if self._known() is None:
+            self._loaded  # noqa: B018
+
+    @property
+    def reach(self) -> int | None:
+        """The longest row of a batch that may have a prefix, ``None`` for any; see ``students.ragged.lay``."""
+        return self._loaded[1]
 
     @cached_property
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         """What is trained, by name; tied weights once."""
-        return _trainable(self._whole)
+        return _trainable(self._loaded[0])
 
     @cached_property
     def model(self) -> Any:
         """What a pass goes through: the model as ``transformers`` knows it, with the adapter in it."""
-        return self._whole.get_base_model() if self.lora else self._whole
+        whole = self._loaded[0]
+        return whole.get_base_model() if self.lora else whole
 
     def untaught(self, seed: int) -> Tensors:
         """The trained part before any training.
 
-        Of an adapter, A is uniform within ±1/sqrt(inputs), as ``peft`` draws it, and B is zero (LoRA, section 4.1).
+        Of an adapter, A is uniform within ±1/sqrt(inputs), as ``peft`` draws it, and B is zero (LoRA, section 4.1). On
+        an embedding, where A has a column for each word, A is zero and B is drawn.
         """
         import torch
 
@@ -92,7 +135,7 @@ class Network:
         generator, tensors = torch.Generator().manual_seed(seed), {}
         for name, parameter in self.trainable.items():
             tensors[name] = torch.zeros(parameter.shape)
-            if "lora_B" not in name:
+            if not any(factor in name for factor in ZERO):
                 bound = parameter.shape[1] ** -0.5
                 tensors[name].uniform_(-bound, bound, generator=generator)
         return tensors
@@ -108,17 +151,23 @@ class Network:
         Yields:
             AdamW's moments.
         """
+        with self._repeatable():
+            tensors, moments = unpack(weights, trunk)
+            _put(tensors, self.trainable)
+            yield {name: tensor.to(self.device) for name, tensor in moments.items()}
+
+    @contextmanager
+    def _repeatable(self) -> Iterator[None]:
+        """Compute by kernels and threads that give equal bits each time."""
         import torch
 
         torch.set_num_threads(self._threads)
-        tensors, moments = unpack(weights, trunk)
-        _put(tensors, self.trainable)
         before = torch.are_deterministic_algorithms_enabled()
         if self.device == "cuda":  # kernels whose sums do not depend on chance
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(True)
         try:
-            yield {name: tensor.to(self.device) for name, tensor in moments.items()}
+            yield
         finally:
             torch.use_deterministic_algorithms(before)
 
@@ -145,27 +194,107 @@ class Network:
         whole.save_pretrained(folder)
 
     @cached_property
-    def _whole(self) -> Any:
-        return self._load(self.dtype if self.lora else "float32").to(self.device)
+    def _loaded(self) -> tuple[Any, int | None]:
+        """The model, admitted; and the longest row that may have a prefix."""
+        whole = self._load(self.dtype if self.lora else "float32").to(self.device)
+        known = self._known()
+        if known is None:
+            model = whole.get_base_model() if self.lora else whole
+            parameters, kind = list(_trainable(whole).values()), str(self.dtype).removeprefix("torch.")
+            shown = f"path {str(self.folder)!r} (model_type {model.config.model_type!r})"
+            reach, context = self._near, self._use.context
+            with self._repeatable():
+                shares = admit(Candidate(shown, model, parameters, self.autocast, kind, self.device, context, reach))
+            known = SHARED if shares else WHOLE
+            self._keep(known)
+        return whole, self._near if known == SHARED else 0
+
+    def _known(self) -> str | None:
+        """What this machine found when it tried the same model before, with the same releases."""
+        try:
+            known = self._kept.read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return None
+        return known if known in (SHARED, WHOLE) else None
+
+    def _keep(self, known: str) -> None:
+        try:
+            self._kept.parent.mkdir(parents=True, exist_ok=True)
+            self._kept.write_text(known, encoding="ascii")
+        except OSError:
+            pass  # a cache that cannot be written costs time and nothing else
+
+    @property
+    def _kept(self) -> Path:
+        return cache() / "admitted" / self._use.name()
 
     def _load(self, dtype: Any) -> Any:
         """Read the model from disk, and add an adapter if there is one."""
         import torch
         from transformers import AutoModelForCausalLM
 
+        shown = f"path {str(self.folder)!r}"
         with quiet(), torch.random.fork_rng(devices=[]):
-            model = AutoModelForCausalLM.from_pretrained(
-                self.folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
-            )
-            if self.lora:
-                from peft import LoraConfig, get_peft_model
-
-                targets = self.lora.targets if self.lora.targets == "all-linear" else list(_names(self.lora.targets))
-                config = LoraConfig(
-                    r=self.lora.rank, lora_alpha=self.lora.alpha, target_modules=targets, task_type="CAUSAL_LM"
+            with guarded(f"{shown} cannot be loaded", "fetch the model again, or give another"):
+                model, report = AutoModelForCausalLM.from_pretrained(
+                    self.folder,
+                    dtype=dtype,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=True,
                 )
-                model = get_peft_model(model, config)  # holds the adapter in float32, whatever the model is in
+            _check_report(shown, report)
+            if self.lora:
+                with guarded(f"{shown} takes no adapter with targets {self.lora.targets!r}", "give adapter='none'"):
+                    model = _adapted(model, self.lora)
         return model.eval()
+
+
+def _adapted(model: Any, lora: Lora) -> Any:
+    """The model with an adapter, which is held in float32 whatever the model is in."""
+    from peft import LoraConfig, get_peft_model
+    from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora.layer import ParamWrapper
+
+    targets = lora.targets if lora.targets == "all-linear" else list(_names(lora.targets))
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=targets, task_type="CAUSAL_LM")
+    adapted = get_peft_model(model, config)
+    shared = shared_weights(adapted)
+    for name, module in adapted.named_modules():
+        if isinstance(module, LoraLayer) and not isinstance(module, ParamWrapper):  # which adds to the weight itself
+            layer = module.get_base_layer()
+            if not takes_adapter(layer) or id(layer.weight) in shared:
+                raise CheckpointError(
+                    f"targets {lora.targets!r} put an adapter on {name}, which is a {type(layer).__name__} or shares "
+                    "its weight with another; name linear layers with weights of their own, or give adapter='none'"
+                )
+    return adapted
+
+
+def _check_report(shown: str, report: dict[str, Any]) -> None:
+    """Refuse a model that is not wholly in its files, and files that are not wholly in the model.
+
+    What is missing would be drawn anew, in each process another. What has no place belongs to another model than the
+    config describes: a head of another kind, layers or biases that would be left out.
+    """
+    missing = sorted(map(str, report["missing_keys"]))
+    misfits = sorted(str(key[0] if isinstance(key, tuple | list) else key) for key in report["mismatched_keys"])
+    spare = sorted(key for key in map(str, report["unexpected_keys"]) if not key.endswith(COMPUTED))
+    for names, what in (
+        (missing, "lacks weights that its config asks for"),
+        (misfits, "holds weights of another shape than its config asks for"),
+        (spare, "holds weights that its config has no place for"),
+    ):
+        if names:
+            more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+            raise CheckpointError(
+                f"{shown} {what} ({', '.join(names[:2])}{more}); give the folder of a whole causal language model, as "
+                "AutoModelForCausalLM saves it"
+            )
+    if report.get("error_msgs"):
+        raise CheckpointError(f"{shown} cannot be loaded ({str(report['error_msgs'])[:200]}); fetch the model again")
 
 
 def _names(targets: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -4,6 +4,9 @@ The rows of a batch begin alike: a chat template puts the same words before ever
 shared *prefix* and what is left of each row, which is aligned at the right end (the model's own mask and positions see
 to it that nothing else changes). Where losses count, they stand at the right end as well, and so the head, with its
 tens of thousands of words, works on a few columns alone.
+
+What fills a row up stands between the prefix and the row. A sliding window counts places, so it would push the prefix
+out of sight. Where a row is longer than the model's *reach*, rows therefore go in whole, and are filled up in front.
 """
 
 from __future__ import annotations
@@ -28,18 +31,21 @@ class Rows(NamedTuple):
     positions: torch.Tensor
 
 
-def lay(rows: Sequence[Ids], kept: Sequence[int], device: str) -> Rows:
+def lay(rows: Sequence[Ids], kept: Sequence[int], device: str, reach: int | None = None, room: int = 0) -> Rows:
     """Lay rows out.
 
     Args:
         rows: Tokens, at least one a row.
         kept: For each row, how many of its last tokens are looked at and so stand behind the prefix.
         device: Where to.
+        reach: The longest row, with its room, that may have a prefix; ``None`` for any.
+        room: Tokens that will be written behind each row.
     """
     import torch
 
-    p = _shared(rows, kept)
-    longest = max(map(len, rows)) - p
+    longest = max(map(len, rows))
+    p = _shared(rows, kept) if reach is None or longest + room <= reach else 0
+    longest -= p
     pads = [longest - (len(row) - p) for row in rows]
     ids = [[0] * pad + list(row[p:]) for row, pad in zip(rows, pads, strict=True)]
     mask = [[1] * p + [0] * pad + [1] * (longest - pad) for pad in pads]
@@ -62,11 +68,12 @@ def forward(model: Any, rows: Rows, keep: int) -> tuple[torch.Tensor, Any]:
     if rows.prefix.shape[1]:
         cache = model(input_ids=rows.prefix, use_cache=True, logits_to_keep=1).past_key_values
         cache.batch_repeat_interleave(len(rows.ids))
-    out = _step(model, rows.ids, rows.mask, rows.positions, cache, keep)
+    out = step(model, rows.ids, rows.mask, rows.positions, cache, keep)
     return out.logits, out.past_key_values
 
 
-def _step(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int) -> Any:
+def step(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int) -> Any:
+    """A pass of ``ids`` (rows, w) behind a cache (``None`` for nothing), with logits of the last ``keep`` columns."""
     return model(
         input_ids=ids,
         attention_mask=mask,
@@ -117,12 +124,12 @@ def generate(
                 return answers
             if 2 * len(rest) <= len(live):
                 picked = torch.tensor(rest, device=mask.device)
-                cache.batch_select_indices(picked)
+                cache.reorder_cache(picked)  # also where a cache holds more than keys and values
                 tokens, mask, positions = tokens[picked], mask[picked], positions[picked]
                 live = [live[row] for row in rest]
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
             positions = positions + 1
-            logits = _step(model, tokens[:, None], mask, positions, cache, 1).logits
+            logits = step(model, tokens[:, None], mask, positions, cache, 1).logits
 
 
 def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> torch.Tensor:

@@ -265,8 +265,10 @@ class Reasoning(Task):
 
     def _verdict(self, item: _Item, response: str) -> Grade:
         score = self._set(item.family, "").score_answer
-        right = bool(score(response.strip(), item.entry) >= 1)
-        if right or to_number(item.answer) is None:
+        right, is_number = bool(score(response.strip(), item.entry) >= 1), to_number(item.answer) is not None
+        if right and is_number and "," in response and to_number(response) is None:
+            right = False  # some verifiers drop every comma, so that "0,0" is 0
+        if right or not is_number:
             return Grade(correct=right, lenient=right or contains(item.answer, response))
         return Grade(correct=False, lenient=bool(score(last_number_in(response), item.entry) >= 1))
 

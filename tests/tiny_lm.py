@@ -56,10 +56,15 @@ def save_tiny(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    save_tokenizer(folder, template)
+    return folder
+
+
+def save_tokenizer(folder: Path, template: str | None = TEMPLATE) -> None:
+    """Write the character tokenizer beside a model of ``len(MARKS) + len(ALPHABET)`` words."""
     tokenizer = _characters()
     tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
-    return folder
 
 
 def _characters() -> Any:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from dataenv.cli import boards, episodes, learning, machine, new, skills
+from dataenv.cli import boards, episodes, learning, machine, new, skills, stores
 from dataenv.cli.common import app
+from dataenv.cli.terminal import visible_lines, warn_visibly
 from dataenv.errors import DataenvError
 
-__all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "skills"]
+__all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "skills", "stores"]
 INTERRUPTED = 130
 
 
@@ -39,19 +40,25 @@ def _find_modules_here() -> None:
         sys.path.append(os.getcwd())
 
 
+def _end(said: str) -> NoReturn:
+    """Say what a user can mend, and end. Names and texts of files stand in such sentences."""
+    print(f"dataenv: {visible_lines(said)}", file=sys.stderr)
+    sys.exit(2)
+
+
 def main() -> None:
     """Run the command line: one sentence and exit code 2 for what a user can mend, 130 for Ctrl-C."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: see executors._start_worker
+    warn_visibly()
     try:
         _find_modules_here()
         app()
     except DataenvError as error:
-        print(f"dataenv: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error))
     except OSError as error:
-        where = error.filename or "a file"
-        print(f"dataenv: {where} cannot be used ({error.strerror}); free space or give another --out", file=sys.stderr)
-        sys.exit(2)
+        from dataenv.execution.advice import advice
+
+        _end(f"{error.filename or 'a file'} cannot be used: {advice(error)}")
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # typer's word for Ctrl-C
             print("dataenv: stopped; what was computed is kept, and the same command goes on from it", file=sys.stderr)

@@ -164,18 +164,31 @@ def _show(
 
 
 @command(panel=BOARDS)
-def report(folder: BoardFolder, as_json: Json = False, quiet: Quiet = False) -> None:
+def report(
+    folder: BoardFolder,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default="the board's",
+            rich_help_panel=OUTPUT,
+            help="For the CSV and the page, where the board's folder can only be read.",
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Build table, CSV and page again from the rows of a board, a half-played one too."""
-    from dataenv.leaderboard.folder import missing, read_rows
+    from dataenv.leaderboard.folder import missing, read_manifest, read_rows
 
-    rows = read_rows(folder)
-    _show(rows, folder, as_json, quiet)
+    rows, manifest, where = read_rows(folder), read_manifest(folder), out or folder
+    _show(rows, where, as_json, quiet, manifest.board.metrics if manifest else ())
     said = errors if as_json else console
     absent = missing(folder, rows)
     if absent:
         said.print(absent, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if not quiet:
-        said.print(f"page: {folder / 'leaderboard.html'}", highlight=False, soft_wrap=True)
+        said.print(f"page: {where / 'leaderboard.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
 @command(panel=BOARDS)

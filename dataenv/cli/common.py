@@ -15,6 +15,7 @@ from rich.console import Console
 from dataenv import registry
 from dataenv.cli.help import PlainCommand, PlainGroup
 from dataenv.cli.options import Deadline, ExecutorKind, NumCpus, NumGpus, RayAddress, Threads, Workers
+from dataenv.cli.terminal import InertConsole, escaped
 from dataenv.errors import SettingError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console, errors = Console(), Console(stderr=True)
+console, errors = InertConsole(emoji=False), InertConsole(stderr=True, emoji=False)
 BOARDS, EPISODES, SKILLS, HERE = "Boards", "Episodes", "Skills and teachers", "What is here"
 """Under which headings the commands are listed."""
 
@@ -132,7 +133,7 @@ def print_json(value: Any) -> None:
     """One line of canonical JSON on stdout."""
     from tasks.records import canonical_json
 
-    typer.echo(canonical_json(value))
+    typer.echo(escaped(canonical_json(value)))
 
 
 def with_chat(args: dict[str, Any], chat: str | None, model: str | None, key_env: str | None) -> dict[str, Any]:

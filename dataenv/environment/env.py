@@ -233,9 +233,15 @@ class TeachingEnv(gym.Env[Observation, Any]):
             largest=LARGEST * self.setting.lesson_size,
             allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
             pairs=method_of(recipe).needs_pairs(recipe),
+            judge=self._judged,
         )
         self.account.note(screened.leaks, "lesson")
         return screened
+
+    def _judged(self, examples: Sequence[Example]) -> Sequence[bool | None]:
+        """What the judge says; it may run slow code, so meanwhile others may make their lessons."""
+        with self.runner.lesson_lock.released():
+            return self.task.judges(examples)
 
     def exhaust(self) -> Step:
         """End the episode as spent: somebody asked for more than the purse holds. Nothing is charged or trained."""
@@ -258,7 +264,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
         update: dict[str, Any] = {"step": snap.step + 1, "taken": pending.taken, "memory": pending.memory}
         lessons = self._lessons
         if outcome is not None and pending.tuition is not None:
-            now = Evaluation.of(self.setting, outcome)
+            with self.runner.lesson_lock.released():  # a checker may run slow code: nobody waits for it
+                now = Evaluation.of(self.setting, outcome)
             lessons = [*lessons, pending.screened.kept]
             name = self.runner.store.put_lesson(pending.screened.kept)
             update |= {"state": outcome.key, "lessons": (*snap.lessons, name)}
@@ -340,7 +347,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def refusals(self, examples: Sequence[Example]) -> dict[str, int]:
         """What the screen would reject, by reason; a probe asks. Whether an answer is right plays no part in that."""
-        screened = screen(examples, self.task, self.student, verify=False, largest=len(examples), allowed=None)
+        given: dict[str, Any] = {"verify": False, "largest": len(examples), "allowed": None}
+        screened = screen(examples, self.task, self.student, **given, judge=lambda kept: [None] * len(kept))
         self.account.note(screened.leaks, "probe")
         return screened.rejected
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.attempts import ONCE, Attempts
 from dataenv.execution.jobs import Answers, Exam, Outcome
 from dataenv.levels.base import EXAM as SUBSKILLS
 from dataenv.levels.base import View
 from dataenv.setting import Setting
-from tasks.records import Split
+from tasks.records import Example, Problem, Split
 
 
 @dataclass(frozen=True)
@@ -19,18 +20,25 @@ class Result:
     """An exam that was graded.
 
     Attributes:
-        flags: One a problem, in exam order: answered rightly or not.
-        correct: Right answers by primary skill, ``(skills,)``.
-        n: Problems by primary skill, ``(skills,)``.
-        grader_errors: Problems on which the *checker* failed; they count as not right, and are shown.
-        lenient: One a problem: right if only the form is forgiven; ``None`` where the task does not say of each.
+        answers: One a response, the responses to a problem side by side: right or not.
+        points: One a problem, in exam order, from 0 to ``attempts.out_of``.
+        correct: Points by primary skill, ``(skills,)``: right answers, where a problem is answered once.
+        n: What ``correct`` would be if all were right, ``(skills,)``: the problems, where they are answered once.
+        grader_errors: Responses on which the *checker* failed; they count as not right, and are shown.
+        lenient: One a response: right if only the form is forgiven; ``None`` where the task does not say of each.
+        attempts: How the exam was held.
+        unasked: Problems that were not asked, for the student cannot read them: longer than its context, or with marks
+            of its own. They count as not right, and are shown.
     """
 
-    flags: tuple[bool, ...]
+    answers: tuple[bool, ...]
+    points: tuple[int, ...]
     correct: npt.NDArray[np.int64]
     n: npt.NDArray[np.int64]
     grader_errors: int
     lenient: tuple[bool, ...] | None = None
+    attempts: Attempts = ONCE
+    unasked: int = 0
 
     @property
     def accuracy(self) -> npt.NDArray[np.float64]:
@@ -55,26 +63,36 @@ def exam_of(setting: Setting, split: Split) -> Exam:
     golds = tuple(p.answer for p in problems) if split == "feedback" else None
     media = tuple(p.media for p in problems) if any(p.media for p in problems) else ()
     prompts = tuple(p.prompt for p in problems)
-    return Exam(name=split, prompts=prompts, media=media, golds=golds, decoding=setting.decoding)
+    samples = setting.attempts(split).samples
+    return Exam(name=split, prompts=prompts, media=media, golds=golds, decoding=setting.decoding, samples=samples)
 
 
 def grade(setting: Setting, split: Split, answers: Answers) -> Result:
     """Grade the answers to a split's exam."""
-    task = setting.built_task
+    task, attempts, problems = setting.built_task, setting.attempts(split), setting.exam_items(split)
     row = {skill: i for i, skill in enumerate(task.skills)}
     correct, n = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
-    flags, forgiven, failures = [], [], 0
-    asked = list(zip(setting.exam_items(split), answers.responses, strict=True))
-    for (problem, _), verdict in zip(asked, task.grades(asked), strict=True):
-        flags.append(verdict.correct)
-        forgiven.append(verdict.lenient)
-        failures += verdict.error is not None
+    asked = list(zip([p for p in problems for _ in range(attempts.samples)], answers.responses, strict=True))
+    verdicts = list(task.grades(asked))
+    right, points, unasked = tuple(verdict.correct for verdict in verdicts), [], 0
+    for at, problem in enumerate(problems):
+        mine = slice(at * attempts.samples, (at + 1) * attempts.samples)
+        points.append(attempts.worth(sum(right[mine])))
+        unasked += not any(answers.responses[mine]) and _unreadable(setting, problem)
         i = row.get(problem.skills[0])
         if i is not None:  # a transfer problem may need skills that the catalogue has no row for
-            correct[i] += verdict.correct
-            n[i] += 1
-    lenient = tuple(f for f in forgiven if f is not None)
-    return Result(tuple(flags), correct, n, failures, lenient if flags and len(lenient) == len(flags) else None)
+            correct[i] += points[-1]
+            n[i] += attempts.out_of
+    failures = sum(verdict.error is not None for verdict in verdicts)
+    lenient = tuple(verdict.lenient for verdict in verdicts if verdict.lenient is not None)
+    forgiven = lenient if verdicts and len(lenient) == len(verdicts) else None
+    return Result(right, tuple(points), correct, n, failures, forgiven, attempts, unasked)
+
+
+def _unreadable(setting: Setting, problem: Problem) -> bool:
+    """Whether a student that answered nothing was not asked at all."""
+    asked = Example(prompt=problem.prompt, response="", media=problem.media)
+    return setting.built_student.refuse(asked) is not None
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,11 @@ class Evaluation:
         own = outcome.answers.get(SUBSKILLS)
         return cls(feedback, selection, _loss_by_skill(setting, answers), errors, own.responses if own else ())
 
+    @property
+    def grader_errors(self) -> int:
+        """Answers on which the checker failed."""
+        return self.feedback.grader_errors + self.selection.grader_errors
+
     def view(self, counts: npt.NDArray[np.int64], budget: float) -> View:
         """What of it a teacher may see; of the selection split that is the score alone."""
         score, accuracy = self.selection.score, self.feedback.accuracy
@@ -110,7 +133,7 @@ class Evaluation:
 def _mistakes(setting: Setting, answers: Answers, result: Result) -> tuple[dict[str, str], ...]:
     """The feedback problems answered wrongly, the first of each skill: id, skill, prompt, response, answer."""
     how, shown, out = setting.shown, dict[str, int](), []
-    for problem, response, right in zip(setting.exam_items("feedback"), answers.responses, result.flags, strict=True):
+    for problem, response, right in zip(setting.exam_items("feedback"), answers.responses, result.answers, strict=True):
         skill = problem.skills[0]
         if not right and shown.get(skill, 0) < how.errors:
             shown[skill] = shown.get(skill, 0) + 1

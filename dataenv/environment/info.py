@@ -52,5 +52,5 @@ def figures(
         "groups": came.groups if came else 0,
         "groups/right": came.right if came else 0,
         "groups/wrong": came.wrong if came else 0,
-        "grader_errors": standing.feedback.grader_errors + standing.selection.grader_errors,
+        "grader_errors": standing.grader_errors,
     }

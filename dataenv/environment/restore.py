@@ -59,7 +59,7 @@ def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, lineage: list
 def _lineage(snapshot: Snapshot, store: Store) -> list[tuple[Training, Trained]]:
     """The trainings between the untaught student and the present one, as far as the store knows them; newest first."""
     found, key = [], snapshot.state
-    while key != snapshot.base and (row := store.get("states", key)) is not None:
+    while key != snapshot.base and (row := lineage.row_of(key, store)) is not None:
         job = lineage.read(row, store)
         if job.train is not None:
             found.append((job.train, Trained.model_validate(row["trained"])))

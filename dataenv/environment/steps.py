@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import not_
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -11,7 +12,7 @@ from dataenv.budget.teacher import Cost
 from dataenv.environment.exams import Evaluation, Result
 from dataenv.lessons.screen import Screened
 from dataenv.snapshot import Ended, Snapshot
-from dataenv.validation import Count, Money, RowPart, Text
+from dataenv.validation import LARGEST, Count, Money, RowPart, Text
 from students.base import Practice
 from tasks.records import absent
 
@@ -56,6 +57,7 @@ class StepRow(RowPart):
         judged: Kept examples by the verdict of the task's judge: right, wrong, unknown.
         lesson: Digest of the kept examples, where they were trained; the store holds them.
         practice: Counts of the student's own answers, where it practised on them.
+        grader_errors: Feedback and selection answers on which the checker failed; they count as not right.
     """
 
     step: Count
@@ -63,10 +65,10 @@ class StepRow(RowPart):
     teacher_tokens: Count = 0
     money: Money = 0.0
     state: Text
-    reward: float
+    reward: Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
     selection: Tally
     feedback: Tally
-    loss: tuple[float, ...]
+    loss: tuple[Annotated[float, Field(ge=-LARGEST, le=LARGEST)], ...]
     mixture: tuple[Annotated[float, Field(ge=0, le=1 + 1e-6)], ...] | None
     offered: Count
     kept: Count
@@ -74,6 +76,7 @@ class StepRow(RowPart):
     judged: dict[Text, Count] = {}
     lesson: Text | None = None
     practice: Practice | None = Field(default=None, exclude_if=absent)
+    grader_errors: Count = Field(default=0, exclude_if=not_)
 
     @model_validator(mode="after")
     def _conserved(self) -> Self:
@@ -135,4 +138,5 @@ def record_of(
         lesson=snapshot.lessons[-1] if counts is not None else None,
         ended=snapshot.ended,
         practice=practice,
+        grader_errors=standing.grader_errors,
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
-import tempfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Protocol
 
 from dataenv.errors import DataenvError
+from dataenv.execution.files import leftovers, write_whole
 
 
 class BlobCorruptError(DataenvError):
@@ -83,27 +83,12 @@ class DiskBlobs:
         return self.root / name[:2] / name
 
     def put(self, data: bytes) -> str:
-        """See Blobs."""
+        """See Blobs; one that is there and damaged is written anew."""
         name = hashlib.sha256(data).hexdigest()
-        path = self._path(name)
-        if path.exists():
-            return name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            self.get(name)
+        except BlobCorruptError:
+            write_whole(self._path(name), data)
         return name
 
     def get(self, name: str) -> bytes:
@@ -123,3 +108,9 @@ class DiskBlobs:
     def drop(self, name: str) -> None:
         """See Blobs."""
         self._path(name).unlink(missing_ok=True)
+
+    def leftovers(self, remove: bool = False) -> list[Path]:
+        """Files of writers that were killed; see ``files.leftovers``."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return leftovers(*(folder for folder in sorted(self.root.iterdir()) if folder.is_dir()), remove=remove)
+        return []

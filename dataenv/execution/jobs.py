@@ -31,7 +31,7 @@ from students.base import (
 )
 from students.methods import METHODS, method_code
 from tasks.base import Task
-from tasks.records import Example, Record, absent, canonical_json, digest
+from tasks.records import Example, Record, absent, canonical_json, digest, stream
 
 
 class BuildSpec(Record):
@@ -69,7 +69,8 @@ class Training(Record):
 class Exam(Record):
     """Prompts to answer. With ``golds`` the loss on each gold answer is measured too, with ``entropy`` its entropy.
 
-    ``media`` holds digests of the images of each prompt; it is empty where no prompt has any.
+    ``media`` holds digests of the images of each prompt; it is empty where no prompt has any. ``samples`` is how often
+    each prompt is answered; the answers to one prompt stand side by side.
     """
 
     name: str
@@ -79,10 +80,29 @@ class Exam(Record):
     entropy: bool = False
     decoding: Decoding = Decoding()
     seed: int = 0
+    samples: int = Field(default=1, ge=1, exclude_if=(1).__eq__)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of each round of answers: a stream of its own, so that more samples leave the first ones as they are."""
+        if self.samples == 1:
+            return (self.seed,)
+        return tuple(int(stream(self.seed, "exam sample", i).integers(2**31)) for i in range(self.samples))
 
     def key(self, state: str) -> str:
         """The name of this exam's record for a state; the exam's own name plays no part in it."""
         return digest(["exam", state, self.model_dump(mode="json", exclude={"name"})])
+
+    def answers(self, record: Any) -> Answers:
+        """The answers of a record.
+
+        Raises:
+            ValueError: If it holds none, or not one a prompt.
+        """
+        found = Answers.model_validate(record)
+        if any(part is not None and len(part) != len(self.prompts) for _, part in found):
+            raise ValueError("a record of answers holds one for each prompt")
+        return found
 
 
 class Answers(Record):
@@ -201,12 +221,15 @@ def _sit(student: Student, weights: bytes, exam: Exam, blobs: Blobs) -> Answers:
         raise SettingError(
             f"the {exam.name} exam shows images, which student {student.name!r} does not see; give one that sees them"
         )
-    responses = student.answer(weights, _asked(exam, blobs), exam.decoding, exam.seed)
-    if len(responses) != len(exam.prompts):
-        raise JobFailedError(
-            f"student {student.name!r} gives {len(responses)} answers to {len(exam.prompts)} prompts of the "
-            f"{exam.name} exam; give one text for each in answer()"
-        )
+    asked = _asked(exam, blobs)
+    rounds = [student.answer(weights, asked, exam.decoding, seed) for seed in exam.seeds]
+    for some in rounds:
+        if len(some) != len(asked):
+            raise JobFailedError(
+                f"student {student.name!r} gives {len(some)} answers to {len(asked)} prompts of the {exam.name} exam; "
+                "give one text for each in answer()"
+            )
+    responses = [said for answers in zip(*rounds, strict=True) for said in answers]
     losses, entropies = None, None
     if exam.golds is not None:
         media = exam.media or ((),) * len(exam.prompts)

@@ -6,7 +6,6 @@ rebuilt from its lineage; rows are written here, in the driver, after the worker
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 from collections import Counter
@@ -17,17 +16,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from dataenv.errors import DataenvError, JobFailedError, StoreError
-from dataenv.execution import lineage
+from dataenv.execution import advice, lineage
 from dataenv.execution.blobs import BlobCorruptError
 from dataenv.execution.inline import Executor, Inline, WorkerLostError
-from dataenv.execution.jobs import Answers, Job, Outcome
+from dataenv.execution.jobs import Answers, Exam, Job, Outcome
 from dataenv.execution.store import Store
 from students.base import Trained, TrainingDivergedError
 
 log = logging.getLogger(__name__)
 ATTEMPTS = {"killed": 3, "memory": 2, "deadline": 2, "corrupt": 3}
 """How often a job is tried, by what became of it. Whatever else befalls it would befall it again."""
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EIO}
 ADVICE = {
     "killed": "its worker was lost each time; see the warnings above, and whether the machine has the memory",
     "memory": "it ran out of memory each time; lower recipe.batch, run fewer workers, or give jobs more",
@@ -46,6 +44,34 @@ class _Turn:
     threads: int = 0
 
 
+class LessonLock:
+    """A lock that its holder may give up for a while. Not to be taken twice by one thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: int | None = None
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._holder = threading.get_ident()
+
+    def __exit__(self, *raised: object) -> None:
+        self._holder = None
+        self._lock.release()
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Let others have it meanwhile, if this thread holds it."""
+        if self._holder != threading.get_ident():
+            yield
+            return
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+
 class Runner:
     """Runs jobs against a store.
 
@@ -53,14 +79,15 @@ class Runner:
         trained: How many training runs were computed for this runner, rebuilds included.
         chats: What language models said, for teachers.
         lesson_lock: Held by the one thread that makes or ends a lesson: a hundred that each want the interpreter would
-            spend most of their time passing it on (half of it was lost at a hundred workers).
+            spend most of their time passing it on (half of it was lost at a hundred workers). While a task's checker or
+            judge works, it is released.
     """
 
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
         self.store, self.executor = store, executor or Inline()
         self.trained, self._busy = 0, 0
         self.chats = store.table("chats")
-        self.lesson_lock = threading.Lock()
+        self.lesson_lock = LessonLock()
         self._turns: dict[str, _Turn] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
@@ -79,8 +106,10 @@ class Runner:
 
     def _run(self, job: Job, key: str) -> Outcome:
         row = self._row(key) if job.train is not None or job.initial is None else None
-        known = {e.name: found for e in job.exams if (found := self._answers(e.key(key))) is not None}
+        known = {e.name: found for e in job.exams if (found := self._answers(e, key)) is not None}
         owed = tuple(e for e in job.exams if e.name not in known)
+        if row is not None and job.train is not None:
+            lineage.mend(job.train, row, self.store)
         if (row is not None or job.train is None) and not owed:
             return _outcome(key, row, known)
         if row is not None and job.train is not None:
@@ -145,8 +174,8 @@ class Runner:
 
     def evict(self, key: str) -> None:
         """Drop the weights of a state; they are rebuilt from the lineage if anyone asks for them again."""
-        row = self.store.get("states", key)
-        if row is not None:
+        row = lineage.row_of(key, self.store)
+        if row is not None and not self.store.readonly:
             self.store.blobs.drop(row["blob"])
 
     def weights(self, key: str) -> bytes:
@@ -164,15 +193,15 @@ class Runner:
             return self.store.blobs.get(blob)
 
     def _row(self, key: str) -> Any | None:
-        return self.store.get("states", key) if self.store.reuse else None
+        return lineage.row_of(key, self.store) if self.store.reuse else None
 
-    def _answers(self, key: str) -> Answers | None:
-        found = self.store.get("exams", key) if self.store.reuse else None
-        return None if found is None else Answers.model_validate(found)
+    def _answers(self, exam: Exam, state: str) -> Answers | None:
+        return self.store.get("exams", exam.key(state), exam.answers) if self.store.reuse else None
 
     def _compute(self, job: Job, key: str) -> Outcome:
         """Run a job, and run it again if a worker or a blob is lost."""
         lost: Counter[str] = Counter()
+        self.store.must_be_writable()
         while True:
             if self._stopping.is_set():
                 raise DataenvError("the runner was stopped; run the same command again to go on")
@@ -194,11 +223,9 @@ class Runner:
             except TrainingDivergedError as error:
                 raise JobFailedError(f"training diverged: {error}") from error
             except OSError as error:
-                if error.errno not in FULL:
+                if not advice.known(error):
                     raise
-                raise StoreError(
-                    f"store {self.store.path or 'in memory'} cannot be written ({error}); free space"
-                ) from error
+                raise self.store.failed(error) from error
             lost[why] += 1
             if lost[why] >= ATTEMPTS[why] and not self._stopping.is_set():
                 raise JobFailedError(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
@@ -234,7 +261,7 @@ class Runner:
 
     def _present(self, key: str) -> str:
         """The blob of a trained state, rebuilt if it is not there."""
-        row = self.store.get("states", key)
+        row = lineage.row_of(key, self.store)
         if row is None:
             raise StoreError(
                 f"state {key[:12]} is not in store {self.store.path or 'in memory'}; open the store that made it"
@@ -256,7 +283,7 @@ class Runner:
 
     def _rebuild(self, key: str) -> None:
         """Train a state again from its lineage, and refuse other bytes than before: stored answers depend on them."""
-        row = self.store.get("states", key)
+        row = lineage.row_of(key, self.store)
         assert row is not None
         with self._turn(key):
             if self.store.blobs.has(row["blob"]):  # somebody else has rebuilt it

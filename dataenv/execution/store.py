@@ -1,30 +1,32 @@
 """Store: what is known about states, by name. Records are small and kept; blobs may be evicted and are rebuilt.
 
 The artefact is written first and then the row, so a row that is there can be trusted after any kill. The first commit
-of a key wins and everyone reads the committed row, so a late twin changes nothing.
+of a key wins and everyone reads the committed row, so a late twin changes nothing. The seal of a row covers its table
+and its key too: a row that was swapped or copied is as damaged as one whose bytes changed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import sqlite3
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dataenv.errors import StoreError
+from dataenv.execution.advice import READ_ONLY, advice
 from dataenv.execution.blobs import Blobs, DiskBlobs, MemoryBlobs
-from tasks.records import Example, as_objects, canonical_json, digest
+from dataenv.execution.database import Sealed, connect, connect_to_read, seal, writable
+from dataenv.execution.files import HeldError, Hold
+from tasks.records import Example, as_objects, canonical_json
 
-SCHEMA = 3
-ROWS = "store.sqlite"
-_TABLES = ("states", "exams", "lessons", "chats")
+ROWS, LOCK = "store.sqlite", ".lock"
+USE = "use"
+"""The purpose for which all who use a store share its lock; ``dataenv store repair`` has one of its own."""
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -36,34 +38,37 @@ class Store:
         path: The store's folder, made if need be; ``None`` keeps everything in this process.
         reuse: Whether a record is ever read back instead of being computed. ``False`` is the store switched off:
             weights are still held, for training goes on from them, but every job is computed.
+        readonly: Whether it is only read. One that cannot be written is only read anyway: what it holds is found, and
+            what would have to be written is refused.
     """
 
-    def __init__(self, path: Path | None = None, reuse: bool = True) -> None:
-        self.path, self.reuse = path, reuse
+    def __init__(self, path: Path | None = None, reuse: bool = True, readonly: bool = False) -> None:
+        self.path, self.reuse, self.readonly = path, reuse, readonly
         self._lock = threading.RLock()
-        self.blobs: Blobs
+        self._hold: Hold | None = None
+        self.blobs: Blobs = MemoryBlobs()
         if path is None:
-            self.blobs = MemoryBlobs()
-            self._rows = self._connect(":memory:")
+            self._rows, self._schema = connect(":memory:")
         else:
-            self._guard(lambda: path.mkdir(parents=True, exist_ok=True))
-            self._rows = self._guard(lambda: self._connect(str(path / ROWS)))
-            self.blobs = DiskBlobs(path / "blobs")
+            self._rows, self._schema = self._guard(lambda: self._open(path))
 
-    def _connect(self, where: str) -> sqlite3.Connection:
-        rows = sqlite3.connect(where, timeout=30, isolation_level=None, check_same_thread=False)
-        found: int = _patiently(lambda: rows.execute("PRAGMA user_version").fetchone()[0])
-        if found not in (0, SCHEMA):  # asked first of all: what follows would write into another release's file
-            rows.close()
-            raise StoreError(_fate(where, found))
-        _patiently(lambda: rows.execute("PRAGMA journal_mode=WAL"))
-        rows.execute("PRAGMA synchronous=FULL")
-        for table in _TABLES:
-            rows.execute(
-                f"CREATE TABLE IF NOT EXISTS {table} (key TEXT PRIMARY KEY, body BLOB NOT NULL, sha TEXT NOT NULL)"
-            )
-        rows.execute(f"PRAGMA user_version={SCHEMA}")
-        return rows
+    def _open(self, path: Path) -> tuple[sqlite3.Connection, int]:
+        file, self.blobs = path / ROWS, DiskBlobs(path / "blobs")
+        self.readonly = self.readonly or (file.exists() and not writable(file))
+        if self.readonly:
+            return connect_to_read(file)
+        path.mkdir(parents=True, exist_ok=True)
+        opened = connect(str(file), lambda: self._use(path))
+        self.blobs.leftovers(remove=True)
+        return opened
+
+    def _use(self, path: Path) -> None:
+        try:
+            self._hold = Hold(path / LOCK, USE)
+        except HeldError as error:
+            raise StoreError(
+                f"store {path} is being repaired by {error.by}; run the same command again when that is done"
+            ) from None
 
     def _guard(self, act: Callable[[], T]) -> T:
         """Run ``act``; a full, read-only or damaged disk raises a StoreError of one sentence."""
@@ -72,52 +77,86 @@ class Store:
         except StoreError:
             raise
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"store {self.path or 'in memory'} cannot be used ({error}); free space or give another --store "
-                "(what was committed is kept)"
-            ) from error
+            raise self.failed(error) from error
 
-    def get(self, table: str, key: str) -> Any | None:
-        """The committed record of a key, or ``None``. A damaged row is dropped with a warning and computed anew."""
+    def failed(self, error: OSError | sqlite3.Error) -> StoreError:
+        """What an error of the disk or the database means for this store, as one sentence."""
+        said = advice(error, self.path and self.path / ROWS)
+        return StoreError(f"store {self.path or 'in memory'} cannot be used: {said}; what was committed is kept")
+
+    def must_be_writable(self) -> None:
+        """Called before something is computed that would have to be kept.
+
+        Raises:
+            StoreError: If the store is only read.
+        """
+        if self.readonly:
+            raise StoreError(f"store {self.path} lacks what is asked for, and nothing can be added: {READ_ONLY}")
+
+    def get(self, table: str, key: str, read: Callable[[Any], T] | None = None) -> Any | None:
+        """The committed record of a key, or ``None``. A damaged row is dropped with a warning and computed anew.
+
+        Args:
+            table: One of ``TABLES``.
+            key: Of the row.
+            read: Makes of the record what is returned, and raises ValueError, KeyError or TypeError where it is none:
+                the row is damaged then too.
+        """
         with self._lock:
-            row = self._guard(
-                lambda: self._rows.execute(f"SELECT body, sha FROM {table} WHERE key=?", (key,)).fetchone()
-            )
-            if row is None:
+            found = self._row(table, key)
+            if found is None:
                 return None
-            body, sha = row
-            if hashlib.sha256(body).hexdigest() != sha:
-                log.warning("store %s: row %s of %s is damaged; it is dropped and computed anew", self.path, key, table)
+            try:
+                record = found.record(self._schema)
+                return record if read is None else read(record)
+            except (ValueError, KeyError, TypeError, RecursionError):
+                log.warning(
+                    "store %s: row %s of %s is damaged; it is left out and computed anew", self.path, key, table
+                )
                 self.forget(table, key)
                 return None
-            return json.loads(zlib.decompress(body))
+
+    def _row(self, table: str, key: str) -> Sealed | None:
+        with self._lock:
+            asked = f"SELECT body, sha FROM {table} WHERE key=?"
+            row = self._guard(lambda: self._rows.execute(asked, (key,)).fetchone())
+        return None if row is None else Sealed(table, key, *row)
 
     def forget(self, table: str, key: str) -> None:
-        """Drop a row; what it held is computed anew when it is asked for."""
+        """Drop a row, if the store can be written; what it held is computed anew when it is asked for."""
+        if self.readonly:
+            return
         with self._lock:
             self._guard(lambda: self._rows.execute(f"DELETE FROM {table} WHERE key=?", (key,)))
 
     def has(self, table: str, key: str) -> bool:
-        """Whether a key has a row (which is checked when it is read)."""
-        with self._lock:
-            asked = f"SELECT 1 FROM {table} WHERE key=?"
-            return self._guard(lambda: self._rows.execute(asked, (key,)).fetchone()) is not None
+        """Whether a key has a row that is not damaged; what kind of record it holds is seen when it is read."""
+        found = self._row(table, key)
+        try:
+            return found is not None and bool(found.text(self._schema))
+        except ValueError:
+            return False
 
     def put(self, table: str, key: str, record: Any) -> Any:
         """Commit a record; returns the committed one, which is an earlier one where there was one."""
         body = zlib.compress(canonical_json(record).encode("utf-8", "surrogatepass"), 1)
-        sha = hashlib.sha256(body).hexdigest()
+        row = (key, body, seal(table, key, body))
         insert = f"INSERT OR {'IGNORE' if self.reuse else 'REPLACE'} INTO {table} VALUES (?,?,?)"
         with self._lock:
-            fresh = self._guard(lambda: self._rows.execute(insert, (key, body, sha)).rowcount)
-            return record if fresh else self.get(table, key)
+            while (committed := self.get(table, key) if self.readonly else None) is None:
+                self.must_be_writable()
+                if self._guard(lambda: self._rows.execute(insert, row).rowcount):
+                    return record
+                if (committed := self.get(table, key)) is not None:  # else it was damaged, and is dropped by now
+                    break
+            return committed
 
     def put_lesson(self, examples: Iterable[Example]) -> str:
-        """Keep a lesson; returns its digest."""
-        examples = tuple(examples)
+        """Keep a lesson; returns its digest. One that is there and damaged is written anew."""
         held = as_objects(examples)
-        name = digest(held)
+        name = hashlib.sha256(canonical_json(held).encode("utf-8", "surrogatepass")).hexdigest()
         if not self.has("lessons", name):
+            self.get("lessons", name)  # which says that it is damaged, if it is there, and drops it
             self.put("lessons", name, held)
         return name
 
@@ -127,12 +166,12 @@ class Store:
         Raises:
             StoreError: If this store does not hold it.
         """
-        found = self.get("lessons", name)
+        found = self.get("lessons", name, lambda held: tuple(map(Example.model_validate, held)))
         if found is None:
             raise StoreError(
                 f"lesson {name[:12]} is not in store {self.path or 'in memory'}; open the store that made it"
             )
-        return tuple(map(Example.model_validate, found))
+        return tuple(found)
 
     def table(self, name: str) -> Table:
         """One table by itself, without access to the others."""
@@ -147,6 +186,8 @@ class Store:
         """Close the rows; blobs need no closing."""
         with self._lock:
             self._rows.close()
+            if self._hold is not None:
+                self._hold.close()
 
 
 class Table:
@@ -162,32 +203,6 @@ class Table:
     def put(self, key: str, record: Any) -> Any:
         """Commit a record; returns the committed one."""
         return self._store.put(self._name, key, record)
-
-
-def _fate(where: str, found: int) -> str:
-    """One sentence on what happens to a store of another release, which is left unchanged."""
-    if found < SCHEMA:
-        return (
-            f"store {where} is of an earlier release (schema {found}; this one reads {SCHEMA}), in which everything "
-            "has another name, so nothing in it would be found; it is left as it is: give another --store, or move "
-            "it aside"
-        )
-    return (
-        f"store {where} is of a later release (schema {found}; this one reads {SCHEMA}); install that release, or give "
-        "another --store"
-    )
-
-
-def _patiently(act: Callable[[], T]) -> T:
-    """Switch a new file to WAL, and wait while another process does the same; SQLite does not wait for that."""
-    for _ in range(100):
-        try:
-            return act()
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-            time.sleep(0.05)
-    return act()
 
 
 _SHARED: dict[str, Store] = {}

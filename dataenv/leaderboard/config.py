@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from dataenv import registry
 from dataenv.episode.teacher import TeacherLike, build_teacher
 from dataenv.errors import SettingError, did_you_mean, nearest
+from dataenv.leaderboard.files import NAME
 from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.references import reference_class
 from dataenv.levels import make_level
@@ -23,7 +24,6 @@ from dataenv.validation import assigned, explain
 from dataenv.wrappers.mask import masked_fields
 from tasks.records import Record
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 BASELINE, UNTAUGHT, STATIC = "stratified", "nothing", "static-best"
 """Names of the teachers that a board's comparisons rest on."""

@@ -6,6 +6,7 @@ configuration: with another one nothing is computed, unless the rows that do not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from operator import not_
 from pathlib import Path
@@ -15,16 +16,17 @@ from pydantic import Field, ValidationError
 
 from dataenv import registry
 from dataenv.errors import SettingError
+from dataenv.execution.files import HeldError, Hold, leftovers
 from dataenv.leaderboard.config import STATIC, Board, Entry
-from dataenv.leaderboard.files import write_whole
+from dataenv.leaderboard.files import NAME, named, read_small, write_whole
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.runs import Run, all_runs, contents, expected, row_identity, run_identity
-from dataenv.validation import explain
+from dataenv.validation import explain, faults
 from students.base import code_digest
-from tasks.records import Record, canonical_json
+from tasks.records import Record, canonical_json, digest
 
-MANIFEST, ROWS = "board.json", "rows"
-SHOWN_CHANGES, SHOWN_VALUE = 12, 60
+MANIFEST, ROWS, LOCK = "board.json", "rows", ".lock"
+SHOWN_CHANGES, SHOWN_VALUE, SHOWN_FAULTS = 12, 60, 3
 ABSENT = object()
 
 
@@ -114,6 +116,7 @@ def prepare(board: Board, folder: Path, replace: bool = False, added: Sequence[E
             differ, and how many runs would be computed anew. Nothing is changed then.
     """
     (folder / ROWS).mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is said before, not after
+    leftovers(folder, folder / ROWS, remove=True)
     new, old = Manifest.of(board, added), read_manifest(folder)
     changes = [] if old is None else differences(old, new)
     strangers = _strangers(folder, old, new) if old is None or changes else []
@@ -124,9 +127,26 @@ def prepare(board: Board, folder: Path, replace: bool = False, added: Sequence[E
     write_whole(folder / MANIFEST, canonical_json(new.model_dump(mode="json", exclude_none=True)) + "\n")
 
 
+def hold(board: Board, folder: Path, added: Sequence[Entry] = ()) -> Hold:
+    """Keep a folder to one configuration for as long as it is held: others of the same may play in it beside this one.
+
+    Raises:
+        SettingError: If it is being played with another configuration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        played = Manifest.of(board.model_copy(update={"metrics": ()}), added)  # what is shown decides nothing
+        return Hold(folder / LOCK, digest(played.model_dump(mode="json")))
+    except HeldError as error:
+        raise SettingError(
+            f"{folder} is being played with another configuration by {error.by}; wait for its end, or give "
+            "another --out"
+        ) from None
+
+
 def write_row(row: Row, folder: Path) -> None:
-    """Write the row of a run that ended, whole or not at all."""
-    write_whole(folder / ROWS / f"{row.teacher}--{row.seed}.json", row.model_dump_json() + "\n")
+    """Write the row of a run that ended, whole or not at all, and in this folder."""
+    write_whole(named(folder / ROWS, row.teacher, f"--{row.seed}.json"), row.model_dump_json() + "\n")
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -137,7 +157,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(read_small(path))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -150,14 +170,22 @@ def read_row(path: Path) -> Row:
     """One row.
 
     Raises:
-        SettingError: If it cannot be read, or is none.
+        SettingError: If it cannot be read, is none, or names its board or teacher as no board does.
     """
     try:
-        return Row.model_validate_json(path.read_bytes())
+        row = Row.model_validate_json(read_small(path))
     except OSError as error:
         raise SettingError(f"run {path} cannot be read ({error}); give a row such as runs/quick/rows/…json") from None
     except ValidationError as error:
-        raise SettingError(f"run {path} is no row of a board ({error.error_count()} fields are wrong)") from None
+        wrong = faults(error, Row)
+        more = f"; and {len(wrong) - SHOWN_FAULTS} more" if len(wrong) > SHOWN_FAULTS else ""
+        raise SettingError(f"run {path} is no row of a board: {'; '.join(wrong[:SHOWN_FAULTS])}{more}") from None
+    for field, name in (("board", row.board), ("teacher", row.teacher)):
+        if not re.fullmatch(NAME, name):
+            raise SettingError(
+                f"run {path}: {field} is {name[:60]!r}, which is no name; use letters, digits, '.', '_' and '-'"
+            )
+    return row
 
 
 def read_rows(folder: Path) -> list[Row]:

@@ -28,7 +28,7 @@ from dataenv.errors import (
 )
 from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.config import STATIC, Board, Entry, joined
-from dataenv.leaderboard.folder import additions, prepare, write_row
+from dataenv.leaderboard.folder import additions, hold, prepare, write_row
 from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Run, by_group, known_runs, search_runs, static_runs
@@ -79,7 +79,12 @@ def play(
     watch = watch or Tracker()
     added = additions(board, folder, added, replace)
     board = joined(board, added) if added else board
-    prepare(board, folder, replace, added)
+    with hold(board, folder, added):
+        prepare(board, folder, replace, added)
+        return _play_all(board, runner, folder, watch, act_deadline)
+
+
+def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_deadline: float | None) -> list[Row]:
     planned_runs, search = known_runs(board), search_runs(board)
     watch.begin(_outline(board, [*search, *planned_runs], runner))
     scores = side_by_side(runner, search, lambda planned: _selection(planned, runner, watch))

@@ -94,7 +94,8 @@ def _steps(steps: Sequence[dict[str, Any]], standings: Sequence[Evaluation]) -> 
     for step, standing in zip(steps, standings, strict=True):
         score = standing.selection.score
         counts = {name: Tally.of(getattr(standing, name)).model_dump(mode="json") for name in ("selection", "feedback")}
-        done.append(step | counts | {"reward": 0.0 if before is None else score - before})
+        counted = counts | {"grader_errors": standing.grader_errors}
+        done.append(step | counted | {"reward": 0.0 if before is None else score - before})
         before = score
     return done
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
+from dataenv.attempts import ONCE, Attempts
 from dataenv.environment.steps import StepRow
 from dataenv.lessons.leaks import Leaks
 from dataenv.validation import Count, Money, RowPart, Text
@@ -58,10 +59,31 @@ class Spent(RowPart):
         return self
 
 
-class TestExam(RowPart):
-    """The test exam of the selected state: one character an item, grouped by skill in the order of ``skills``.
+def _points(correct: str, attempts: Attempts) -> tuple[int, ...]:
+    """What each problem counts, from 0 to ``attempts.out_of``; the answers to one stand side by side."""
+    each = attempts.samples
+    return tuple(attempts.worth(correct.count("1", at, at + each)) for at in range(0, len(correct), each))
 
-    ``lenient`` is right if only the form of the answer is forgiven; ``None`` where the task does not say.
+
+def _require_answers(exam: TestExam | TransferExam, problems: int, told: str) -> None:
+    """Refuse an exam that holds more or fewer answers than its problems have."""
+    answers = problems * exam.attempts.samples
+    if len(exam.correct) != answers:
+        each = f", answered {exam.attempts.samples} times" if exam.attempts.samples > 1 else ""
+        raise ValueError(f"correct has {len(exam.correct)} items and {told} {problems}{each}")
+    if exam.grader_errors > answers:
+        raise ValueError("grader_errors is larger than the number of items")
+    if exam.unasked * exam.attempts.samples > exam.correct.count("0"):
+        raise ValueError("unasked is larger than the number of items that are not right")
+
+
+class TestExam(RowPart):
+    """The test exam of the selected state: one character an answer, grouped by skill in the order of ``skills``.
+
+    ``n`` counts problems, and ``by_skill`` points: right answers, unless ``attempts`` says that a problem is answered
+    several times. ``lenient`` is right if only the form of the answer is forgiven; ``None`` where the task does not
+    say. On ``grader_errors`` answers the checker failed; they count as not right. ``unasked`` counts the problems that
+    the student could not read; they are among those that are not right.
     """
 
     __test__ = False  # not a test class, whatever its name tells pytest
@@ -71,6 +93,18 @@ class TestExam(RowPart):
     by_skill: tuple[Count, ...]
     grader_errors: Count = 0
     lenient: Bits | None = None
+    attempts: Attempts = Field(default=ONCE, exclude_if=ONCE.__eq__)
+    unasked: Count = Field(default=0, exclude_if=not_)
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """What each problem counts, from 0 to ``attempts.out_of``."""
+        return _points(self.correct, self.attempts)
+
+    @property
+    def counts(self) -> tuple[tuple[int, int], ...]:
+        """Points of each skill, and what they would be if all were right."""
+        return tuple((k, n * self.attempts.out_of) for k, n in zip(self.by_skill, self.n, strict=True))
 
     @model_validator(mode="after")
     def _forgives(self) -> Self:
@@ -84,30 +118,37 @@ class TestExam(RowPart):
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
-        if len(self.correct) != sum(self.n):
-            raise ValueError(f"correct has {len(self.correct)} items and n sums to {sum(self.n)}")
+        _require_answers(self, sum(self.n), "n sums to")
         if len(self.by_skill) != len(self.n):
             raise ValueError(f"by_skill has {len(self.by_skill)} skills and n has {len(self.n)}")
-        start = 0
+        start, points = 0, self.points
         for skill, (n, k) in enumerate(zip(self.n, self.by_skill, strict=True)):
-            if self.correct.count("1", start, start + n) != k:
+            if sum(points[start : start + n]) != k:
                 raise ValueError(f"by_skill[{skill}] is {k}, but correct holds another count for that skill")
             start += n
-        if self.grader_errors > len(self.correct):
-            raise ValueError("grader_errors is larger than the number of items")
         return self
 
 
 class TransferExam(RowPart):
-    """The transfer exam (out of distribution) of the selected state: one character an item."""
+    """The transfer exam (out of distribution) of the selected state: one character an answer; ``n`` counts problems.
+
+    ``grader_errors`` and ``unasked`` are as in test.
+    """
 
     correct: Bits
     n: Count
+    attempts: Attempts = Field(default=ONCE, exclude_if=ONCE.__eq__)
+    grader_errors: Count = Field(default=0, exclude_if=not_)
+    unasked: Count = Field(default=0, exclude_if=not_)
+
+    @property
+    def count(self) -> tuple[int, int]:
+        """Points, and what they would be if all were right."""
+        return sum(_points(self.correct, self.attempts)), self.n * self.attempts.out_of
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
-        if len(self.correct) != self.n:
-            raise ValueError(f"correct has {len(self.correct)} items and n is {self.n}")
+        _require_answers(self, self.n, "n is")
         return self
 
 

@@ -41,16 +41,29 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     """The fields ``test`` and ``transfer`` of a row."""
     test = grade(setting, "test", outcome.answers["test"])
     transfer = grade(setting, "transfer", outcome.answers["transfer"])
+    held = {"attempts": setting.exam.model_dump(mode="json")}
     return {
-        "test": {
-            "correct": "".join("01"[flag] for flag in test.flags),
-            "n": test.n.tolist(),
+        "test": held
+        | {
+            "correct": _bits(test.answers),
+            "n": (test.n // setting.exam.out_of).tolist(),
             "by_skill": test.correct.tolist(),
             "grader_errors": test.grader_errors,
-            "lenient": None if test.lenient is None else "".join("01"[flag] for flag in test.lenient),
+            "lenient": None if test.lenient is None else _bits(test.lenient),
+            "unasked": test.unasked,
         },
-        "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
+        "transfer": held
+        | {
+            "correct": _bits(transfer.answers),
+            "n": len(transfer.points),
+            "grader_errors": transfer.grader_errors,
+            "unasked": transfer.unasked,
+        },
     }
+
+
+def _bits(flags: Sequence[bool]) -> str:
+    return "".join("01"[flag] for flag in flags)
 
 
 def lessons_of_steps(env: TeachingEnv, steps: tuple[StepRecord, ...]) -> list[dict[str, Any]]:

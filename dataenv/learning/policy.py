@@ -207,7 +207,7 @@ def load(folder: Path) -> tuple[TeacherPolicy, Card]:
     try:
         card = Card.model_validate_json(text)
     except ValidationError as error:
-        raise SettingError(f"path {folder / CARD}: {explain(error, Card)}; {mend}") from None
+        raise SettingError(f"path {folder / CARD}: {explain(error, Card, quoting=False)}; {mend}") from None
     if _sum(body) != card.weights:
         raise SettingError(f"path {folder / WEIGHTS} is damaged, or is not what {CARD} was written with; {mend}")
     try:

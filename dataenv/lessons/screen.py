@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -15,6 +15,8 @@ from students.base import Student
 from tasks.base import Task
 from tasks.records import Example
 
+Judge = Callable[[Sequence[Example]], Sequence[bool | None]]
+"""The verdict on each of many examples: right, wrong, or cannot tell."""
 REASONS = ("form", "kind", "media", "length", "alphabet", "leak", "duplicate", "wrong", "size", "budget")
 """Why an example is rejected, in the order in which the screen asks:
 
@@ -51,6 +53,7 @@ def screen(
     largest: int,
     allowed: int | None,
     pairs: bool = False,
+    judge: Judge | None = None,
 ) -> Screened:
     """Pass a lesson through the screen.
 
@@ -65,6 +68,7 @@ def screen(
         largest: Longest lesson.
         allowed: How many more examples the budget allows; ``None`` for no cap.
         pairs: Whether only pairs are taken.
+        judge: Asked in place of the task's ``judges``.
     """
     sieve, (offers, beyond) = _Sieve(task, student, pairs), _first(offered, largest)
     sieve.rejected.update({"size": beyond} if beyond else {})
@@ -72,7 +76,7 @@ def screen(
     kept: list[Example] = []
     taken: set[Name] = set()
     judged: Counter[str] = Counter()
-    for example, verdict in zip(passed, task.judges(passed), strict=True):
+    for example, verdict in zip(passed, (judge or task.judges)(passed), strict=True):
         if name_of(example) in taken:
             sieve.rejected["duplicate"] += 1
         elif verify and verdict is False:

@@ -326,9 +326,10 @@ def _check(setting: Setting, level: str) -> None:
         "skills": setting.skills,
         "level": level,
         "budget.examples": setting.budget.examples,
+        "exam.samples": setting.exam.samples,
     }
     found |= {f"recipe.{name}": getattr(setting.recipe, name) for name in PLAIN}
-    wants |= {"task": "arithmetic", "skills": "", "level": "skill-list", "budget.examples": None}
+    wants |= {"task": "arithmetic", "skills": "", "level": "skill-list", "budget.examples": None, "exam.samples": 1}
     wants |= {f"recipe.{name}": value for name, value in PLAIN.items()}
     for name, value in wants.items():
         if found[name] != value:

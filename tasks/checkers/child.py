@@ -1,4 +1,4 @@
-"""The child process that runs what may hang: one long-lived, killed and replaced when it misses a deadline."""
+"""Child processes that run what may hang: long-lived, killed and replaced when they miss a deadline."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import json
 import os
+import queue
 import selectors
 import subprocess
 import sys
@@ -29,7 +30,10 @@ class Child:
         self._owner = os.getpid()
 
     def ask(self, question: Mapping[str, Any], deadline: float) -> dict[str, Any]:
-        """What the child answers, or ``{"error": why}`` where it does not, or not within ``deadline`` seconds."""
+        """What the child answers, or ``{"error": why}`` where it does not, or not within ``deadline`` seconds.
+
+        ``seconds`` says how long it computed, where it was asked in vain how long it was waited for.
+        """
         with self._lock:
             op = str(question["op"])
             if op not in self._ready:
@@ -54,7 +58,7 @@ class Child:
             return self._spoken((json.dumps(message) + "\n").encode(), deadline)
         except TimeoutError:
             self.close()
-            return {"error": f"{message['op']} took longer than {deadline:g} s"}
+            return {"error": f"{message['op']} took longer than {deadline:g} s", "seconds": deadline}
         except (OSError, EOFError, ValueError) as error:
             self.close()
             return {"error": f"the process of {message['op']} was lost ({type(error).__name__})"}
@@ -91,7 +95,41 @@ def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
-_CHILD = Child()
-ask = _CHILD.ask
-"""Ask this process's child: ``ask(question, deadline)``."""
-atexit.register(_CHILD.close)
+class Children:
+    """A few children, so that one who asks does not wait for the slow question of another; started as they are needed.
+
+    Args:
+        size: How many there may be, 1 or more.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew, as after a fork: the children, and who holds one, are the parent's."""
+        self._all = [Child() for _ in range(self._size)]
+        self._free: queue.LifoQueue[Child] = queue.LifoQueue()  # the last one to be used is asked first
+        for child in self._all:
+            self._free.put(child)
+
+    def ask(self, question: Mapping[str, Any], deadline: float) -> dict[str, Any]:
+        """See ``Child.ask``; waits for a child that is free."""
+        child = self._free.get()
+        try:
+            return child.ask(question, deadline)
+        finally:
+            self._free.put(child)
+
+    def close(self) -> None:
+        """End all of them."""
+        for child in self._all:
+            child.close()
+
+
+_CHILDREN = Children(min(4, os.cpu_count() or 1))
+ask = _CHILDREN.ask
+"""Ask one of this process's children: ``ask(question, deadline)``."""
+atexit.register(_CHILDREN.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_CHILDREN.renew)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from tasks.checkers import Gold
-from tasks.checkers.text import LETTERS, to_number
+from tasks.checkers.text import LETTERS, folded, to_number
 from tasks.jsonl.reading import Raw
 from tasks.records import digest
 
@@ -170,8 +170,8 @@ class Columns:
             )
         texts = [_whole(row, self.choices, str(part).strip()) for pair in value.items() for part in pair]
         options: dict[str, str] = dict(zip(texts[::2], texts[1::2], strict=True))
-        folded = [text.casefold() for text in options.values()]
-        if len(set(folded)) < len(folded) or not all(folded):
+        alike = [folded(text) for text in options.values()]  # as the checker compares them
+        if len(set(alike)) < len(alike) or not all(alike):
             raise ValueError(f"{row.where}, has two equal or empty options in column {self.choices!r}; mend one")
         for label, text in options.items():
             if text in options and text != label:

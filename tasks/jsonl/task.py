@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import ClassVar
 
 from tasks.base import Task
-from tasks.checkers import Gold, make_checker
+from tasks.checkers import Gold, Patience, make_checker
 from tasks.checkers.text import LETTERS
 from tasks.errors import UnsupportedError
 from tasks.jsonl.columns import Columns, Item, identity, recognise
@@ -74,8 +74,8 @@ class Jsonl(Task):
         checker: str | None = None,
         marker: str = "",
         fold_case: bool = False,
-        tolerance: float = 1e-6,
-        deadline: float = 5.0,
+        tolerance: float | None = None,
+        deadline: float | None = None,
         shares: Mapping[str, float] | None = None,
         least: int = 5,
         seed: int = 0,
@@ -101,10 +101,11 @@ class Jsonl(Task):
         self._asked: dict[str, Item] = questions | beyond
         self._parts = self._split(questions) | {"transfer": sorted(beyond.values(), key=partial(_order, seed=seed))}
         self._enough(least)
+        allowed = 1e-6 if tolerance is None else tolerance  # as it was named before None: a board can be graded again
         held = [sorted(q.digest for q in part) for part in self._parts.values()]
         # A file is an instance and no class, so what the contract has on the class is here on the instance.
         self.natural = natural  # type: ignore[misc]
-        self.version = f"1-{digest([columns.checker, marker, fold_case, tolerance, held])[:16]}"  # type: ignore[misc]
+        self.version = f"1-{digest([columns.checker, marker, fold_case, allowed, held])[:16]}"  # type: ignore[misc]
 
     def split(self, name: Split) -> Sequence[Problem]:
         """The problems of a split, by skill; within a skill in an order that the content alone decides."""
@@ -112,10 +113,12 @@ class Jsonl(Task):
 
     def grade(self, problem: Problem, response: str) -> Grade:
         """The checker's verdict, strict and lenient."""
-        question = self._asked.get(identity(problem.prompt))
-        if question is None:
-            return Grade(correct=False, error=f"problem {problem.id!r} is none of this task")
-        return self._check(question.gold, response)
+        return self._graded(problem, response, Patience())
+
+    def grades(self, asked: Sequence[tuple[Problem, str]]) -> list[Grade]:
+        """The checker's verdicts, within the time of one batch (``tasks.checkers.Patience``)."""
+        patience = Patience()
+        return [self._graded(problem, response, patience) for problem, response in asked]
 
     def identity(self, prompt: str) -> str:
         """See ``columns.identity``."""
@@ -134,10 +137,24 @@ class Jsonl(Task):
 
         That is a question the file does not have, a right answer in another form, or a checker that fails.
         """
+        return self._judged(example, Patience())
+
+    def judges(self, examples: Sequence[Example]) -> list[bool | None]:
+        """The verdict on each, within the time of one batch; ``None`` for those that it does not reach."""
+        patience = Patience()
+        return [self._judged(example, patience) for example in examples]
+
+    def _graded(self, problem: Problem, response: str, patience: Patience) -> Grade:
+        question = self._asked.get(identity(problem.prompt))
+        if question is None:
+            return Grade(correct=False, error=f"problem {problem.id!r} is none of this task")
+        return self._check(question.gold, response, patience)
+
+    def _judged(self, example: Example, patience: Patience) -> bool | None:
         question = self._asked.get(identity(example.prompt))
         if question is None:
             return None
-        grade = self._check(question.gold, example.response)
+        grade = self._check(question.gold, example.response, patience)
         return None if grade.error is not None or (grade.lenient and not grade.correct) else grade.correct
 
     def same(self, example: Example, answer: str) -> bool:

@@ -42,7 +42,7 @@ def solved(fields: dict[str, Any], name: str, seed: int, runner: Runner) -> tupl
     answers = runner.run(env.anchor(closing_job(env.setting, state))).answers["test"]
     for step in episode.steps[1:]:
         runner.evict(step.state)
-    flags = grade(env.setting, "test", answers).flags
+    flags = grade(env.setting, "test", answers).answers
     return sum(flags), len(flags)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dataenv.errors import SettingError
+from dataenv.learning.policy import CARD, WEIGHTS, load
 from dataenv.setting import Setting, make_setting
+from dataenv.skill_files import read_discovery, read_proposal
 from dataenv.validation import assigned
 
 
@@ -74,3 +78,29 @@ def test_what_is_no_mapping_is_not_written_into() -> None:
 def test_the_nearest_field_is_found_inside_a_tuple_too() -> None:
     with pytest.raises(SettingError, match=r"finish\.0\.shar is no field; did you mean share"):
         make_setting({"finish": [{"shar": 0.7}]})
+
+
+SECRETS = {
+    "passwd": "root:x:0:0:root:/root:/bin/bash\n",
+    "json": '{"auths": {"https://registry": {"auth": "c2VjcmV0"}}}',
+    "known fields": '{"skills": "c2VjcmV0", "items": {"c2VjcmV0": ["c2VjcmV0"]}, "rule": "c2VjcmV0"}',
+    "list": '["c2VjcmV0"]',
+    "text": '"c2VjcmV0"',
+    "no text": "\x00\x7fELFc2VjcmV0",
+}
+
+
+@pytest.mark.parametrize("text", SECRETS)
+@pytest.mark.parametrize("read", [read_discovery, read_proposal, lambda path: load(Path(path))])
+def test_a_file_that_somebody_else_named_is_not_quoted(
+    tmp_path: Path, text: str, read: Callable[[str], object]
+) -> None:
+    """A board of others may name any file; whoever checks it must not read that file out to them."""
+    for name in ("named", CARD, WEIGHTS):
+        (tmp_path / name).write_text(SECRETS[text])
+    given = str(tmp_path if read not in (read_discovery, read_proposal) else tmp_path / "named")
+    with pytest.raises(SettingError) as caught:
+        read(given)
+    said = str(caught.value).replace(given, "")
+    assert not [word for word in ("root", "auths", "registry", "c2VjcmV0", "ELF") if word in said]
+    assert "\n" not in said

@@ -29,7 +29,7 @@ from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.execution.jobs import Exam, Job
 from dataenv.execution.runner import Runner
-from dataenv.execution.store import ROWS, Store
+from dataenv.execution.store import LOCK, ROWS, Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
 from dataenv.learning.policy import SKILLS, by_name, fresh, save
@@ -113,6 +113,7 @@ def make_store(folder: Path) -> None:
         "reply": reply,
     }
     store.close()
+    (folder / STORE / LOCK).unlink()
     _settle(folder / STORE / ROWS)
     write(folder / INDEX, index)
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataenv.environment.exams import exam_of
 from dataenv.execution.executors import cores
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
@@ -21,7 +20,7 @@ from dataenv.leaderboard.runs import SEARCH, Run, all_runs, by_group
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.levels import make_level
 from dataenv.setting import Setting
-from tasks.records import Record
+from tasks.records import Record, Split
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -190,18 +189,21 @@ def _warm_line(setting: Setting, planned_runs: Sequence[Run], oracle: Oracle, me
 
 def _standing(setting: Setting, level: str = "skill-list") -> tuple[int, int]:
     """Answers, and losses, of the exams that are held after every lesson."""
-    feedback, selection = (len(exam_of(setting, split).prompts) for split in ("feedback", "selection"))
+    feedback, selection = (_answers(setting, split) for split in ("feedback", "selection"))
     own = make_level(level, setting).exam
     return feedback + selection + (len(own.prompts) if own else 0), feedback
+
+
+def _answers(setting: Setting, split: Split) -> int:
+    """Answers to the exam of a split."""
+    return len(setting.exam_items(split)) * setting.attempts(split).samples
 
 
 def _line(
     name: str, planned_runs: Sequence[Run], forecasts: Sequence[RunForecast], setting: Setting, measured: Measured
 ) -> ForecastLine:
     answers, losses = _standing(planned_runs[0].setting, planned_runs[0].level)
-    closing = (
-        0 if planned_runs[0].role == "search" else sum(len(exam_of(setting, s).prompts) for s in ("test", "transfer"))
-    )
+    closing = 0 if planned_runs[0].role == "search" else sum(_answers(setting, s) for s in ("test", "transfer"))
     longer = planned_runs[0].setting.lesson_size / setting.lesson_size
     chains, driver = [], 0.0
     for forecast in forecasts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, changed, check_mask, joined, read, unknown_skills
 from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.planning.measure import sample
+from dataenv.leaderboard.planning.student_checks import SAMPLED, cautions
+from dataenv.leaderboard.planning.student_checks import fits as _fits
+from dataenv.leaderboard.planning.student_checks import golds as _gold
 from dataenv.leaderboard.references import reference_class
 from dataenv.leaderboard.runs import Run, all_runs, fixed
 from dataenv.lessons.bill import sizes
@@ -36,10 +40,9 @@ from dataenv.validation import faults
 from students.base import Student
 from tasks.base import Task
 from tasks.errors import UnsupportedError
-from tasks.records import SPLITS, Example, Problem, stream
+from tasks.records import SPLITS, stream
 
-SAMPLED = 25
-"""Problems a split, and examples a source, that are looked at."""
+log = logging.getLogger(__name__)
 SUSPECT = 0.1
 """Share of the engine's examples beyond which rejections as leaks are no accident."""
 
@@ -77,13 +80,18 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         found += _refused("references", partial(reference_class, name))
     for name in board.metrics:
         found += _refused("metrics", partial(metric_of, name))
+    if not any(fault.startswith("setting.student:") for fault in found):
+        found += _refused("setting.student", partial(_admit, setting.built_student))
     if any(fault.startswith("setting.") for fault in found):
         return found  # the rest asks the task and the student
     if not found:
         found += _masks(board)
     found += unknown_skills(board)
     found += [fault for check in (_exams, _gold, _data, _copies, _fits, _purse) for fault in check(setting)]
-    return found or list(_beginnings(board))
+    found = found or list(_beginnings(board))
+    for caution in cautions(setting) if not found else ():
+        log.warning(caution)
+    return found
 
 
 def _refused(field: str, act: Callable[[], Any]) -> list[str]:
@@ -93,6 +101,13 @@ def _refused(field: str, act: Callable[[], Any]) -> list[str]:
     except (DataenvError, UnsupportedError) as error:
         return [f"{field}: {error}"]
     return []
+
+
+def _admit(student: Student) -> None:
+    """A student that is read from somebody's files looks at them, and tries them, before it is used."""
+    admit: Callable[[], None] | None = getattr(student, "admit", None)
+    if admit is not None:
+        admit()
 
 
 def _teachers(board: Board) -> list[str]:
@@ -138,44 +153,6 @@ def _exams(setting: Setting) -> Iterator[str]:
             )
 
 
-def _gold(setting: Setting) -> Iterator[str]:
-    """The checker accepts its own answers, and the student has room to write them."""
-    student, room = setting.built_student, setting.decoding.max_tokens
-    for split in SPLITS:
-        some = _spread(setting.exam_items(split))
-        for problem in some:
-            amiss = _ungraded(setting.built_task, problem)
-            if amiss:
-                yield f"setting.task: the checker {amiss} on the gold answer of {problem.id!r}; mend the task"
-                break
-        longest = max((_length(student, problem) for problem in some), default=0)
-        if longest > room:
-            yield (
-                f"setting.decoding.max_tokens is {room} and a gold answer of {split} has {longest} tokens; "
-                f"give at least {longest}"
-            )
-
-
-def _ungraded(task: Task, problem: Problem) -> str:
-    """How the checker fails on a gold answer; empty if it accepts the answer."""
-    try:
-        grade = task.grade(problem, problem.answer)
-    except Exception as error:  # the task's own code, which must not raise: said, not hidden
-        return f"raises {type(error).__name__}"
-    return f"fails ({grade.error})" if grade.error is not None else "" if grade.correct else "says wrong"
-
-
-def _length(student: Student, problem: Problem) -> int:
-    """Tokens of a gold answer."""
-    whole, asked = (Example(prompt=problem.prompt, response=text) for text in (problem.answer, ""))
-    return student.tokens(whole) - student.tokens(asked)
-
-
-def _spread(items: Sequence[Any]) -> list[Any]:
-    """A few of the items, evenly from the first to the last."""
-    return list(items[:: max(1, len(items) // SAMPLED)])
-
-
 def _data(setting: Setting) -> Iterator[str]:
     """Check that the engine has its source of data."""
     task = setting.built_task
@@ -205,28 +182,6 @@ def _copies(setting: Setting) -> Iterator[str]:
             f"setting.engine: the screen takes {len(hits)} of {len(offered)} examples for copies of sealed problems; "
             f"{mend}"
         )
-
-
-def _fits(setting: Setting) -> Iterator[str]:
-    """Problems, lessons and the warm start can be read by the student."""
-    student = setting.built_student
-    warm = setting.warm_training(0)
-    sources: dict[str, Sequence[Example]] = {
-        "setting.warm_start": warm.lesson if warm else (),
-        "setting.engine": sample(setting, None, SAMPLED * len(setting.built_task.skills)),
-    }
-    for split in SPLITS:
-        asked = _spread(setting.exam_items(split))
-        sources[f"setting.items.{split}"] = [Example(prompt=p.prompt, response=p.answer) for p in asked]
-    for field, examples in sources.items():
-        for example in _spread(examples):
-            refused = student.refuse(example)
-            if refused is not None:
-                yield (
-                    f"{field}: student {setting.student!r} cannot read {example.prompt[:40]!r} ({refused}); "
-                    "give setting.student_args that fit, or another student"
-                )
-                break
 
 
 def _purse(setting: Setting) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dataenv.errors import SettingError
 from dataenv.leaderboard import config
 from dataenv.leaderboard.accuracy import Accuracy, mean
 from dataenv.leaderboard.config import BASELINE
@@ -29,7 +30,7 @@ from dataenv.leaderboard.format import (
     visible,
 )
 from dataenv.leaderboard.report import charts
-from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.rows import Row, TestExam
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics import standings as standings_module
 from dataenv.leaderboard.statistics.standings import Standing, Summary
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
 
 LONGEST = 400
 """Characters of a prompt or a response that the page shows; the rest is in the row."""
+LESSONS, EXAMPLES, MISTAKES, LEAKS, ASKED = 200, 12, 48, 240, 400
+"""How many the page shows of a teacher's lessons, of a lesson's examples, and so on; it says how many it leaves out."""
+CELLS, NAMES, SETTING = 4000, 60, 40_000
+"""Cells of a strip of mixtures, names in a list, and characters of a Setting that are shown."""
+LARGEST = 64 << 20
+"""Characters of a page; rows that ask for more are refused."""
 
 
 @cache
@@ -60,9 +67,12 @@ def render(board: Sequence[Row], summary: Summary) -> str:
     Args:
         board: From ``rows.read``.
         summary: From ``summarise`` of the same rows.
+
+    Raises:
+        SettingError: If the page would be larger than any browser shows.
     """
     everyone = (*summary.teachers, *summary.references)
-    return _template().render(
+    page = _template().render(
         summary=summary,
         heading="Ranking" if len(summary.seeds) >= st.FEWEST else "Teachers",
         facts=_facts(board, summary),
@@ -78,6 +88,12 @@ def render(board: Sequence[Row], summary: Summary) -> str:
         reading=[_to_read(_first_run(board, s.teacher)) | _leaked(board, s.teacher) for s in everyone],
         made=_made(board),
     )
+    if len(page) > LARGEST:
+        raise SettingError(
+            f"rows of board {summary.board} hold too much for one page ({len(page) >> 20} MiB, at most "
+            f"{LARGEST >> 20}); look for rows that no board wrote, or that have thousands of skills"
+        )
+    return page
 
 
 def _facts(board: Sequence[Row], summary: Summary) -> list[str]:
@@ -88,6 +104,7 @@ def _facts(board: Sequence[Row], summary: Summary) -> list[str]:
         *(f"{len(of)} {noun}{'s' * (len(of) != 1)}" for noun, of in counted.items()),
         *([] if summary.skills == board[0].skills else [f"targets: {', '.join(summary.skills)}"]),
         f"{summary.test_items:,} test items a seed",
+        *([f"exams: {summary.exam}"] if summary.exam else []),
         f"{tokens(summary.purse)} student tokens a run",
     ]
 
@@ -154,10 +171,14 @@ def _heat(everyone: Sequence[Standing], summary: Summary) -> list[dict[str, Any]
 def _mixtures(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, Any]:
     """What each teacher taught, by step: means over the runs that reached the step and kept something."""
     taught: dict[str, tuple[Any, list[int]]] = {}
+    longest = (0, 0)
     for s in everyone:
         runs = [row.steps[1:] for row in board if row.teacher == s.teacher]
         means, reached = [], []
-        for t in range(max(map(len, runs), default=0)):
+        steps_taken = max(map(len, runs), default=0)
+        shown = min(steps_taken, max(1, CELLS // len(board[0].skills)))
+        longest = max(longest, (steps_taken, shown))
+        for t in range(shown):
             kept = [mixture for steps in runs if t < len(steps) and (mixture := steps[t].mixture) is not None]
             means.append(np.mean(kept, axis=0) if kept else np.full(len(board[0].skills), np.nan))
             reached.append(len(kept))
@@ -170,7 +191,7 @@ def _mixtures(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, A
         for s in everyone
         if s.teacher in taught
     ]
-    return {"panels": panels, "most": most}
+    return {"panels": panels, "most": most, "steps": longest[0], "shown": longest[1]}
 
 
 def _insert(taught: tuple[Any, list[int]], most: float) -> tuple[Any, float, list[int]]:
@@ -179,7 +200,7 @@ def _insert(taught: tuple[Any, list[int]], most: float) -> tuple[Any, float, lis
 
 def _budgets(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, Any]:
     """Tokens as means over seeds; examples offered, kept and dropped as sums."""
-    rows, reasons = [], sorted({reason for row in board for step in row.steps for reason in step.rejected})
+    rows, reasons = [], sorted({reason for row in board for step in row.steps for reason in step.rejected})[:NAMES]
     for s in everyone:
         steps = [step for row in board if row.teacher == s.teacher for step in row.steps]
         dropped: Counter[str] = Counter()
@@ -206,8 +227,8 @@ def _taught(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, Any
             for step in row.steps:
                 judged.update(step.judged)
                 practice.update(step.practice.model_dump(exclude={"reward"}) if step.practice else {})
-        rows.append({"of": s, "judged": judged, "n": judged.total(), "asked": asked, "yields": yields,
-                     "practice": practice})  # fmt: skip
+        rows.append({"of": s, "judged": judged, "n": judged.total(), "asked": dict(asked.most_common(NAMES)),
+                     "yields": dict(yields.most_common(NAMES)), "practice": practice})  # fmt: skip
     models = any(row["asked"] for row in rows)
     doubtful = models or any(row["judged"]["right"] < row["n"] for row in rows)
     return {
@@ -231,11 +252,15 @@ def _by_seed(board: Sequence[Row], everyone: Sequence[Standing]) -> list[dict[st
         for seed in seeds:
             run, row = scored[s.teacher].get(seed), ended.get((s.teacher, seed))
             exam = run.test if run is not None else None
-            share = Accuracy(k=sum(exam.by_skill), n=sum(exam.n), split="test") if exam is not None else None
+            share = _total(exam) if exam is not None else None
             score = st.score(exam) if exam is not None else None
             cells.append({"score": score, "share": share, "gain": gains.get(seed), "row": row})
         table.append({"of": s, "cells": cells})
     return table
+
+
+def _total(exam: TestExam) -> Accuracy:
+    return Accuracy(k=sum(k for k, _ in exam.counts), n=sum(n for _, n in exam.counts), split="test")
 
 
 def _first_run(board: Sequence[Row], teacher: str) -> Row:
@@ -250,15 +275,29 @@ def _to_read(row: Row) -> dict[str, Any]:
 
     lessons = [
         {"step": lesson.step, "examples": [(shown(e.prompt), shown(e.response), shown(", ".join(e.skills)))
-                                           for e in lesson.examples]}
-        for lesson in row.lessons
+                                           for e in lesson.examples[:EXAMPLES]]}
+        for lesson in row.lessons[:LESSONS]
     ]  # fmt: skip
-    mistakes = [(m.step, shown(m.skill), shown(m.prompt), shown(m.response), shown(m.answer)) for m in row.mistakes]
+    mistakes = [
+        (m.step, shown(m.skill), shown(m.prompt), shown(m.response), shown(m.answer)) for m in row.mistakes[:MISTAKES]
+    ]
     asked = [
         (after.step, after.teacher_tokens - before.teacher_tokens, after.money - before.money)
-        for before, after in pairwise(row.steps)
+        for before, after in pairwise(row.steps[: ASKED + 1])
     ]
-    return {"row": row, "asked": asked, "lessons": lessons, "mistakes": mistakes, "error": shown(row.error or "")}
+    left = {
+        "lessons": len(row.lessons) - len(lessons),
+        "examples": sum(max(0, len(lesson.examples) - EXAMPLES) for lesson in row.lessons[:LESSONS]),
+        "mistakes": len(row.mistakes) - len(mistakes),
+        "steps": max(0, len(row.steps) - 1 - ASKED) if row.budget.teacher_tokens else 0,
+    }
+    args = (
+        visible(json.dumps(row.teacher_args, sort_keys=True, ensure_ascii=False), SETTING) if row.teacher_args else ""
+    )
+    return {
+        "row": row, "args": args, "asked": asked, "lessons": lessons, "mistakes": mistakes,
+        "error": shown(row.error or ""), "left": {what: n for what, n in left.items() if n},
+    }  # fmt: skip
 
 
 def _leaked(board: Sequence[Row], teacher: str) -> dict[str, Any]:
@@ -268,7 +307,7 @@ def _leaked(board: Sequence[Row], teacher: str) -> dict[str, Any]:
         (row.seed, x.step, x.where, visible(x.problem), x.how, visible(x.prompt, LONGEST), visible(x.response, LONGEST))
         for row in runs
         for x in row.leaks.first
-    ]
+    ][:LEAKS]
     return {"leaks": hits, "leaked": sum(row.leaks.count for row in runs)}
 
 
@@ -276,21 +315,21 @@ def _made(board: Sequence[Row]) -> dict[str, Any]:
     """Settings, digests, versions and commits, each once; and how to make the board again."""
 
     def each(values: Sequence[str]) -> str:
-        return ", ".join(sorted(set(values)))
+        return visible(", ".join(sorted(set(values))), SETTING)
 
     versions = {name: each([row.versions[name] for row in board if name in row.versions])
-                for name in sorted({name for row in board for name in row.versions})}  # fmt: skip
+                for name in sorted({name for row in board for name in row.versions})[:NAMES]}  # fmt: skip
     hashes = {name: each([row.hashes[name] for row in board if name in row.hashes])
-              for name in sorted({name for row in board for name in row.hashes})}  # fmt: skip
+              for name in sorted({name for row in board for name in row.hashes})[:NAMES]}  # fmt: skip
     commits = each([row.commit + (" + uncommitted changes" if row.dirty else "") for row in board])
     settings: dict[str, dict[str, Any]] = {}
     for row in board:
         text = json.dumps(row.setting, indent=2, sort_keys=True, ensure_ascii=False)
-        one = settings.setdefault(row.setting_digest, {"text": _lines(text), "teachers": set()})
+        one = settings.setdefault(row.setting_digest, {"text": _lines(text[:SETTING]), "teachers": set()})
         one["teachers"].add(row.teacher)
     several = [{"digest": name, "text": one["text"], "teachers": sorted(one["teachers"])}
                for name, one in settings.items()]  # fmt: skip
-    several.sort(key=lambda one: (-len(one["teachers"]), one["digest"]))
+    several = sorted(several, key=lambda one: (-len(one["teachers"]), one["digest"]))[:NAMES]
     command = f"git checkout {shlex.quote(board[0].commit)} && dataenv leaderboard {shlex.quote(board[0].board)}"
     return {"versions": versions, "hashes": hashes, "commits": commits, "settings": several, "command": command}
 

@@ -37,6 +37,8 @@ STYLES = {"better": "green", "worse": "red", "baseline": "bold"}
 SCORES = ("#", "teacher", "test %", "k/n", "gain [95 %]", "Holm p", "verdict")
 TO_TARGET = ("to target (reached)",)
 DETAILS = ("level", "seeds", "AUC", "worst skill", "transfer %", "spent of purse", "prior")
+EXAMS = ("test %", "transfer %")
+"""Columns that say how often a problem was answered, where that is more than once."""
 COSTS = ("teacher tokens", "tokens a point [95 %]", "money", "money a point [95 %]")
 
 
@@ -96,6 +98,8 @@ class TerminalBoard:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0))
         for name in columns:
             head = name + simulated * (name == "teacher")
+            if name in EXAMS and self.summary.exam:
+                head = f"{name} ({self.summary.exam.split()[0]})"
             left = name in ("teacher", "verdict", "level", "worst skill", *TO_TARGET)
             table.add_column(
                 Text(head if gap else BROKEN.get(head, head)),

@@ -102,8 +102,10 @@ def _same_exam(ours: Sequence[Row], theirs: Sequence[Row]) -> None:
         )
     if a.test is None or b.test is None:
         raise SettingError("one of the boards has no run that was examined; play it to the end first")
-    if a.skills != b.skills or a.test.n != b.test.n:
-        raise SettingError("the boards have different test items (setting.items.test); play them with equal exam sizes")
+    if a.skills != b.skills or a.test.n != b.test.n or a.test.attempts != b.test.attempts:
+        raise SettingError(
+            "the boards have different test items (setting.items.test, setting.exam); play them with equal exams"
+        )
     if a.simulated != b.simulated:
         raise SettingError("one of the boards has a simulated student; those are never compared with real ones")
 
@@ -144,11 +146,9 @@ def _by_skill(rows: Mapping[int, Row], seeds: Sequence[int]) -> list[Accuracy]:
     exams = [exam for seed in seeds if (exam := rows[seed].test) is not None]
     if not exams:
         return []
-    return [
-        Accuracy(k=sum(exam.by_skill[i] for exam in exams), n=sum(exam.n[i] for exam in exams), split="test")
-        for i, asked in enumerate(exams[0].n)
-        if asked
-    ]
+    by_skill = zip(*(exam.counts for exam in exams), strict=True)
+    pairs = [(sum(k for k, _ in some), sum(n for _, n in some)) for some in by_skill]
+    return [Accuracy(k=k, n=n, split="test") for k, n in pairs if n]
 
 
 # --- shown -----------------------------------------------------------------------------------------------------------

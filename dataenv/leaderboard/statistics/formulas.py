@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from dataenv.environment.steps import StepRow
 from dataenv.leaderboard.accuracy import Accuracy, Derived, Floats, derive, difference, mean
@@ -50,7 +49,7 @@ def selection(step: StepRow) -> tuple[Accuracy, ...]:
 
 def tested(test: TestExam) -> tuple[Accuracy, ...]:
     """Test counts by target (``Row.targets``)."""
-    return tuple(Accuracy(k=k, n=n, split="test") for k, n in zip(test.by_skill, test.n, strict=True) if n)
+    return tuple(Accuracy(k=k, n=n, split="test") for k, n in test.counts if n)
 
 
 def score(test: TestExam) -> Derived:
@@ -214,10 +213,6 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
     return adjusted
 
 
-def _bits(correct: str) -> npt.NDArray[np.int8]:
-    return np.frombuffer(correct.encode("ascii"), dtype=np.uint8).astype(np.int8) - np.int8(ord("0"))
-
-
 def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]) -> Comparison:
     """``teacher`` − ``baseline``: per seed the difference of their scores on the same items.
 
@@ -238,7 +233,7 @@ def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]
         if a is None or b is None:  # the type allows it, scored rows do not
             raise ValueError(f"a run of {teacher} or {baseline}, seed {seed}, has no test exam; score it first")
         differences.append(difference(score(a), score(b)))
-        ahead = _bits(a.correct) - _bits(b.correct)
+        ahead = np.subtract(a.points, b.points)
         won += int((ahead > 0).sum())
         lost += int((ahead < 0).sum())
         items += len(ahead)

@@ -63,7 +63,7 @@ class TransferAccuracy(Metric):
     def of(self, row: Row) -> float | None:
         """See Metric."""
         exam = row.transfer
-        return exam.correct.count("1") / exam.n if exam is not None and exam.n else None
+        return exam.count[0] / exam.count[1] if exam is not None and exam.n else None
 
 
 class WorstSkill(Metric):

@@ -171,6 +171,7 @@ class Summary(Record):
         reading: Sentences on the teachers; ``seen`` on the sensitivity; ``warnings`` what weakens them.
         sources: Sentences on the split that each number was counted on.
         metrics: What the board says of the metrics that it names.
+        exam: ``avg@4``, ``pass@4`` and so on, where a problem is answered several times; else empty.
     """
 
     board: str
@@ -191,6 +192,7 @@ class Summary(Record):
     warnings: tuple[str, ...]
     sources: tuple[str, ...]
     metrics: tuple[Axis, ...] = Field(default=(), exclude_if=not_)
+    exam: str = Field(default="", exclude_if=not_)
 
 
 class PerPoint(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dataenv.attempts import ONCE, Attempts
 from dataenv.leaderboard.accuracy import Accuracy, Counted, Derived, derive, mean
 from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
 from dataenv.leaderboard.format import percent, signed
@@ -60,7 +61,13 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = 
         warnings=tuple(_warnings(board, compared)),
         sources=tuple(_sources(board, compared)),
         metrics=tuple(axis_of(name) for name in metrics),
+        exam=_attempts(board).name,
     )
+
+
+def _attempts(board: Sequence[Row]) -> Attempts:
+    """How the exams of a board were held."""
+    return next((row.test.attempts for row in board if row.test is not None), ONCE)
 
 
 def _setting_of(board: Sequence[Row]) -> Row:
@@ -136,7 +143,7 @@ def _transfer(rows: Sequence[Row]) -> Accuracy | None:
     exams = [row.transfer for row in rows if row.transfer is not None and row.transfer.n]
     if not exams or len(exams) < len(rows):
         return None
-    return _sum([Accuracy(k=exam.correct.count("1"), n=exam.n, split="transfer") for exam in exams])
+    return _sum([Accuracy(k=k, n=n, split="transfer") for k, n in (exam.count for exam in exams)])
 
 
 def _compare_all(standings: Sequence[Standing], scored: Mapping[str, Mapping[int, Row]]) -> list[Standing]:
@@ -244,8 +251,9 @@ def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
             said.append(f"{s.teacher} failed on {len(s.failed)} of {len(s.seeds)} seeds ({which}): counted, {how}.")
         if s.transfer is None and any(row.transfer and row.transfer.n for row in board if row.teacher == s.teacher):
             said.append(f"{s.teacher} has no transfer exam for some of its seeds, so its transfer is not shown.")
-        if s.grader_errors:
-            said.append(f"The grader failed on {s.grader_errors} test answers of {s.teacher}; they count as not right.")
+        if failures := _grader_errors(board, s):
+            said.append(f"The grader failed on {failures} answers of {s.teacher}; they count as not right.")
+    said += _unasked(board)
     if len({s.seeds for s in standings if s.role == "teacher"}) > 1:
         said.append("Teachers ran on different seeds; each is compared on the seeds it shares with the baseline.")
     if any(row.dirty for row in board):
@@ -255,10 +263,38 @@ def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
     return said
 
 
+def _unasked(board: Sequence[Row]) -> list[str]:
+    """Problems that no student was asked; they are the same in every run, for the student is."""
+    exams = {
+        "test": [(row.test.unasked, sum(row.test.n)) for row in board if row.test is not None],
+        "transfer": [(row.transfer.unasked, row.transfer.n) for row in board if row.transfer is not None],
+    }
+    most = {split: max(counted, default=(0, 0)) for split, counted in exams.items()}
+    return [
+        f"{k} of {n} {split} problems were not asked: longer than the student's context, or with its own marks. "
+        "They count as not right."
+        for split, (k, n) in most.items()
+        if k
+    ]
+
+
+def _grader_errors(board: Sequence[Row], standing: Standing) -> str:
+    """On how many answers the checker failed, by exam; empty where it never did."""
+    rows = [row for row in board if row.teacher == standing.teacher]
+    counts = {
+        "test": standing.grader_errors,
+        "transfer": sum(row.transfer.grader_errors for row in rows if row.transfer is not None),
+        "feedback and selection": sum(step.grader_errors for row in rows for step in row.steps),
+    }
+    return " and ".join(f"{n:,} {exam}" for exam, n in counts.items() if n)
+
+
 def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
     """Which split each number of the table was counted on, as the numbers themselves say, and its items a student."""
+    held = _attempts(board)
+    how = f", {held.name}" if held.name else ""
     exams = {"test": [sum(row.test.n) for row in board if row.test is not None],
-             "selection": [sum(row.steps[0].selection.n) for row in board if row.steps],
+             "selection": [sum(row.steps[0].selection.n) // held.out_of for row in board if row.steps],
              "transfer": [row.transfer.n for row in board if row.transfer is not None]}  # fmt: skip
     named: dict[str, list[Counted | None]] = {
         "test %": [s.score for s in standings],
@@ -277,7 +313,7 @@ def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
     targets = board[0].targets
     alone = [f"Selection and test ask the Setting's targets alone: {', '.join(targets)}."]
     return (alone if targets != board[0].skills else []) + [
-        f"Counted on the {split} split ({max(exams[split]):,} items a student): {', '.join(names)}."
+        f"Counted on the {split} split ({max(exams[split]):,} items a student{how}): {', '.join(names)}."
         for split, names in by_split.items()
     ]
 

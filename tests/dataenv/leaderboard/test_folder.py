@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,19 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board, Entry
-from dataenv.leaderboard.folder import MANIFEST, Manifest, differences, missing, read_manifest, read_rows
+from dataenv.leaderboard.folder import (
+    MANIFEST,
+    Manifest,
+    differences,
+    missing,
+    read_manifest,
+    read_rows,
+    write_row,
+)
 from dataenv.leaderboard.report.tables import write_csv, write_page
+from dataenv.leaderboard.rescore import rescore
 from dataenv.leaderboard.trackers import Tracker
+from tests.dataenv.leaderboard.synthetic import make_row
 from tests.toys import TOY_BOARD, Apprentice
 
 
@@ -243,3 +255,131 @@ def test_rows_that_cannot_stand_together_are_one_sentence(toy_folder: Path) -> N
         read_rows(toy_folder)
     with pytest.raises(SettingError, match="holds no rows"):
         read_rows(toy_folder.parent)
+
+
+# --- one configuration at a time, and names that are names ----------------------------------------------------------
+
+PLAYS = """
+import sys, threading
+from pathlib import Path
+from unittest.mock import patch
+from dataenv.leaderboard import play as playing
+from dataenv.leaderboard.config import Board
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
+from tests.golden.make import toys
+from tests.toys import TOY_BOARD
+
+def wait(*_):
+    print("playing", flush=True)
+    sys.stdin.readline()
+
+with toys(), patch.object(playing, "known_runs", wait):
+    playing.play(Board.model_validate(TOY_BOARD), Runner(Store(None)), Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.fault("two drivers with different configurations on one folder", "the second is refused, and who plays")
+def test_a_folder_that_is_being_played_keeps_to_its_configuration(toys: None, tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    words = [sys.executable, "-c", PLAYS, str(folder)]
+    driver = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert driver.stdout is not None
+        assert driver.stdout.readline() == "playing\n"
+        before = content(folder)
+        other = board(setting=setting(lesson_size=12))
+        for replace in (False, True):
+            with pytest.raises(SettingError, match=rf"with another configuration by process {driver.pid} on .*--out"):
+                playing.play(other, Runner(Store(None)), folder, replace=replace)
+        assert content(folder) == before
+        same = playing.play(board(metrics=["transfer"]), Runner(Store(None)), folder)
+        assert len(same) == len(read_rows(folder)) == 8
+    finally:
+        driver.kill()
+        driver.wait()
+    assert playing.play(other, Runner(Store(None)), folder, replace=True)
+    assert (folder / "rows.1").is_dir()
+
+
+NAMES = ("../../p/PWNED", "/tmp/PWNED", "..", ".hidden", "a/b", "a\\b", "", "a" * 65, "\x1b]0;owned\x07", "a\n", "é")
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """A folder that holds one row."""
+    (tmp_path / "board" / "rows").mkdir(parents=True)
+    (tmp_path / "board" / "rows" / "random--0.json").write_text(json.dumps(make_row("random")))
+    return tmp_path / "board"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("field", ["teacher", "board"])
+def test_a_row_whose_names_are_none_is_refused_and_writes_nowhere(written: Path, name: str, field: str) -> None:
+    path = next((written / "rows").iterdir())
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: name}))
+    before = content(written.parent)
+    with pytest.raises(SettingError, match=rf"{path.name}.*{field}") as caught:
+        read_rows(written)
+    assert "\x1b" not in str(caught.value)
+    with pytest.raises(SettingError):
+        rescore(written, Store(None), written.parent / "again")
+    assert content(written.parent) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_row_is_written_in_its_folder_or_not_at_all(written: Path, name: str) -> None:
+    row = read_rows(written)[0].model_copy(update={"teacher": name})
+    before = content(written.parent)
+    with pytest.raises(SettingError, match="cannot name a file"):
+        write_row(row, written)
+    assert content(written.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("budget.prior", 10**400), ("budget.total", 10**300), ("budget.money", 1e308), ("seed", 2**60),
+        ("steps.0.reward", 1e308), ("steps.0.spent", 10**30), ("steps.0.loss.0", -1e308),
+        ("test.grader_errors", 10**20),
+    ],
+)  # fmt: skip
+def test_huge_numbers_of_a_row_are_refused_by_name(written: Path, path: str, value: float) -> None:
+    file = next((written / "rows").iterdir())
+    row = json.loads(file.read_text())
+    *way, last = path.split(".")
+    inner = row
+    for part in way:
+        inner = inner[int(part) if part.isdecimal() else part]
+    inner[int(last) if last.isdecimal() else last] = value
+    file.write_text(json.dumps(row))
+    with pytest.raises(SettingError, match=rf"{file.name} is no row of a board: {path} is .*; input should be"):
+        read_rows(written)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 100_000, '{"seed": ' + "9" * 10_000 + "}", "NaN", "\ufeff{}", "", '"\\ud800"']
+)
+def test_a_file_that_is_no_row_is_one_sentence(written: Path, text: str) -> None:
+    (written / "rows" / "a--0.json").write_text(text)
+    with pytest.raises(SettingError, match=r"a--0\.json is no row of a board") as caught:
+        read_rows(written)
+    assert len(str(caught.value)) < 1000
+
+
+def test_what_is_no_file_or_has_no_end_is_not_read(written: Path, tmp_path: Path) -> None:
+    (written / "rows" / "a--0.json").symlink_to("/dev/zero")
+    with pytest.raises(SettingError, match="is no file, or larger than 64 MiB"):
+        read_rows(written)
+    (written / "rows" / "a--0.json").unlink()
+    with (written / "rows" / "a--0.json").open("wb") as file:
+        file.truncate(65 << 20)
+    with pytest.raises(SettingError, match="is no file, or larger than 64 MiB"):
+        read_rows(written)
+
+
+def test_what_a_killed_driver_left_is_swept(toy_folder: Path, toy_store: Store) -> None:
+    for folder in (toy_folder, toy_folder / "rows"):
+        (folder / ".tmp-1").write_text("half")
+    playing.play(board(), Runner(toy_store), toy_folder)
+    assert not list(toy_folder.rglob(".tmp-*"))

@@ -105,3 +105,15 @@ def test_a_lenient_score_is_never_below_the_strict_one() -> None:
         TestExam.model_validate(exam | {"lenient": "0111"})
     with pytest.raises(ValidationError, match="lenient has 3 items"):
         TestExam.model_validate(exam | {"lenient": "110"})
+
+
+@pytest.mark.parametrize("exam", ["test", "transfer"])
+def test_what_was_not_asked_is_among_what_is_not_right(exam: str) -> None:
+    row = copy.deepcopy(make_row("t"))
+    wrong = row[exam]["correct"].count("0")
+    assert "unasked" not in Row.model_validate(row).model_dump(mode="json")[exam]
+    row[exam]["unasked"] = wrong
+    assert Row.model_validate(row).model_dump(mode="json")[exam]["unasked"] == wrong
+    row[exam]["unasked"] = wrong + 1
+    with pytest.raises(ValidationError, match="unasked is larger than the number of items that are not right"):
+        Row.model_validate(row)

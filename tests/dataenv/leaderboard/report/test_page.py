@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from dataenv.errors import SettingError
 from dataenv.leaderboard.format import visible
-from dataenv.leaderboard.report.page import LONGEST
-from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.report import page as page_module
+from dataenv.leaderboard.report.page import LONGEST, render
+from dataenv.leaderboard.rows import Row, read
+from dataenv.leaderboard.statistics.summary import summarise
 from tests.dataenv.leaderboard.report.browser import CLOSED, NAME, Browser, find, planted_rows
-from tests.dataenv.leaderboard.synthetic import HOSTILE
+from tests.dataenv.leaderboard.synthetic import HOSTILE, make_board
 
 SCRIPT, REQUEST, MARKUP = "a script ran", "something was asked for", "the elements are others"
 
@@ -245,3 +248,36 @@ def test_where_there_is_no_browser_it_is_said(monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match=r"chromium is missing: install .*apt-get install chromium"):
         find()
+
+
+# --- it is bounded ---------------------------------------------------------------------------------------------------
+
+
+def test_a_page_of_rows_without_end_stays_small_and_says_what_it_leaves_out() -> None:
+    rows = make_board(2)
+    big = next(row for row in rows if row["teacher"] == "random")
+    example = {"prompt": "p" * 500, "response": "r", "skills": []}
+    big["lessons"] = [{"step": i, "examples": [example] * 20} for i in range(2000)]
+    big["mistakes"] = [{"step": 1, "skill": "s", "prompt": "p", "response": "r", "answer": "a"}] * 2000
+    big["teacher_args"] = {"text": "x" * 300_000}
+    big["versions"] = {f"package {i}": "1" for i in range(5000)}
+    last = big["steps"][-1]
+    big["steps"] += [last | {"step": last["step"] + 1 + i} for i in range(2000)]
+    big["steps"][-1]["rejected"] = last["rejected"] | {f"reason {i}": 0 for i in range(5000)}
+    small, page = rendered(make_board(2)), rendered(rows)
+    assert len(page) < len(small) + 3_000_000
+    assert "lessons 1,800, examples 1,600, mistakes 1,952" in page
+    assert "of 2,008 steps" in page
+    assert "Not shown" not in small
+    assert "Shown are" not in small
+
+
+def test_a_page_that_no_browser_would_show_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_module, "LARGEST", 10_000)
+    with pytest.raises(SettingError, match="hold too much for one page"):
+        rendered(make_board(2))
+
+
+def rendered(rows: list[dict[str, Any]]) -> str:
+    board = read(rows)
+    return render(board, summarise(board))

@@ -312,6 +312,21 @@ def test_transfer_of_some_seeds_is_not_shown_and_that_is_said() -> None:
     assert not [w for w in summarise([tiny("t", 0, "1" * 8)]).warnings if "transfer" in w]
 
 
+def test_problems_that_were_not_asked_are_said_once_a_split() -> None:
+    rows = [tiny(t, s, "11110000") | {"transfer": {"correct": "10", "n": 2, "unasked": 1}} for t in ("stratified", "t")
+            for s in range(2)]  # fmt: skip
+    for row in rows:
+        row["test"]["unasked"] = 3
+    said = [warning for warning in summarise(rows).warnings if "not asked" in warning]
+    assert said == [
+        "3 of 8 test problems were not asked: longer than the student's context, or with its own marks. They count as "
+        "not right.",
+        "1 of 2 transfer problems were not asked: longer than the student's context, or with its own marks. They count "
+        "as not right.",
+    ]
+    assert not [w for w in summarise([tiny("t", 0, "1" * 8)]).warnings if "asked" in w]
+
+
 def test_seeds_where_the_baseline_failed_flatter_nobody() -> None:
     rows = [tiny("nothing", s, "0" * 8, points=((0, 0),)) for s in range(3)]
     rows += [tiny("t", s, "11110000") for s in range(3)]
