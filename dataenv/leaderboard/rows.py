@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
 from operator import not_
 from typing import Annotated, Any, Literal, Self
 
@@ -98,17 +99,39 @@ class TestExam(RowPart):
         return self
 
 
+class Suite(RowPart):
+    """One of several suites of the transfer exam, and how many items it asks."""
+
+    name: Name
+    n: Count
+
+
 class TransferExam(RowPart):
-    """The transfer exam (out of distribution) of the selected state: one character an item."""
+    """The transfer exam (out of distribution) of the selected state: one character an item.
+
+    Where it holds several suites, the items of each stand together, in the order of ``suites``.
+    """
 
     correct: Bits
     n: Count
+    suites: tuple[Suite, ...] = Field(default=(), exclude_if=not_)
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         if len(self.correct) != self.n:
             raise ValueError(f"correct has {len(self.correct)} items and n is {self.n}")
+        if self.suites and sum(suite.n for suite in self.suites) != self.n:
+            raise ValueError(f"suites hold {sum(suite.n for suite in self.suites)} items and n is {self.n}")
+        if len({suite.name for suite in self.suites}) < len(self.suites):
+            raise ValueError("suites names a suite twice")
         return self
+
+    @property
+    def by_suite(self) -> dict[str, tuple[int, int]]:
+        """Right answers and items of each suite that has a name."""
+        ends = list(accumulate((suite.n for suite in self.suites), initial=0))
+        parts = zip(self.suites, pairwise(ends), strict=True)
+        return {suite.name: (self.correct.count("1", start, end), suite.n) for suite, (start, end) in parts}
 
 
 class Taught(RowPart):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     """The fields ``test`` and ``transfer`` of a row."""
     test = grade(setting, "test", outcome.answers["test"])
     transfer = grade(setting, "transfer", outcome.answers["transfer"])
+    suites = Counter(problem.suite for problem in setting.exam_items("transfer") if problem.suite)
     return {
         "test": {
             "correct": "".join("01"[flag] for flag in test.flags),
@@ -49,7 +51,11 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
             "grader_errors": test.grader_errors,
             "lenient": None if test.lenient is None else "".join("01"[flag] for flag in test.lenient),
         },
-        "transfer": {"correct": "".join("01"[flag] for flag in transfer.flags), "n": len(transfer.flags)},
+        "transfer": {
+            "correct": "".join("01"[flag] for flag in transfer.flags),
+            "n": len(transfer.flags),
+            "suites": [{"name": name, "n": n} for name, n in suites.items()],
+        },
     }
 
 

@@ -56,12 +56,12 @@ class Sources:
 
 
 def suites(given: str | Mapping[str, str]) -> dict[str, str]:
-    """The transfer suites by name, as ``transfer=`` gives them: one path, or paths by name."""
+    """The transfer suites, in the order of their names: ``transfer=`` gives one path, or paths by name."""
     if isinstance(given, str):
         return {"": given} if given else {}
     if not isinstance(given, Mapping):
         raise ValueError(f"transfer is a {type(given).__name__}; give a path, or paths by name")
-    return {str(name): source for name, source in given.items()}
+    return {str(name): given[name] for name in sorted(given, key=str)}  # a Setting keeps no order
 
 
 def shares_of(given: Mapping[str, float], published: bool) -> dict[str, float]:

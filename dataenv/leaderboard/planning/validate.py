@@ -123,8 +123,10 @@ def _exams(setting: Setting) -> Iterator[str]:
     for split in (split for split in SPLITS if split in setting.items.model_fields_set):
         wanted, problems = getattr(setting.items, split), setting.built_task.split(split)
         if split == "transfer":
-            if wanted > len(problems):
-                yield f"setting.items.transfer asks {wanted} problems and the split has {len(problems)}; ask for those"
+            for suite, held in Counter(problem.suite for problem in problems).items() or (("", 0),):
+                if wanted > held:
+                    where = f"suite {suite!r}" if suite else "the split"
+                    yield f"setting.items.transfer asks {wanted} problems and {where} has {held}; ask for those"
             continue
         there = Counter(problem.skills[0] for problem in problems)
         asked = setting.targets if split != "feedback" else ()  # of every skill, for all of them may be taught
