@@ -380,3 +380,11 @@ def _checker(rows: Sequence[Raw], chosen: Mapping[str, str], marker: str) -> str
     if marker:
         answers = [answer.rpartition(marker)[2] for answer in answers]
     return "number" if all(to_number(answer) is not None for answer in answers) else "exact"
+
+
+def letters_of(rows: Sequence[Raw], columns: Columns) -> tuple[str, ...]:
+    """Columns that look like options of a choice question and are not read as such; empty where none do."""
+    letters = tuple(letter for letter in LETTERS if letter in rows[0].fields)
+    labels = len(letters) > 1 and not columns.choices and not columns.letters
+    said = {str(row.fields.get(columns.answer, "")).strip() for row in rows} if labels else {""}
+    return letters if said <= set(letters) else ()

@@ -13,7 +13,7 @@ from tasks.checkers import Check, Gold, make_checker
 from tasks.checkers.text import LETTERS
 from tasks.errors import UnsupportedError
 from tasks.jsonl import splits
-from tasks.jsonl.columns import Item, identity, recognise
+from tasks.jsonl.columns import Item, identity, letters_of, recognise
 from tasks.jsonl.formats import CODE
 from tasks.jsonl.reading import Raw, read_rows
 from tasks.records import SPLITS, Example, Grade, Problem, Split, digest
@@ -66,6 +66,7 @@ class Jsonl(Task):
         merged: Rows that ask what another one asks, with an equal answer; one of them is kept.
         dropped: Rows of ``train`` and ``validation`` that are left out, for a sealed split asks the same.
         form: The published form that the file was read as; empty for none.
+        told: What a person should know of how the files were read, a sentence each.
 
     Raises:
         ValueError: In one sentence with the place, for whatever makes the file no benchmark.
@@ -103,9 +104,10 @@ class Jsonl(Task):
         sources = splits.Sources(path, train, test, validation, splits.suites(transfer))
         rows = {role: read_rows(source) for role, source in sources.own.items()}
         columns = recognise(next(iter(rows.values())), given, checker, marker, format)
-        self._given, self._columns, self._seed = given, columns, seed
+        self._given, self._columns, self._seed, self._whole = given, columns, seed, bool(path)
         self._checker, self._marker, self.form = columns.checker, columns.marker, columns.form
         self._check = self._made_checker(fold_case, tolerance, deadline)
+        self._options = letters_of(next(iter(rows.values())), columns)
         own = {role: self._items(found) for role, found in rows.items()}
         beyond = {name: self._items(read_rows(source)) for name, source in sources.transfer.items()}
         self._cut_up(own, beyond, splits.shares_of(shares or {}, not path))
@@ -206,6 +208,28 @@ class Jsonl(Task):
         golds = [Gold(label, options) for label in options or LETTERS] if self._checker == "choice" else [Gold(final)]
         mine = next((gold for gold in golds if self._check(gold, example.response).correct), None)
         return mine is not None and self._check(mine, answer).correct
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """See the class."""
+        said = [f"the rows are read in the form {self.form!r}"] if self.form else []
+        held = {name: len(part) for name, part in self._parts.items()}
+        if self._whole:
+            sizes = ", ".join(f"{held[name]} {name}" for name in ("feedback", "selection", "test"))
+            said.append(
+                f"one file is both taught and asked: {sizes}, and {held['pool']} may be taught; "
+                "give train and test in place of path to keep a published split"
+            )
+        if self.merged:
+            said.append(f"{self.merged} rows ask what another row asks, and are left out")
+        for role, n in self.dropped.items():
+            said.append(f"{n} rows of {role} are left out, for a sealed split asks the same")
+        if self._options:
+            said.append(
+                f"the answers are labels of the columns {', '.join(self._options)}, and no options are shown to the "
+                "student; give format = 'mmlu'"
+            )
+        return tuple(said)
 
     @cached_property
     def _problems(self) -> dict[Split, tuple[Problem, ...]]:

@@ -23,6 +23,7 @@ from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, changed, check_mask, joined, read, unknown_skills
 from dataenv.leaderboard.metric import metric_of
+from dataenv.leaderboard.planning.data_checks import data_faults, remarks, ungraded
 from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.references import reference_class
 from dataenv.leaderboard.runs import Run, all_runs, fixed
@@ -70,6 +71,8 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         ("setting.engine", lambda: engine_of(setting)),
     ):
         found += _refused(field, build)
+    if not found:
+        found += ungraded(setting)
     found += _teachers(board)
     for name in board.references:
         found += _refused("references", partial(reference_class, name))
@@ -79,9 +82,22 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         return found  # the rest asks the task and the student
     if not found:
         found += _masks(board)
-    found += unknown_skills(board)
+    found += (*unknown_skills(board), *data_faults(board))
     found += [fault for check in (_exams, _gold, _data, _copies, _fits, _purse) for fault in check(setting)]
     return found or list(_beginnings(board))
+
+
+def noted(which: str, changes: Mapping[str, Any] | None = None) -> list[str]:
+    """What a person should know of a board though it is no fault, a sentence each; empty where it cannot be built.
+
+    Args:
+        which: As for ``examine``.
+        changes: As for ``examine``.
+    """
+    try:
+        return remarks(Board.model_validate(changed(read(which)[1], changes or {})).setting)
+    except (ValidationError, DataenvError):
+        return []  # why it cannot be built is said by ``examine``
 
 
 def _refused(field: str, act: Callable[[], Any]) -> list[str]:
