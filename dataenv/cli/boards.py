@@ -191,7 +191,7 @@ def validate(
     found += usable(where, lambda: open_executor(where, spec))
     voice = Voice(as_json, quiet)
     voice.result({"board": board, "sound": not found, "findings": found, "notes": notes}, *(found or ["sound"]))
-    if not as_json:
+    if not (as_json or found):
         voice.say(*(f"note: {note}" for note in notes))
     if found:
         raise typer.Exit(2)
