@@ -35,6 +35,8 @@ ALL = "all"
 """The one skill of a file that names none."""
 LONGEST_NAME = 200
 """Characters of a skill and of an id: what a row of a board may hold."""
+FEW = 0.1
+"""Share of answers that are no numbers, up to which they look like slips."""
 BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 """Characters that show nothing, though Unicode calls them letters, marks or symbols; so do variation selectors."""
 
@@ -388,3 +390,12 @@ def letters_of(rows: Sequence[Raw], columns: Columns) -> tuple[str, ...]:
     labels = len(letters) > 1 and not columns.choices and not columns.letters
     said = {str(row.fields.get(columns.answer, "")).strip() for row in rows} if labels else {""}
     return letters if said <= set(letters) else ()
+
+
+def not_numbers(items: Sequence[Item], columns: Columns) -> str:
+    """What kept the checker from being ``number``, where nearly all answers are one; empty elsewhere."""
+    others = [item for item in items if to_number(item.gold.answer) is None] if columns.checker == "exact" else []
+    if not others or len(others) > FEW * len(items):
+        return ""
+    shown = f"{others[0].gold.answer[:40]!r} ({others[0].where}) is none"
+    return f"{len(items) - len(others)} of {len(items)} are numbers and {shown}"

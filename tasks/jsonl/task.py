@@ -13,7 +13,7 @@ from tasks.checkers import Check, Gold, make_checker
 from tasks.checkers.text import LETTERS
 from tasks.errors import UnsupportedError
 from tasks.jsonl import splits
-from tasks.jsonl.columns import Item, identity, letters_of, recognise
+from tasks.jsonl.columns import Item, identity, letters_of, not_numbers, recognise
 from tasks.jsonl.formats import CODE
 from tasks.jsonl.reading import Raw, read_rows
 from tasks.records import SPLITS, Example, Grade, Problem, Split, digest
@@ -66,6 +66,7 @@ class Jsonl(Task):
         merged: Rows that ask what another one asks, with an equal answer; one of them is kept.
         dropped: Rows of ``train`` and ``validation`` that are left out, for a sealed split asks the same.
         form: The published form that the file was read as; empty for none.
+        published: Whether the split is that of the files.
         told: What a person should know of how the files were read, a sentence each.
 
     Raises:
@@ -104,12 +105,13 @@ class Jsonl(Task):
         sources = splits.Sources(path, train, test, validation, splits.suites(transfer))
         rows = {role: read_rows(source) for role, source in sources.own.items()}
         columns = recognise(next(iter(rows.values())), given, checker, marker, format)
-        self._given, self._columns, self._seed, self._whole = given, columns, seed, bool(path)
+        self._given, self._columns, self._seed, self.published = given, columns, seed, not path
         self._checker, self._marker, self.form = columns.checker, columns.marker, columns.form
         self._check = self._made_checker(fold_case, tolerance, deadline)
-        self._options = letters_of(next(iter(rows.values())), columns)
         own = {role: self._items(found) for role, found in rows.items()}
         beyond = {name: self._items(read_rows(source)) for name, source in sources.transfer.items()}
+        self._options = letters_of(next(iter(rows.values())), columns)
+        self._mixed = "" if checker else not_numbers(list(chain.from_iterable(own.values())), columns)
         self._cut_up(own, beyond, splits.shares_of(shares or {}, not path))
         self._accept_golds(list(chain(*own.values(), *beyond.values())))
         own_parts = (part for name, part in self._parts.items() if name != "transfer")
@@ -214,7 +216,7 @@ class Jsonl(Task):
         """See the class."""
         said = [f"the rows are read in the form {self.form!r}"] if self.form else []
         held = {name: len(part) for name, part in self._parts.items()}
-        if self._whole:
+        if not self.published:
             sizes = ", ".join(f"{held[name]} {name}" for name in ("feedback", "selection", "test"))
             said.append(
                 f"one file is both taught and asked: {sizes}, and {held['pool']} may be taught; "
@@ -224,6 +226,10 @@ class Jsonl(Task):
             said.append(f"{self.merged} rows ask what another row asks, and are left out")
         for role, n in self.dropped.items():
             said.append(f"{n} rows of {role} are left out, for a sealed split asks the same")
+        if self._mixed:
+            said.append(
+                f"all answers are compared as text, for {self._mixed}; give checker = 'number', or mend the rows"
+            )
         if self._options:
             said.append(
                 f"the answers are labels of the columns {', '.join(self._options)}, and no options are shown to the "

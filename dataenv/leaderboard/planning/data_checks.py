@@ -44,7 +44,15 @@ def remarks(setting: Setting) -> list[str]:
     task = setting.built_task
     while (inner := getattr(task, "task", None)) is not None and not hasattr(task, "told"):
         task = inner
-    return [f"setting.task: {sentence}" for sentence in getattr(task, "told", ())]
+    said = [f"setting.task: {sentence}" for sentence in getattr(task, "told", ())]
+    asked, there = setting.exam_items("test"), setting.built_task.split("test")
+    if getattr(task, "published", False) and len(asked) < len(there):
+        most = max(Counter(problem.skills[0] for problem in there).values())
+        said.append(
+            f"setting.items.test: the test exam asks {len(asked)} of the {len(there)} published problems; "
+            f"give test = {most} to ask all"
+        )
+    return said
 
 
 def _mixers(board: Board) -> list[str]:

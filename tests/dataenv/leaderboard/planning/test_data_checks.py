@@ -109,10 +109,13 @@ def test_notes_are_no_faults(
     test = write_rows(tmp_path / "t.jsonl", gsm8k_rows(40, "test"))
     train = write_rows(tmp_path / "tr.jsonl", [*gsm8k_rows(200), *gsm8k_rows(3, "test")])
     split = board(tmp_path, {"train": train, "test": test, "format": "gsm8k"})
-    assert noted(split) == [
+    told = [
         "setting.task: the rows are read in the form 'gsm8k'",
         "setting.task: 3 rows of train are left out, for a sealed split asks the same",
     ]
+    assert noted(split) == told
+    few = "setting.items.test: the test exam asks 25 of the 40 published problems; give test = 40 to ask all"
+    assert noted(split, {"setting.items.test": 25}) == [*told, few]
     for words in ((), ("--json",)):
         monkeypatch.setattr("sys.argv", ["dataenv", "validate", split, "--store", "off", *words])
         with pytest.raises(SystemExit, match="0"):
@@ -128,6 +131,20 @@ def test_options_that_nobody_is_shown(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "l.jsonl", rows)
     assert any("labels of the columns A, B, C, and no options" in n for n in noted(board(tmp_path, {"path": path})))
     assert not any("labels" in note for note in noted(board(tmp_path, {"path": path, "format": "mmlu"})))
+
+
+def test_one_answer_that_is_no_number(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {i} and 1?", "answer": i + 1} for i in range(200)]
+    path = write_rows(tmp_path / "n.jsonl", [*rows, {"question": "And how many?", "answer": "many"}])
+    told = [note for note in noted(board(tmp_path, {"path": path})) if "compared as text" in note]
+    assert told == [
+        "setting.task: all answers are compared as text, for 200 of 201 are numbers and 'many' (n.jsonl, line 201) is "
+        "none; give checker = 'number', or mend the rows"
+    ]
+    assert not any("as text" in note for note in noted(board(tmp_path, {"path": path, "checker": "exact"})))
+    words = [row | {"answer": "many"} if i % 5 == 0 else row for i, row in enumerate(rows)]
+    mixed = board(tmp_path, {"path": write_rows(tmp_path / "w.jsonl", words)})
+    assert not any("as text" in note for note in noted(mixed)), "a fifth of them is no slip"
 
 
 def test_too_many_items_of_a_suite(tmp_path: Path) -> None:
