@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from tasks.jsonl.unpacking import PACKED, opened, regular
+from tasks.jsonl.unpacking import LARGEST, PACKED, opened, regular
 
 DATASETS = "datasets:"
 MOST_ROWS = 1_000_000
@@ -131,6 +131,8 @@ def _parquet(path: Path) -> Iterator[Raw]:
         raise ValueError(f"{path} needs the package pyarrow; pip install 'dataenv[data]'") from None
     try:
         with ParquetFile(path) as file:
+            if sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)) > LARGEST:
+                raise ValueError(f"{path.name} holds more than {LARGEST >> 20} MiB, unpacked; give a part of it")
             twice = _first_twice(file.schema_arrow.names)
             if twice is not None:
                 raise ValueError(f"{path.name} names two columns {twice!r}; rename one")

@@ -223,9 +223,9 @@ class Jsonl(Task):
                 "give train and test in place of path to keep a published split"
             )
         if self.merged:
-            said.append(f"{self.merged} rows ask what another row asks, and are left out")
+            said.append(f"rows left out, for another row asks the same: {self.merged}")
         for role, n in self.dropped.items():
-            said.append(f"{n} rows of {role} are left out, for a sealed split asks the same")
+            said.append(f"rows of {role} left out, for a sealed split asks the same: {n}")
         if self._mixed:
             said.append(
                 f"all answers are compared as text, for {self._mixed}; give checker = 'number', or mend the rows"
@@ -272,8 +272,8 @@ class Jsonl(Task):
         """Refuse an answer that its own checker does not accept."""
         if self._checker == CODE:
             return
-        # What was cut out of the very text that it is compared with is right; the slow checkers are asked of some.
-        sure = [i for i, q in enumerate(items) if q.cut and self._checker in ("regex", "math-verify")]
+        # What was cut out of the very text that it is compared with is right; a slow checker is asked of some.
+        sure = [i for i, q in enumerate(items) if q.cut and self._checker == "math-verify"]
         skipped = set(sure) - set(sure[:: max(1, len(sure) // TRIED)])
         for i, question in enumerate(items):
             if i not in skipped:

@@ -15,6 +15,8 @@ from tasks.records import Problem
 
 NEARLY_ALL = 0.9
 """Share of the answers that hold a mark, beyond which the mark is no accident."""
+LONG = 20
+"""Words of an answer that nobody writes the same twice."""
 LOOKED_AT = 50
 """Answers that are looked at."""
 MIXING = ("skill-list", "skill-tree")
@@ -52,7 +54,20 @@ def remarks(setting: Setting) -> list[str]:
             f"setting.items.test: the test exam asks {len(asked)} of the {len(there)} published problems; "
             f"give test = {most} to ask all"
         )
-    return said
+    return [*said, *_to_the_letter(setting)]
+
+
+def _to_the_letter(setting: Setting) -> Iterator[str]:
+    """Say that long answers are compared as a whole, where a word more makes each of them wrong."""
+    problems = _few(setting)
+    words = sorted(len(problem.answer.split()) for problem in problems)
+    if not words or words[len(words) // 2] < LONG:
+        return
+    if not any(_right(setting, p, f"In other words: {p.answer}") for p in problems):
+        yield (
+            f"setting.task: the answers have about {words[len(words) // 2]} words, and a student must repeat them to "
+            "the letter; name the column of the final answer (answer) and that of the worked one (solution), or marker"
+        )
 
 
 def _mixers(board: Board) -> list[str]:

@@ -105,13 +105,13 @@ def test_notes_are_no_faults(
     which = board(tmp_path, {"path": path, "format": "gsm8k"})
     cut, merged = [note for note in noted(which) if "one file" in note or "another row" in note]
     assert "and 8" in cut or "may be taught; give train and test in place of path" in cut
-    assert merged == "setting.task: 1 rows ask what another row asks, and are left out"
+    assert merged == "setting.task: rows left out, for another row asks the same: 1"
     test = write_rows(tmp_path / "t.jsonl", gsm8k_rows(40, "test"))
     train = write_rows(tmp_path / "tr.jsonl", [*gsm8k_rows(200), *gsm8k_rows(3, "test")])
     split = board(tmp_path, {"train": train, "test": test, "format": "gsm8k"})
     told = [
         "setting.task: the rows are read in the form 'gsm8k'",
-        "setting.task: 3 rows of train are left out, for a sealed split asks the same",
+        "setting.task: rows of train left out, for a sealed split asks the same: 3",
     ]
     assert noted(split) == told
     few = "setting.items.test: the test exam asks 25 of the 40 published problems; give test = 40 to ask all"
@@ -131,6 +131,19 @@ def test_options_that_nobody_is_shown(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "l.jsonl", rows)
     assert any("labels of the columns A, B, C, and no options" in n for n in noted(board(tmp_path, {"path": path})))
     assert not any("labels" in note for note in noted(board(tmp_path, {"path": path, "format": "mmlu"})))
+
+
+def test_long_answers_that_must_be_repeated_to_the_letter(tmp_path: Path) -> None:
+    words = [{"question": f"Why {i}?", "answer": f"because of {i} " * 10} for i in range(120)]
+    path = write_rows(tmp_path / "w.jsonl", words)
+    [told] = [note for note in noted(board(tmp_path, {"path": path})) if "to the letter" in note]
+    assert told.startswith(
+        "setting.task: the answers have about 30 words, and a student must repeat them to the letter"
+    )
+    marked = write_rows(
+        tmp_path / "m.jsonl", [row | {"answer": f"{row['answer']} #### {i}"} for i, row in enumerate(words)]
+    )
+    assert not [n for n in noted(board(tmp_path, {"path": marked, "marker": "####"})) if "to the letter" in n]
 
 
 def test_one_answer_that_is_no_number(tmp_path: Path) -> None:
