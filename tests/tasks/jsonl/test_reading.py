@@ -184,6 +184,18 @@ def test_what_is_no_file_or_too_large(tmp_path: Path, monkeypatch: pytest.Monkey
         read_rows(str(bomb))
 
 
+def test_a_parquet_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "a.parquet"
+    texts = [f"{i:06}" * 500 for i in range(700)]
+    parquet.write_table(pyarrow.table({"question": texts, "answer": texts}), path, compression="zstd")
+    assert len(read_rows(str(path))) == 700
+    monkeypatch.setattr(reading, "LARGEST", 1 << 20)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(ValueError, match=r"a\.parquet holds more than 1 MiB, unpacked; give a part of it"):
+        read_rows(str(path))
+
+
 def test_files_named_anywhere_are_read_anew(tmp_path: Path) -> None:
     """By every way in which arguments can name them."""
 

@@ -137,13 +137,10 @@ def test_long_answers_that_must_be_repeated_to_the_letter(tmp_path: Path) -> Non
     words = [{"question": f"Why {i}?", "answer": f"because of {i} " * 10} for i in range(120)]
     path = write_rows(tmp_path / "w.jsonl", words)
     [told] = [note for note in noted(board(tmp_path, {"path": path})) if "to the letter" in note]
-    assert told.startswith(
-        "setting.task: the answers have about 30 words, and a student must repeat them to the letter"
-    )
-    marked = write_rows(
-        tmp_path / "m.jsonl", [row | {"answer": f"{row['answer']} #### {i}"} for i, row in enumerate(words)]
-    )
-    assert not [n for n in noted(board(tmp_path, {"path": marked, "marker": "####"})) if "to the letter" in n]
+    assert "setting.task: the answers have about 30 words, and a student must repeat them" in told
+    marked = [row | {"answer": f"{row['answer']} #### {i}"} for i, row in enumerate(words)]
+    which = board(tmp_path, {"path": write_rows(tmp_path / "m.jsonl", marked), "marker": "####"})
+    assert not [note for note in noted(which) if "to the letter" in note]
 
 
 def test_one_answer_that_is_no_number(tmp_path: Path) -> None:
