@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from tasks.jsonl.reading import Raw
 
 BOX = "\\boxed"
+NEARLY_ALL = 0.9
+"""Share of the solutions with a box, from which on a row without one is a slip."""
 CODE = "code"
 """In place of a checker: the answer is right where the tests of its row pass, and nothing here runs them."""
 
@@ -71,15 +73,19 @@ def recognised(rows: Sequence[Raw], given: Mapping[str, str | None], plain: bool
     if not answered and given["answer"] is None and all(column in there for column in tests):
         return "humaneval"
     solution = "solution" if given["solution"] is None else given["solution"]
-    if plain and solution and all(BOX in str(row.fields.get(solution, "")) for row in rows):
-        return "math"
-    return ""
+    others = [name for name in ("choices", "options", "pattern", "regex") if name in there]
+    others += [name for name in ("choices", "pattern") if given[name]]
+    boxes = sum(bool(last_box(str(row.fields.get(solution, "")))) for row in rows) if solution else 0
+    return "math" if plain and not others and boxes >= NEARLY_ALL * len(rows) else ""
 
 
 def last_box(text: str) -> str:
-    r"""What stands in the last ``\boxed{…}`` of a text, or behind a last ``\boxed x``; empty where there is none."""
-    at = text.rfind(BOX)
-    rest = text[at + len(BOX) :].lstrip() if at >= 0 else ""
+    r"""What stands in the last ``\boxed{…}`` of a text, or behind a last ``\boxed x``; empty where there is none.
+
+    A few solutions of MATH have a ``\fbox{…}`` instead.
+    """
+    at = max((text.rfind(box), len(box)) for box in (BOX, "\\fbox"))
+    rest = text[sum(at) :].lstrip() if at[0] >= 0 else ""
     if not rest.startswith("{"):
         return (rest.split("$")[0].split() or [""])[0]
     depth, i = 0, 0

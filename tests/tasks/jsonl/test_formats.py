@@ -76,6 +76,7 @@ def test_math_with_an_answer_column_and_without_a_solution(tmp_path: Path) -> No
         (r"\boxed{\{x}", r"\{x"),
         (r"$\boxed 7$ apples", "7"),
         (r"\boxed {8}", "8"),
+        (r"\boxed{1} and \fbox{2}", "2"),
         (r"\boxed{9", ""),
         (r"\boxed{}", ""),
         ("\\boxed", ""),
@@ -95,6 +96,27 @@ def test_a_row_without_a_box_or_a_mark_is_named(tmp_path: Path) -> None:
     rows[7]["answer"] += "\n####"
     with pytest.raises(ValueError, match=r"g\.jsonl, line 8, has no answer after '####'"):
         Jsonl(write_rows(tmp_path / "g.jsonl", rows), format="gsm8k")
+
+
+def test_math_with_slips_and_with_options(tmp_path: Path) -> None:
+    pytest.importorskip("math_verify")
+    rows = math_rows(100)
+    rows[5]["solution"] = rows[5]["solution"].replace("boxed", "fbox")
+    task = Jsonl(write_rows(tmp_path / "m.jsonl", rows), least=4)
+    assert task.form == "math"
+    taught = {e.prompt: e.response for e in task.pool()} | {p.prompt: p.answer for p in task.split("test")}
+    taught |= {p.prompt: p.answer for name in ("feedback", "selection") for p in task.split(name)}
+    assert "\\fbox" in taught[rows[5]["problem"]]
+    assert taught[rows[5]["problem"]].endswith(f"\\boxed{{{last_box(rows[5]['solution'])}}}")
+    rows[7]["solution"] = "it is 5"
+    with pytest.raises(ValueError, match=r"m\.jsonl, line 8, has no answer in a \\boxed"):
+        Jsonl(write_rows(tmp_path / "m.jsonl", rows))
+    example = next(e for e in task.pool() if "\\fbox" not in e.response)
+    assert task.same(example, f"other words \\boxed{{{last_box(example.response)}}}")
+    assert not task.same(example, f"other words \\boxed{{{last_box(example.response)}1}}")
+    options = [{**row, "options": ["1", "2"], "answer": "A"} for row in math_rows(60)]
+    with pytest.raises(ValueError, match="the checker 'choice' does not accept"):
+        Jsonl(write_rows(tmp_path / "o.jsonl", options), skill="")
 
 
 def test_choices_in_all_their_forms(tmp_path: Path) -> None:
