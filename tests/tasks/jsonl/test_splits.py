@@ -155,3 +155,12 @@ def test_a_skill_of_train_that_test_does_not_ask(files: dict[str, str], tmp_path
     files["test"] = write_rows(tmp_path / "b.jsonl", [row | {"skill": "a"} for row in gsm8k_rows(40, "test")])
     with pytest.raises(ValueError, match="skill 'b' has 120 rows, of which 0 fall to test and least= asks 5"):
         published(files)
+
+
+def test_the_splits_of_a_data_set(files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    parts = {name: datasets.Dataset.from_list(gsm8k_rows(n, name)) for name, n in (("train", 120), ("test", 40))}
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "both"))
+    task = Jsonl(train=f"datasets:{tmp_path}/both::train", test=f"datasets:{tmp_path}/both::test", format="gsm8k")
+    assert task.fingerprint == published(files).fingerprint
