@@ -239,6 +239,7 @@ CROSS_CUTTING = {
     "dataenv/environment/test_menu.py": "recipes that an action asks for: levels, screen and price",
     "dataenv/environment/test_phases.py": "phases after the last lesson: env, forks, plan, validate and play",
     "dataenv/execution/test_gpu.py": "workers that share a card",
+    "dataenv/leaderboard/test_suites.py": "named transfer suites, from the exam to the page",
     "dataenv/leaderboard/test_targets.py": "a Setting's targets, from the exams to the page",
     "dataenv/leaderboard/report/test_leaks_shown.py": "leaks, from the screen to the page",
     "dataenv/leaderboard/report/test_page_layout.py": "the page in a browser",

@@ -197,12 +197,15 @@ def validate(
     quiet: Quiet = False,
 ) -> None:
     """Check a board without training: everything that would fail later, one sentence each; exit code 2 if any."""
-    from dataenv.leaderboard.planning.validate import examine, usable
+    from dataenv.leaderboard.planning.validate import examine, noted, usable
 
-    where = store or str(out / ".store")
-    found = examine(board, pairs("-s", set_, SUCH_AS), additions(add))
+    where, changes = store or str(out / ".store"), pairs("-s", set_, SUCH_AS)
+    found, notes = examine(board, changes, additions(add)), noted(board, changes)
     found += usable(where, lambda: open_executor(where, spec))
-    Voice(as_json, quiet).result({"board": board, "sound": not found, "findings": found}, *(found or ["sound"]))
+    voice = Voice(as_json, quiet)
+    voice.result({"board": board, "sound": not found, "findings": found, "notes": notes}, *(found or ["sound"]))
+    if not (as_json or found):
+        voice.say(*(f"note: {note}" for note in notes))
     if found:
         raise typer.Exit(2)
 

@@ -24,6 +24,7 @@ from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, changed, check_mask, joined, read, unknown_skills
 from dataenv.leaderboard.metric import metric_of
+from dataenv.leaderboard.planning.data_checks import data_faults, remarks, ungraded
 from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.planning.student_checks import SAMPLED, cautions
 from dataenv.leaderboard.planning.student_checks import fits as _fits
@@ -73,6 +74,8 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         ("setting.engine", lambda: engine_of(setting)),
     ):
         found += _refused(field, build)
+    if not found:
+        found += ungraded(setting)
     found += _teachers(board)
     for name in board.references:
         found += _refused("references", partial(reference_class, name))
@@ -84,12 +87,25 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         return found  # the rest asks the task and the student
     if not found:
         found += _masks(board)
-    found += unknown_skills(board)
+    found += (*unknown_skills(board), *data_faults(board))
     found += [fault for check in (_exams, _gold, _data, _copies, _fits, _purse) for fault in check(setting)]
     found = found or list(_beginnings(board))
     for caution in cautions(setting) if not found else ():
         log.warning(caution)
     return found
+
+
+def noted(which: str, changes: Mapping[str, Any] | None = None) -> list[str]:
+    """What a person should know of a board though it is no fault, a sentence each; empty where it cannot be built.
+
+    Args:
+        which: As for ``examine``.
+        changes: As for ``examine``.
+    """
+    try:
+        return remarks(Board.model_validate(changed(read(which)[1], changes or {})).setting)
+    except (ValidationError, DataenvError):
+        return []  # why it cannot be built is said by ``examine``
 
 
 def _refused(field: str, act: Callable[[], Any]) -> list[str]:
@@ -138,8 +154,10 @@ def _exams(setting: Setting) -> Iterator[str]:
     for split in (split for split in SPLITS if split in setting.items.model_fields_set):
         wanted, problems = getattr(setting.items, split), setting.built_task.split(split)
         if split == "transfer":
-            if wanted > len(problems):
-                yield f"setting.items.transfer asks {wanted} problems and the split has {len(problems)}; ask for those"
+            for suite, held in Counter(problem.suite for problem in problems).items() or (("", 0),):
+                if wanted > held:
+                    where = f"suite {suite!r}" if suite else "the split"
+                    yield f"setting.items.transfer asks {wanted} problems and {where} has {held}; ask for those"
             continue
         there = Counter(problem.skills[0] for problem in problems)
         asked = setting.targets if split != "feedback" else ()  # of every skill, for all of them may be taught

@@ -79,6 +79,8 @@ class TerminalBoard:
         costs = [s.cost for s in standings if s.cost]
         if costs:
             yield self._table(("teacher", *(COSTS if any(cost.money for cost in costs) else COSTS[:2])))
+        if suites := suites_of(self.summary):
+            yield self._table(("teacher", *map(suite_heading, suites)))
         if self.summary.metrics:
             yield self._table(("teacher", *map(metric_heading, self.summary.metrics)))
         for sentence in (*self.summary.reading, *self.summary.seen):
@@ -115,6 +117,7 @@ class TerminalBoard:
                 table.add_section()
                 table.add_row(*(Text("references" if name == "teacher" else "", style="dim") for name in columns))
             values = cells(standing) | metric_cells(standing, self.summary.metrics)
+            values |= suite_cells(standing, suites_of(self.summary))
             values["#"] = places.get(standing.teacher, "") if standing.role == "teacher" else ""
             style = STYLES.get(standing.verdict, "dim" if standing.role == "reference" else "")
             table.add_row(*(Text(visible(values[name]), style=style) for name in columns))
@@ -149,6 +152,25 @@ def cells(standing: Standing) -> dict[str, str]:
         "money": money(budget["money"]),
         "money a point [95 %]": _per_point(standing.cost.money_per_point if standing.cost else None, money),
         "to target (reached)": f"{needed} ({target.reached}/{len(target.runs)})" if target else NONE,
+    }
+
+
+def suites_of(summary: Summary) -> list[str]:
+    """The transfer suites that a board names."""
+    standings = (*summary.teachers, *summary.references)
+    return list(dict.fromkeys(name for standing in standings for name in standing.suites))
+
+
+def suite_heading(name: str) -> str:
+    """The head of a suite's column."""
+    return f"{name} % (k/n)"
+
+
+def suite_cells(standing: Standing, names: Sequence[str]) -> dict[str, str]:
+    """The transfer suites of a standing by the heads of their columns."""
+    shares = {name: standing.suites.get(name) for name in names}
+    return {
+        suite_heading(name): f"{percent(share)} ({counts(share)})" if share else NONE for name, share in shares.items()
     }
 
 
@@ -210,6 +232,7 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
         **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
         **{f"metric_{one.name}{end}": value for one in standing.metrics for end, value in _ends(one)},
+        **{key: v for name, share in standing.suites.items() for key, v in _pair(f"transfer_{name}", share).items()},
     }
 
 
@@ -290,7 +313,8 @@ def write_csv(rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] =
     records = [record(s, i + 1) for i, s in enumerate(summary.teachers)]
     records += [record(s, None) for s in summary.references]
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    fields = list(dict.fromkeys(field for one in records for field in one))
+    writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows({name: csv_safe(value) for name, value in one.items()} for one in records)
     write_whole(path, text.getvalue())

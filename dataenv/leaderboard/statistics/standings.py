@@ -131,6 +131,7 @@ class Standing(Record):
         unscored: Failed seeds for which no untaught exam exists. While there are any, the teacher has no score and no
             other figure over seeds (they would be over the seeds that went well), and nothing is compared.
         metrics: The metrics that the board names, in its order.
+        suites: The transfer suites by name, where the task has several.
     """
 
     teacher: str
@@ -157,6 +158,7 @@ class Standing(Record):
     comparison: Comparison | None = None
     verdict: Verdict = "not compared"
     metrics: tuple[AxisMean, ...] = Field(default=(), exclude_if=not_)
+    suites: dict[str, Accuracy] = Field(default={}, exclude_if=not_)
 
 
 class Summary(Record):

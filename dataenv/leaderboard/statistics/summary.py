@@ -120,6 +120,7 @@ def _standing(
         lenient=_lenient(whole),
         worst=min(zip(ran[0].targets, by_skill, strict=True), key=lambda pair: pair[1].value) if by_skill else None,
         transfer=_transfer(whole),
+        suites=_suites(whole),
         auc=mean([st.area_under_curve(row.steps, purse) for row in whole]) if whole else None,
         target=st.to_target(ran, {row.seed: row for row in board if row.teacher == BASELINE}),
         forgetting=mean([st.forgetting(row.steps, row.selected) for row in whole]) if whole else None,
@@ -144,6 +145,17 @@ def _transfer(rows: Sequence[Row]) -> Accuracy | None:
     if not exams or len(exams) < len(rows):
         return None
     return _sum([Accuracy(k=k, n=n, split="transfer") for k, n in (exam.count for exam in exams)])
+
+
+def _suites(rows: Sequence[Row]) -> dict[str, Accuracy]:
+    """Counts of each transfer suite over runs; empty unless every run has the same suites."""
+    told = [row.transfer.by_suite if row.transfer else {} for row in rows]
+    if not told or any(list(suites) != list(told[0]) for suites in told):
+        return {}
+    return {
+        name: _sum([Accuracy(k=suites[name][0], n=suites[name][1], split="transfer") for suites in told])
+        for name in told[0]
+    }
 
 
 def _compare_all(standings: Sequence[Standing], scored: Mapping[str, Mapping[int, Row]]) -> list[Standing]:
