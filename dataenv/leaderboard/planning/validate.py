@@ -24,6 +24,7 @@ from dataenv.execution.store import Store, open_store
 from dataenv.leaderboard.config import Board, Entry, changed, check_mask, joined, read, unknown_skills
 from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.planning.measure import sample
+from dataenv.leaderboard.planning.spending import refused_keys
 from dataenv.leaderboard.references import reference_class
 from dataenv.leaderboard.runs import Run, all_runs, fixed
 from dataenv.lessons.engines import engine_of, require_problems
@@ -98,10 +99,18 @@ def _teachers(board: Board) -> list[str]:
     found = []
     for entry in board.teachers:
         found += _refused(f"teachers.{entry.shown}", lambda e=entry: build_teacher(e.name, e.args))  # type: ignore[misc]
+        found += _refused(f"teachers.{entry.shown}", lambda e=entry: _keys(e, board.setting))  # type: ignore[misc]
         found += _refused(f"teachers.{entry.shown}.finish", lambda e=entry: _finish(e, board.setting))  # type: ignore[misc]
     for name, weights in board.mixtures.weights.items():
         found += _refused(f"mixtures.weights.{name}", lambda w=weights: build_teacher("static", fixed(w)))  # type: ignore[misc]
     return found
+
+
+def _keys(entry: Entry, setting: Setting) -> None:
+    """Refuse a key that is named for a host to which the person did not allow it."""
+    refused = refused_keys(entry.args, entry.within(setting).engine_args)
+    if refused:
+        raise SettingError("; ".join(refused))
 
 
 def _masks(board: Board) -> Iterator[str]:

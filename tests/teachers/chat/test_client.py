@@ -22,10 +22,10 @@ from dataenv.budget.teacher import TeacherPurse
 from dataenv.execution.store import Store
 from tasks.records import Record
 from teachers.chat import Ask, Chat, ChatError, ChatSpec, Message, Outcome, load, make_spec
+from teachers.chat.heard import understand
 from teachers.chat.records import Memory, save
 from teachers.chat.scripted import ScriptedTurn, Server, completion, least, serving
 from teachers.chat.spec import make_request
-from teachers.chat.wire import understand
 
 ROOT = Path(__file__).resolve().parents[3]
 

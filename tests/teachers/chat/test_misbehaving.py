@@ -47,7 +47,7 @@ EXPECTED: dict[str, tuple[str, int]] = {
     "large number": ("garbage", 3),
     "not UTF-8": ("garbage", 3),
     "null": ("garbage", 3),
-    "an error with 200": ("garbage", 3),
+    "an error with 200": ("server-error", 3),
     "no choices": ("garbage", 3),
     "wrong types": ("garbage", 3),
     "204": ("garbage", 3),
