@@ -142,9 +142,9 @@ def sends(name: str, url: str) -> str:
 
 
 def _place(url: str) -> str | None:
-    """``host`` or ``host:port`` of an address, in lower case."""
+    """``host`` or ``host:port`` of an address, in lower case; ``None`` if it says more than that."""
     try:
-        place = urlsplit(url).netloc.rpartition("@")[2].casefold()
+        place = urlsplit(url).netloc.casefold()
     except ValueError:
         return None
     return place if place and _HOST.fullmatch(place) else None

@@ -97,11 +97,6 @@ class Wire:
         except ImportError:
             why = f"the environment names the proxy {_shown(self._proxy)}, which needs the package socksio"
             raise ChatError(f"{why}; pip install socksio, or unset it (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY)") from None
-        except Exception:
-            if self._proxy is None:
-                raise
-            why = f"the environment names the proxy {_shown(self._proxy)}, which is no address of one"
-            raise ChatError(f"{why}; mend or unset it (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY)") from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -210,13 +205,25 @@ def proxy_of(url: str) -> str | None:
 
     Args:
         url: Of the server.
+
+    Raises:
+        ChatError: If what it names is no address of a proxy.
     """
     parts = urlsplit(url)
     host, named = parts.hostname or "", getproxies()
     proxy = named.get(parts.scheme) or named.get("all")
     if not proxy or keys.is_loopback(host) or proxy_bypass(parts.netloc) or _within(host, named.get("no", "")):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        at = urlsplit(proxy)
+        usable = at.scheme in ("http", "https", "socks5", "socks5h") and bool(at.hostname) and (at.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        why = f"the environment names the proxy {_shown(proxy)}, which is no address of one"
+        raise ChatError(f"{why}; mend or unset it (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY)")
+    return proxy
 
 
 def _within(host: str, networks: str) -> bool:
