@@ -72,7 +72,7 @@ def _asking(name: str, runs: Sequence[tuple[Run, int]]) -> Asking:
         tokens=None if tokens is None else n * int(tokens),
         money=None if paid is None else n * paid,
         requests=requests,
-        sends=tuple(dict.fromkeys(keys.sends(name, url) for name, url in _keys(chats))),
+        sends=tuple(dict.fromkeys(_sent(name, url) for name, url in _keys(chats))),
     )
 
 
@@ -84,6 +84,12 @@ def refused_keys(args: Mapping[str, Any], engine_args: Mapping[str, Any]) -> lis
     """
     named = _keys([*_chats(args), *_chats(engine_args)])
     return list(dict.fromkeys(filter(None, (keys.refusal(name, url) for name, url in named))))
+
+
+def _sent(name: str, url: str) -> str:
+    """Which key goes where, and the mend where it may not."""
+    refused = keys.refusal(name, url)
+    return keys.sends(name, url) if refused is None else f"{keys.sends(name, url)}, which is refused: {refused}"
 
 
 def _keys(chats: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
