@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any, Literal, get_args
 
+from dataenv import keys
 from dataenv.errors import DataenvError, SettingError, did_you_mean
 from students import methods
 
@@ -347,6 +348,9 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         if "path" in given:
             raise SettingError(f"{kind} {head!r} is given a path twice; leave out {kind}_args.path or {path!r}")
         name, given = head, {**given, "path": path}
+    if (found := keys.held(given)) is not None:
+        what = f"{kind}_args.{found} of {kind} {name!r} holds a key, which would be printed and stored"
+        raise SettingError(f"{what}; give the name of its environment variable (of a chat: key_env)")
     factory = find(kind, name)
     if kind == "teacher" and _acts(factory):
         if given:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
+from dataenv import keys
 from dataenv.errors import SettingError, did_you_mean, nearest
 from tasks.records import Record
 
@@ -71,7 +72,7 @@ def faults(error: ValidationError, model: type[Record], quoting: bool = True) ->
             near = nearest(str(item["loc"][-1]), _fields(model))
             parts.append(f"{path} is no field" + (f"; did you mean {near}?" if near else "; remove it"))
         else:
-            got = _shown(item["input"])
+            got = keys.masked(_shown(item["input"]))
             parts.append(f"{path} is {got[:60]}; {item['msg'][0].lower()}{item['msg'][1:]}")
     return parts
 

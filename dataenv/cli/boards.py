@@ -21,7 +21,7 @@ from dataenv.cli.common import (
     takes_executor,
 )
 from dataenv.cli.given import additions, pairs
-from dataenv.cli.options import OUTPUT, Adds, BoardFields, BoardFolder, BoardName, Json, Out, Quiet, Store
+from dataenv.cli.options import OUTPUT, Adds, AllowKey, BoardFields, BoardFolder, BoardName, Json, Out, Quiet, Store
 from dataenv.errors import SettingError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def leaderboard(
         bool, typer.Option("--dry-run", rich_help_panel="Board", help="Plan, and write nothing.")
     ] = False,
     out: Out = Path("runs"),
+    allow_key: AllowKey = None,
     store: Store = None,
     track: Track = None,
     as_json: Json = False,
@@ -100,6 +101,7 @@ def plan(
     add: Adds = None,
     set_: BoardFields = None,
     out: Out = Path("runs"),
+    allow_key: AllowKey = None,
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -192,6 +194,7 @@ def validate(
     add: Adds = None,
     set_: BoardFields = None,
     out: Out = Path("runs"),
+    allow_key: AllowKey = None,
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,

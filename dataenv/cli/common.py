@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from dataenv import registry
+from dataenv import keys, registry
 from dataenv.cli.help import PlainCommand, PlainGroup
 from dataenv.cli.options import Deadline, ExecutorKind, NumCpus, NumGpus, RayAddress, Threads, Workers
 from dataenv.cli.terminal import InertConsole, escaped
@@ -137,10 +137,16 @@ def print_json(value: Any) -> None:
 
 
 def with_chat(args: dict[str, Any], chat: str | None, model: str | None, key_env: str | None) -> dict[str, Any]:
-    """Arguments with the options of a chat in them; the chat of ``--args`` may be a ``base_url`` alone."""
+    """Arguments with the options of a chat in them; the chat of ``--args`` may be a ``base_url`` alone.
+
+    Who names a key on the command line allows it to be sent to that server.
+    """
     options = {"base_url": chat, "model": model, "key_env": key_env}
     if not any(options.values()):
         return args
     given = args.get("chat", {})
     fields = {"base_url": given} if isinstance(given, str) else dict(given)
-    return args | {"chat": fields | {name: value for name, value in options.items() if value}}
+    fields |= {name: value for name, value in options.items() if value}
+    if key_env:
+        keys.allow_for(key_env, str(fields.get("base_url", "")))
+    return args | {"chat": fields}

@@ -16,6 +16,7 @@ from dataenv.cli.options import (
     DEFAULT_STORE,
     OUTPUT,
     WITHIN,
+    AllowKey,
     ChatAt,
     ChatKeyEnv,
     ChatModel,
@@ -87,6 +88,7 @@ def discover(
     chat: ChatAt = None,
     chat_model: ChatModel = None,
     chat_key_env: ChatKeyEnv = None,
+    allow_key: AllowKey = None,
     out: Annotated[Path, typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="For what is found.")] = Path(
         "skills.json"
     ),

@@ -26,6 +26,7 @@ from dataenv.leaderboard.config import Board, Entry, changed, check_mask, joined
 from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.planning.data_checks import data_faults, remarks, ungraded
 from dataenv.leaderboard.planning.measure import sample
+from dataenv.leaderboard.planning.spending import refused_keys
 from dataenv.leaderboard.planning.student_checks import SAMPLED, cautions
 from dataenv.leaderboard.planning.student_checks import fits as _fits
 from dataenv.leaderboard.planning.student_checks import golds as _gold
@@ -128,11 +129,19 @@ def _teachers(board: Board) -> list[str]:
     """Teachers and mixtures are built, and their levels exist."""
     found = []
     for entry in board.teachers:
-        found += _refused(f"teachers.{entry.shown}", lambda e=entry: build_teacher(e.name, e.args))  # type: ignore[misc]
+        found += _refused(f"teachers.{entry.shown}", partial(_built, entry, board.setting))
         found += _refused(f"teachers.{entry.shown}.finish", lambda e=entry: _finish(e, board.setting))  # type: ignore[misc]
     for name, weights in board.mixtures.weights.items():
         found += _refused(f"mixtures.weights.{name}", lambda w=weights: build_teacher("static", fixed(w)))  # type: ignore[misc]
     return found
+
+
+def _built(entry: Entry, setting: Setting) -> None:
+    """Build a teacher, and refuse a key that is named for a host to which the person did not allow it."""
+    build_teacher(entry.name, entry.args)
+    refused = refused_keys(entry.args, entry.within(setting).engine_args)
+    if refused:
+        raise SettingError("; ".join(refused))
 
 
 def _masks(board: Board) -> Iterator[str]:

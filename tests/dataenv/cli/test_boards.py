@@ -16,6 +16,7 @@ from dataenv.cli import main
 from dataenv.leaderboard.metric import Metric
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics.standings import Summary
+from teachers.chat.scripted import Handler, Server, serving
 from tests.toys import TOY_BOARD, write_toml
 
 
@@ -347,3 +348,40 @@ def test_validate_says_what_a_plug_in_or_a_number_is_not(cli: Cli, path: str, sa
     assert done.code == 2
     assert said in done.out + done.err
     assert "Traceback" not in done.out + done.err
+
+
+def test_where_keys_go_is_said_on_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board names a key and a host; that the one is sent to the other is for the person to say."""
+    monkeypatch.setenv("DATAENV_KEYS", "")
+    monkeypatch.setenv("BOARD_KEY", "tok.0123456789-abcdefghijklmnop")
+    heard: list[str] = []
+
+    class Listening(Handler):
+        def do_POST(self) -> None:
+            heard.append(self.headers["authorization"])
+            super().do_POST()
+
+    with serving(Server()) as server:
+        server.RequestHandlerClass = Listening  # type: ignore[assignment]
+        chat = {"base_url": server.base_url, "model": "scripted", "key_env": "BOARD_KEY", "retries": 0}
+        asking = {"name": "skill-list", "args": {"chat": chat}}
+        write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", asking], "seeds": [0]})
+        for command in ("validate", "leaderboard"):
+            refused = cli(command, "toy.toml", "--workers", "1")
+            assert refused.code == 2
+            assert "give --allow-key BOARD_KEY=127.0.0.1" in refused.out + refused.err
+        assert not heard
+        place = server.base_url.split("/")[2]
+        assert "which is refused" in cli("plan", "toy.toml").out
+        wrong = cli("plan", "toy.toml", "--allow-key", "BOARD_KEY=https://127.0.0.1")
+        assert (wrong.code, wrong.out) == (2, "")
+        assert "is not NAME=host" in wrong.err
+        assert f"It sends $BOARD_KEY to {place}." in cli("plan", "toy.toml", "--allow-key", f"BOARD_KEY={place}").out
+        monkeypatch.setenv("DATAENV_KEYS", "")
+        played = play(cli, "--allow-key", "BOARD_KEY=127.0.0.1")
+        assert played.code == 0, played.err
+        assert set(heard) == {"Bearer tok.0123456789-abcdefghijklmnop"}
+        assert f"dataenv: sends $BOARD_KEY to {place}" in played.err
+    written = b"".join(files(tmp_path).values())
+    assert b"abcdefghijklmnop" not in written
+    assert b"BOARD_KEY" in written
