@@ -16,6 +16,7 @@ __all__ = [
     "SettingError",
     "SnapshotError",
     "StoreError",
+    "TeacherFailedError",
     "UnansweredError",
     "UnsupportedError",
     "did_you_mean",
@@ -69,6 +70,10 @@ class BudgetSpentError(DataenvError):
 
 class UnansweredError(DataenvError, RuntimeError):
     """The language model of a teacher could not be reached; play the run again."""
+
+
+class TeacherFailedError(DataenvError, RuntimeError):
+    """A teacher asked the interpreter to end, did what it may not, or was not done in time; its run has failed."""
 
 
 class JobFailedError(DataenvError, RuntimeError):

@@ -365,7 +365,7 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         return factory(**given)
     except DataenvError as error:
         raise error if isinstance(error, SettingError) else SettingError(f"{kind} {name!r}: {error}") from error
-    except Exception as error:  # somebody's own code, which may raise whatever it likes: said, with its cause
+    except (Exception, SystemExit, GeneratorExit) as error:  # somebody's own code, which may raise what it likes: said
         kept = isinstance(error, TypeError | ValueError)
         said = str(error) if kept else f"{type(error).__name__}: {error}"
         raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {said}") from error

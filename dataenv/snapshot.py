@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from dataenv.budget.teacher import Cost
-from dataenv.errors import SnapshotError
+from dataenv.errors import ActionError, SnapshotError
+from dataenv.validation import shown
 from tasks.records import Record
 
 Whole = Annotated[int, Field(ge=0)]
@@ -68,3 +70,17 @@ class Snapshot(Record):
             raise SnapshotError(
                 f"options['snapshot'] is no snapshot; give env.snapshot() or its JSON ({error})"
             ) from None
+
+
+def snapshot_in(options: Mapping[str, Any] | None) -> Any:
+    """What the options of ``reset`` ask to go on from; ``None`` for a fresh episode.
+
+    Raises:
+        ActionError: If they hold anything else, which would be passed over in silence.
+    """
+    if not isinstance(options, Mapping | None):
+        raise ActionError(f"options is {shown(options)}; give a dict with 'snapshot', or leave it out")
+    strange = [name for name in options or {} if name != "snapshot"]
+    if strange:
+        raise ActionError(f"options has {shown(strange[0])}; 'snapshot' is all that reset takes")
+    return (options or {}).get("snapshot")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Mapping
+from numbers import Real
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
+import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from dataenv import keys
@@ -25,6 +29,61 @@ LARGEST = 2**53
 """Of a count: up to here a float holds every whole number, and sums of them stay finite."""
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Money = Annotated[float, Field(ge=0, le=LARGEST)]
+
+
+MOST = 1 << 53
+"""The largest count that anybody may give: beyond it floats skip whole numbers, and nothing is as many."""
+
+
+def whole(field: str, value: Any, least: int = 0, refusal: type[Exception] = SettingError, most: int = MOST) -> int:
+    """A count from a teacher, or from other code that is not ours, as a plain int: NumPy's own wrap around.
+
+    Args:
+        field: What it is, for the sentence.
+        value: An int, an integer of NumPy, or an array that is one; a bool is none.
+        least: The least that it may be.
+        refusal: What is raised.
+        most: The most.
+    """
+    try:
+        found = -1 if isinstance(value, bool) else operator.index(value)
+    except (TypeError, ValueError, OverflowError):
+        found = -1
+    if not least <= found <= most:
+        bounds = f"of at least {least}" if found < least and most == MOST else f"from {least} to {most}"
+        raise refusal(f"{field} is {shown(value)}; give a whole number {bounds}")
+    return found
+
+
+def finite(
+    field: str, value: Any, least: float, most: float = math.inf, refusal: type[Exception] = SettingError
+) -> float:
+    """A number from code that is not ours, as a plain finite float.
+
+    Args:
+        field: What it is, for the sentence.
+        value: An int or a float, also NumPy's, or an array that is one; a bool is none.
+        least: The least that it may be.
+        most: The most.
+        refusal: What is raised.
+    """
+    number = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    try:
+        found = math.nan if isinstance(number, bool) or not isinstance(number, Real) else float(number)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if not (math.isfinite(found) and least <= found <= most):
+        bounds = f"of at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
+        raise refusal(f"{field} is {shown(value)}; give a finite number {bounds}")
+    return found
+
+
+def shown(value: Any) -> str:
+    """A value in a sentence: its first 60 characters, or its type where it cannot be written."""
+    try:
+        return repr(value)[:60]
+    except Exception:  # of an object that is not ours, or of a number with more digits than Python writes
+        return f"a {type(value).__name__}"
 
 
 class RowPart(Record):

@@ -147,6 +147,8 @@ class Recipe(Record):
             raise ValueError(f"replay, patience and cooldown are for method 'sft'; leave them out with {self.method!r}")
         if self.method_args and self.method in ("sft", *OWN):
             raise ValueError(f"method_args is given and method is {self.method!r}, which takes none; leave it out")
+        if round(self.batch * self.replay) == self.batch:
+            raise ValueError(f"replay is {self.replay} of a batch of {self.batch}, and leaves no lesson; lower it")
         if self.grpo and self.batch % self.grpo.group:
             raise ValueError(f"batch is {self.batch}, which groups of {self.grpo.group} do not fill; give a multiple")
         return self

@@ -67,6 +67,7 @@ def test_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = run_page("docs/vector.md", "vector_page", tmp_path, monkeypatch)
     assert page.observations["accuracy"].shape == (2, 16)
     assert page.observations["counts"].any(axis=1).all()
+    assert page.shown.shape == page.numbers.observation_space.shape
 
 
 @pytest.mark.slow

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained
+from students.walk import tokens_of_batches
 from tasks.base import Task
 from tasks.discovered import Discovery, item_key
 from tasks.errors import UnsupportedError
@@ -97,6 +99,7 @@ class Parrot(Student):
     """Knows by heart what it was taught, and says so. Weights are the JSON of what it knows."""
 
     name = "parrot"
+    walk = staticmethod(tokens_of_batches)
 
     @property
     def base(self) -> dict[str, Any]:
@@ -111,7 +114,9 @@ class Parrot(Student):
 
     def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
         known = json.loads(weights) | {e.prompt: e.response for e in (*data.earlier, *data.lesson)}
-        report = Trained(loss=(1.0, 0.0), updates=recipe.updates, tokens=sum(map(self.tokens, data.lesson)))
+        fresh, earlier = ([self.tokens(e) for e in part] for part in (data.lesson, data.earlier))
+        tokens = sum(islice(self.walk(fresh, earlier, recipe, seed), recipe.updates + recipe.cooldown))
+        report = Trained(loss=(1.0, 0.0), updates=recipe.updates, tokens=tokens)
         return json.dumps(known).encode(), report
 
     def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
@@ -151,8 +156,9 @@ class Choosy(Apprentice):
     name = "choosy"
 
     def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
+        _, report = super().fit(weights, data, recipe, seed)
         lesson = tuple(e for e in data.lesson if len(e.response) > 3)
-        return super().fit(weights, Data(lesson), recipe, seed)
+        return super().fit(weights, Data(lesson), recipe, seed)[0] if lesson else weights, report
 
 
 class Lenient(Reverse):

@@ -5,8 +5,9 @@ The unit is the *student token*: one token going forward costs 1, forward and ba
 
 from __future__ import annotations
 
-import operator
 import threading
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 from weakref import WeakSet
@@ -14,6 +15,7 @@ from weakref import WeakSet
 from pydantic import Field
 
 from dataenv.errors import BudgetSpentError
+from dataenv.validation import shown
 from tasks.records import Record, absent
 
 
@@ -104,30 +106,44 @@ class Purse:
             self._must_be_open()
             if price > self.remaining:
                 raise BudgetSpentError(
-                    f"the purse holds {self.remaining} student tokens and {price} were asked; stop or ask less"
+                    f"the purse holds {self.remaining} student tokens and {shown(price)} were asked; stop or ask less"
                 )
             return self._take(price, use)
 
-    def buy(self, price: int, most: int, use: str, fixed: int = 0) -> tuple[int, Payment]:
-        """As many things of one price as the purse pays for: how many, and their payment.
+    def buy(self, totals: Sequence[int], use: str) -> tuple[int, Payment]:
+        """As many things, in their order, as the purse pays for: how many, and their payment.
 
         Args:
-            price: Of each; at least 1.
-            most: No more than these.
+            totals: What the first one costs, the first two together, and so on.
             use: ``training`` or ``probes``.
-            fixed: What comes on top, however many they are; nothing is bought and paid where the purse lacks it.
 
         Raises:
             BudgetSpentError: If the purse was closed.
-            ValueError: If the price is no whole number, or below 1: what costs nothing could be had for ever.
+            ValueError: If they are no whole numbers that rise from 1 on: what costs nothing could be had for ever.
         """
-        price, fixed = _whole(price), _whole(fixed)
-        if price < 1:
-            raise ValueError("price is 0; whatever is bought by number costs at least 1")
+        before = 0
+        for total in totals:
+            if _whole(total) <= before:
+                raise ValueError(
+                    f"totals go from {shown(before)} to {shown(total)}; whatever is bought by number costs at least 1"
+                )
+            before = total
         with self._lock:
             self._must_be_open()
-            count = max(0, min(most, (self.remaining - fixed) // price))
-            return count, self._take(count * price + fixed if count else 0, use)
+            count = bisect_right(totals, self.remaining)
+            return count, self._take(totals[count - 1] if count else 0, use)
+
+    def take(self, most: int, use: str) -> Payment:
+        """So much, or all that is left where that is less.
+
+        Raises:
+            BudgetSpentError: If the purse was closed.
+            ValueError: If it is no whole number, or negative.
+        """
+        most = _whole(most)
+        with self._lock:
+            self._must_be_open()
+            return self._take(min(most, self.remaining), use)
 
     def refund(self, payment: Payment) -> None:
         """Put back what was paid for something that did not happen.
@@ -174,11 +190,9 @@ class Purse:
 
 
 def _whole(price: int) -> int:
-    """The price, checked; NaN would pass every comparison and leave the purse open."""
-    try:
-        exact = operator.index(price)
-    except TypeError:
-        raise ValueError(f"price is {price!r}; give a whole number of student tokens") from None
-    if exact < 0:
-        raise ValueError(f"price is {exact}; a price is never negative")
-    return exact
+    """The price, if it is a plain whole number: NaN passes every comparison, and a NumPy count wraps around to 0."""
+    if type(price) is not int:
+        raise ValueError(f"price is {shown(price)}; give a whole number of student tokens, a plain int")
+    if price < 0:
+        raise ValueError(f"price is {shown(price)}; a price is never negative")
+    return price

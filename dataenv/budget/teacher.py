@@ -15,6 +15,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from dataenv.validation import shown
+
 MICROS = 1_000_000
 """Money is counted in whole millionths, so that sums do not depend on their order."""
 
@@ -95,7 +97,12 @@ class TeacherPurse:
         return None if self._micros is None else max(0, self._micros - self._spent.micros) / MICROS
 
     def hold(self, cost: Cost) -> bool:
-        """Set something aside, if there is as much; whether there was."""
+        """Set something aside, if there is as much; whether there was.
+
+        Raises:
+            ValueError: If it holds what is no count.
+        """
+        _counts(cost)
         with self._lock:
             if not self._fits(self._held + self._spent + cost):
                 return False
@@ -105,8 +112,15 @@ class TeacherPurse:
             return True
 
     def settle(self, held: Cost, spent: Cost) -> None:
-        """Let go of what was set aside, and pay what was spent of it."""
+        """Let go of what was set aside, and pay what was spent of it.
+
+        Raises:
+            ValueError: If either holds what is no count, or more would be let go than was set aside.
+        """
+        _counts(held)
+        _counts(spent)
         with self._lock:
+            _counts(self._held - held)
             self._held -= held
             self._spent += spent
         if self._within is not None:
@@ -134,3 +148,10 @@ class TeacherPurse:
         within_tokens = self._tokens is None or wanted.tokens <= self._tokens
         within_money = self._micros is None or wanted.micros <= self._micros
         return not self._closed and within_tokens and within_money
+
+
+def _counts(cost: Cost) -> None:
+    """Refuse what would give money back, or counts that wrap around."""
+    for name, value in (("tokens_in", cost.tokens_in), ("tokens_out", cost.tokens_out), ("micros", cost.micros)):
+        if type(value) is not int or value < 0:
+            raise ValueError(f"{name} is {shown(value)}; give a whole number of at least 0, a plain int")

@@ -7,7 +7,8 @@ import math
 from dataenv.budget.price import price_of
 from dataenv.checks.common import class_of, demand, own_randomness, says_what_it_is
 from dataenv.checks.teacher import QUICK
-from dataenv.lessons.tuition import complete, sizes
+from dataenv.lessons.bill import sizes
+from dataenv.lessons.tuition import complete
 from dataenv.setting import make_setting
 from students import methods
 from students.base import FORWARD, FORWARD_BACKWARD, Data, Recipe, Student

@@ -12,8 +12,11 @@ from typing import get_args
 
 import numpy as np
 
+from dataenv.budget.price import cost_of
 from dataenv.checks.common import HOSTILE_EXAMPLES, ContractError, demand, made_of, own_randomness, short, survives
+from dataenv.lessons.bill import bill_of
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, asked
+from students.walk import walk_of
 from tasks.records import Example, Kind
 
 WORDS = ("abc", "bcd", "cde", "bad", "dab", "ace", "fed", "cab")
@@ -130,7 +133,21 @@ def _student_fit(student: Student, weights: bytes, examples: Sequence[Example], 
     demand(
         0 < report.updates <= recipe.updates, f"fit() reports {report.updates} updates of {recipe.updates}; count them"
     )
+    _student_price(student, data, recipe, report)
     return taught
+
+
+def _student_price(student: Student, data: Data, recipe: Recipe, report: Trained) -> None:
+    """What training reports is what is paid: as much as was due beforehand, or at most what was set aside."""
+    bill = bill_of(student, recipe, (data.lesson, data.earlier, ()), 1, 1 << 62)
+    cost, most = cost_of(report, recipe), bill.totals[-1]
+    known = walk_of(student, recipe) is not None and report.updates == recipe.updates
+    due = f"{most} are due" if known else f"{most} are the most"
+    demand(
+        cost == most if known else cost <= most,
+        f"fit() reports {report.tokens} tokens, for which {cost} are paid, and {due}; count the tokens of what is "
+        "trained on, or mend walk()",
+    )
 
 
 def _student_answers(student: Student, weights: bytes, examples: Sequence[Example]) -> None:

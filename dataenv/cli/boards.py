@@ -21,7 +21,19 @@ from dataenv.cli.common import (
     takes_executor,
 )
 from dataenv.cli.given import additions, pairs
-from dataenv.cli.options import OUTPUT, Adds, AllowKey, BoardFields, BoardFolder, BoardName, Json, Out, Quiet, Store
+from dataenv.cli.options import (
+    OUTPUT,
+    ActDeadline,
+    Adds,
+    AllowKey,
+    BoardFields,
+    BoardFolder,
+    BoardName,
+    Json,
+    Out,
+    Quiet,
+    Store,
+)
 from dataenv.errors import SettingError
 
 if TYPE_CHECKING:
@@ -58,6 +70,7 @@ def leaderboard(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", rich_help_panel="Board", help="Plan, and write nothing.")
     ] = False,
+    act_deadline: ActDeadline = 600.0,
     out: Out = Path("runs"),
     allow_key: AllowKey = None,
     store: Store = None,
@@ -67,6 +80,7 @@ def leaderboard(
 ) -> None:
     """Compare teachers: every teacher on every seed, a table, a page, and one JSON row a run."""
     from dataenv.leaderboard.config import load
+    from dataenv.leaderboard.format import visible
     from dataenv.leaderboard.play import play
     from dataenv.leaderboard.progress import Terminal
     from dataenv.leaderboard.trackers import tracking
@@ -80,12 +94,17 @@ def leaderboard(
     runner = make_runner(store or str(out / ".store"), spec)
     try:
         with trackers as watch:
-            rows = play(config, runner, folder, watch, replace, added)
+            rows = play(config, runner, folder, watch, replace, added, act_deadline)
     finally:
         runner.executor.close()
     _show(rows, folder, as_json, metrics=config.metrics)
     said = errors if as_json else console
     said.print(f"{runner.trained} training runs computed; page: {folder / 'leaderboard.html'}", highlight=False)
+    failed = [row for row in rows if row.failed]
+    if failed:
+        first = f"{failed[0].teacher} seed {failed[0].seed}: {visible(failed[0].error or '')}"
+        _warn(f"{len(failed)} of {len(rows)} runs failed, and are tried again by the same command; {first}")
+        raise typer.Exit(1)
     return None
 
 

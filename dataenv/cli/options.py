@@ -209,3 +209,13 @@ Deadline = Annotated[
         help="After which a job is given up and tried again.",
     ),
 ]
+ActDeadline = Annotated[
+    float,
+    typer.Option(
+        min=1,
+        metavar="SECONDS",
+        rich_help_panel=EXECUTOR,
+        help="After which a teacher's act, learn or begin is given up, and its run has failed; what waits for training "
+        "or a language model is not counted.",
+    ),
+]

@@ -38,7 +38,8 @@ from dataenv.lessons.screen import Screened, screen
 from dataenv.lessons.tuition import Tuition, charge
 from dataenv.levels import Plan, make_level
 from dataenv.setting import Setting, make_setting
-from dataenv.snapshot import Ended, Snapshot
+from dataenv.snapshot import Ended, Snapshot, snapshot_in
+from dataenv.validation import whole
 from students.base import Recipe, Trained, initial_key
 from students.methods import method_of
 from tasks.records import Example
@@ -104,7 +105,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         if self.setting.finish:
             require_problems(self.setting)
         self.action_space, self.observation_space = self.level.action_space, self.level.observation_space
-        self._owns = runner is None
+        self._owns, self._closed = runner is None, False
         self.runner = runner or Runner(open_store(store), make_executor(executor))
         self.account = Account(self.setting)
         self.yields: Counter[str] = Counter()
@@ -160,10 +161,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def begin_reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> Job:
         """The first half of ``reset``: the job that ``end_reset`` wants the outcome of."""
-        if seed is not None and not 0 <= seed < MOST_SEEDS:
-            raise ActionError(f"seed is {seed}; give one from 0 to {MOST_SEEDS - 1}")
+        self._must_be_open()
+        seed = None if seed is None else whole("seed", seed, 0, ActionError, MOST_SEEDS - 1)
+        given = snapshot_in(options)
         super().reset(seed=seed)
-        given = (options or {}).get("snapshot")
         snap = self._fresh(seed) if given is None else Snapshot.read(given)
         lessons = lessons_of(snap, self.setting, self.level.name, self.runner.store, self.account.is_branch)
         self.level.check(snap.memory)
@@ -206,7 +207,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             return None
         screened = self._screened(offer, recipe)
         lesson = replace(offer, examples=screened.kept, recipe=recipe)
-        tuition = charge(self.setting, snap, lesson, self.purse, self.account.use)
+        tuition = charge(self.setting, snap, lesson, self.purse, self.account.use, screened.refused)
         paid = tuition.payment.price  # what is not paid for is not told: the screen is no oracle
         job = self._job(tuition.training) if tuition.training else None
         self._pending = Pending(offer.taken, plan.memory, screened if paid else NOTHING, tuition, job)
@@ -323,8 +324,13 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def close(self) -> None:
         """Stop the workers, if they are this environment's own. The store stays open, for others share it."""
+        self._closed = True
         if self._owns:
             self.runner.executor.close()
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise DataenvError("the environment was closed; make another one")
 
     @property
     def leaks(self) -> Leaks:
@@ -348,6 +354,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def _ready(self) -> Snapshot:
         """The moment from which a step may begin."""
+        self._must_be_open()
         snap = self._need()
         if snap.ended:
             raise DataenvError(f"the episode has ended ({snap.ended}); call reset() before the next step")

@@ -14,6 +14,7 @@ from dataenv.episode import probes
 from dataenv.errors import SettingError
 from dataenv.lessons.screen import as_example, passing
 from dataenv.lessons.tuition import nominal_price, nominal_tokens
+from dataenv.validation import finite, whole
 from students.base import FORWARD
 from tasks.records import Example, Problem, stream
 
@@ -99,7 +100,10 @@ class Context:
 
         Raises:
             tasks.errors.UnsupportedError: If the task has none.
+            SettingError: If ``n`` is no whole number, or the difficulty no number in [0, 1].
         """
+        n = whole("n", n)
+        difficulty = None if difficulty is None else finite("difficulty", difficulty, 0, 1)
         self._draws += 1
         rng = stream(self._env.snapshot().seed, "generate", self._draws)
         return passing(self._env.task.generate(skill, n, rng, difficulty), self._env.task, self._env.student)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataenv.environment.branch import Env, unwrap
+from dataenv.environment.env import TeachingEnv
 from dataenv.environment.steps import StepRecord
+from dataenv.episode.calls import Calls
 from dataenv.episode.context import Context
 from dataenv.episode.teacher import AdaptedTeacher, Transition, as_teacher
 from dataenv.errors import BudgetSpentError, SettingError
@@ -35,7 +37,13 @@ class Episode:
         return f"Episode({len(self.steps)} steps, total_reward={self.total_reward:+.3f}, ended={ended!r})"
 
 
-def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None] | None = None) -> Episode:
+def run(
+    env: Env,
+    teacher: Any,
+    seed: int,
+    on_step: Callable[[StepRecord], None] | None = None,
+    act_deadline: float | None = None,
+) -> Episode:
     """Let a teacher teach one episode.
 
     Args:
@@ -44,9 +52,12 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
             ``learn(transition)`` and the rest of ``TeacherLike``), or a plain function of the observation.
         seed: Of the episode: the untaught student, the data, every order, and the teacher's own generator.
         on_step: Called with each step's record, before the teacher learns of the step.
+        act_deadline: Seconds for each ``begin``, ``act`` and ``learn``, without what waits for training, exams and
+            language models; ``None`` for no limit. See ``dataenv.episode.calls``.
 
     Raises:
         SettingError: If the teacher is none (see ``as_teacher``), or cannot begin.
+        TeacherFailedError: If it was not done in time, or reset or stepped the environment itself.
         UnansweredError: If nobody could be asked what a teacher asked of its language model before a lesson; also where
             that was so of what it asked last, and no lesson came of it. What it asked before is stored.
 
@@ -57,13 +68,33 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
     who = as_teacher(teacher)  # one that cannot be written down is refused before anything is spent
     observation, info = env.reset(seed=seed)
     tell = on_step or (lambda record: None)
-    total, over = 0.0, False
+    tell(inner.history[-1])
+    calls = Calls(inner, act_deadline)
     try:
+        total = _taught(env, inner, who, calls, (observation, info), tell)
+    finally:
+        calls.close()
+    while inner.finishing:  # the teacher acts no more
+        total += float(inner.step(None)[1])
         tell(inner.history[-1])
-        _begin(who, Context(inner))
+    return Episode(tuple(inner.history), total, inner.snapshot())
+
+
+def _taught(
+    env: Env,
+    inner: TeachingEnv,
+    who: AdaptedTeacher,
+    calls: Calls,
+    first: tuple[Any, dict[str, Any]],
+    tell: Callable[[StepRecord], None],
+) -> float:
+    """Let a teacher teach until it ends or only the finish is left; the sum of the rewards."""
+    (observation, info), total, over = first, 0.0, False
+    try:
+        calls("begin", _begin, who, Context(inner))
         while not over and not inner.finishing:
             before = Counter(inner.teacher_purse.replies)
-            action = who.act(observation, info)
+            action = calls("act", who.act, observation, info)
             asked = inner.teacher_purse.replies - before
             require_answer(asked)
             after, reward, terminated, truncated, info = env.step(action)
@@ -71,16 +102,14 @@ def run(env: Env, teacher: Any, seed: int, on_step: Callable[[StepRecord], None]
             tell(inner.history[-1])
             if inner.teacher_purse.replies != before and not inner.history[-1].offered:
                 require_answer(inner.teacher_purse.last)
-            who.learn(Transition(observation, action, float(reward), after, terminated, truncated, info))
+            transition = Transition(observation, action, float(reward), after, terminated, truncated, info)
+            calls("learn", who.learn, transition)
             observation = after
     except BudgetSpentError:  # the teacher asked for more than there is, and did not catch what it was told
         if not over:
-            over = inner.exhaust()[3]
+            inner.exhaust()
             tell(inner.history[-1])
-    while inner.finishing:  # the teacher acts no more
-        total += float(inner.step(None)[1])
-        tell(inner.history[-1])
-    return Episode(tuple(inner.history), total, inner.snapshot())
+    return total
 
 
 def _begin(teacher: AdaptedTeacher, context: Context) -> None:

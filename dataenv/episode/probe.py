@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.execution.jobs import Answers, Exam
+from dataenv.validation import whole
 from students.base import Decoding, Student
 from tasks.base import Task
 from tasks.records import Example
@@ -103,4 +104,5 @@ class AccuracyProbe(Probe):
 
 def answer_tokens(student: Student, example: Example, decoding: Decoding) -> int:
     """Tokens of a prompt, and the most that a student may write after it."""
-    return student.tokens(example.model_copy(update={"response": ""})) + decoding.max_tokens
+    prompt = student.tokens(example.model_copy(update={"response": ""}))
+    return whole(f"tokens() of student {student.name!r}", prompt) + decoding.max_tokens

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
@@ -23,7 +22,9 @@ from dataenv.episode.probe import Floats, LossProbe, Probe, answer_tokens
 from dataenv.errors import RefusedError, SettingError, did_you_mean
 from dataenv.execution.jobs import Answers, Exam, Job, Training
 from dataenv.execution.runner import run_all
+from dataenv.lessons.bill import tokens_of
 from dataenv.lessons.screen import as_example
+from dataenv.validation import finite, shown, whole
 from students.base import FORWARD, FORWARD_BACKWARD, Decoding, Recipe
 from tasks.records import Example, Problem, stream
 
@@ -36,7 +37,8 @@ def probe(env: TeachingEnv, examples: Sequence[Example], kind: str) -> Floats:
     asked = _read(examples, "examples")
     if not asked:
         return np.zeros(0)
-    env.purse.pay(FORWARD * sum(_tokens(kind, how.tokens(env.student, e, decoding)) for e in asked), "probes")
+    where = f"tokens() of probe {kind!r}"  # nothing is asked for nothing
+    env.purse.pay(FORWARD * sum(whole(where, how.tokens(env.student, e, decoding), 1) for e in asked), "probes")
     _screen(env, asked)
     found = np.asarray(how.read(_sit(env, how.exam(asked, decoding))[0], asked, env.task), np.float64)
     if found.shape != (len(asked),):
@@ -54,13 +56,6 @@ def _probe_of(env: TeachingEnv, kind: str) -> Probe:
     return how
 
 
-def _tokens(kind: str, tokens: int) -> int:
-    """What a question costs; nothing is asked for nothing."""
-    if isinstance(tokens, bool) or not isinstance(tokens, int | np.integer) or tokens < 1:
-        raise SettingError(f"probe {kind!r} asks {tokens!r} tokens; give a whole number of at least 1 in tokens()")
-    return int(tokens)
-
-
 def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float, seed: int) -> list[list[str]]:
     """See ``Context.sample``.
 
@@ -71,7 +66,7 @@ def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float,
         temperature: Of its decoding.
         seed: Decides the draws.
     """
-    decoding = _decoding(env, n, temperature)
+    n, decoding = whole("n", n, 1), _decoding(env, temperature)
     if isinstance(prompts, str):
         raise SettingError("prompts is one text; give a list of texts")
     # The screen reads examples. A full stop is no word, and stands for the answer that is not there yet.
@@ -93,8 +88,7 @@ class Answered(NamedTuple):
 
 def feedback_answers(env: TeachingEnv, problems: int, n: int, temperature: float, seed: int) -> list[Answered]:
     """See ``Context.feedback_answers``; arguments as in ``sample``."""
-    decoding = _decoding(env, n, temperature)
-    _whole("problems", problems)
+    n, problems, decoding = whole("n", n, 1), whole("problems", problems, 1), _decoding(env, temperature)
     rows: dict[str, list[Problem]] = {}
     for problem in env.setting.exam_items("feedback"):
         rows.setdefault(problem.skills[0], []).append(problem)
@@ -108,20 +102,8 @@ def feedback_answers(env: TeachingEnv, problems: int, n: int, temperature: float
     return [Answered(problem.id, problem.prompt, answers) for problem, answers in zip(asked, said, strict=True)]
 
 
-def _whole(field: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise SettingError(f"{field} is {value!r}; give a whole number of at least 1")
-
-
-def _decoding(env: TeachingEnv, n: int, temperature: float) -> Decoding:
-    _whole("n", n)
-    try:
-        decoding = Decoding(temperature=temperature, max_tokens=env.setting.decoding.max_tokens)
-    except ValidationError:
-        raise SettingError(f"temperature is {temperature!r}; give a number >= 0") from None
-    if not np.isfinite(decoding.temperature):
-        raise SettingError(f"temperature is {temperature!r}; give a finite number")
-    return decoding
+def _decoding(env: TeachingEnv, temperature: float) -> Decoding:
+    return env.setting.decoding.model_copy(update={"temperature": finite("temperature", temperature, 0)})
 
 
 def _samples(env: TeachingEnv, prompts: Sequence[str], n: int, decoding: Decoding, seed: int) -> list[list[str]]:
@@ -164,7 +146,7 @@ class _Reference:
 
     def tokens(self, env: TeachingEnv) -> int:
         """Tokens that go forward for one look at it."""
-        return sum(env.student.tokens(Example(prompt=p, response=g)) for p, g in _pairs(self.exam))
+        return sum(tokens_of(env.student, [Example(prompt=p, response=g) for p, g in _pairs(self.exam)]))
 
     def losses(self, answers: Answers) -> Floats:
         """Mean loss of each row, ``(k,)``; 0 where there is nothing to measure."""
@@ -183,7 +165,7 @@ def trial(
     recipe: str,
 ) -> Floats:
     """See ``Context.trial``."""
-    _whole("updates", updates)
+    updates = whole("updates", updates, 1)
     how = _recipe(env, recipe)
     asked = [_read(group, f"groups[{i}]") for i, group in enumerate(groups)]
     shape = (len(asked), len(env.task.skills)) if by_skill else (len(asked),)
@@ -192,7 +174,7 @@ def trial(
     if not all(asked):
         raise SettingError(f"groups[{asked.index(())}] is empty; give each group at least one example")
     about = _Reference.of(env, reference, by_skill)
-    trained = updates * sum(env.student.tokens(e) for group in asked for e in group)
+    trained = updates * sum(tokens_of(env.student, [e for group in asked for e in group]))
     env.purse.pay(FORWARD * about.tokens(env) * (len(asked) + 1) + FORWARD_BACKWARD * trained, "probes")
     _screen(env, (*about.shown, *(e for group in asked for e in group)))
     before = about.losses(_sit(env, about.exam)[0])
@@ -202,8 +184,9 @@ def trial(
 
 def _recipe(env: TeachingEnv, name: str) -> Recipe:
     """The recipe of a trial: the Setting's, or one of its menu."""
-    if name and name not in env.setting.recipes:
-        raise SettingError(f"recipe {name!r} is not on the Setting's menu; {did_you_mean(name, env.setting.recipes)}")
+    if not isinstance(name, str) or (name and name not in env.setting.recipes):
+        near = did_you_mean(str(name), env.setting.recipes)
+        raise SettingError(f"recipe {shown(name)} is not on the Setting's menu; {near}")
     return env.setting.recipes[name] if name else env.setting.recipe
 
 

@@ -7,15 +7,16 @@ looks what is there; behind it every attribute is there, with its default.
 from __future__ import annotations
 
 import inspect
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
-
 from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.levels import level_class
+from dataenv.validation import whole
+from tasks.records import canonical_json
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -135,18 +136,27 @@ class AdaptedTeacher:
         Raises:
             SettingError: If that is no whole number, or negative.
         """
-        said = self._own("prior_compute", 0)
-        if isinstance(said, bool) or not isinstance(said, int | np.integer) or said < 0:
-            raise SettingError(
-                f"prior_compute of teacher {self.kind} is {said!r}; give a whole number of student tokens, 0 or more"
-            )
-        return int(said)
+        return whole(f"prior_compute of teacher {self.kind}", self._own("prior_compute", 0))
 
     @property
     def row_args(self) -> dict[str, Any] | None:
-        """What stands for its arguments in a row; ``None`` for the arguments themselves."""
-        found: dict[str, Any] | None = self._own("row_args", None)
-        return found
+        """What stands for its arguments in a row; ``None`` for the arguments themselves.
+
+        Raises:
+            SettingError: If that is no plain JSON.
+        """
+        try:
+            found = self._own("row_args", None)
+            plain = None if found is None else json.loads(canonical_json(found))
+        except Exception as error:
+            raise SettingError(
+                f"row_args of teacher {self.kind} cannot be written ({error!r:.120}); give a dict of plain JSON"
+            ) from error
+        if plain is not None and not isinstance(plain, dict):
+            raise SettingError(
+                f"row_args of teacher {self.kind} is a {type(found).__name__}; give a dict of plain JSON"
+            )
+        return plain
 
     @property
     def trained_on(self) -> str:
@@ -157,7 +167,8 @@ class AdaptedTeacher:
     def yields(self) -> Mapping[str, int]:
         """What it counted of each stage: its ``Counter``; empty where it has none."""
         own = self._own("yields", None)
-        return own if isinstance(own, Counter) else {}
+        counts = own.items() if isinstance(own, Counter) else ()
+        return {str(stage): whole(f"yields of teacher {self.kind}", n) for stage, n in counts}
 
     @property
     def inner(self) -> AdaptedTeacher | None:

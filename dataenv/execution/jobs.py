@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from dataenv import registry
-from dataenv.errors import SettingError
+from dataenv.errors import JobFailedError, SettingError
 from dataenv.execution.blobs import Blobs
 from students.base import (
     Asked,
@@ -223,6 +223,12 @@ def _sit(student: Student, weights: bytes, exam: Exam, blobs: Blobs) -> Answers:
         )
     asked = _asked(exam, blobs)
     rounds = [student.answer(weights, asked, exam.decoding, seed) for seed in exam.seeds]
+    for said in rounds:
+        if len(said) != len(exam.prompts):
+            raise JobFailedError(
+                f"student {student.name!r} gives {len(said)} answers to {len(exam.prompts)} prompts of the "
+                f"{exam.name} exam; give one text for each in answer()"
+            )
     responses = [said for answers in zip(*rounds, strict=True) for said in answers]
     losses, entropies = None, None
     if exam.golds is not None:

@@ -91,6 +91,7 @@ class Runner:
         self._turns: dict[str, _Turn] = {}
         self._lock = threading.RLock()
         self._stopping = threading.Event()
+        self._waiting: Counter[int] = Counter()
 
     def run(self, job: Job) -> Outcome:
         """Run a job, or read what it came to. Safe to call from many threads.
@@ -100,7 +101,7 @@ class Runner:
             StoreError: If the store cannot be used.
         """
         key = job.key()
-        with self._turn(key):
+        with self.waited(), self._turn(key):
             return self._run(job, key)
 
     def _run(self, job: Job, key: str) -> Outcome:
@@ -122,6 +123,29 @@ class Runner:
             record = fresh.answers[exam.name].model_dump(mode="json")
             known[exam.name] = Answers.model_validate(self.store.put("exams", exam.key(key), record))
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
+
+    @contextmanager
+    def waited(self) -> Iterator[None]:
+        """Note that this thread waits for jobs meanwhile."""
+        me = threading.get_ident()
+        with self._lock:
+            self._waiting[me] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting[me] -= 1
+                if not self._waiting[me]:
+                    del self._waiting[me]
+
+    def waits(self, thread: threading.Thread) -> bool:
+        """Whether a thread waits for jobs now."""
+        return self._waiting[thread.ident or 0] > 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it refuses every further job."""
+        return self._stopping.is_set()
 
     @property
     def busy(self) -> int:
@@ -281,7 +305,10 @@ def side_by_side(runner: Runner, items: Iterable[T], act: Callable[[T], R]) -> l
     """
     if runner.executor.width == 1:
         return [act(item) for item in items]
-    with ThreadPoolExecutor(runner.executor.width + 1) as threads:  # one more, so that no worker waits for the driver
+    with (
+        runner.waited(),
+        ThreadPoolExecutor(runner.executor.width + 1) as threads,
+    ):  # one more, so that no worker waits for the driver
         futures: list[Future[R]] = []
         try:
             futures.extend(threads.submit(act, item) for item in items)

@@ -7,14 +7,25 @@ knows is not computed, and equal rows have equal bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import Evaluation
+from dataenv.episode.calls import ACT_DEADLINE, described, raised_here
 from dataenv.episode.loop import Episode, run
 from dataenv.episode.teacher import TeacherLike, yields_of
-from dataenv.errors import ActionError, JobFailedError, UnansweredError
+from dataenv.errors import (
+    ActionError,
+    DataenvError,
+    JobFailedError,
+    SettingError,
+    StoreError,
+    TeacherFailedError,
+    UnansweredError,
+)
 from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.config import STATIC, Board, Entry, joined
 from dataenv.leaderboard.folder import additions, hold, prepare, write_row
@@ -35,8 +46,8 @@ from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
 
-FAILURES = (JobFailedError, ActionError, UnansweredError)
-"""What ends a run and not its board."""
+FAILURES = (JobFailedError, ActionError, UnansweredError, TeacherFailedError)
+"""Sentences that a failed run's row holds as they are."""
 
 
 def play(
@@ -46,6 +57,7 @@ def play(
     watch: Tracker | None = None,
     replace: bool = False,
     added: Sequence[Entry] = (),
+    act_deadline: float | None = ACT_DEADLINE,
 ) -> list[Row]:
     """Play a board and write one row a run under ``folder/rows``, each as soon as its run has ended.
 
@@ -56,11 +68,13 @@ def play(
         watch: Told of progress; ``dataenv.leaderboard.trackers.Trackers`` for several.
         replace: See ``folder.prepare``.
         added: Teachers beside those of the board; who was added to this folder before is played too.
+        act_deadline: Seconds for each call of a teacher; ``None`` for no limit.
 
     Raises:
-        DataenvError: If a setting, a name, the folder or the store is at fault. A run that failed (training
-            diverged, its worker was lost too often, its language model could not be asked) is a failed row, no error;
-            it is tried again when the board is played again.
+        DataenvError: If a setting, a name, the folder or the store is at fault. A run that failed is a failed row, no
+            error, and the others go on: training diverged, its worker was lost too often, its language model could not
+            be asked, or its teacher, student or checker raised whatever it did. It is tried again when the board is
+            played again.
     """
     watch = watch or Tracker()
     added = additions(board, folder, added, replace)
@@ -75,11 +89,11 @@ def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker) -> lis
     watch.begin(_outline(board, [*search, *planned_runs], runner))
     scores = side_by_side(runner, search, lambda planned: _selection(planned, runner, watch))
     if search:
-        planned_runs += static_runs(board, board.mixtures.weights[_best_mixture(board, search, scores)])
+        planned_runs += _best_static(board, search, scores)
     source = this_code()
 
     def one(planned: Run) -> Row:
-        row = _row(board, planned, runner, watch, source)
+        row = _row(board, planned, runner, watch, source, act_deadline)
         write_row(row, folder)
         return row
 
@@ -97,35 +111,57 @@ def _outline(board: Board, planned_runs: Sequence[Run], runner: Runner) -> Outli
     return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))
 
 
-def _play(planned: Run, env: TeachingEnv, teacher: TeacherLike, watch: Tracker) -> Episode:
+def _play(
+    planned: Run, env: TeachingEnv, teacher: TeacherLike, watch: Tracker, act_deadline: float | None = None
+) -> Episode:
     watch.start(planned)
-    try:
-        episode = run(masked(env, planned.mask), teacher, planned.seed, lambda record: watch.step(planned, record))
-    except FAILURES as error:
-        watch.done(planned, str(error))
-        raise
-    watch.done(planned, None)
-    return episode
+    masking = masked(env, planned.mask)
+    return run(masking, teacher, planned.seed, lambda record: watch.step(planned, record), act_deadline)
 
 
-def _selection(planned: Run, runner: Runner, watch: Tracker) -> float:
-    """Best selection score along a run: what a mixture is chosen by. The test split stays closed."""
+def _selection(planned: Run, runner: Runner, watch: Tracker) -> float | str:
+    """Best selection score along a run: what a mixture is chosen by. The test split stays closed.
+
+    What diverges is no best mixture: the untaught student is what it is worth. Where there is not even that, why.
+    """
     env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
     try:
         episode = _play(planned, env, planned.teacher(), watch)
-    except JobFailedError:  # what diverges is no best mixture; the untaught student is what it is worth
-        if not env.history:  # there is not even that
+    except BaseException as error:
+        failure = _failure(error, env, runner)
+        if failure is None:
             raise
-        return score_of(env.history[0].selection)
+        watch.done(planned, failure)
+        return score_of(env.history[0].selection) if env.history else failure
+    watch.done(planned, None)
     _forget(env, episode, keep=())
     return max(score_of(step.selection) for step in episode.steps)
 
 
-def _best_mixture(board: Board, search: list[Run], scores: list[float]) -> str:
+def _best_static(board: Board, search: list[Run], scores: list[float | str]) -> list[Run]:
+    """The runs of the mixture that did best over all seeds."""
     totals = dict.fromkeys(board.mixtures.weights, 0.0)
     for planned, score in zip(search, scores, strict=True):
+        if isinstance(score, str):
+            return [replace(each, refused=f"no mixture was found: {score}") for each in static_runs(board, {})]
         totals[planned.label] += score
-    return max(totals, key=lambda name: totals[name])
+    return static_runs(board, board.mixtures.weights[max(totals, key=lambda name: totals[name])])
+
+
+def _failure(error: BaseException, env: TeachingEnv, runner: Runner) -> str | None:
+    """What the row of a failed run says of an error; ``None`` where it is none of the run, and ends the board.
+
+    That is so of Ctrl-C, of our own word to end, of a store that cannot be used, and of a Setting whose untaught
+    student cannot be had at all. All else was raised by a teacher, a student or a checker, which may raise what it
+    likes.
+    """
+    if runner.stopped or (isinstance(error, KeyboardInterrupt) and current_thread() is main_thread()):
+        return None
+    if isinstance(error, StoreError | SystemExit) and raised_here(error):
+        return None
+    if isinstance(error, FAILURES) or (isinstance(error, DataenvError) and env.history):
+        return str(error)
+    return None if isinstance(error, DataenvError) else described(error)
 
 
 def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
@@ -136,15 +172,18 @@ def _forget(env: TeachingEnv, episode: Episode, keep: Iterable[str]) -> None:
             env.runner.evict(step.state)
 
 
-def _row(board: Board, planned: Run, runner: Runner, watch: Tracker, source: dict[str, Any]) -> Row:
-    """Play one run, open the test exam for its selected state, and make the row; a failed run has a row too."""
+def _row(
+    board: Board,
+    planned: Run,
+    runner: Runner,
+    watch: Tracker,
+    source: dict[str, Any],
+    act_deadline: float | None,
+) -> Row:
+    """Play one run, and make its row; a failed run has one too."""
     env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
-    teacher = planned.teacher()
-    try:
-        episode = _play(planned, env, teacher, watch)
-        rest = _outcome(planned.setting, env, episode)
-    except FAILURES as error:
-        rest = {"ended": "failed", "error": str(error), "selected": 0, "test": None}
+    told, rest = _played(planned, env, watch, act_deadline)
+    asked = dict(sorted(env.teacher_purse.replies.items()))
     return Row.model_validate(
         {
             "schema": 1,
@@ -161,9 +200,9 @@ def _row(board: Board, planned: Run, runner: Runner, watch: Tracker, source: dic
             "setting_digest": planned.setting.digest,
             "hashes": {"task": env.task.fingerprint, "student": env.student.fingerprint},
             "skills": env.task.skills,
-            "budget": _budget(env, teacher),
-            "asked": (asked := dict(sorted(env.teacher_purse.replies.items()))),
-            "yields": (yields_of(teacher) | {f"engine {name}": n for name, n in env.yields.items()}) if asked else {},
+            "budget": _budget(env, told["prior"]),
+            "asked": asked,
+            "yields": (told["yields"] | {f"engine {name}": n for name, n in env.yields.items()}) if asked else {},
             "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in env.history],
             "leaks": env.leaks.model_dump(mode="json"),
             **source,
@@ -172,7 +211,39 @@ def _row(board: Board, planned: Run, runner: Runner, watch: Tracker, source: dic
     )
 
 
-def _budget(env: TeachingEnv, teacher: TeacherLike) -> dict[str, Any]:
+def _played(
+    planned: Run, env: TeachingEnv, watch: Tracker, act_deadline: float | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Play one run, and open the test exam for its selected state: what the teacher says of itself, and what came."""
+    told: dict[str, Any] = {"prior": 0, "yields": {}}
+    failure = None
+    try:
+        teacher = _made(planned)
+        try:
+            episode = _play(planned, env, teacher, watch, act_deadline)
+        finally:
+            told = {"prior": teacher.prior_compute, "yields": yields_of(teacher)}
+        rest = _outcome(planned.setting, env, episode)
+    except BaseException as error:
+        failure = _failure(error, env, env.runner)
+        if failure is None:
+            raise
+        rest = {"ended": "failed", "error": failure, "selected": 0, "test": None}
+    watch.done(planned, failure)
+    return told, rest
+
+
+def _made(planned: Run) -> TeacherLike:
+    """The teacher of a run. It could be made when the board was read; if it cannot be now, that is its own doing."""
+    if planned.refused:
+        raise TeacherFailedError(planned.refused)
+    try:
+        return planned.teacher()
+    except SettingError as error:
+        raise TeacherFailedError(str(error)) from error
+
+
+def _budget(env: TeachingEnv, prior: int) -> dict[str, Any]:
     """What a run has spent, as ``rows.Spent``."""
     purse, language = env.purse, env.teacher_purse.spent
     return {
@@ -180,7 +251,7 @@ def _budget(env: TeachingEnv, teacher: TeacherLike) -> dict[str, Any]:
         "spent": purse.spent,
         **purse.uses,
         "examples": sum(step.kept for step in env.history if step.lesson),
-        "prior": teacher.prior_compute,
+        "prior": prior,
         "teacher_tokens": language.tokens,
         "money": language.money,
     }

@@ -24,7 +24,7 @@ class Run:
 
     ``registered`` is the name that the teacher is registered by, empty for what the board computes itself; ``args`` are
     as a row tells them (``Teacher.row_args``). Runs of the role ``search`` are those that choose among mixtures:
-    ``label`` is then the mixture's name.
+    ``label`` is then the mixture's name. ``refused`` says why a run cannot be played, where that is known beforehand.
     """
 
     label: str
@@ -36,6 +36,7 @@ class Run:
     seed: int
     setting: Setting
     mask: tuple[str, ...] = ()
+    refused: str = ""
 
     def teacher(self) -> AdaptedTeacher:
         """A teacher for this run, that has taught nobody yet."""

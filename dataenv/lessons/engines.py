@@ -19,6 +19,7 @@ from dataenv.errors import SettingError
 from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
 from dataenv.setting import Setting
+from dataenv.validation import whole
 from students.methods import method_of
 from tasks.base import Task
 from tasks.errors import UnsupportedError
@@ -48,6 +49,9 @@ class Request:
     operator: Operator = "new"
     about: Mapping[str, str] | None = None
     subskill: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n", whole(f"n of a request of skill {self.skill!r}", self.n))
 
 
 class Engine(ABC):

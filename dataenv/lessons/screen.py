@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,7 +32,8 @@ class Screened:
     """What came through, and the counts: ``offered == len(kept) + sum(rejected.values())``.
 
     ``judged`` counts the kept examples by the judge's verdict: right, wrong, unknown. ``leaks`` are for the board's
-    owner and not for a teacher, who could ask them what is sealed.
+    owner and not for a teacher, who could ask them what is sealed. ``refused`` are those of the rejected that the
+    student could have been trained on: what a lesson of which nothing was kept is priced by.
     """
 
     offered: int = 0
@@ -39,6 +41,7 @@ class Screened:
     rejected: dict[str, int] = field(default_factory=dict)
     judged: dict[str, int] = field(default_factory=dict)
     leaks: tuple[Hit, ...] = ()
+    refused: tuple[Example, ...] = ()
 
 
 def screen(
@@ -54,6 +57,9 @@ def screen(
 ) -> Screened:
     """Pass a lesson through the screen.
 
+    No more than ``largest`` are looked at; those behind them are counted under ``size``, of an offer that does not say
+    its length as one.
+
     Args:
         offered: Examples, or whatever a teacher gave in their place; a bad one is counted and never raises.
         task: Says what is sealed, and what is right.
@@ -64,7 +70,8 @@ def screen(
         pairs: Whether only pairs are taken.
         judge: Asked in place of the task's ``judges``.
     """
-    sieve, offers = _Sieve(task, student, pairs), list(offered)
+    sieve, (offers, beyond) = _Sieve(task, student, pairs), _first(offered, largest)
+    sieve.rejected.update({"size": beyond} if beyond else {})
     passed = [example for offer in offers if (example := sieve.passes(offer)) is not None]
     kept: list[Example] = []
     taken: set[Name] = set()
@@ -74,8 +81,6 @@ def screen(
             sieve.rejected["duplicate"] += 1
         elif verify and verdict is False:
             sieve.rejected["wrong"] += 1
-        elif len(kept) >= largest:
-            sieve.rejected["size"] += 1
         elif allowed is not None and len(kept) >= allowed:
             sieve.rejected["budget"] += 1
         else:
@@ -83,7 +88,17 @@ def screen(
             judged[_VERDICTS[verdict]] += 1
             kept.append(example)
     rejected = dict(sorted(sieve.rejected.items()))
-    return Screened(len(offers), tuple(kept), rejected, dict(sorted(judged.items())), tuple(sieve.leaks))
+    able = () if kept else (*sieve.refused, *passed)
+    seen = len(offers) + beyond
+    return Screened(seen, tuple(kept), rejected, dict(sorted(judged.items())), tuple(sieve.leaks), able)
+
+
+def _first(offered: Iterable[Any], most: int) -> tuple[list[Any], int]:
+    """The first of what is offered, and how many are behind them: a teacher's own sequence may have no end."""
+    if isinstance(offered, list | tuple) and type(offered) in (list, tuple):
+        return list(offered[:most]), max(0, len(offered) - most)
+    ahead = list(islice(offered, most + 1))
+    return ahead[:most], len(ahead[most:])
 
 
 Name = tuple[str, str, str | None]
@@ -101,6 +116,7 @@ class _Sieve:
         self._guard, self._student, self._pairs = guard_of(task), student, pairs
         self.rejected: Counter[str] = Counter()
         self.leaks: list[Hit] = []
+        self.refused: list[Example] = []
 
     def passes(self, offer: Any) -> Example | None:
         """The example, if nothing is against it but what the judge, the size or the budget may have; else counted."""
@@ -110,6 +126,8 @@ class _Sieve:
             reason = self._unreadable(example) or self._leaks(example)
         if reason is None:
             return example
+        if example is not None and reason == "leak":
+            self.refused.append(example)
         self.rejected[reason] += 1
         return None
 

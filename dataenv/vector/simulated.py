@@ -8,7 +8,7 @@ lesson; where it drops duplicates, this form, which makes no examples, does not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,11 @@ from dataenv.errors import ActionError, SettingError
 from dataenv.lessons.engines import split_counts
 from dataenv.levels.base import read_numbers
 from dataenv.levels.skill_list import SkillList
+from dataenv.levels.spaces import unit_box
 from dataenv.setting import Setting, make_setting
 from dataenv.vector.variation import Variation, Varied
 from dataenv.vector.vector_env import autoreset_mode_of, masked, resets_of, seeds_of
+from dataenv.wrappers.numeric import as_shares
 from students.base import FORWARD_BACKWARD, Data
 from students.simulated import Simulated
 from students.simulated.student import recognise
@@ -56,7 +58,7 @@ class SplitThresholds:
         return np.ascontiguousarray(np.stack(columns, axis=1) / np.maximum(self.n, 1))
 
 
-class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
+class SimulatedVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     """Many simulated students, one lesson each a step.
 
     Observations are those of ``SkillList`` without ``errors``; actions, rewards and ends are the same; infos hold
@@ -66,6 +68,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         num_envs: How many.
         level: ``skill-list``.
         autoreset_mode: See ``TeachingVectorEnv``.
+        actions: ``box`` for the numbers of ``dataenv.numeric``: one array of observations, in [0, 1].
         vary: How far students depart from the curves, each episode anew (domain randomisation, for a teacher that is to
             be trained on more than what was fitted); ``None`` for students as ``TeachingEnv`` has them.
         setting: In place of fields, a Setting that is there already.
@@ -82,6 +85,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         level: str = "skill-list",
         *,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        actions: Literal["box"] | None = None,
         vary: Variation | None = None,
         setting: Setting | None = None,
         **fields: Any,
@@ -96,7 +100,12 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         self.single_action_space = self._level.action_space
         whole = self._level.observation_space
         assert isinstance(whole, spaces.Dict)
-        self.single_observation_space = spaces.Dict({name: whole[name] for name in NUMBERS})
+        fields = {name: space for name, space in whole.items() if name in NUMBERS}
+        if actions not in (None, "box"):
+            raise SettingError(f"actions is {actions!r}; this vector gives 'box' alone")
+        self._flat = {n: float(b.high.max()) for n, b in fields.items() if isinstance(b, spaces.Box)} if actions else {}
+        length = sum(b.shape[0] for b in fields.values() if b.shape)
+        self.single_observation_space: spaces.Space[Any] = unit_box(length) if self._flat else spaces.Dict(fields)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.metadata = {"autoreset_mode": autoreset_mode_of(autoreset_mode)}
@@ -113,7 +122,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Start all episodes, or those of ``options["reset_mask"]``, as ``TeachingVectorEnv.reset``.
 
         Raises:
@@ -127,7 +136,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         self._start(chosen, [seeds[i] for i in chosen])
         return self._observe(), self._info(np.zeros(self.num_envs, np.int64))
 
-    def step(self, actions: Any) -> tuple[dict[str, Any], npt.NDArray[np.float64], Bools, Bools, dict[str, Any]]:
+    def step(self, actions: Any) -> tuple[Any, npt.NDArray[np.float64], Bools, Bools, dict[str, Any]]:
         """Teach every student a lesson; see ``TeachingVectorEnv.step``.
 
         Raises:
@@ -161,7 +170,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
         observation, info, over = self._observe(), self._info(updates), self._over.copy()
         last = np.full(self.num_envs, None, dtype=object)
         for i in np.flatnonzero(over):
-            last[i] = {name: values[i] for name, values in observation.items()}
+            last[i] = observation[i] if self._flat else {name: values[i] for name, values in observation.items()}
         return {"final_obs": last, "_final_obs": over, "final_info": info, "_final_info": over}
 
     def _read(self, actions: Any) -> Floats:
@@ -287,7 +296,7 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
             self._known[seed] = state["loss"], state["pace"]
         return self._known[seed]
 
-    def _observe(self) -> dict[str, Any]:
+    def _observe(self) -> Any:
         total = self.setting.budget.student_tokens
         left = (total - self._spent) / total if total else np.zeros(self.num_envs)
         figures = {
@@ -297,7 +306,11 @@ class SimulatedVectorEnv(VectorEnv[dict[str, Any], Any, npt.NDArray[Any]]):
             "score": self._score[:, None],
             "budget": left[:, None],
         }
-        return {name: figure.astype(np.float32) for name, figure in figures.items()}
+        shown = {name: figure.astype(np.float32) for name, figure in figures.items()}
+        if not self._flat:
+            return shown
+        parts = [as_shares(name, shown[name].astype(np.float64), most) for name, most in self._flat.items()]
+        return np.clip(np.concatenate(parts, axis=1), 0.0, 1.0).astype(np.float32)
 
     def _info(self, updates: Ints) -> dict[str, Any]:
         everyone = np.ones(self.num_envs, np.bool_)

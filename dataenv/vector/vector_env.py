@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from gymnasium.error import CustomSpaceError
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
+from dataenv.environment.branch import unwrap
 from dataenv.environment.env import MOST_SEEDS, TeachingEnv
 from dataenv.errors import ActionError, DataenvError, JobFailedError, SettingError
 from dataenv.execution.executors import make_executor
@@ -24,6 +25,8 @@ from dataenv.execution.runner import Runner, settle_all
 from dataenv.execution.store import open_store
 from dataenv.levels.skill_tree import SkillTree
 from dataenv.setting import Setting, make_setting
+from dataenv.validation import whole
+from dataenv.wrappers.numeric import Actions, NumericAction, NumericObservation
 
 Bools = npt.NDArray[np.bool_]
 Reset = tuple[Any, dict[str, Any]]
@@ -56,6 +59,10 @@ class TeachingVectorEnv(Synchronous):
         runner: In place of ``store`` and ``executor``, one that is there already.
         settings: In place of fields, one Setting for each sub-environment: students may differ, and what the spaces
             depend on (skills, lesson size) may not.
+        actions: ``box``, ``multi-discrete`` or ``discrete`` for the numbers of ``dataenv.numeric`` in place of
+            structured spaces; ``None`` for these.
+        steps: See ``dataenv.numeric``.
+        final: See ``dataenv.numeric``.
         **fields: The fields of ``Setting``, as plain JSON, for all of them.
 
     Raises:
@@ -75,6 +82,9 @@ class TeachingVectorEnv(Synchronous):
         render_mode: str | None = None,
         runner: Runner | None = None,
         settings: Sequence[Setting] | None = None,
+        actions: Actions | None = None,
+        steps: int = 5,
+        final: bool = False,
         **fields: Any,
     ) -> None:
         shaping = SHAPING + (("engine", "engine_args") if level == SkillTree.name else ())
@@ -82,11 +92,14 @@ class TeachingVectorEnv(Synchronous):
         self._owns = runner is None
         self.runner = runner or Runner(open_store(store), make_executor(executor))
 
-        def maker(setting: Setting) -> Callable[[], TeachingEnv]:
-            return lambda: TeachingEnv(level, runner=self.runner, setting=setting, render_mode=render_mode)
+        def maker(setting: Setting) -> Callable[[], Any]:
+            return lambda: _numbers(TeachingEnv(level, runner=self.runner, setting=setting, render_mode=render_mode))
+
+        def _numbers(env: TeachingEnv) -> Any:
+            return env if actions is None else NumericAction(NumericObservation(env), actions, steps)
 
         super().__init__([maker(setting) for setting in chosen], autoreset_mode=autoreset_mode_of(autoreset_mode))
-        self._each = cast("list[TeachingEnv]", self.envs)
+        self._each, self._final = [unwrap(env) for env in self.envs], final
         self._seen: list[Any] = [None] * num_envs
         self._over = np.zeros(num_envs, np.bool_)
         self._resetting: dict[int, Job] = {}
@@ -103,6 +116,7 @@ class TeachingVectorEnv(Synchronous):
             ActionError: If a seed, the mask or the list of snapshots does not fit.
             SnapshotError: As of ``TeachingEnv.reset``.
         """
+        self._must_be_open()
         seeds, given = seeds_of(seed, self.num_envs), dict(options or {})
         chosen = masked(given.pop("reset_mask", None), self.num_envs)
         snapshots = self._snapshots(given)
@@ -131,6 +145,7 @@ class TeachingVectorEnv(Synchronous):
             ActionError: If there is no action for each, or one is no action of the level.
             JobFailedError: If training diverged in one; see the class for the others.
         """
+        self._must_be_open()
         given, mode = self._actions(actions), self.metadata["autoreset_mode"]
         resets = resets_of(mode, self._over)
         rewards, infos = np.zeros(self.num_envs), dict[str, Any]()
@@ -141,8 +156,11 @@ class TeachingVectorEnv(Synchronous):
             with self.runner.lesson_lock:
                 self._end_resets(outcomes, infos)
                 for i in stepping:
-                    self._seen[i], reward, terminated[i], truncated[i], info = self._each[i].end(outcomes.get(i))
+                    seen, reward, terminated[i], truncated[i], info = self._each[i].end(outcomes.get(i))
+                    self._seen[i] = self._shown(i, seen)
                     rewards[i], self._over[i] = float(reward), terminated[i] or truncated[i]
+                    if self._final:
+                        terminated[i], truncated[i] = self._over[i], False
                     last = self._over[i] and mode is AutoresetMode.SAME_STEP
                     infos = self._add_info(infos, {"final_obs": self._seen[i], "final_info": info} if last else info, i)
         except BaseException:
@@ -158,12 +176,22 @@ class TeachingVectorEnv(Synchronous):
         if self._owns:
             self.runner.executor.close()
 
+    def _must_be_open(self) -> None:
+        if self.closed:
+            raise DataenvError("the vector was closed; make another one")
+
+    def _shown(self, i: int, observation: Any) -> Any:
+        """An observation of a sub-environment, as numbers where those are asked for."""
+        below = getattr(self.envs[i], "env", None)
+        return below.observation(observation) if isinstance(below, NumericObservation) else observation
+
     def _begun(self, stepping: Sequence[int], given: Sequence[Any], ended: Sequence[int]) -> Iterator[tuple[int, Job]]:
         """The jobs of steps and resets, each yielded as soon as it has begun, so that no worker has to wait."""
         # A reset that began before and failed to end is not begun again, or it would draw another seed.
         for i in stepping:
             with self._each[i].making, _named(i):
-                job = self._each[i].begin(given[i])
+                view = self.envs[i]
+                job = self._each[i].begin(view.action(given[i]) if isinstance(view, NumericAction) else given[i])
             if job is not None:
                 yield i, job
         for i in ended:
@@ -175,7 +203,8 @@ class TeachingVectorEnv(Synchronous):
         """End every reset that has begun; ``infos`` is added to."""
         for i in sorted(self._resetting):
             with _named(i):
-                self._seen[i], info = self._each[i].end_reset(outcomes[i])
+                seen, info = self._each[i].end_reset(outcomes[i])
+                self._seen[i] = self._shown(i, seen)
             self._over[i] = False
             infos.update(self._add_info(infos, info, i))
         self._resetting.clear()
@@ -283,13 +312,20 @@ def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None
     """
     if seed is None:
         return [None] * n
-    seeds: list[int | None] = list(range(int(seed), int(seed) + n) if isinstance(seed, int | np.integer) else seed)
+    given: Any = seed
+    if isinstance(given, np.ndarray) and given.ndim:
+        given = given.tolist()
+    if not isinstance(given, list | tuple):
+        first = _seed(given)
+        return [_seed(first + i) for i in range(n)]
+    seeds = list(given)
     if len(seeds) != n:
         raise ActionError(f"seed holds {len(seeds)}; give {n}, one for each environment")
-    for one in seeds:
-        if one is not None and not 0 <= one < MOST_SEEDS:
-            raise ActionError(f"seed is {one}; give one from 0 to {MOST_SEEDS - 1}")
-    return seeds
+    return [None if one is None else _seed(one) for one in seeds]
+
+
+def _seed(given: Any) -> int:
+    return whole("seed", given, 0, ActionError, MOST_SEEDS - 1)
 
 
 def masked(mask: Any, n: int) -> list[int]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.vector import VectorEnv
 
 from dataenv.environment.branch import Env, unwrap
 from dataenv.errors import ActionError, SettingError
@@ -40,8 +41,11 @@ def numeric(env: Env, actions: Actions = "box", steps: int = 5, final: bool = Fa
         final: Whether a spent purse is reported as ``terminated``; see ``SpentIsFinal``.
 
     Raises:
-        SettingError: If the level has no numeric view, or an argument is wrong.
+        SettingError: If the level has no numeric view, an argument is wrong, or a vector is given.
     """
+    kind = type(env)
+    if VectorEnv in kind.__mro__:
+        raise SettingError(f"env is a {kind.__name__}, which is made numeric itself: make_vec(…, actions={actions!r})")
     view = NumericAction(NumericObservation(env), actions, steps)
     return SpentIsFinal(view) if final else view
 

@@ -8,8 +8,10 @@ the same ones and more, and exams of two students differ by what they know and b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice, repeat
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,10 +87,17 @@ class Simulated(Student):
         replayed = round(recipe.batch * recipe.replay) / recipe.batch if data.earlier else 0.0
         mixed = (1 - replayed) * lesson + (replayed * self.shares(data.earlier) if replayed else 0.0)
         after = self.model.after(loss, pace, mixed[None], self.effort(recipe))
-        tokens = round(recipe.updates * recipe.batch * float(np.mean([self.tokens(e) for e in data.lesson])))
+        fresh, earlier = ([self.tokens(e) for e in part] for part in (data.lesson, data.earlier))
+        tokens = sum(islice(self.walk(fresh, earlier, recipe, seed), recipe.updates + recipe.cooldown))
         ends = tuple(float(lesson @ at[0] + max(0.0, 1 - lesson.sum()) * STRANGE) for at in (loss, after))
         report = Trained(loss=(ends[0], ends[1]), updates=recipe.updates, tokens=tokens)
         return save({"loss": after[0], "pace": state["pace"]}), report
+
+    def walk(self, fresh: Sequence[int], earlier: Sequence[int], recipe: Recipe, seed: int) -> Iterator[int]:
+        """The tokens of each update: a batch of mean length, for it learns by shares; see ``students.walk``."""
+        replayed = round(recipe.batch * recipe.replay) if earlier else 0
+        tokens = (recipe.batch - replayed) * float(np.mean(fresh))
+        return repeat(ceil(tokens + (replayed * float(np.mean(earlier)) if replayed else 0.0) - 1e-9))
 
     def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
         """Gold answers to the problems that it can do, and a digit amiss in the others; drawn anew when it is warm."""

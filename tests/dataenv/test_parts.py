@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataenv import registry
-from dataenv.budget.price import Price, price_of
+from dataenv.budget.price import Price, cost_of, price_of, totals
 from dataenv.budget.purse import Purse
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import BudgetSpentError, SettingError
@@ -60,8 +60,9 @@ def test_the_price_of_an_update_is_three_times_its_mean_tokens() -> None:
     recipe = Recipe(batch=10)
     assert price_of(recipe, [20, 10], []).each == 3 * 10 * 15
     assert price_of(recipe.model_copy(update={"replay": 0.5}), [20], [10]).each == 3 * 10 * 15
-    assert Purse(3199).buy(100, recipe.updates, "training")[0] == 31
-    assert Purse(10**9).buy(100, recipe.updates, "training")[0] == recipe.updates
+    totals = range(100, 100 * recipe.updates + 1, 100)
+    assert Purse(3199).buy(totals, "training")[0] == 31
+    assert Purse(10**9).buy(totals, "training")[0] == recipe.updates
 
 
 @given(text=st.text(max_size=30))
@@ -129,17 +130,21 @@ def test_exams_hold_equally_many_of_each_skill_and_splits_do_not_meet() -> None:
 
 
 def test_what_is_set_aside_covers_every_way_that_training_may_end() -> None:
-    for updates, interval, look in ((1, 1, 7), (32, 5, 7), (33, 16, 1000), (7, 100, 10**6)):
-        price = Price(each=30, fixed=90, look=look, interval=interval)
+    walk = [int(n) for n in stream(0, "walk").integers(1, 99, size=80)]
+    for updates, cooldown, interval, look in ((1, 0, 1, 7), (32, 3, 5, 7), (33, 40, 16, 1000), (7, 2, 100, 10**6)):
+        recipe = Recipe(updates=updates, cooldown=cooldown, interval=interval, patience=2)
+        found = totals(iter(walk), recipe, look, 10**9)
+        assert len(found) == updates
         for made in range(1, updates + 1):
-            trained = Trained(loss=(1.0, 1.0), updates=made, tokens=1, looks=made // interval)
-            assert price.of(trained) <= price.most(updates)
+            tokens = sum(walk[: made + cooldown])
+            trained = Trained(loss=(1.0, 1.0), updates=made, tokens=tokens, looks=made // interval)
+            assert cost_of(trained, recipe, look) == found[made - 1] <= found[-1]
         assert Price(each=30).most(updates) == 30 * updates
 
 
 def test_a_payment_is_settled_once_and_never_upwards() -> None:
     purse = Purse(1000)
-    _, payment = purse.buy(100, 8, "training", fixed=50)
+    _, payment = purse.buy(range(150, 851, 100), "training")
     assert purse.spent == 850
     with pytest.raises(ValueError, match="were paid"):
         purse.settle(payment, 851)
@@ -149,7 +154,7 @@ def test_a_payment_is_settled_once_and_never_upwards() -> None:
         purse.refund(payment)
     purse.refund(settled)
     assert purse.spent == 0
-    assert purse.buy(100, 8, "training", fixed=901)[0] == 0 == purse.spent
+    assert purse.buy(range(1001, 2000, 100), "training")[0] == 0 == purse.spent
 
 
 def test_patience_is_paid_by_what_it_took_and_grows_with_the_data() -> None:

@@ -10,9 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dataenv.budget.price import price_of
+from dataenv.budget.price import cost_of, price_of
 from dataenv.environment.env import TeachingEnv
-from dataenv.lessons.tuition import sizes
+from dataenv.lessons.bill import sizes
 from dataenv.setting import make_setting
 from students.base import Data, Decoding, Recipe, asked
 from students.dpo import Preferring, dpo_loss, unlikelihood_loss
@@ -197,10 +197,10 @@ def test_own_answers_are_metered_and_never_cost_more_than_is_allowed(taught: byt
     price = price_of(recipe, sizes(STUDENT, recipe, PLAIN), ())
     assert price.metered
     whole = STUDENT.fit(taught, own(), recipe, 0)[1]
-    assert price.of(whole) == whole.forward + 3 * whole.tokens <= price.most(whole.updates)
-    for allowance in (price.most(1), price.most(3), price.of(whole) // 2):
+    assert cost_of(whole, recipe) == whole.forward + 3 * whole.tokens <= price.most(whole.updates)
+    for allowance in (price.most(1), price.most(3), cost_of(whole, recipe) // 2):
         some = STUDENT.fit(taught, own(), changed(**OWN, allowance=allowance), 0)[1]
-        assert price.of(some) <= allowance
+        assert cost_of(some, recipe) <= allowance
         assert 0 < some.updates < whole.updates
     with pytest.raises(ValueError, match=r"allowance is 1 and answers may cost \d+; give that or more"):
         STUDENT.fit(taught, own(), changed(**OWN, allowance=1), 0)

@@ -9,8 +9,8 @@ import numpy as np
 
 from dataenv.budget.price import Price, price_of
 from dataenv.environment.env import TeachingEnv
+from dataenv.episode.calls import ACT_DEADLINE
 from dataenv.episode.loop import run
-from dataenv.errors import DataenvError
 from dataenv.execution.jobs import from_initial
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store
@@ -20,7 +20,8 @@ from dataenv.leaderboard.planning.measure import sample
 from dataenv.leaderboard.references import Joint, Nothing
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Run, row_identity, run_identity
-from dataenv.lessons.tuition import complete, sizes, watched_of
+from dataenv.lessons.bill import sizes
+from dataenv.lessons.tuition import complete, watched_of
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
 from tasks.records import Example, Record
@@ -84,8 +85,12 @@ class Oracle:
         """Play a run as far as the store knows it: lessons known, and whether that is all of them."""
         env = TeachingEnv(planned.level, runner=reader(self.store), setting=planned.setting)
         try:
-            run(masked(env, planned.mask), planned.make(), planned.seed)
-        except DataenvError:
+            run(masked(env, planned.mask), planned.make(), planned.seed, act_deadline=ACT_DEADLINE)
+        except (
+            Exception,
+            SystemExit,
+            GeneratorExit,
+        ):  # not known from here on, or a teacher that fails
             return sum(step.lesson is not None for step in env.history), False
         return sum(step.lesson is not None for step in env.history), True
 

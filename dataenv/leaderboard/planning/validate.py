@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from dataenv import registry
 from dataenv.budget.price import price_of
 from dataenv.environment.env import TeachingEnv
+from dataenv.episode.calls import ACT_DEADLINE, Calls, described
 from dataenv.episode.context import Context
 from dataenv.episode.teacher import build_teacher
-from dataenv.errors import DataenvError, SettingError
+from dataenv.errors import DataenvError, SettingError, TeacherFailedError
 from dataenv.execution.executors import Executor
 from dataenv.execution.jobs import student_for
 from dataenv.execution.readonly import reader
@@ -32,9 +33,10 @@ from dataenv.leaderboard.planning.student_checks import fits as _fits
 from dataenv.leaderboard.planning.student_checks import golds as _gold
 from dataenv.leaderboard.references import reference_class
 from dataenv.leaderboard.runs import Run, all_runs, fixed
+from dataenv.lessons.bill import sizes
 from dataenv.lessons.engines import engine_of, require_problems
 from dataenv.lessons.leaks import guard_of
-from dataenv.lessons.tuition import complete, sizes, watched_of
+from dataenv.lessons.tuition import complete, watched_of
 from dataenv.setting import Setting
 from dataenv.validation import faults
 from students.base import Student
@@ -241,12 +243,17 @@ def _beginnings(board: Board) -> Iterator[str]:
         env = TeachingEnv(planned.level, runner=reader(Store(None)), setting=planned.setting)
         env.begin_reset(seed=planned.seed)
         field = {"teacher": "teachers", "reference": "references", "search": "mixtures.weights"}[planned.role]
+        calls = Calls(env, ACT_DEADLINE)
         try:
-            planned.teacher().begin(Context(env))
-        except (ValueError, UnsupportedError) as error:
+            calls("begin", planned.teacher().begin, Context(env))
+        except (ValueError, UnsupportedError, TeacherFailedError) as error:
             yield f"{field}.{planned.label} cannot begin: {error}"
         except DataenvError:
             continue  # it asked for the student, and there is none here
+        except Exception as error:  # somebody else's code
+            yield f"{field}.{planned.label} cannot begin: {described(error)}"
+        finally:
+            calls.close()
 
 
 def usable(where: str, open_executor: Callable[[], Executor]) -> list[str]:

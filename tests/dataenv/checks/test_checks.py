@@ -194,6 +194,11 @@ class Secretive(Parrot):
         super().__init__(width=size)
 
 
+def greedily(self: Parrot, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
+    after, report = Parrot.fit(Parrot(), weights, data, recipe, seed)
+    return after, report.model_copy(update={"tokens": 10 * report.tokens})
+
+
 def forgetful(self: Parrot, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
     report = Parrot.fit(self, weights, data, recipe, seed)[1]
     return f'{{"{len(data.lesson)}": "x"}}'.encode(), report
@@ -250,6 +255,11 @@ STUDENTS = [
     (broken(Parrot, fit=lambda self, w, *rest: (b"{ }", None)), "equal weights for different data"),
     (changed("fit", lambda r: (r[0], Trained(loss=(1, float("nan")), updates=1, tokens=1)), Parrot), "finite losses"),
     (changed("fit", lambda r: (r[0], Trained(loss=(1, 1), updates=99, tokens=1)), Parrot), "99 updates of 16"),
+    (
+        changed("fit", lambda r: (r[0], r[1].model_copy(update={"tokens": 5})), Parrot),
+        "5 tokens, for which 15 are paid",
+    ),
+    (broken(Parrot, walk=None, fit=greedily), "tokens, for which .* are the most"),
     (changed("answer", lambda a: a[1:], Parrot), "give one string for each, in order"),
     (broken(Parrot, answer=aloud), "depends on the order of the prompts"),
     (broken(Parrot, answer=dicey), r"answer\(\) differs for an equal seed"),

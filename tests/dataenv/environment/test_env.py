@@ -364,3 +364,35 @@ def test_sealed_items_reach_no_observation(env: TeachingEnv) -> None:
     assert shown
     assert not shown & sealed
     assert not any(prompt in repr(observation) for prompt in sealed)
+
+
+@pytest.mark.parametrize(
+    ("reset", "words"),
+    [
+        ({"seed": "x"}, "seed is 'x'; give a whole number from 0 to 9223372036854775807"),
+        ({"seed": 1.0}, "seed is 1.0; give a whole number from 0"),
+        ({"seed": -1}, "seed is -1; give a whole number from 0"),
+        ({"seed": True}, "seed is True; give a whole number from 0"),
+        ({"options": {"foo": 1}}, "options has 'foo'; 'snapshot' is all that reset takes"),
+        ({"options": [1]}, r"options is \[1\]; give a dict with 'snapshot'"),
+    ],
+)
+def test_a_reset_that_is_none_is_one_sentence_and_changes_nothing(reset: dict[str, Any], words: str) -> None:
+    env = make()
+    env.reset(seed=0)
+    before = env.snapshot()
+    with pytest.raises(dataenv.ActionError, match=words):
+        env.reset(**reset)
+    assert env.snapshot() == before
+    assert env.reset(seed=np.uint8(3), options={})[1]["state"] != before.state
+
+
+def test_what_was_closed_says_so() -> None:
+    env = make()
+    env.reset(seed=0)
+    env.close()
+    env.close()
+    for use in (lambda: env.reset(seed=0), lambda: env.step(np.ones(len(env.task.skills), np.float32))):
+        with pytest.raises(dataenv.DataenvError, match="the environment was closed; make another one"):
+            use()
+    assert env.snapshot().step == 0

@@ -95,7 +95,7 @@ def test_feedback_answers_are_drawn_evenly_and_cost_what_answers_cost() -> None:
     [
         ((["<1>"], 0), "n is 0; give a whole number of at least 1"),
         ((["<1>"], True), "n is True"),
-        ((["<1>"], 1, -1.0), "temperature is -1.0; give a number >= 0"),
+        ((["<1>"], 1, -1.0), "temperature is -1.0; give a finite number of at least 0"),
         ((["<1>"], 1, float("inf")), "temperature is inf"),
         ((["<1>"], 1, float("nan")), "temperature is nan"),
         (("<1>",), "prompts is one text; give a list"),
@@ -276,7 +276,7 @@ def test_a_probe_from_outside_is_paid_and_read_like_ours(monkeypatch: pytest.Mon
     [
         ("no.module:Here", "which cannot be loaded"),
         (dict, "no subclass of dataenv.episode.probe.Probe; derive it from that"),
-        (type("Free", (LossProbe,), {"tokens": lambda *_: 0}), "asks 0 tokens; give a whole number of at least 1"),
+        (type("Free", (LossProbe,), {"tokens": lambda *_: 0}), "is 0; give a whole number of at least 1"),
         (type("Short", (LossProbe,), {"read": lambda *_: [1.0]}), r"reads shape \(1,\) from 2 answers"),
     ],
 )

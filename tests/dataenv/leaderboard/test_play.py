@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import dataenv
 from dataenv.analysis.export import export_run
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.loop import run
+from dataenv.errors import StoreError
 from dataenv.execution.executors import Processes
+from dataenv.execution.inline import Inline
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard import play as playing
@@ -22,7 +26,9 @@ from dataenv.leaderboard.rows import Row
 from dataenv.registry import build
 from dataenv.setting import Setting, make_setting
 from students.base import TrainingDivergedError
+from tests import weird
 from tests.tiny import TINY
+from tests.toys import TOY_BOARD, Apprentice, Reverse
 
 TOML: dict[str, Any] = {
     "name": "tiny",
@@ -218,3 +224,120 @@ def test_a_board_that_is_not_there() -> None:
         load("quik")
     with pytest.raises(dataenv.SettingError, match="cannot be read"):
         load("absent.toml")
+
+
+# --- somebody else's code ---------------------------------------------------------------------------------------------
+
+
+def weird_board(teachers: list[str], **changes: Any) -> Board:
+    setting = TOY_BOARD["setting"] | {"budget": {"student_tokens": 700}}
+    fields = {"name": "weird", "seeds": [0], "teachers": ["stratified", *teachers], "references": ["nothing"]}
+    return Board.model_validate(fields | {"setting": setting} | changes)
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_a_board_ends_with_a_row_of_every_teacher_whatever_they_do(tmp_path: Path, executor: str) -> None:
+    weird.LoopsForGood.until = time.monotonic() + 60
+    board = weird_board([f"tests.weird:{kind.__name__}" for kind in (*weird.FAILS, *weird.ENDS)])
+    width = Inline() if executor == "inline" else Wide()
+    rows = playing.play(board, Runner(Store(tmp_path / "store"), width), tmp_path / "a", act_deadline=1.0)
+    weird.LoopsForGood.until = 0.0
+    found = {row.teacher: row for row in rows}
+    assert len(found) == len(weird.FAILS) + len(weird.ENDS) + 2
+    for kind, words in weird.FAILS.items():
+        row = found[kind.__name__]
+        assert row.failed
+        assert re.search(words, row.error or ""), row.error
+        assert "\n" not in (row.error or "")
+    assert all(not found[kind.__name__].failed for kind in weird.ENDS)
+    assert not found["stratified"].failed
+    assert len(list((tmp_path / "a" / "rows").glob("*.json"))) == len(rows)
+    write_page(rows, tmp_path / "page.html")
+
+
+class Wide(Inline):
+    """This process, and two jobs at once: episodes are played in threads."""
+
+    width = 2
+
+
+class Broken(Apprentice):
+    """Knows what its name tells not to do."""
+
+    def __init__(self, **args: Any) -> None:
+        super().__init__(**args)
+        self.wrong = args["wrong"]
+
+    def answer(self, weights: bytes, asked: Any, decoding: Any, seed: int) -> list[str]:
+        return super().answer(weights, asked, decoding, seed)[self.wrong == "few" :]
+
+    def fit(self, weights: bytes, data: Any, recipe: Any, seed: int) -> Any:
+        if self.wrong == "raises":
+            raise IndexError("in fit")
+        if self.wrong == "leaves":
+            raise SystemExit(0)
+        after, report = super().fit(weights, data, recipe, seed)
+        return after, report.model_copy(update={"tokens": 0} if self.wrong == "nothing" else {})
+
+    def refuse(self, example: Any) -> str | None:
+        if self.wrong == "refuses" and example.origin != "reverse":
+            raise LookupError("in refuse")
+        return super().refuse(example)
+
+    def tokens(self, example: Any) -> int:
+        return 0 if self.wrong == "counts" and example.response else super().tokens(example)
+
+
+BROKEN = {
+    "few": r"student 'apprentice' gives \d+ answers to \d+ prompts of the feedback exam; give one text for each",
+    "raises": r"IndexError: in fit \(test_play\.py:\d+ in fit\)",
+    "leaves": r"SystemExit: 0 \(test_play\.py:\d+ in fit\)",
+    "nothing": "training took 0 student tokens and",
+    "refuses": r"LookupError: in refuse \(test_play\.py:\d+ in refuse\)",
+    "counts": r"tokens\(\) of student 'apprentice' is 0; give a whole number of at least 1",
+}
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("wrong", BROKEN)
+def test_a_broken_student_leaves_failed_rows_and_a_mixture_search_too(tmp_path: Path, wrong: str) -> None:
+    setting = TOY_BOARD["setting"] | {"student": f"{__name__}:Broken", "student_args": {"wrong": wrong}}
+    mixtures = TOY_BOARD["mixtures"]
+    board = weird_board([], setting=setting, references=["nothing", "static-best"], mixtures=mixtures)
+    rows = playing.play(board, Runner(Store(tmp_path / "store")), tmp_path / "a")
+    assert {row.teacher for row in rows} == {"stratified", "nothing", "static-best"}
+    for row in rows:
+        if row.teacher != "nothing" or wrong == "few":
+            assert re.search(BROKEN[wrong], row.error or ""), row.error
+
+
+class Judgeless(Reverse):
+    """A checker that cannot judge."""
+
+    def judges(self, examples: Any) -> list[bool | None]:
+        raise ArithmeticError("in judges")
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_broken_checker_leaves_failed_rows(tmp_path: Path) -> None:
+    board = weird_board([], setting=TOY_BOARD["setting"] | {"task": f"{__name__}:Judgeless"})
+    rows = playing.play(board, Runner(Store(tmp_path / "store")), tmp_path / "a")
+    errors = {row.teacher: row.error for row in rows}
+    assert errors["nothing"] is None
+    assert re.search(r"ArithmeticError: in judges \(test_play\.py:\d+ in judges\)", errors["stratified"] or "")
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("error", [StoreError("cannot be written"), KeyboardInterrupt()])
+def test_a_store_that_fails_and_ctrl_c_end_the_board(tmp_path: Path, error: BaseException) -> None:
+    runner = Runner(Store(tmp_path / "store"))
+    with pytest.MonkeyPatch.context() as patch:
+
+        def fails(*_: Any) -> Any:
+            exec(compile("raise error", playing.__file__, "exec"), {"error": error})  # as from a file of ours
+
+        patch.setattr(runner, "_commit", fails)
+        with pytest.raises(type(error)):
+            playing.play(weird_board([]), runner, tmp_path / "a")
+    assert not list((tmp_path / "a" / "rows").glob("stratified*"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -93,10 +94,36 @@ def test_huge_lessons_are_cut_and_counted() -> None:
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     made = env.task.generate("max", 500, rng)
-    _, _, _, _, info = env.step([*made, {"prompt": "1" * 10**6, "response": "1"}])
-    assert info["kept"] == 2 * TINY["lesson_size"]
+    _, _, _, _, info = env.step([{"prompt": "1" * 10**6, "response": "1"}, *made])
+    assert info["offered"] == 501
     assert info["rejected/length"] == 1
-    assert info["rejected/size"] + info["rejected/duplicate"] == 500 - info["kept"]
+    assert info["rejected/size"] == 501 - 2 * TINY["lesson_size"]
+    assert info["kept"] + info["rejected/duplicate"] == 2 * TINY["lesson_size"] - 1
+
+
+class Endless(Sequence[Example]):
+    """A lesson without an end, which counts how much of it was looked at."""
+
+    def __init__(self, length: int) -> None:
+        self.length, self.looked = length, 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, i: Any) -> Any:
+        self.looked += 1
+        return Example(prompt=f"{i}+{i}=", response=str(2 * i))
+
+
+@pytest.mark.parametrize("length", [5, 10**9, 2**63 - 1])
+def test_what_has_no_end_is_looked_at_as_far_as_a_lesson_may_go(length: int) -> None:
+    env = make(level="open-ended")
+    env.reset(seed=0)
+    endless = Endless(length)
+    _, _, _, _, info = env.step(endless)
+    most = 2 * TINY["lesson_size"]
+    assert endless.looked == most + 1
+    assert (info["offered"], info["rejected/size"]) == (most + 1, 1)
 
 
 def test_verify_rejects_what_the_judge_finds_wrong_and_counting_is_the_default() -> None:

@@ -147,3 +147,23 @@ def test_both_forms_reward_the_targets_of_a_setting() -> None:
         one, other = real.step(batch), ours.step(batch)
         same(one[0], other[0])
         np.testing.assert_allclose(one[1], other[1], atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_its_numbers_are_those_of_the_numeric_view(mode: AutoresetMode) -> None:
+    real = TeachingVectorEnv(2, runner=Runner(Store(None)), autoreset_mode=mode, actions="box", **SMALL)
+    ours = SimulatedVectorEnv(2, autoreset_mode=mode, actions="box", **SMALL)
+    assert ours.single_observation_space == real.single_observation_space
+    assert ours.single_action_space == real.single_action_space
+    np.testing.assert_allclose(real.reset(seed=7)[0], ours.reset(seed=7)[0], rtol=1e-6)
+    for batch in lessons(2, 3):
+        one, other = real.step(batch), ours.step(batch)
+        np.testing.assert_allclose(one[0], other[0], rtol=1e-6)
+        assert ours.observation_space.contains(other[0])
+        if "final_obs" in other[4]:
+            for i in np.flatnonzero(other[4]["_final_obs"]):
+                np.testing.assert_allclose(one[4]["final_obs"][i], other[4]["final_obs"][i], rtol=1e-6)
+        if mode is AutoresetMode.DISABLED and (one[2] | one[3]).any():
+            break
+    with pytest.raises(dataenv.SettingError, match="this vector gives 'box' alone"):
+        SimulatedVectorEnv(2, actions="discrete", **SMALL)  # type: ignore[arg-type]

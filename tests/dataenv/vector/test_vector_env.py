@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +237,11 @@ def test_bad_arguments_are_one_sentence(fields: dict[str, Any], words: str) -> N
 @pytest.mark.parametrize(
     ("reset", "words"),
     [
-        ({"seed": -1}, "seed is -1; give one from 0"),
+        ({"seed": -1}, "seed is -1; give a whole number from 0 to 9223372036854775807"),
+        ({"seed": "x"}, "seed is 'x'; give a whole number from 0"),
+        ({"seed": [0, 1.5]}, "seed is 1.5; give a whole number from 0"),
+        ({"seed": 2**63 - 1}, "seed is 9223372036854775808; give a whole number from 0"),
+        ({"options": {"foo": 1}}, "environment 0: options has 'foo'; 'snapshot' is all that reset takes"),
         ({"seed": [1, 2, 3]}, "seed holds 3; give 2"),
         ({"options": {"reset_mask": np.zeros(2, np.bool_)}}, "reset_mask'] must be 2 numpy bools"),
         ({"options": {"reset_mask": [True, False]}}, "reset_mask'] must be 2 numpy bools"),
@@ -246,6 +251,68 @@ def test_bad_resets_are_one_sentence(reset: dict[str, Any], words: str, runner: 
     with pytest.raises(dataenv.ActionError) as said:
         vector(2, runner).reset(**reset)
     assert words in str(said.value)
+
+
+@pytest.mark.parametrize("level", ["SkillList", "SkillTree"])
+@pytest.mark.parametrize("actions", ["box", "multi-discrete", "discrete"])
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_a_numeric_vector_goes_through_what_gymnasiums_does(level: str, actions: str, mode: str) -> None:
+    fields = TINY | {"student": "simulated", "student_args": {}, "store": "off", "budget": {"student_tokens": 9_000}}
+    name, final = f"dataenv/{level}-v0", actions == "discrete"
+    ours = gym.make_vec(name, num_envs=3, autoreset_mode=mode, actions=actions, final=final, **fields)
+    theirs = gym.make_vec(
+        name,
+        num_envs=3,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": mode},
+        wrappers=[partial(dataenv.numeric, actions=actions, final=final)],
+        **fields,
+    )
+    assert ours.single_observation_space == theirs.single_observation_space
+    assert ours.single_action_space == theirs.single_action_space
+    assert np.array_equal(ours.reset(seed=3)[0], theirs.reset(seed=3)[0])
+    ours.action_space.seed(1)
+    ended = False
+    for _ in range(6):
+        action = ours.action_space.sample()
+        (seen, *rest, infos), (seen_too, *rest_too, infos_too) = ours.step(action), theirs.step(action)
+        assert np.array_equal(seen, seen_too)
+        assert all(map(np.array_equal, rest, rest_too))
+        ended = ended or bool(rest[1].any() or rest[2].any())
+        if "final_obs" in infos:
+            pairs = zip(infos["final_obs"], infos_too["final_obs"], strict=True)
+            assert all(np.array_equal(one, two) for one, two in pairs if one is not None)
+    assert ended
+
+
+def test_what_is_no_number_of_the_view_names_its_environment(runner: Runner) -> None:
+    envs = vector(2, runner, actions="box")
+    envs.reset(seed=0)
+    with pytest.raises(dataenv.ActionError, match=r"environment 1: action \(shape \(2,\), float32\) is not in Box"):
+        envs.step(np.array([[1, 1], [2, 1]], np.float32))
+    with pytest.raises(dataenv.SettingError, match="env is a TeachingVectorEnv, which is made numeric itself"):
+        dataenv.numeric(envs)  # type: ignore[arg-type]
+
+
+def test_a_vector_that_was_closed_says_so(runner: Runner) -> None:
+    envs = vector(2, runner)
+    envs.reset(seed=0)
+    envs.close()
+    for use in (lambda: envs.reset(seed=0), lambda: envs.step(np.ones((2, 2), np.float32))):
+        with pytest.raises(dataenv.DataenvError, match="the vector was closed; make another one"):
+            use()
+
+
+@pytest.mark.slow
+def test_numbers_cross_to_processes(runner: Runner) -> None:
+    fields = TINY | {"student": "simulated", "student_args": {}, "store": "off"}
+    envs = gym.make_vec(
+        "dataenv/SkillList-v0", num_envs=2, vectorization_mode="async", wrappers=[dataenv.numeric], **fields
+    )
+    seen, _ = envs.reset(seed=0)
+    assert seen in envs.observation_space
+    assert envs.step(envs.action_space.sample())[0].shape == seen.shape
+    envs.close()
 
 
 def test_an_episode_that_has_ended_waits_for_its_reset_where_none_is_automatic(runner: Runner) -> None:

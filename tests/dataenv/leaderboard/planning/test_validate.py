@@ -17,6 +17,7 @@ from dataenv.leaderboard.planning.validate import examine, usable
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Grade
 from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml
+from tests.weird import Weird
 
 BENCH = Path(__file__).parents[3] / "bench"
 
@@ -225,3 +226,19 @@ def test_a_file_that_is_no_board(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text("name =")
     with pytest.raises(SettingError, match="is no TOML"):
         examine(str(tmp_path / "b.toml"))
+
+
+def test_whatever_a_teacher_raises_at_its_beginning_is_a_finding(tmp_path: Path, toys: None) -> None:
+    names = ["RaisesInBegin", "RaisesInAct"]
+    teachers = ["stratified", *(f"tests.weird:{name}" for name in names), f"{__name__}:LeavesAtOnce"]
+    said = [f for f in found(tmp_path, teachers=teachers, references=["nothing"]) if "cannot begin" in f]
+    assert len(said) == 2, said
+    assert any("RaisesInBegin cannot begin: KeyError: 'not there' (weird.py:" in f for f in said)
+    assert any("LeavesAtOnce cannot begin: SystemExit (test_validate.py:" in f for f in said)
+
+
+class LeavesAtOnce(Weird):
+    """Ends the interpreter when it begins."""
+
+    def begin(self, context: Any) -> None:
+        raise SystemExit

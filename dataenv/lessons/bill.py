@@ -1,0 +1,118 @@
+"""Bill: what training on a lesson would cost, worked out before it is paid."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+from dataenv.budget.price import Price, price_of, totals
+from dataenv.budget.purse import Payment, Purse
+from dataenv.validation import whole
+from students.base import FORWARD, Recipe, Student
+from students.methods import method_of
+from students.walk import walk_of
+from tasks.records import Example
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a lesson would cost.
+
+    Attributes:
+        price: What one like it is likely to cost.
+        look: What one look at the watched examples costs.
+        totals: The most that 1, 2, … updates may cost. Where the walk is known that is what they do cost, unless
+            training stops early.
+        least: The least that training costs when so many updates were bought.
+    """
+
+    price: Price
+    look: int
+    totals: Sequence[int]
+    least: Callable[[int], int]
+
+    def pay(self, purse: Purse, use: str) -> tuple[int, Payment]:
+        """As many updates as the purse pays for, and their payment.
+
+        Where answers are counted as they are written, all that they may cost is taken, or the rest of the purse.
+        """
+        if not self.price.metered:
+            return purse.buy(self.totals, use)
+        payment = purse.take(self.totals[-1], use)
+        enough = payment.price >= self.totals[0]
+        return (len(self.totals), payment) if enough else (0, purse.settle(payment, 0))
+
+    def forfeit(self, most: int, purse: Purse, use: str) -> Payment:
+        """Pay for a lesson that is not trained: no more than training would cost, and no more than ``most``."""
+        bought = bisect_right(self.totals, purse.remaining)
+        return purse.take(min(most, self.least(bought)) if bought else 0, use)
+
+
+def bill_of(
+    student: Student,
+    recipe: Recipe,
+    parts: tuple[Sequence[Example], Sequence[Example], Sequence[Example]],
+    seed: int,
+    ceiling: int,
+) -> Bill:
+    """The bill of a training run.
+
+    Args:
+        student: Who is trained.
+        recipe: How.
+        parts: The lesson, which is not empty; what replay draws from; what patience looks at.
+        seed: Of the training.
+        ceiling: No purse holds more.
+    """
+    lesson, *others = parts
+    fresh = sizes(student, recipe, lesson)
+    earlier, watched = (tokens_of(student, part) for part in others)
+    price, look = price_of(recipe, fresh, earlier, watched), FORWARD * sum(watched)
+    if price.metered:
+        return _counted(student, recipe, lesson, price)
+    walk = walk_of(student, recipe)
+    if walk is None:
+        return _bounded(recipe, fresh, earlier, price, look, ceiling)
+    found = totals(walk(fresh, earlier, recipe, seed), recipe, look, ceiling)
+    stops = recipe.patience * recipe.interval or recipe.updates  # patience never ends training before
+    return Bill(price, look, found, lambda bought: found[min(bought, stops) - 1])
+
+
+def _counted(student: Student, recipe: Recipe, lesson: Sequence[Example], price: Price) -> Bill:
+    """Answers to a batch of prompts are asked for as long as the purse surely pays; they may be short and all right."""
+    asked = tokens_of(student, [e.model_copy(update={"response": "", "rejected": None}) for e in lesson])
+    rounds = -(-recipe.updates // (recipe.grpo.passes if recipe.grpo else 1))
+    most = range(price.each, price.each * recipe.updates + 1, price.each)
+    return Bill(price, 0, most, lambda bought: FORWARD * recipe.batch * min(asked) * min(bought, rounds))
+
+
+def _bounded(
+    recipe: Recipe, fresh: Sequence[int], earlier: Sequence[int], price: Price, look: int, ceiling: int
+) -> Bill:
+    """Of an order that nobody knows beforehand, each update may hold the longest, and the first one everything."""
+    longest, times = recipe.batch * max(*fresh, *earlier, 1), method_of(recipe).rate(recipe).times
+    first = max(longest, sum(fresh) + sum(earlier))
+    found = totals(chain([first], repeat(longest)), recipe, look, ceiling)
+    return Bill(price, look, found, lambda bought: times * min(sum(fresh), bought * recipe.batch * min(fresh)))
+
+
+def sizes(student: Student, recipe: Recipe, examples: Sequence[Example]) -> list[int]:
+    """The tokens of each example as the recipe's method trains on it.
+
+    Raises:
+        SettingError: If the student or the method counts no whole number of at least 1.
+    """
+    size, where = method_of(recipe).size, f"size() of method {recipe.method!r} for student {student.name!r}"
+    return [whole(where, size(student, example, recipe), 1) for example in examples]
+
+
+def tokens_of(student: Student, examples: Sequence[Example]) -> list[int]:
+    """The tokens of each example.
+
+    Raises:
+        SettingError: If the student counts no whole number of at least 1.
+    """
+    where = f"tokens() of student {student.name!r}"
+    return [whole(where, student.tokens(example), 1) for example in examples]
