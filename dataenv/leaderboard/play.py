@@ -81,10 +81,10 @@ def play(
     board = joined(board, added) if added else board
     with hold(board, folder, added):
         prepare(board, folder, replace, added)
-        return _play_all(board, runner, folder, watch)
+        return _play_all(board, runner, folder, watch, act_deadline)
 
 
-def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker) -> list[Row]:
+def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_deadline: float | None) -> list[Row]:
     planned_runs, search = known_runs(board), search_runs(board)
     watch.begin(_outline(board, [*search, *planned_runs], runner))
     scores = side_by_side(runner, search, lambda planned: _selection(planned, runner, watch))
