@@ -101,7 +101,7 @@ class TerminalBoard:
         for name in columns:
             head = name + simulated * (name == "teacher")
             if name in EXAMS and self.summary.exam:
-                head = f"{name} ({self.summary.exam.split()[0]})"
+                head = f"{name}\n{self.summary.exam.split()[0]}"
             left = name in ("teacher", "verdict", "level", "worst skill", *TO_TARGET)
             table.add_column(
                 Text(head if gap else BROKEN.get(head, head)),

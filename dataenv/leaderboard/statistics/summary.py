@@ -298,7 +298,7 @@ def _grader_errors(board: Sequence[Row], standing: Standing) -> str:
         "transfer": sum(row.transfer.grader_errors for row in rows if row.transfer is not None),
         "feedback and selection": sum(step.grader_errors for row in rows for step in row.steps),
     }
-    return " and ".join(f"{n:,} {exam}" for exam, n in counts.items() if n)
+    return ", ".join(f"{n:,} {exam}" for exam, n in counts.items() if n)
 
 
 def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
