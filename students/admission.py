@@ -160,7 +160,9 @@ def _check_learns(candidate: Candidate, rows: Sequence[Ids]) -> None:
     try:
         with candidate.arithmetic():
             logits, _ = ragged.forward(candidate.model, laid, LOOKED)
-        logits.float().log_softmax(-1)[..., 0].sum().backward()
+        score = logits.float().log_softmax(-1)[..., 0].sum()
+        if score.requires_grad:
+            score.backward()
         found = [p.grad for p in candidate.trainable if p.grad is not None]
         if not any(bool(grad.any()) for grad in found) or not all(bool(grad.isfinite().all()) for grad in found):
             raise CheckpointError(
