@@ -35,6 +35,7 @@ from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.tuition import complete, sizes, watched_of
 from dataenv.setting import Setting
 from dataenv.validation import faults
+from students.base import Student
 from tasks.base import Task
 from tasks.errors import UnsupportedError
 from tasks.records import SPLITS, stream
