@@ -10,10 +10,10 @@ import typer
 
 from dataenv.cli import boards, episodes, learning, machine, new, skills
 from dataenv.cli.common import app
+from dataenv.cli.ending import CTRL_C, refusal, stoppable, stopped_code, write_plainly
 from dataenv.errors import DataenvError
 
 __all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "skills"]
-INTERRUPTED = 130
 
 
 def _version(asked: bool) -> None:
@@ -40,19 +40,21 @@ def _find_modules_here() -> None:
 
 
 def main() -> None:
-    """Run the command line: one sentence and exit code 2 for what a user can mend, 130 for Ctrl-C."""
+    """Run the command line: one sentence and exit code 2 for what a user can mend, 130 for Ctrl-C.
+
+    SIGTERM and SIGHUP end it like Ctrl-C, with 143 and 129.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: see executors._start_worker
-    try:
-        _find_modules_here()
-        app()
-    except DataenvError as error:
-        print(f"dataenv: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        where = error.filename or "a file"
-        print(f"dataenv: {where} cannot be used ({error.strerror}); free space or give another --out", file=sys.stderr)
-        sys.exit(2)
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # typer's word for Ctrl-C
-            print("dataenv: stopped; what was computed is kept, and the same command goes on from it", file=sys.stderr)
-        raise
+    write_plainly()
+    with stoppable() as came:
+        try:
+            _find_modules_here()
+            app()
+        except (DataenvError, OSError) as error:
+            print(f"dataenv: {refusal(error)}", file=sys.stderr)
+            sys.exit(2)
+        except SystemExit as ended:
+            ended.code = stopped_code(ended.code, came)  # type: ignore[assignment]
+            raise
+        except KeyboardInterrupt:  # before typer was there to take it
+            sys.exit(stopped_code(CTRL_C, came))  # type: ignore[arg-type]

@@ -84,12 +84,12 @@ def leaderboard(
         runner.executor.close()
     _show(rows, folder, as_json, metrics=config.metrics)
     said = errors if as_json else console
-    said.print(f"{runner.trained} training runs computed; page: {folder / 'leaderboard.html'}", highlight=False)
+    said.print(f"{runner.trained} training runs computed; page: {folder / 'leaderboard.html'}")
     return None
 
 
 def _warn(said: str) -> None:
-    errors.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    errors.print(said, style="yellow", soft_wrap=True)
 
 
 @command(panel=BOARDS)
@@ -166,9 +166,9 @@ def report(folder: BoardFolder, as_json: Json = False, quiet: Quiet = False) -> 
     said = errors if as_json else console
     absent = missing(folder, rows)
     if absent:
-        said.print(absent, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        said.print(absent, style="yellow", soft_wrap=True)
     if not quiet:
-        said.print(f"page: {folder / 'leaderboard.html'}", highlight=False, soft_wrap=True)
+        said.print(f"page: {folder / 'leaderboard.html'}", soft_wrap=True)
 
 
 @command(panel=BOARDS)
@@ -256,4 +256,4 @@ def rescore(
     _show(done.rows, where, as_json, quiet)
     said = errors if as_json else console
     line = f"graded again, 0 training runs; {done.otherwise} of {len(done.rows)} runs would now select another state"
-    said.print(f"{line}; page: {where / 'leaderboard.html'}", markup=False, highlight=False, soft_wrap=True)
+    said.print(f"{line}; page: {where / 'leaderboard.html'}", soft_wrap=True)

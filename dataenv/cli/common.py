@@ -28,7 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console, errors = Console(), Console(stderr=True)
+# What is printed came from files, teachers and models too: it is text, no markup, and ":x:" is no picture.
+console, errors = (Console(stderr=stderr, markup=False, emoji=False, highlight=False) for stderr in (False, True))
 BOARDS, EPISODES, SKILLS, HERE = "Boards", "Episodes", "Skills and teachers", "What is here"
 """Under which headings the commands are listed."""
 
@@ -59,7 +60,7 @@ class Voice:
 
     def _print(self, to: Console, shown: Iterable[Any]) -> None:
         for part in shown:
-            to.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+            to.print(part, soft_wrap=isinstance(part, str))
 
 
 def executor_spec(
