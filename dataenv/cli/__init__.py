@@ -45,6 +45,7 @@ def main() -> None:
     SIGTERM and SIGHUP end it like Ctrl-C, with 143 and 129.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: see executors._start_worker
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the bars of transformers, before it is loaded: we say what goes on
     write_plainly()
     with stoppable() as came:
         try:

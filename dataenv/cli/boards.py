@@ -21,8 +21,9 @@ from dataenv.cli.common import (
     takes_executor,
 )
 from dataenv.cli.given import additions, pairs
-from dataenv.cli.options import OUTPUT, Adds, BoardFields, BoardFolder, BoardName, Json, Out, Quiet, Store
+from dataenv.cli.options import OUTPUT, Adds, BoardFields, BoardFolder, BoardName, Force, Json, Out, Quiet, Store
 from dataenv.errors import SettingError
+from dataenv.waiting import waiting
 
 if TYPE_CHECKING:
     from dataenv.leaderboard.config import Board, Entry
@@ -58,6 +59,7 @@ def leaderboard(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", rich_help_panel="Board", help="Plan, and write nothing.")
     ] = False,
+    force: Force = False,
     out: Out = Path("runs"),
     store: Store = None,
     track: Track = None,
@@ -65,24 +67,24 @@ def leaderboard(
     quiet: Quiet = False,
 ) -> None:
     """Compare teachers: every teacher on every seed, a table, a page, and one JSON row a run."""
-    from dataenv.leaderboard.config import load
+    from dataenv.leaderboard.planning.preflight import checked_board
     from dataenv.leaderboard.play import play
     from dataenv.leaderboard.progress import Terminal
     from dataenv.leaderboard.trackers import tracking
 
-    changes, added = pairs("-s", set_, SUCH_AS), additions(add)
-    config = load(board, changes)
+    changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
+    config = checked_board(board, changes, added, out, force, replace)
     folder = out / config.name
     trackers = tracking(track or [], {"terminal": Terminal(errors if as_json else console, quiet)}, _warn)
     if dry_run:
-        return _plan(config, added, folder, store, spec, replace, as_json, quiet)
+        return _plan(config, added, folder, store, spec, replace, voice)
     runner = make_runner(store or str(out / ".store"), spec)
     try:
         with trackers as watch:
             rows = play(config, runner, folder, watch, replace, added)
     finally:
         runner.executor.close()
-    _show(rows, folder, as_json, metrics=config.metrics)
+    _show(rows, folder, as_json, config.metrics)
     said = errors if as_json else console
     said.print(f"{runner.trained} training runs computed; page: {folder / 'leaderboard.html'}")
     return None
@@ -99,16 +101,18 @@ def plan(
     board: BoardName = "quick",
     add: Adds = None,
     set_: BoardFields = None,
+    force: Force = False,
     out: Out = Path("runs"),
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """What a board will take: training runs, student tokens, time from a measured step, disk. Nothing is written."""
-    from dataenv.leaderboard.config import load
+    from dataenv.leaderboard.planning.preflight import checked_board
 
-    config = load(board, pairs("-s", set_, SUCH_AS))
-    _plan(config, additions(add), out / config.name, store, spec, False, as_json, quiet)
+    changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
+    config = checked_board(board, changes, added, out, force)
+    _plan(config, added, out / config.name, store, spec, False, voice)
 
 
 def _plan(
@@ -118,14 +122,13 @@ def _plan(
     store: str | None,
     spec: dict[str, Any],
     replace: bool,
-    as_json: bool,
-    quiet: bool,
+    voice: Voice,
 ) -> None:
     from dataenv.leaderboard.config import joined
     from dataenv.leaderboard.folder import additions as every_addition
     from dataenv.leaderboard.planning.plan import make_plan, sentences, table
 
-    where, voice = store or str(folder.parent / ".store"), Voice(as_json, quiet)
+    where = store or str(folder.parent / ".store")
     executor = open_executor(where, spec)
     try:
         more = every_addition(config, folder, added, replace)
@@ -134,13 +137,11 @@ def _plan(
     finally:
         executor.close()
     voice.result(made.model_dump(mode="json"), table(made))
-    if not as_json:
+    if not voice.as_json:
         voice.say(*sentences(made))
 
 
-def _show(
-    rows: list[Row], folder: Path, as_json: bool, quiet: bool = False, metrics: tuple[str, ...] | None = None
-) -> None:
+def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...] | None = None) -> None:
     """Write the CSV and the page of rows, and print the table or the summary, with the board's metrics."""
     from dataenv.leaderboard.folder import read_manifest
     from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
@@ -152,7 +153,7 @@ def _show(
     write_page(rows, folder / "leaderboard.html", axes)
     if as_json:
         print_json(summarise(rows, axes).model_dump(mode="json"))
-    elif not quiet:
+    else:
         console.print(terminal_table(rows, axes))
 
 
@@ -162,7 +163,7 @@ def report(folder: BoardFolder, as_json: Json = False, quiet: Quiet = False) -> 
     from dataenv.leaderboard.folder import missing, read_rows
 
     rows = read_rows(folder)
-    _show(rows, folder, as_json, quiet)
+    _show(rows, folder, as_json)
     said = errors if as_json else console
     absent = missing(folder, rows)
     if absent:
@@ -186,10 +187,11 @@ def validate(
     """Check a board without training: everything that would fail later, one sentence each; exit code 2 if any."""
     from dataenv.leaderboard.planning.validate import examine, usable
 
-    where = store or str(out / ".store")
-    found = examine(board, pairs("-s", set_, SUCH_AS), additions(add))
-    found += usable(where, lambda: open_executor(where, spec))
-    Voice(as_json, quiet).result({"board": board, "sound": not found, "findings": found}, *(found or ["sound"]))
+    where, voice = store or str(out / ".store"), Voice(as_json, quiet)
+    with waiting("checking the board …"):
+        found = examine(board, pairs("-s", set_, SUCH_AS), additions(add))
+        found += usable(where, lambda: open_executor(where, spec))
+    voice.result({"board": board, "sound": not found, "findings": found}, *(found or ["sound"]))
     if found:
         raise typer.Exit(2)
 
@@ -253,7 +255,7 @@ def rescore(
     if not (Path(kept) / "store.sqlite").exists():
         raise SettingError(f"store {kept} is not there; give the --store that the board was played with")
     done = grade_again(folder, existing_store(kept), where)
-    _show(done.rows, where, as_json, quiet)
+    _show(done.rows, where, as_json)
     said = errors if as_json else console
     line = f"graded again, 0 training runs; {done.otherwise} of {len(done.rows)} runs would now select another state"
     said.print(f"{line}; page: {where / 'leaderboard.html'}", soft_wrap=True)

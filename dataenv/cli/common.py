@@ -16,6 +16,7 @@ from dataenv import registry
 from dataenv.cli.help import PlainCommand, PlainGroup
 from dataenv.cli.options import Deadline, ExecutorKind, NumCpus, NumGpus, RayAddress, Threads, Workers
 from dataenv.errors import SettingError, did_you_mean
+from dataenv.waiting import telling
 
 if TYPE_CHECKING:
     from dataenv.execution.executors import Executor
@@ -45,6 +46,10 @@ class Voice:
 
     as_json: bool
     quiet: bool
+
+    def __post_init__(self) -> None:
+        """What goes on meanwhile is told on stderr, unless nothing but the result is wanted."""
+        telling.to = "never" if self.quiet else "always"
 
     def say(self, *shown: Any) -> None:
         """Progress, and what is said besides the result: nothing if quiet, and on stderr beside JSON."""
