@@ -147,10 +147,11 @@ def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...]
     from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
     from dataenv.leaderboard.statistics.summary import summarise
 
-    manifest = read_manifest(folder) if metrics is None else None
+    manifest = read_manifest(folder)
     axes = metrics or (manifest.board.metrics if manifest else ())
     write_csv(rows, folder / "leaderboard.csv", axes)
-    write_page(rows, folder / "leaderboard.html", axes)
+    played, added = (manifest.board, manifest.added) if manifest else (None, ())
+    write_page(rows, folder / "leaderboard.html", axes, played, added)
     if as_json:
         print_json(summarise(rows, axes).model_dump(mode="json"))
     else:

@@ -125,6 +125,7 @@ def export(
     from dataenv.analysis.export import export_run
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import open_store
+    from dataenv.leaderboard.folder import read_row
 
     runner = Runner(open_store(store or DEFAULT_STORE))
     folder = out or run.with_suffix("")
@@ -132,9 +133,13 @@ def export(
     with waiting("making the selected student again and writing it …"):
         n = export_run(run, folder, runner)
     data, student = folder / "data.jsonl", folder / "student"
+    untaught = read_row(run).selected == 0
     voice.result(
-        {"examples": n, "data": str(data), "student": str(student)}, f"{n} examples in {data}, the student in {student}"
+        {"examples": n, "data": str(data), "student": str(student), "untaught": untaught},
+        f"{n} examples in {data}, the student in {student}",
     )
+    if untaught and not as_json:
+        voice.say("this is the untaught student: no lesson of the run made it better on the selection exam")
 
 
 @command(panel=EPISODES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -15,7 +14,7 @@ import numpy as np
 
 from dataenv.leaderboard import config
 from dataenv.leaderboard.accuracy import Accuracy, mean
-from dataenv.leaderboard.config import BASELINE
+from dataenv.leaderboard.config import BASELINE, Board
 from dataenv.leaderboard.format import (
     counts,
     money,
@@ -29,6 +28,7 @@ from dataenv.leaderboard.format import (
     visible,
 )
 from dataenv.leaderboard.report import charts
+from dataenv.leaderboard.report.again import to_make_again
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics import standings as standings_module
@@ -54,12 +54,14 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def render(board: Sequence[Row], summary: Summary) -> str:
+def render(board: Sequence[Row], summary: Summary, played: Board | None = None, added: Sequence[str] = ()) -> str:
     """The page as HTML.
 
     Args:
         board: From ``rows.read``.
         summary: From ``summarise`` of the same rows.
+        played: The board that was played, if it is known; its file is shown, if it is none of ours.
+        added: Labels of its teachers that were added to it on the command line.
     """
     everyone = (*summary.teachers, *summary.references)
     return _template().render(
@@ -76,7 +78,7 @@ def render(board: Sequence[Row], summary: Summary) -> str:
         taught=_taught(board, everyone),
         by_seed=_by_seed(board, everyone),
         reading=[_to_read(_first_run(board, s.teacher)) | _leaked(board, s.teacher) for s in everyone],
-        made=_made(board),
+        made=_made(board) | to_make_again(board, played, added),
     )
 
 
@@ -291,8 +293,7 @@ def _made(board: Sequence[Row]) -> dict[str, Any]:
     several = [{"digest": name, "text": one["text"], "teachers": sorted(one["teachers"])}
                for name, one in settings.items()]  # fmt: skip
     several.sort(key=lambda one: (-len(one["teachers"]), one["digest"]))
-    command = f"git checkout {shlex.quote(board[0].commit)} && dataenv leaderboard {shlex.quote(board[0].board)}"
-    return {"versions": versions, "hashes": hashes, "commits": commits, "settings": several, "command": command}
+    return {"versions": versions, "hashes": hashes, "commits": commits, "settings": several}
 
 
 def _lines(text: str) -> str:

@@ -171,6 +171,7 @@ class Summary(Record):
         reading: Sentences on the teachers; ``seen`` on the sensitivity; ``warnings`` what weakens them.
         sources: Sentences on the split that each number was counted on.
         metrics: What the board says of the metrics that it names.
+        nobody_right: Whether no test answer of the board is right: then nothing is compared, and ``reading`` says why.
     """
 
     board: str
@@ -191,6 +192,7 @@ class Summary(Record):
     warnings: tuple[str, ...]
     sources: tuple[str, ...]
     metrics: tuple[Axis, ...] = Field(default=(), exclude_if=not_)
+    nobody_right: bool = Field(default=False, exclude_if=not_)
 
 
 class PerPoint(NamedTuple):
