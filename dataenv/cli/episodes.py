@@ -133,13 +133,15 @@ def export(
     with waiting("making the selected student again and writing it …"):
         n = export_run(run, folder, runner)
     data, student = folder / "data.jsonl", folder / "student"
-    untaught = read_row(run).selected == 0
+    row = read_row(run)
+    untaught, lessons = row.selected == 0, any(step.lesson for step in row.steps)
     voice.result(
         {"examples": n, "data": str(data), "student": str(student), "untaught": untaught},
         f"{n} examples in {data}, the student in {student}",
     )
     if untaught and not as_json:
-        voice.say("this is the untaught student: no lesson of the run made it better on the selection exam")
+        why = ": no lesson of the run made it better on the selection exam" if lessons else ""
+        voice.say(f"this is the untaught student{why}")
 
 
 @command(panel=EPISODES)
