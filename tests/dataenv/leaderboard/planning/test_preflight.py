@@ -12,7 +12,7 @@ from dataenv.errors import SettingError
 from dataenv.leaderboard.folder import prepare
 from dataenv.leaderboard.planning import preflight
 from dataenv.leaderboard.planning.preflight import check_setting, checked_board
-from dataenv.leaderboard.planning.validate import examine
+from dataenv.leaderboard.planning.validate import examine, faults_of_setting
 from dataenv.setting import make_setting
 from tests.toys import TOY_BOARD, write_toml
 
@@ -75,6 +75,15 @@ def test_a_setting_of_one_run(toys: None) -> None:
         check_setting(make_setting(fields), who)
     check_setting(make_setting(fields), who, force=True)
     check_setting(make_setting(TOY_BOARD["setting"]), who)
+
+
+def test_a_run_holds_no_exam_of_boards(toys: None) -> None:
+    """The simulated student cannot read the transfer problems of its own task."""
+    fields = {"student": "simulated", "items": {"feedback": 2, "selection": 2, "test": 10**6, "transfer": 10**6}}
+    setting = make_setting(fields)
+    assert any("setting.items.test asks" in fault for fault in faults_of_setting(setting))
+    assert any("transfer" in fault for fault in faults_of_setting(setting))
+    check_setting(setting, build_teacher("stratified", {}))
 
 
 def test_who_brings_examples_needs_no_engine(toys: None) -> None:
