@@ -181,3 +181,16 @@ def test_text_that_looks_like_markup_is_printed_as_it_is(capsys: pytest.CaptureF
     Voice(False, False).result(None, ":x: [bold]root[/bold]:0:0")
     console.print("page: :x:[red]")
     assert capsys.readouterr().out == ":x: [bold]root[/bold]:0:0\npage: :x:[red]\n"
+
+
+def test_names_are_whole_on_sixty_columns(tmp_path: Path) -> None:
+    for words in (("plan", "toy.toml", "--workers", "1"), ("leaderboard", "toy.toml", "--workers", "1", "--quiet")):
+        process = start(tmp_path, *words, COLUMNS="60")
+        out, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        table = out.decode().partition("in all")[0] if words[0] == "plan" else out.decode().partition("Over 2")[0]
+        lines = table.splitlines()
+        assert max(map(len, lines)) <= 60
+        assert "…" not in table
+        for name in ("stratified", "failure", "static-best"):
+            assert any(name in line.split() for line in lines), (name, table)
