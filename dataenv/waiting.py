@@ -39,14 +39,14 @@ telling = Telling()
 
 
 @contextmanager
-def waiting(what: str, seconds: float = SECONDS) -> Iterator[None]:
+def waiting(what: str, seconds: float | None = None) -> Iterator[None]:
     """Say what goes on, once, if it takes longer than some seconds.
 
     Args:
         what: Such as ``checking the board …``.
-        seconds: After which it is said.
+        seconds: After which it is said; ``SECONDS`` unless given.
     """
-    timer = threading.Timer(seconds, telling.tell, (what,))
+    timer = threading.Timer(SECONDS if seconds is None else seconds, telling.tell, (what,))
     timer.daemon = True
     if not telling.depth:
         timer.start()
