@@ -43,8 +43,14 @@ def why_nobody(board: Sequence[Row]) -> list[str]:
 
 
 def _last_mistakes(board: Sequence[Row]) -> list[Mistake]:
-    """One mistake a run, of its latest step, so that those shown are not all of one student."""
-    return [max(row.mistakes, key=lambda mistake: mistake.step) for row in board if row.mistakes]
+    """One mistake a run, of its latest step, and of a problem that no other shows, if there is one."""
+    found: dict[str, Mistake] = {}
+    for row in board:
+        latest = [mistake for mistake in row.mistakes if mistake.step == max(m.step for m in row.mistakes)]
+        fresh = next((mistake for mistake in latest if mistake.prompt not in found), None)
+        if fresh is not None:
+            found[fresh.prompt] = fresh
+    return list(found.values())
 
 
 def _of_length(setting: Mapping[str, Any], mistakes: Sequence[Mistake]) -> list[str]:
