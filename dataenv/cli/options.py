@@ -27,6 +27,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", rich_help_panel=OUTPUT, help="Sa
 Json = Annotated[
     bool, typer.Option("--json", rich_help_panel=OUTPUT, help="JSON on stdout; everything else goes to stderr.")
 ]
+Force = Annotated[
+    bool,
+    typer.Option("--force", rich_help_panel=OUTPUT, help="Go on, whatever `dataenv validate` would find."),
+]
 Out = Annotated[
     Path,
     typer.Option(

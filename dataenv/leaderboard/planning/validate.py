@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from dataenv.execution.executors import Executor
 from dataenv.execution.jobs import student_for
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
-from dataenv.leaderboard.config import Board, Entry, changed, check_mask, joined, read, unknown_skills
+from dataenv.leaderboard.config import STAND_IN, Board, Entry, changed, check_mask, joined, read, unknown_skills
 from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.planning.data_checks import data_faults, remarks, ungraded
 from dataenv.leaderboard.planning.measure import sample
@@ -38,7 +38,7 @@ from dataenv.lessons.engines import engine_of, require_problems
 from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.tuition import complete, watched_of
 from dataenv.setting import Setting
-from dataenv.validation import faults
+from dataenv.validation import all_faults
 from students.base import Student
 from tasks.base import Task
 from tasks.errors import UnsupportedError
@@ -61,13 +61,46 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         SettingError: If there is no such board, it is no TOML, a change leads to no field, or a teacher cannot join.
     """
     path, fields = read(which)
-    try:
-        board = Board.model_validate(changed(fields, changes or {}))
-    except ValidationError as error:
-        where = f"board {which} as changed" if changes else str(path)
-        return [f"{where}: {fault}" for fault in faults(error, Board)]
+    board, found = all_faults(Board, changed(fields, changes or {}), STAND_IN)
+    where = f"board {which} as changed" if changes else str(path)
+    found = [f"{where}: {fault}" for fault in found]
+    if board is None:
+        return found
     board = joined(board, added) if added else board
-    setting, found = board.setting, []
+    if found:  # the file does not say what is to be taught, but names can be looked up
+        return found + _teachers(board) + _named(board)
+    return faults_of(board)
+
+
+def faults_of(board: Board) -> list[str]:
+    """What is wrong with a board that could be read, a sentence each."""
+    found = [*built(board.setting), *_teachers(board), *_named(board)]
+    if any(fault.startswith("setting.") for fault in found):
+        return found  # the rest asks the task and the student
+    if not found:
+        found += _masks(board)
+    found += (*unknown_skills(board), *data_faults(board))
+    found += faults_of_setting(board.setting)
+    return found or list(_beginnings(board))
+
+
+def faults_of_setting(setting: Setting, with_engine: bool = True) -> list[str]:
+    """What is wrong with a Setting by itself, whoever teaches in it, a sentence each.
+
+    Args:
+        setting: The Setting.
+        with_engine: Whether its engine makes the lessons; not so for a teacher that brings its own examples.
+    """
+    checks = (*SETTING_CHECKS, *ENGINE_CHECKS) if with_engine else SETTING_CHECKS
+    found = built(setting) or [fault for check in checks for fault in check(setting)]
+    for caution in cautions(setting) if not found else ():
+        log.warning(caution)
+    return found
+
+
+def built(setting: Setting) -> list[str]:
+    """Task, student and engine can be made, and the student be trained by the recipes' methods."""
+    found = []
     methods = [method for method in setting.methods if method in registry.names("method") or ":" in method]
     for method in setting.methods:
         found += _refused("setting.recipe", partial(registry.must_know, "method", method))
@@ -79,22 +112,18 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         found += _refused(field, build)
     if not found:
         found += ungraded(setting)
-    found += _teachers(board)
+    if not found:
+        found += _refused("setting.student", partial(_admit, setting.built_student))
+    return found
+
+
+def _named(board: Board) -> list[str]:
+    """References and metrics can be made."""
+    found = []
     for name in board.references:
         found += _refused("references", partial(reference_class, name))
     for name in board.metrics:
         found += _refused("metrics", partial(metric_of, name))
-    if not any(fault.startswith("setting.student:") for fault in found):
-        found += _refused("setting.student", partial(_admit, setting.built_student))
-    if any(fault.startswith("setting.") for fault in found):
-        return found  # the rest asks the task and the student
-    if not found:
-        found += _masks(board)
-    found += (*unknown_skills(board), *data_faults(board))
-    found += [fault for check in (_exams, _gold, _data, _copies, _fits, _purse) for fault in check(setting)]
-    found = found or list(_beginnings(board))
-    for caution in cautions(setting) if not found else ():
-        log.warning(caution)
     return found
 
 
@@ -228,6 +257,11 @@ def _purse(setting: Setting) -> Iterator[str]:
         yield (
             f"setting.budget.examples is {budget.examples} and a lesson holds {setting.lesson_size}; give at least that"
         )
+
+
+SETTING_CHECKS: tuple[Callable[[Setting], Iterable[str]], ...] = (_exams, _gold)
+ENGINE_CHECKS: tuple[Callable[[Setting], Iterable[str]], ...] = (_data, _copies, _fits, _purse)
+"""What is looked at once task, student and engine can be made; the latter where the engine makes the lessons."""
 
 
 def _beginnings(board: Board) -> Iterator[str]:

@@ -174,6 +174,7 @@ class Summary(Record):
         sources: Sentences on the split that each number was counted on.
         metrics: What the board says of the metrics that it names.
         exam: ``avg@4``, ``pass@4`` and so on, where a problem is answered several times; else empty.
+        nobody_right: Whether no test answer of the board is right: then nothing is compared, and ``reading`` says why.
     """
 
     board: str
@@ -195,6 +196,7 @@ class Summary(Record):
     sources: tuple[str, ...]
     metrics: tuple[Axis, ...] = Field(default=(), exclude_if=not_)
     exam: str = Field(default="", exclude_if=not_)
+    nobody_right: bool = Field(default=False, exclude_if=not_)
 
 
 class PerPoint(NamedTuple):
