@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
+from dataenv import keys
 from dataenv.errors import SettingError, did_you_mean, nearest
 from tasks.records import Record
 

@@ -223,11 +223,11 @@ def _sit(student: Student, weights: bytes, exam: Exam, blobs: Blobs) -> Answers:
         )
     asked = _asked(exam, blobs)
     rounds = [student.answer(weights, asked, exam.decoding, seed) for seed in exam.seeds]
-    for said in rounds:
-        if len(said) != len(exam.prompts):
+    for some in rounds:
+        if len(some) != len(asked):
             raise JobFailedError(
-                f"student {student.name!r} gives {len(said)} answers to {len(exam.prompts)} prompts of the "
-                f"{exam.name} exam; give one text for each in answer()"
+                f"student {student.name!r} gives {len(some)} answers to {len(asked)} prompts of the {exam.name} exam; "
+                "give one text for each in answer()"
             )
     responses = [said for answers in zip(*rounds, strict=True) for said in answers]
     losses, entropies = None, None
