@@ -26,8 +26,8 @@ MARKS = 8
 LONGEST = 4000
 """Characters of a reply that is shown to the model again."""
 
-LARGEST = 10**9
-"""The largest number in a reply."""
+LARGEST = 2**53 - 1
+"""The largest number in a reply: up to it every reader of JSON reads whole numbers exactly (RFC 7493)."""
 LONGEST_TEXT = 100_000
 """Characters of one text in a reply. What a teacher can use is far shorter, and is for it to say."""
 MOST_ITEMS = 10_000

@@ -371,7 +371,7 @@ def test_where_keys_go_is_said_on_the_command_line(cli: Cli, tmp_path: Path, mon
         write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", asking], "seeds": [0]})
         for command in ("validate", "leaderboard"):
             refused = cli(command, "toy.toml", "--workers", "1")
-            assert refused.code == 2
+            assert refused.code in (1, 2)  # a finding, or a failed row
             assert "give --allow-key BOARD_KEY=127.0.0.1" in refused.out + refused.err
         assert not heard
         place = server.base_url.split("/")[2]
