@@ -13,12 +13,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from itertools import islice
 from typing import Any, Literal, get_args
 
+from dataenv import keys
 from dataenv.errors import DataenvError, SettingError, did_you_mean
 from students import methods
 
@@ -151,6 +153,8 @@ IN_WORKERS = ("task", "student", "method")
 """Kinds that a worker process looks up by name."""
 VARIABLE = "DATAENV_REGISTERED"
 """The environment variable that tells workers of this process what it has registered."""
+MOST_FILES = 1000
+"""Files of a folder that are looked at for changes."""
 _HERE: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
 
 
@@ -344,6 +348,9 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         if "path" in given:
             raise SettingError(f"{kind} {head!r} is given a path twice; leave out {kind}_args.path or {path!r}")
         name, given = head, {**given, "path": path}
+    if (found := keys.held(given)) is not None:
+        what = f"{kind}_args.{found} of {kind} {name!r} holds a key, which would be printed and stored"
+        raise SettingError(f"{what}; give the name of its environment variable (of a chat: key_env)")
     factory = find(kind, name)
     if kind == "teacher" and _acts(factory):
         if given:
@@ -383,10 +390,26 @@ def _shared(kind: Kind, name: str, where: str | None, args: str, files: tuple[tu
 
 
 def _files(name: str, args: str) -> tuple[tuple[str, int, int], ...]:
-    """The files that arguments name, as they are now: what was made of one is made anew when it has changed."""
-    found = []
-    for value in (name.partition(":")[2], *json.loads(args).values()):
-        if isinstance(value, str) and value and os.path.exists(value):
-            stat = os.stat(value)
-            found.append((os.path.abspath(value), stat.st_mtime_ns, stat.st_size))
-    return tuple(found)
+    """The files that arguments name, as they are now: what was made of one is made anew when it has changed.
+
+    A name may stand anywhere in the arguments, and between colons, as in ``datasets:eval.jsonl``. Of a folder, all
+    files in it count.
+    """
+    texts = {part for text in (name, *_texts(json.loads(args))) for part in (text, *text.split(":")) if part}
+    found = [path for text in sorted(texts) if os.path.exists(text) for path in _within(text)]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path in found for stat in (os.stat(path),))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(part)
+
+
+def _within(path: str) -> list[str]:
+    """A file, or a folder and what is in it."""
+    below = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in sorted(names))
+    return [os.path.abspath(path), *(os.path.abspath(one) for one in islice(below, MOST_FILES) if os.path.exists(one))]

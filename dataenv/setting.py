@@ -95,7 +95,7 @@ class Shown(Record):
 
 
 class Items(Record):
-    """Problems per skill in each exam (all of them where a split has fewer). ``transfer`` counts the whole split."""
+    """Problems per skill in each exam (all of them where a split has fewer). ``transfer``: of each suite."""
 
     feedback: Annotated[int, Field(ge=1)] = 50
     selection: Annotated[int, Field(ge=1)] = 100
@@ -265,8 +265,11 @@ class Setting(Record):
     def _choose(self, split: Split) -> tuple[Problem, ...]:
         wanted = getattr(self.items, split)
         problems = self.built_task.split(split)
-        if split == "transfer":
-            return tuple(problems[:wanted])
+        if split == "transfer":  # so many of each suite, in the order in which the task has them
+            by_suite: dict[str, list[Problem]] = {}
+            for problem in problems:
+                by_suite.setdefault(problem.suite, []).append(problem)
+            return tuple(p for suite in by_suite.values() for p in suite[:wanted])
         # Feedback is asked of every skill, for all may be taught; what is ranked looks at the targets alone.
         asked = self.targets if self.targets and split != "feedback" else self.built_task.skills
         by_skill: dict[str, list[Problem]] = {s: [] for s in self.built_task.skills if s in asked}

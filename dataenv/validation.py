@@ -12,10 +12,13 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
+from dataenv import keys
 from dataenv.errors import SettingError, did_you_mean, nearest
 from tasks.records import Record
 
 R = TypeVar("R", bound=Record)
+LONGEST = 60
+"""Characters of a wrong value that a sentence shows."""
 
 
 def _scrub(value: object) -> object:
@@ -112,45 +115,110 @@ def explain(error: ValidationError, model: type[Record], quoting: bool = True) -
 
 
 def faults(error: ValidationError, model: type[Record], quoting: bool = True) -> list[str]:
-    """The same, one part a field."""
-    parts = []
+    """The same, one part a field, and one a line of what a validator of ours says."""
     if not quoting:
-        known = {*_fields(model)}
+        known = {*(path.rpartition(".")[2] for path in _paths(model))}
         named = [str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"]]
         wrong = [name for name in dict.fromkeys(named) if name in known]
         return [f"{name} is missing or wrong" for name in wrong] or ["it has other fields, or is no JSON"]
-    for item in error.errors(include_url=False, include_context=False):
-        path = ".".join(map(str, item["loc"]))
-        if item["type"] in ("value_error", "json_invalid") and not path:
-            parts.append(item["msg"].removeprefix("Value error, "))
-            continue
-        if item["type"] == "missing":
-            parts.append(f"{path} is missing; add it")
-        elif item["type"] == "extra_forbidden":
-            near = nearest(str(item["loc"][-1]), _fields(model))
-            parts.append(f"{path} is no field" + (f"; did you mean {near}?" if near else "; remove it"))
-        else:
-            got = _shown(item["input"])
-            parts.append(f"{path} is {got[:60]}; {item['msg'][0].lower()}{item['msg'][1:]}")
-    return parts
+    return [part for item in error.errors(include_url=False) for part in _told(item, model)]
+
+
+def _told(item: Any, model: type[Record]) -> list[str]:
+    """One error of pydantic's in our words."""
+    path = ".".join(map(str, item["loc"]))
+    if item["type"] == "value_error":
+        lines = item["msg"].removeprefix("Value error, ").splitlines()
+        return [f"{path}: {line}" if path else line for line in lines]
+    if item["type"] == "json_invalid":
+        return [item["msg"]]
+    if item["type"] == "missing":
+        return [f"{path} is missing; add it"]
+    if item["type"] == "extra_forbidden":
+        return [f"{path} is no field; {_instead(item['loc'], model)}"]
+    return [f"{path} is {_shown(item['input'])}; {_wanted(item)}"]
+
+
+MENDS = {
+    "int_type": "give a whole number",
+    "int_parsing": "give a whole number",
+    "int_parsing_size": "give a smaller number",
+    "int_from_float": "give a whole number",
+    "float_type": "give a number",
+    "float_parsing": "give a number",
+    "finite_number": "give a finite number",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    "string_type": "give text in quotes",
+    "none_required": "leave it out",
+    "greater_than": "give more than {gt}",
+    "greater_than_equal": "give at least {ge}",
+    "less_than": "give less than {lt}",
+    "less_than_equal": "give at most {le}",
+    "too_short": "give at least {min_length}",
+    "too_long": "give at most {max_length}",
+    "string_too_short": "give at least {min_length} characters",
+    "string_too_long": "give at most {max_length} characters",
+    "literal_error": "give {expected}",
+    "dict_type": "give fields, such as {{ name = 1 }}",
+    "mapping_type": "give fields, such as {{ name = 1 }}",
+    "model_type": "give its fields, such as {{ name = 1 }}",
+    "model_attributes_type": "give its fields, such as {{ name = 1 }}",
+}
+"""What is to be given, by pydantic's type of error, where its own words are those of Python."""
+LISTS = ("tuple_type", "list_type", "set_type", "frozen_set_type")
+
+
+def _wanted(item: Any) -> str:
+    """What is to be given instead of a value that is wrong."""
+    given, context = item["input"], item.get("ctx", {})
+    if item["type"] in LISTS:
+        if isinstance(given, str):
+            return f"give a list such as [{_shown(given)}]"
+        return "give a list such as [0, 1, 2]" if isinstance(given, int) else "give a list"
+    mend = MENDS.get(item["type"])
+    if mend is None:
+        return f"{item['msg'][0].lower()}{item['msg'][1:]}"
+    return mend.format(**context)
 
 
 def _shown(value: Any) -> str:
-    """A value in a sentence."""
+    """A value as a file of ours has it, cut short."""
     try:
-        return repr(value)
+        text = {True: "true", False: "false"}[value] if isinstance(value, bool) else keys.masked(repr(value))
     except ValueError:  # Python writes no number of more than 4,300 digits
         return "a number of very many digits"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
 
 
-def _fields(model: type[Record]) -> list[str]:
-    """Field names of a model and of the models inside it."""
-    out = []
+def _instead(loc: tuple[int | str, ...], model: type[Record]) -> str:
+    """What was meant by a field that is none: one of the same record, or the same name elsewhere in the file."""
+    name, shape = str(loc[-1]), _shape_at(model, loc[:-1])
+    near = nearest(name, shape.model_fields) if _is_record(shape) else None
+    if near is None:
+        paths = {path.rpartition(".")[2]: path for path in reversed(_paths(model))}
+        near = paths.get(nearest(name, paths) or "")
+    return f"did you mean {near}?" if near else "remove it"
+
+
+def _shape_at(shape: Any, loc: tuple[int | str, ...]) -> Any:
+    """What kind of value stands at a place, as far as the annotations say."""
+    for part in loc:
+        if isinstance(part, int):
+            inner = [record for record in _records(shape) if _is_record(record)]
+            shape = inner[0] if inner else None
+        else:
+            shape = _below(_kind(shape), part)[0]
+    return _kind(shape)
+
+
+def _paths(model: type[Record], above: str = "") -> list[str]:
+    """Dotted paths of the fields of a model and of the models inside it, the outermost first."""
+    here = [f"{above}{name}" for name in model.model_fields]
     for name, field in model.model_fields.items():
-        out.append(name)
         for inner in _records(field.annotation):
-            out.extend(_fields(inner))
-    return out
+            here += _paths(inner, f"{above}{name}.")
+    return here
 
 
 def _records(annotation: Any) -> list[type[Record]]:
@@ -158,6 +226,50 @@ def _records(annotation: Any) -> list[type[Record]]:
     if _is_record(annotation):
         return [annotation]
     return [record for part in get_args(annotation) for record in _records(part)]
+
+
+def _without(fields: Any, place: tuple[int | str, ...]) -> dict[str, Any] | None:
+    """Plain values without what stands at a place; ``None`` where that is in a list, or not there at all."""
+    if not isinstance(fields, Mapping) or place[0] not in fields:
+        return None
+    inner = _without(fields[place[0]], place[1:]) if place[1:] else None
+    rest = {name: value for name, value in fields.items() if name != place[0]}
+    return rest if inner is None else rest | {str(place[0]): inner}
+
+
+def all_faults(model: type[R], fields: Mapping[str, Any], stand_in: Mapping[str, Any]) -> tuple[R | None, list[str]]:
+    """Every fault of plain values at once, those too that pydantic looks for only where the fields are right.
+
+    What is wrong is left out, and the rest is looked at again.
+
+    Args:
+        model: What the values are to become.
+        fields: The values.
+        stand_in: What stands in for required fields that are wrong or missing.
+
+    Returns:
+        The record of what is right, ``None`` where that does not fit together; and the faults, a sentence each.
+    """
+    found: list[str] = []
+    left, gone = dict(fields), set[tuple[int | str, ...]]()
+    while True:
+        try:
+            return model.model_validate(left), found
+        except ValidationError as error:
+            before = left
+            for item in error.errors(include_url=False):
+                place = item["loc"]
+                if item["type"] == "missing" and place in gone:  # by us: then what it is missing in goes too
+                    place = place[:-1]
+                else:
+                    found += [fault for fault in _told(item, model) if fault not in found]
+                if not place:
+                    return None, found
+                gone.add(place)
+                left = _without(left, place) or left
+            left = {**stand_in, **left}
+            if left == before:  # what is wrong cannot be left out
+                return None, found
 
 
 def assigned(fields: Mapping[str, Any], path: str, value: Any, model: Any, where: str) -> dict[str, Any]:

@@ -24,9 +24,7 @@ LOOKED = 4
 """Last columns of each row that are compared."""
 SHORTEST = 12
 """Tokens that the longest row has in any case."""
-MANY = 64
-"""Rows at most."""
-SHORT = 48
+SHORT = 24
 """Tokens of the longest row that may have a prefix, where context and reach allow as many."""
 BEYOND = 8
 """Tokens by which a row is longer than the reach, so that something is out of sight."""
@@ -85,13 +83,13 @@ def admit(candidate: Candidate) -> bool:
     return shares
 
 
-def _rows(candidate: Candidate, longest: int, count: int = 0) -> list[Ids]:
+def _rows(candidate: Candidate, longest: int, count: int = 3) -> list[Ids]:
     """Rows that begin alike, from one with ``LOOKED`` tokens of its own to the longest; none of a special token.
 
     Args:
         candidate: Whose vocabulary they are of.
         longest: Tokens of the last.
-        count: How many; else as many as make their common beginning worth a pass of its own.
+        count: How many, at least two.
     """
     import torch
 
@@ -100,7 +98,6 @@ def _rows(candidate: Candidate, longest: int, count: int = 0) -> list[Ids]:
     special = {i for value in named for i in (value if isinstance(value, list) else [value]) if type(i) is int}
     plain = [i for i in range(len(candidate.model.get_input_embeddings().weight)) if i not in special]
     front = longest // 2
-    count = count or min(MANY, 2 + ragged.WORTH // front)
     generator = torch.Generator().manual_seed(0)
 
     def drawn(n: int) -> Ids:
@@ -160,13 +157,17 @@ def _check_learns(candidate: Candidate, rows: Sequence[Ids]) -> None:
     try:
         with candidate.arithmetic():
             logits, _ = ragged.forward(candidate.model, laid, LOOKED)
-        logits.float().log_softmax(-1)[..., 0].sum().backward()
+        score = logits.float().log_softmax(-1)[..., 0].sum()
+        if score.requires_grad:
+            score.backward()
         found = [p.grad for p in candidate.trainable if p.grad is not None]
-        if not any(bool(grad.any()) for grad in found) or not all(bool(grad.isfinite().all()) for grad in found):
-            raise CheckpointError(
-                f"{candidate.shown} cannot be taught: no finite gradient comes to what is trained; give other targets, "
-                "or another model"
-            )
+        what, mend = "", MEND
+        if not any(bool(grad.any()) for grad in found):
+            what, mend = "no gradient comes to what is trained", "give other targets, or another model"
+        elif not all(bool(grad.isfinite().all()) for grad in found):
+            what = "its gradients are not finite where rows are filled up"
+        if what:
+            raise CheckpointError(f"{candidate.shown} cannot be taught: {what}; {mend}")
     finally:
         for parameter in candidate.trainable:
             parameter.grad = None
@@ -203,7 +204,7 @@ def _alone(candidate: Candidate, rows: Sequence[Ids]) -> Tensors:
 
 def _batched(candidate: Candidate, rows: Sequence[Ids], reach: int | None) -> Tensors:
     """The same through a batch, as it is trained: with a shared prefix (``reach`` ``None``), or without (0)."""
-    laid = ragged.lay(rows, [LOOKED] * len(rows), candidate.device, reach)
+    laid = ragged.lay(rows, [LOOKED] * len(rows), candidate.device, reach, worth=1)
     with candidate.arithmetic():
         logits, _ = ragged.forward(candidate.model, laid, LOOKED)
     return list(logits.float())
@@ -213,7 +214,7 @@ def _written(candidate: Candidate, rows: Sequence[Ids], reach: int | None) -> Te
     """The same as it is examined: token by token behind a cache; the first row leaves before the last token."""
     import torch
 
-    laid = ragged.lay([row[:-2] for row in rows], [1] * len(rows), candidate.device, reach)
+    laid = ragged.lay([row[:-2] for row in rows], [1] * len(rows), candidate.device, reach, worth=1)
     mask, positions = laid.mask, laid.positions[:, -1:]
     with candidate.arithmetic():
         logits, cache = ragged.forward(candidate.model, laid, 1)

@@ -12,6 +12,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,14 +242,17 @@ def _sha256(file: Path) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """No progress bars from ``transformers`` while this lasts, and no word on what ``peft`` calls by its old name."""
+    from transformers import modeling_gguf_pytorch_utils as gguf
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, bars = logging.is_progress_bar_enabled(), gguf.tqdm
     logging.disable_progress_bar()
+    gguf.tqdm = partial(bars, disable=True)  # one that does not ask the logger
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
             yield
     finally:
+        gguf.tqdm = bars
         if shown:
             logging.enable_progress_bar()

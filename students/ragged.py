@@ -31,7 +31,14 @@ class Rows(NamedTuple):
     positions: torch.Tensor
 
 
-def lay(rows: Sequence[Ids], kept: Sequence[int], device: str, reach: int | None = None, room: int = 0) -> Rows:
+def lay(
+    rows: Sequence[Ids],
+    kept: Sequence[int],
+    device: str,
+    reach: int | None = None,
+    room: int = 0,
+    worth: int | None = None,
+) -> Rows:
     """Lay rows out.
 
     Args:
@@ -40,11 +47,12 @@ def lay(rows: Sequence[Ids], kept: Sequence[int], device: str, reach: int | None
         device: Where to.
         reach: The longest row, with its room, that may have a prefix; ``None`` for any.
         room: Tokens that will be written behind each row.
+        worth: Tokens that a prefix must save; else ``WORTH``.
     """
     import torch
 
     longest = max(map(len, rows))
-    p = _shared(rows, kept) if reach is None or longest + room <= reach else 0
+    p = _shared(rows, kept, WORTH if worth is None else worth) if reach is None or longest + room <= reach else 0
     longest -= p
     pads = [longest - (len(row) - p) for row in rows]
     ids = [[0] * pad + list(row[p:]) for row, pad in zip(rows, pads, strict=True)]
@@ -54,12 +62,12 @@ def lay(rows: Sequence[Ids], kept: Sequence[int], device: str, reach: int | None
     return Rows(prefix, *(torch.tensor(part, device=device) for part in (ids, mask, positions)))
 
 
-def _shared(rows: Sequence[Ids], kept: Sequence[int]) -> int:
+def _shared(rows: Sequence[Ids], kept: Sequence[int], worth: int) -> int:
     """Length of the common beginning that is worth a pass of its own."""
     first, last = min(rows), max(rows)  # what these two share, all share
     most = min(len(row) - k for row, k in zip(rows, kept, strict=True))
     p = next((i for i in range(most) if first[i] != last[i]), most)
-    return p if p * (len(rows) - 1) >= WORTH else 0
+    return p if p * (len(rows) - 1) >= worth else 0
 
 
 def forward(model: Any, rows: Rows, keep: int) -> tuple[torch.Tensor, Any]:

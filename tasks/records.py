@@ -44,6 +44,8 @@ class Problem(Record):
         split: The split it is sealed in.
         difficulty: Task-defined, in [0, 1]; 0 is easiest.
         media: Digests of the images that the prompt refers to, in order; the blobs are in the store.
+        check: How an answer to it is checked, as JSON, where that is not by comparing texts.
+        suite: Of *transfer*: which of several suites it is of; empty where there is one.
     """
 
     id: str
@@ -53,6 +55,8 @@ class Problem(Record):
     split: Split
     difficulty: float = 0.0
     media: tuple[str, ...] = Field(default=(), exclude_if=not_)
+    check: str | None = Field(default=None, exclude_if=absent)
+    suite: str = Field(default="", exclude_if=not_)
 
 
 class Example(Record):

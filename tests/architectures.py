@@ -106,11 +106,11 @@ LEFT_OUT = ("head_dim", "v_head_dim")
 NAMES = """
 afmoe apertus arcee aria_text bamba bart bert big_bird biogpt bitnet bloom camembert codegen cohere cohere2 cpmant
 ctrl deepseek_v2 deepseek_v3 diffllama doge dots1 electra ernie4_5 ernie4_5_moe exaone4 falcon flex_olmo gemma gemma2
-gemma3_text glm glm4 glm4_moe gpt2 gpt_bigcode gpt_neo gpt_neox gpt_oss gptj granite granitemoe granitemoehybrid
-helium hunyuan_v1_dense jamba lfm2 lfm2_moe llama llama4_text mamba mamba2 megatron-bert minimax ministral mistral
-mixtral modernbert-decoder mpt nemotron olmo olmo2 olmo3 olmoe openai-gpt opt persimmon phi phi3 phimoe qwen2
-qwen2_moe qwen3 qwen3_5_text qwen3_moe qwen3_next recurrent_gemma rembert roberta roformer rwkv seed_oss smollm3
-stablelm starcoder2 t5 xglm xlm-roberta
+gemma3_text gemma3n_text glm glm4 glm4_moe gpt2 gpt_bigcode gpt_neo gpt_neox gpt_oss gptj granite granitemoe
+granitemoehybrid helium hunyuan_v1_dense jamba lfm2 lfm2_moe llama llama4_text mamba mamba2 megatron-bert minimax
+ministral mistral mixtral modernbert-decoder mpt nemotron olmo olmo2 olmo3 olmoe openai-gpt opt persimmon phi phi3
+phimoe qwen2 qwen2_moe qwen3 qwen3_5_text qwen3_moe qwen3_next recurrent_gemma rembert roberta roformer rwkv seed_oss
+smollm3 stablelm starcoder2 t5 xglm xlm-roberta
 """
 KINDS = tuple(NAMES.split())
 """What the sweep plays: the architectures of most models on the hub, and those that were trouble."""

@@ -30,6 +30,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"needs a CUDA card, and torch {torch.__version__} sees none here")
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, no line on what is waited for stands among what a test reads."""
+    monkeypatch.setattr("dataenv.waiting.SECONDS", 3600.0)
+
+
 @pytest.fixture(scope="module")
 def toys() -> Iterator[None]:
     """The names of tests/toys.py and tests/canaries.py, registered."""

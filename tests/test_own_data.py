@@ -22,6 +22,7 @@ setting.student = "pocket"
 setting.student_args = { width = 16, layers = 1, heads = 2, context = 32 }
 setting.recipe = { updates = 24, batch = 16, rate = 0.01 }
 setting.budget = { student_tokens = 50_000 }
+setting.lesson_size = 32
 """
 
 
@@ -34,7 +35,8 @@ def blocks(kind: str, page: str = "docs/own-data.md") -> str:
 
 def board(extra: str = "") -> str:
     """The page's board, with a student that soon knows what answers to `questions` look like."""
-    lines = [line for line in blocks("toml").splitlines() if not line.startswith(("setting.student", "setting.recipe"))]
+    own = ("setting.student", "setting.recipe", "setting.lesson_size")
+    lines = [line for line in blocks("toml").splitlines() if not line.startswith(own)]
     items = "setting.items = { feedback = 5, selection = 5, test = 10, transfer = 0 }"
     extra = extra or "setting.task_args = { natural = false }"  # sums are made from two templates
     return "\n".join([*lines, SMALL, items, extra]).replace("[0, 1, 2, 3, 4, 5]", "[0]")
@@ -62,8 +64,12 @@ def test_both_pages_show_the_same_fifteen_lines() -> None:
 def test_the_fifteen_lines(tmp_path: Path) -> None:
     """As README.md has them, but for one seed, less to spend and smaller exams."""
     save_tiny(tmp_path / "my-model", positions=256)
-    words = [f"{a}{b}" for a in ("am", "be", "co", "du", "el", "fi") for b in ("ra", "so", "ti", "un")]
-    rows = [{"question": f"Is {a} before {b} ?", "answer": "yes" if a < b else "no"} for a in words for b in words]
+    words = [f"{a}{b}" for a in ("am", "be", "co", "du", "el", "fi", "go") for b in ("ra", "so", "ti", "un", "vo")]
+    rows = [
+        {"question": f"Is {a} before {b} ?", "answer": "yes" if a < b else "no", "skill": ("late", "early")[a < "d"]}
+        for a in words
+        for b in words
+    ]
     (tmp_path / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     smaller = (
         "setting.budget = { student_tokens = 160_000 }\nsetting.items = { feedback = 8, selection = 8, test = 8 }\n"
@@ -105,13 +111,16 @@ def validated(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> tuple
 
 def test_validate_of_a_sound_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     questions(tmp_path)
-    assert validated(tmp_path, board(), monkeypatch) == (0, ["sound"])
+    code, said = validated(tmp_path, board(), monkeypatch)
+    assert (code, said[0]) == (0, "sound")
+    assert "note: setting.task: one file is both taught and asked: " in said[1]
 
 
 def test_sizes_that_nobody_gave_are_what_a_small_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     questions(tmp_path)
     text = "\n".join(line for line in board().splitlines() if not line.startswith("setting.items"))
-    assert validated(tmp_path, text, monkeypatch) == (0, ["sound"])
+    code, said = validated(tmp_path, text, monkeypatch)
+    assert (code, said[0]) == (0, "sound")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +156,7 @@ def test_validate_finds_templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         text = board(f"setting.task_args = {{ natural = {natural} }}").replace("32", "64")
         code, said = validated(tmp_path, text, monkeypatch)
         assert code == (2 if natural == "true" else 0)
-        assert len(said) == 1
+        assert len([line for line in said if not line.startswith("note: ")]) == 1
         assert found[0] in said[0]
 
 

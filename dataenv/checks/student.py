@@ -15,6 +15,7 @@ import numpy as np
 from dataenv.budget.price import cost_of
 from dataenv.checks.common import HOSTILE_EXAMPLES, ContractError, demand, made_of, own_randomness, short, survives
 from dataenv.lessons.bill import bill_of
+from dataenv.waiting import waiting
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, asked
 from students.walk import walk_of
 from tasks.records import Example, Kind
@@ -48,7 +49,8 @@ def check_student(
     student = made_of("student", student, Student)
     if len(examples) < 4:
         raise ContractError(f"examples holds {len(examples)}; give at least 4 to train and ask")
-    with own_randomness(f"student {getattr(student, 'name', '?')!r}"):
+    name = f"student {getattr(student, 'name', '?')!r}"
+    with waiting("checking the student, which is trained three times …"), own_randomness(name):
         _student_names(student)
         _student_abilities(student)
         _student_text(student, examples)

@@ -18,6 +18,7 @@ from dataenv.episode.teacher import AdaptedTeacher, Transition, as_teacher, buil
 from dataenv.errors import ActionError, SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
+from dataenv.waiting import waiting
 from tasks.records import Example
 
 LONGEST_EPISODE = 1000
@@ -49,8 +50,9 @@ def check_teacher(teacher: Any, make_env: Callable[[], Any] | None = None) -> No
         runner = Runner(Store())  # shared, so that the second episode trains nothing
         make_env = lambda: TeachingEnv(level, runner=runner, **QUICK)  # noqa: E731
     first, second = (_Watched(_teacher_new(teacher), make_env()) for _ in range(2))
-    for watched in (first, second):
-        run(watched.env, watched, seed=0)
+    with waiting("checking the teacher by two short episodes …"):
+        for watched in (first, second):
+            run(watched.env, watched, seed=0)
     same = len(first.actions) == len(second.actions) and all(map(_equal, first.actions, second.actions))
     demand(
         same, "two episodes of seed 0 got different actions; draw from context.rng and nowhere else, forget at begin()"

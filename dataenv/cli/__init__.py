@@ -10,11 +10,11 @@ import typer
 
 from dataenv.cli import boards, episodes, learning, machine, new, skills, stores
 from dataenv.cli.common import app
+from dataenv.cli.ending import CTRL_C, refusal, stoppable, stopped_code, write_plainly
 from dataenv.cli.terminal import visible_lines, warn_visibly
 from dataenv.errors import DataenvError
 
 __all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "skills", "stores"]
-INTERRUPTED = 130
 
 
 def _version(asked: bool) -> None:
@@ -47,19 +47,22 @@ def _end(said: str) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line: one sentence and exit code 2 for what a user can mend, 130 for Ctrl-C."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: see executors._start_worker
-    warn_visibly()
-    try:
-        _find_modules_here()
-        app()
-    except DataenvError as error:
-        _end(str(error))
-    except OSError as error:
-        from dataenv.execution.advice import advice
+    """Run the command line: one sentence and exit code 2 for what a user can mend, 130 for Ctrl-C.
 
-        _end(f"{error.filename or 'a file'} cannot be used: {advice(error)}")
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # typer's word for Ctrl-C
-            print("dataenv: stopped; what was computed is kept, and the same command goes on from it", file=sys.stderr)
-        raise
+    SIGTERM and SIGHUP end it like Ctrl-C, with 143 and 129.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: see executors._start_worker
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the bars of transformers, before it is loaded: we say what goes on
+    write_plainly()
+    warn_visibly()
+    with stoppable() as came:
+        try:
+            _find_modules_here()
+            app()
+        except (DataenvError, OSError) as error:
+            _end(refusal(error))
+        except SystemExit as ended:
+            ended.code = stopped_code(ended.code, came)  # type: ignore[assignment]
+            raise
+        except KeyboardInterrupt:  # before typer was there to take it
+            sys.exit(stopped_code(CTRL_C, came))  # type: ignore[arg-type]

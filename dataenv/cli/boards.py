@@ -21,8 +21,22 @@ from dataenv.cli.common import (
     takes_executor,
 )
 from dataenv.cli.given import additions, pairs
-from dataenv.cli.options import OUTPUT, ActDeadline, Adds, BoardFields, BoardFolder, BoardName, Json, Out, Quiet, Store
+from dataenv.cli.options import (
+    OUTPUT,
+    ActDeadline,
+    Adds,
+    AllowKey,
+    BoardFields,
+    BoardFolder,
+    BoardName,
+    Force,
+    Json,
+    Out,
+    Quiet,
+    Store,
+)
 from dataenv.errors import SettingError
+from dataenv.waiting import waiting
 
 if TYPE_CHECKING:
     from dataenv.leaderboard.config import Board, Entry
@@ -59,34 +73,36 @@ def leaderboard(
         bool, typer.Option("--dry-run", rich_help_panel="Board", help="Plan, and write nothing.")
     ] = False,
     act_deadline: ActDeadline = 600.0,
+    force: Force = False,
     out: Out = Path("runs"),
+    allow_key: AllowKey = None,
     store: Store = None,
     track: Track = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare teachers: every teacher on every seed, a table, a page, and one JSON row a run."""
-    from dataenv.leaderboard.config import load
     from dataenv.leaderboard.format import visible
+    from dataenv.leaderboard.planning.preflight import checked_board
     from dataenv.leaderboard.play import play
     from dataenv.leaderboard.progress import Terminal
     from dataenv.leaderboard.trackers import tracking
 
-    changes, added = pairs("-s", set_, SUCH_AS), additions(add)
-    config = load(board, changes)
+    changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
+    config = checked_board(board, changes, added, out, force, replace)
     folder = out / config.name
     trackers = tracking(track or [], {"terminal": Terminal(errors if as_json else console, quiet)}, _warn)
     if dry_run:
-        return _plan(config, added, folder, store, spec, replace, as_json, quiet)
+        return _plan(config, added, folder, store, spec, replace, voice)
     runner = make_runner(store or str(out / ".store"), spec)
     try:
         with trackers as watch:
             rows = play(config, runner, folder, watch, replace, added, act_deadline)
     finally:
         runner.executor.close()
-    _show(rows, folder, as_json, metrics=config.metrics)
+    _show(rows, folder, as_json, config.metrics)
     said = errors if as_json else console
-    said.print(f"{runner.trained} training runs computed; page: {folder / 'leaderboard.html'}", highlight=False)
+    said.print(f"{runner.trained} training runs computed; page: {folder / 'leaderboard.html'}")
     failed = [row for row in rows if row.failed]
     if failed:
         first = f"{failed[0].teacher} seed {failed[0].seed}: {visible(failed[0].error or '')}"
@@ -96,7 +112,7 @@ def leaderboard(
 
 
 def _warn(said: str) -> None:
-    errors.print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    errors.print(said, style="yellow", soft_wrap=True)
 
 
 @command(panel=BOARDS)
@@ -106,16 +122,19 @@ def plan(
     board: BoardName = "quick",
     add: Adds = None,
     set_: BoardFields = None,
+    force: Force = False,
     out: Out = Path("runs"),
+    allow_key: AllowKey = None,
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """What a board will take: training runs, student tokens, time from a measured step, disk. Nothing is written."""
-    from dataenv.leaderboard.config import load
+    from dataenv.leaderboard.planning.preflight import checked_board
 
-    config = load(board, pairs("-s", set_, SUCH_AS))
-    _plan(config, additions(add), out / config.name, store, spec, False, as_json, quiet)
+    changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
+    config = checked_board(board, changes, added, out, force)
+    _plan(config, added, out / config.name, store, spec, False, voice)
 
 
 def _plan(
@@ -125,14 +144,13 @@ def _plan(
     store: str | None,
     spec: dict[str, Any],
     replace: bool,
-    as_json: bool,
-    quiet: bool,
+    voice: Voice,
 ) -> None:
     from dataenv.leaderboard.config import joined
     from dataenv.leaderboard.folder import additions as every_addition
     from dataenv.leaderboard.planning.plan import make_plan, sentences, table
 
-    where, voice = store or str(folder.parent / ".store"), Voice(as_json, quiet)
+    where = store or str(folder.parent / ".store")
     executor = open_executor(where, spec)
     try:
         more = every_addition(config, folder, added, replace)
@@ -141,25 +159,24 @@ def _plan(
     finally:
         executor.close()
     voice.result(made.model_dump(mode="json"), table(made))
-    if not as_json:
+    if not voice.as_json:
         voice.say(*sentences(made))
 
 
-def _show(
-    rows: list[Row], folder: Path, as_json: bool, quiet: bool = False, metrics: tuple[str, ...] | None = None
-) -> None:
+def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...] | None = None) -> None:
     """Write the CSV and the page of rows, and print the table or the summary, with the board's metrics."""
     from dataenv.leaderboard.folder import read_manifest
     from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
     from dataenv.leaderboard.statistics.summary import summarise
 
-    manifest = read_manifest(folder) if metrics is None else None
+    manifest = read_manifest(folder)
     axes = metrics or (manifest.board.metrics if manifest else ())
     write_csv(rows, folder / "leaderboard.csv", axes)
-    write_page(rows, folder / "leaderboard.html", axes)
+    played, added = (manifest.board, manifest.added) if manifest else (None, ())
+    write_page(rows, folder / "leaderboard.html", axes, played, added)
     if as_json:
         print_json(summarise(rows, axes).model_dump(mode="json"))
-    elif not quiet:
+    else:
         console.print(terminal_table(rows, axes))
 
 
@@ -182,13 +199,13 @@ def report(
     from dataenv.leaderboard.folder import missing, read_manifest, read_rows
 
     rows, manifest, where = read_rows(folder), read_manifest(folder), out or folder
-    _show(rows, where, as_json, quiet, manifest.board.metrics if manifest else ())
+    _show(rows, where, as_json, manifest.board.metrics if manifest else ())
     said = errors if as_json else console
     absent = missing(folder, rows)
     if absent:
-        said.print(absent, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        said.print(absent, style="yellow", soft_wrap=True)
     if not quiet:
-        said.print(f"page: {where / 'leaderboard.html'}", markup=False, highlight=False, soft_wrap=True)
+        said.print(f"page: {where / 'leaderboard.html'}", soft_wrap=True)
 
 
 @command(panel=BOARDS)
@@ -199,17 +216,21 @@ def validate(
     add: Adds = None,
     set_: BoardFields = None,
     out: Out = Path("runs"),
+    allow_key: AllowKey = None,
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Check a board without training: everything that would fail later, one sentence each; exit code 2 if any."""
-    from dataenv.leaderboard.planning.validate import examine, usable
+    from dataenv.leaderboard.planning.validate import examine, noted, usable
 
-    where = store or str(out / ".store")
-    found = examine(board, pairs("-s", set_, SUCH_AS), additions(add))
-    found += usable(where, lambda: open_executor(where, spec))
-    Voice(as_json, quiet).result({"board": board, "sound": not found, "findings": found}, *(found or ["sound"]))
+    where, changes, voice = store or str(out / ".store"), pairs("-s", set_, SUCH_AS), Voice(as_json, quiet)
+    with waiting("checking the board …"):
+        found, notes = examine(board, changes, additions(add)), noted(board, changes)
+        found += usable(where, lambda: open_executor(where, spec))
+    voice.result({"board": board, "sound": not found, "findings": found, "notes": notes}, *(found or ["sound"]))
+    if not (as_json or found):
+        voice.say(*(f"note: {note}" for note in notes))
     if found:
         raise typer.Exit(2)
 
@@ -273,7 +294,7 @@ def rescore(
     if not (Path(kept) / "store.sqlite").exists():
         raise SettingError(f"store {kept} is not there; give the --store that the board was played with")
     done = grade_again(folder, existing_store(kept), where)
-    _show(done.rows, where, as_json, quiet)
+    _show(done.rows, where, as_json)
     said = errors if as_json else console
     line = f"graded again, 0 training runs; {done.otherwise} of {len(done.rows)} runs would now select another state"
-    said.print(f"{line}; page: {where / 'leaderboard.html'}", markup=False, highlight=False, soft_wrap=True)
+    said.print(f"{line}; page: {where / 'leaderboard.html'}", soft_wrap=True)

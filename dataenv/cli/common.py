@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from dataenv import registry
+from dataenv import keys, registry
 from dataenv.cli.help import PlainCommand, PlainGroup
 from dataenv.cli.options import Deadline, ExecutorKind, NumCpus, NumGpus, RayAddress, Threads, Workers
 from dataenv.cli.terminal import InertConsole, escaped
 from dataenv.errors import SettingError, did_you_mean
+from dataenv.waiting import telling
 
 if TYPE_CHECKING:
     from dataenv.execution.executors import Executor
@@ -29,7 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console, errors = InertConsole(emoji=False), InertConsole(stderr=True, emoji=False)
+# What is printed came from files, teachers and models too: it is text, no markup, and ":x:" is no picture.
+console, errors = (InertConsole(stderr=stderr, markup=False, emoji=False, highlight=False) for stderr in (False, True))
 BOARDS, EPISODES, SKILLS, HERE = "Boards", "Episodes", "Skills and teachers", "What is here"
 """Under which headings the commands are listed."""
 
@@ -46,6 +48,10 @@ class Voice:
     as_json: bool
     quiet: bool
 
+    def __post_init__(self) -> None:
+        """What goes on meanwhile is told on stderr, unless nothing but the result is wanted."""
+        telling.to = "never" if self.quiet else "always"
+
     def say(self, *shown: Any) -> None:
         """Progress, and what is said besides the result: nothing if quiet, and on stderr beside JSON."""
         if not self.quiet:
@@ -60,7 +66,7 @@ class Voice:
 
     def _print(self, to: Console, shown: Iterable[Any]) -> None:
         for part in shown:
-            to.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+            to.print(part, soft_wrap=isinstance(part, str))
 
 
 def executor_spec(
@@ -137,10 +143,16 @@ def print_json(value: Any) -> None:
 
 
 def with_chat(args: dict[str, Any], chat: str | None, model: str | None, key_env: str | None) -> dict[str, Any]:
-    """Arguments with the options of a chat in them; the chat of ``--args`` may be a ``base_url`` alone."""
+    """Arguments with the options of a chat in them; the chat of ``--args`` may be a ``base_url`` alone.
+
+    Who names a key on the command line allows it to be sent to that server.
+    """
     options = {"base_url": chat, "model": model, "key_env": key_env}
     if not any(options.values()):
         return args
     given = args.get("chat", {})
     fields = {"base_url": given} if isinstance(given, str) else dict(given)
-    return args | {"chat": fields | {name: value for name, value in options.items() if value}}
+    fields |= {name: value for name, value in options.items() if value}
+    if key_env:
+        keys.allow_for(key_env, str(fields.get("base_url", "")))
+    return args | {"chat": fields}

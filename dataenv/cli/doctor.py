@@ -51,16 +51,20 @@ def _installed(package: str) -> bool:
 
 def _store(store: str) -> Finding:
     from dataenv.errors import StoreError
+    from dataenv.execution.advice import advice
     from dataenv.execution.store import open_store
 
     if store == "off":
         return "store", "off: everything is computed anew", True
     try:
         opened = open_store(store)
+        opened.must_be_writable()
         with tempfile.TemporaryFile(dir=Path(store)) as file:
             file.write(b"x")
-    except (StoreError, OSError) as error:
+    except StoreError as error:
         return "store", str(error), False
+    except OSError as error:
+        return "store", f"{store} cannot be used: {advice(error)}", False
     return (
         "store",
         f"{Path(store).resolve()} holds {opened.count('states')} states, {opened.count('lessons')} lessons",

@@ -14,9 +14,11 @@ from dataenv.cli.options import (
     DEFAULT_STORE,
     OUTPUT,
     WITHIN,
+    AllowKey,
     ChatAt,
     ChatKeyEnv,
     ChatModel,
+    Force,
     Json,
     Quiet,
     SetField,
@@ -29,6 +31,7 @@ from dataenv.cli.options import (
     TeacherName,
 )
 from dataenv.errors import SettingError
+from dataenv.waiting import waiting
 
 if TYPE_CHECKING:
     from dataenv.environment.env import TeachingEnv
@@ -49,6 +52,8 @@ def run(
     chat: ChatAt = None,
     chat_model: ChatModel = None,
     chat_key_env: ChatKeyEnv = None,
+    allow_key: AllowKey = None,
+    force: Force = False,
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -57,11 +62,14 @@ def run(
     from dataenv.environment.env import TeachingEnv
     from dataenv.episode.loop import run as play
     from dataenv.episode.teacher import build_teacher, yields_of
+    from dataenv.leaderboard.planning.preflight import check_setting
+    from dataenv.setting import make_setting
 
     given, voice = with_chat(arguments(args, arg), chat, chat_model, chat_key_env), Voice(as_json, quiet)
     who = build_teacher(teacher, given)
-    fields = setting_fields(setting, set_, task=task, student=student)
-    env = TeachingEnv(who.level, store=store or DEFAULT_STORE, render_mode="ansi", **fields)
+    within = make_setting(setting_fields(setting, set_, task=task, student=student))
+    check_setting(within, who, force)
+    env = TeachingEnv(who.level, store=store or DEFAULT_STORE, render_mode="ansi", setting=within)
     episode = play(env, who, seed, lambda record: voice.say(env.render() or "", "\n"))
     value = {
         "teacher": teacher,
@@ -119,14 +127,23 @@ def export(
     from dataenv.analysis.export import export_run
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import open_store
+    from dataenv.leaderboard.folder import read_row
 
     runner = Runner(open_store(store or DEFAULT_STORE))
     folder = out or run.with_suffix("")
-    n = export_run(run, folder, runner)
+    voice = Voice(as_json, quiet)
+    with waiting("making the selected student again and writing it …"):
+        n = export_run(run, folder, runner)
     data, student = folder / "data.jsonl", folder / "student"
-    Voice(as_json, quiet).result(
-        {"examples": n, "data": str(data), "student": str(student)}, f"{n} examples in {data}, the student in {student}"
+    row = read_row(run)
+    untaught, lessons = row.selected == 0, any(step.lesson for step in row.steps)
+    voice.result(
+        {"examples": n, "data": str(data), "student": str(student), "untaught": untaught},
+        f"{n} examples in {data}, the student in {student}",
     )
+    if untaught and not as_json:
+        why = ": no lesson of the run made it better on the selection exam" if lessons else ""
+        voice.say(f"this is the untaught student{why}")
 
 
 @command(panel=EPISODES)
@@ -174,8 +191,9 @@ def record(
         runs = [Recording(fields, teacher, given, seed) for seed in _whole_numbers("--seeds", seeds)]
     called = Entry(name=runs[0].teacher).shown
     dataset = id_ or f"{runs[0].setting.task.partition(':')[0]}/{called}-v0"
-    episodes, steps = write(runs, Runner(open_store(store or DEFAULT_STORE)), out, dataset)
     voice = Voice(as_json, quiet)
+    with waiting("playing the runs and writing their steps …"):
+        episodes, steps = write(runs, Runner(open_store(store or DEFAULT_STORE)), out, dataset)
     voice.result(
         {"dataset": dataset, "folder": str(out / dataset), "episodes": episodes, "steps": steps},
         f"{steps} steps in {episodes} episodes: {out / dataset}",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dataenv import registry
+from dataenv import keys, registry
 
 DEFAULT_STORE = "runs/.store"
 WHO, WITHIN, CHAT, OUTPUT, EXECUTOR = "Teacher", "Setting", "Language model", "Output", "Executor"
@@ -26,6 +26,10 @@ Store = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", rich_help_panel=OUTPUT, help="Say nothing but what came out.")]
 Json = Annotated[
     bool, typer.Option("--json", rich_help_panel=OUTPUT, help="JSON on stdout; everything else goes to stderr.")
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", rich_help_panel=OUTPUT, help="Go on, whatever `dataenv validate` would find."),
 ]
 Out = Annotated[
     Path,
@@ -141,6 +145,25 @@ ChatKeyEnv = Annotated[
         metavar="VARIABLE",
         rich_help_panel=CHAT,
         help="The environment variable that holds the key, where the server asks for one.",
+    ),
+]
+
+
+def _allowed(pairs: list[str] | None) -> list[str] | None:
+    """Take the person's word on where keys may go, before anything else is done."""
+    for pair in pairs or ():
+        keys.allow(pair)
+    return pairs
+
+
+AllowKey = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-key",
+        metavar="NAME=HOST",
+        rich_help_panel=CHAT,
+        callback=_allowed,
+        help="A key's environment variable, and a host that it may be sent to. Repeatable.",
     ),
 ]
 

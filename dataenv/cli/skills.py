@@ -16,6 +16,7 @@ from dataenv.cli.options import (
     DEFAULT_STORE,
     OUTPUT,
     WITHIN,
+    AllowKey,
     ChatAt,
     ChatKeyEnv,
     ChatModel,
@@ -27,6 +28,7 @@ from dataenv.cli.options import (
     StudentName,
     TaskName,
 )
+from dataenv.waiting import waiting
 
 if TYPE_CHECKING:
     from tasks.discovered import Discovery
@@ -87,6 +89,7 @@ def discover(
     chat: ChatAt = None,
     chat_model: ChatModel = None,
     chat_key_env: ChatKeyEnv = None,
+    allow_key: AllowKey = None,
     out: Annotated[Path, typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="For what is found.")] = Path(
         "skills.json"
     ),
@@ -105,11 +108,14 @@ def discover(
     voice = Voice(as_json, quiet)
     out.parent.mkdir(parents=True, exist_ok=True)
     found: Discovery | Proposal
+    with waiting("looking at the items and finding their skills …"):
+        if subskills:
+            found = proposal = propose(make_setting(fields), by, given, runner, subskills, examples, seed)
+        else:
+            found = discovery = find(make_setting(fields), by, given, runner, items, least, seed)
     if subskills:
-        found = proposal = propose(make_setting(fields), by, given, runner, subskills, examples, seed)
         shown, result = _proposed(proposal), f'use them by subskills="{out}" in a Setting'
     else:
-        found = discovery = find(make_setting(fields), by, given, runner, items, least, seed)
         shown = _discovered(discovery)
         result = f'{len(discovery.skills)} skills in {out}; use them by skills="{out}" in a Setting'
     out.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")

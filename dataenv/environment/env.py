@@ -40,6 +40,7 @@ from dataenv.levels import Plan, make_level
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Ended, Snapshot, snapshot_in
 from dataenv.validation import whole
+from dataenv.waiting import waiting
 from students.base import Recipe, Trained, initial_key
 from students.methods import method_of
 from tasks.records import Example
@@ -47,6 +48,7 @@ from tasks.records import Example
 MOST_SEEDS = 1 << 63
 LARGEST = 2  # an open-ended lesson may hold this many times lesson_size
 NOTHING = Screened()
+MAKING = "making the untaught student, which takes a while the first time; a store (store=…) keeps it …"
 Observation = dict[str, Any]
 Step = tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]
 
@@ -128,7 +130,9 @@ class TeachingEnv(gym.Env[Observation, Any]):
         Raises:
             SnapshotError: If the snapshot is of another Setting or level, or its lessons are not in this store.
         """
-        return self.end_reset(self.runner.run(self.begin_reset(seed=seed, options=options)))
+        job = self.begin_reset(seed=seed, options=options)
+        with waiting(MAKING) if self._owns else nullcontext():  # whoever runs many environments tells of them together
+            return self.end_reset(self.runner.run(job))
 
     def step(self, action: Any) -> Step:
         """Teach one lesson: fine-tune the student on it and examine it.

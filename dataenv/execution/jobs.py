@@ -97,11 +97,11 @@ class Exam(Record):
         """The answers of a record.
 
         Raises:
-            ValueError: If it holds none, or not one a prompt.
+            ValueError: If it holds none, or not as many as were asked for.
         """
-        found = Answers.model_validate(record)
-        if any(part is not None and len(part) != len(self.prompts) for _, part in found):
-            raise ValueError("a record of answers holds one for each prompt")
+        found, n = Answers.model_validate(record), len(self.prompts)
+        if len(found.responses) != n * self.samples or {len(found.losses or ()), len(found.entropies or ())} - {0, n}:
+            raise ValueError("a record of answers holds as many as were asked for")
         return found
 
 

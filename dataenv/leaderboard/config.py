@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from operator import not_
 from pathlib import Path
@@ -20,7 +20,7 @@ from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.references import reference_class
 from dataenv.levels import make_level
 from dataenv.setting import Phases, Setting
-from dataenv.validation import assigned, explain
+from dataenv.validation import all_faults, assigned, explain
 from dataenv.wrappers.mask import masked_fields
 from tasks.records import Record
 
@@ -114,42 +114,55 @@ class Board(Record):
 
     @model_validator(mode="after")
     def _sound(self) -> Board:
+        """Raise all that does not fit together at once, a line each."""
+        found = [*self._of_teachers(), *self._all_registered(), *self._of_references()]
+        if len(set(self.seeds)) != len(self.seeds):
+            found.append("seeds hold one seed twice; a seed is one run")
+        if found:
+            raise ValueError("\n".join(found))
+        return self
+
+    def _of_teachers(self) -> Iterator[str]:
+        """Labels are names, each once; the baseline is there; and each finish fits."""
         shown = [entry.shown for entry in self.teachers]
         for label in shown:
             if not re.fullmatch(NAME, label):
-                raise ValueError(f"teacher label {label!r} is no name; use letters, digits, '.', '_' and '-'")
-        twice = sorted({label for label in shown if shown.count(label) > 1} | (set(shown) & set(self.references)))
-        if twice:
-            raise ValueError(f"teachers name {twice[0]!r} twice; give one of them another label")
-        self._all_registered()
-        if "stratified" not in shown:
-            raise ValueError("teachers lack 'stratified', which the others are measured against; add it")
+                yield f"teacher label {label!r} is no name; use letters, digits, '.', '_' and '-'"
+        for label in sorted({label for label in shown if shown.count(label) > 1} | (set(shown) & set(self.references))):
+            yield f"teachers name {label!r} twice; give one of them another label"
+        if BASELINE not in shown:
+            yield f"teachers lack {BASELINE!r}, which the others are measured against; add it"
         if self.setting.budget.examples is not None and any(entry.finish for entry in self.teachers):
-            raise ValueError("teachers have a finish, which setting.budget.examples would cap; leave one out")
+            yield "teachers have a finish, which setting.budget.examples would cap; leave one out"
         for i, entry in enumerate(self.teachers):
             if sum(phase.share for phase in entry.finish) > 1:
-                raise ValueError(
-                    f"teachers[{i}].finish sets more than the purse aside; give shares that sum to at most 1"
-                )
-        if "nothing" not in self.references:
-            raise ValueError("references lack 'nothing', as which a failed run is scored; add it")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds hold one seed twice; a seed is one run")
-        if "static-best" in self.references and not self.mixtures.weights:
-            raise ValueError("mixtures.weights is empty; give some, or leave 'static-best' out of references")
-        if "static-best" in self.references and set(self.mixtures.seeds) & set(self.seeds):
-            raise ValueError("mixtures.seeds and seeds overlap; choose the best mixture on other seeds")
-        return self
+                yield f"teachers[{i}].finish sets more than the purse aside; give shares that sum to at most 1"
 
-    def _all_registered(self) -> None:
+    def _all_registered(self) -> Iterator[str]:
         """References and metrics are there, each once."""
         kinds: tuple[tuple[registry.Kind, tuple[str, ...]], ...]
         kinds = (("reference", self.references), ("metric", self.metrics))
         for kind, given in kinds:
             for name in given:
-                registry.must_know(kind, name)
+                try:
+                    registry.must_know(kind, name)
+                except SettingError as error:
+                    yield str(error)
             if len(set(given)) != len(given):
-                raise ValueError(f"{kind}s hold one name twice; give each once")
+                yield f"{kind}s hold one name twice; give each once"
+
+    def _of_references(self) -> Iterator[str]:
+        """Those are there that the board rests on, and what they are made of."""
+        if UNTAUGHT not in self.references:
+            yield f"references lack {UNTAUGHT!r}, as which a failed run is scored; add it"
+        if STATIC in self.references and not self.mixtures.weights:
+            yield f"mixtures.weights is empty; give some, or leave {STATIC!r} out of references"
+        if STATIC in self.references and set(self.mixtures.seeds) & set(self.seeds):
+            yield "mixtures.seeds and seeds overlap; choose the best mixture on other seeds"
+
+
+STAND_IN: Mapping[str, Any] = {"name": "board", "seeds": [0], "teachers": [BASELINE], "references": [UNTAUGHT]}
+"""What is looked at in place of required fields that are wrong, so that the others' faults are found too."""
 
 
 def built_in() -> dict[str, Path]:
@@ -172,10 +185,9 @@ def load(which: str, changes: Mapping[str, Any] | None = None) -> Board:
     where = f"board file {path}"
     if changes:
         where, fields = f"board {which} as changed", changed(fields, changes)
-    try:
-        board = Board.model_validate(fields)
-    except ValidationError as error:
-        raise SettingError(f"{where}: {explain(error, Board)}") from None
+    board, found = all_faults(Board, fields, STAND_IN)
+    if found or board is None:
+        raise SettingError(f"{where}: {found[0]}" if len(found) == 1 else "\n  ".join([f"{where}:", *found]))
     for entry in board.teachers:
         check_mask(entry, build_teacher(entry.name, entry.args), board.setting)
     for name in board.references:

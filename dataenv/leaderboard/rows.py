@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
 from operator import not_
 from typing import Annotated, Any, Literal, Self
 
@@ -129,10 +130,18 @@ class TestExam(RowPart):
         return self
 
 
+class Suite(RowPart):
+    """One of several suites of the transfer exam, and how many items it asks."""
+
+    name: Name
+    n: Count
+
+
 class TransferExam(RowPart):
     """The transfer exam (out of distribution) of the selected state: one character an answer; ``n`` counts problems.
 
-    ``grader_errors`` and ``unasked`` are as in test.
+    ``grader_errors`` and ``unasked`` are as in test. Where it holds several suites, the answers to the problems of each
+    stand together, in the order of ``suites``.
     """
 
     correct: Bits
@@ -140,6 +149,7 @@ class TransferExam(RowPart):
     attempts: Attempts = Field(default=ONCE, exclude_if=ONCE.__eq__)
     grader_errors: Count = Field(default=0, exclude_if=not_)
     unasked: Count = Field(default=0, exclude_if=not_)
+    suites: tuple[Suite, ...] = Field(default=(), exclude_if=not_)
 
     @property
     def count(self) -> tuple[int, int]:
@@ -149,7 +159,18 @@ class TransferExam(RowPart):
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
         _require_answers(self, self.n, "n is")
+        if self.suites and sum(suite.n for suite in self.suites) != self.n:
+            raise ValueError(f"suites hold {sum(suite.n for suite in self.suites)} items and n is {self.n}")
+        if len({suite.name for suite in self.suites}) < len(self.suites):
+            raise ValueError("suites names a suite twice")
         return self
+
+    @property
+    def by_suite(self) -> dict[str, tuple[int, int]]:
+        """Points of each suite that has a name, and what they would be if all were right."""
+        ends = accumulate((suite.n for suite in self.suites), initial=0)
+        points, parts = _points(self.correct, self.attempts), zip(self.suites, pairwise(ends), strict=True)
+        return {suite.name: (sum(points[i:j]), suite.n * self.attempts.out_of) for suite, (i, j) in parts}
 
 
 class Taught(RowPart):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     test = grade(setting, "test", outcome.answers["test"])
     transfer = grade(setting, "transfer", outcome.answers["transfer"])
     held = {"attempts": setting.exam.model_dump(mode="json")}
+    suites = Counter(problem.suite for problem in setting.exam_items("transfer") if problem.suite)
     return {
         "test": held
         | {
@@ -58,6 +60,7 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
             "n": len(transfer.points),
             "grader_errors": transfer.grader_errors,
             "unasked": transfer.unasked,
+            "suites": [{"name": name, "n": n} for name, n in suites.items()],
         },
     }
 

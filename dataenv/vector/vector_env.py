@@ -7,6 +7,7 @@ The sub-environments are ``TeachingEnv``s of one store and one executor, so ther
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from dataenv.environment.branch import unwrap
-from dataenv.environment.env import MOST_SEEDS, TeachingEnv
+from dataenv.environment.env import MAKING, MOST_SEEDS, TeachingEnv
 from dataenv.errors import ActionError, DataenvError, JobFailedError, SettingError
 from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Job, Outcome
@@ -26,6 +27,7 @@ from dataenv.execution.store import open_store
 from dataenv.levels.skill_tree import SkillTree
 from dataenv.setting import Setting, make_setting
 from dataenv.validation import whole
+from dataenv.waiting import waiting
 from dataenv.wrappers.numeric import Actions, NumericAction, NumericObservation
 
 Bools = npt.NDArray[np.bool_]
@@ -127,7 +129,8 @@ class TeachingVectorEnv(Synchronous):
                 self._resetting[i] = self._each[i].begin_reset(seed=seeds[i], options=own)
         self._over[chosen] = False
         infos: dict[str, Any] = {}
-        self._end_resets(self._run(self._resetting.items()), infos)
+        with waiting(MAKING) if self._owns else nullcontext():
+            self._end_resets(self._run(self._resetting.items()), infos)
         return self._observations_now(), infos
 
     def step(self, actions: Any) -> Stepped:

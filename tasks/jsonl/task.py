@@ -1,36 +1,41 @@
-"""The task: a file's questions, split once by what they ask, and graded by a checker."""
+"""The task: a file's questions, or a published split, graded by a checker."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from itertools import accumulate
+from itertools import chain
 from typing import ClassVar
 
 from tasks.base import Task
-from tasks.checkers import Gold, Patience, make_checker
+from tasks.checkers import Checker, Gold, Patience, make_checker
 from tasks.checkers.text import LETTERS
 from tasks.errors import UnsupportedError
-from tasks.jsonl.columns import Columns, Item, identity, recognise
+from tasks.jsonl import splits
+from tasks.jsonl.columns import Item, identity, letters_of, not_numbers, recognise
+from tasks.jsonl.formats import CODE
 from tasks.jsonl.reading import Raw, read_rows
 from tasks.records import SPLITS, Example, Grade, Problem, Split, digest
 
-SHARES: dict[str, float] = {"feedback": 0.15, "selection": 0.15, "test": 0.3}
-"""Of the questions; the rest is the pool, which may be taught."""
+TRIED = 200
+"""Answers cut out of their own worked ones that a slow checker is asked about, from the first row to the last."""
+NOT_RUN = "answers are code with tests, which this version does not run; give checker='exact' to compare texts"
 
 
 class Jsonl(Task):
-    """One's own benchmark.
+    """One's own benchmark, or a published one by its columns: gsm8k, math, mmlu, humaneval.
 
-    A question's split is a pure function of ``seed`` and what it asks (``columns.identity``): it depends neither on the
-    order of the rows nor on the other rows, so rows may be appended and no question ever moves from sealed to
-    taught. The task's version names the whole content and how it is read, so results on two versions of a file are
-    never compared. The path itself is in no name but that of the Setting, which holds its arguments as they were given.
+    One file (``path``) is cut up. A question's split is then a pure function of ``seed`` and what it asks
+    (``columns.identity``): it depends neither on the order of the rows nor on the other rows, so rows may be appended
+    and no question ever moves from sealed to taught. A published split (``train``, ``test``) is kept: the test exam
+    asks the rows of its file in their order, and feedback and selection are cut out of the others.
+
+    The task's version names the whole content and how it is read, so results on two versions of a file are never
+    compared. The path itself is in no name but that of the Setting, which holds its arguments as they were given.
 
     Args:
-        path: A ``.jsonl``, ``.json`` or ``.csv`` file, or ``datasets:NAME[:CONFIG[:SPLIT]]``: ``reading.read_rows``.
+        path: One source that is cut up: ``reading.read_rows``.
         prompt: The column of the question. Any column that is not given is recognised by its usual name
             (``columns.USUAL``); an empty name says that there is none.
         answer: The column of the final answer.
@@ -45,15 +50,24 @@ class Jsonl(Task):
         fold_case: See ``make_checker``.
         tolerance: See ``make_checker``.
         deadline: See ``make_checker``; seconds.
-        shares: Of feedback, selection and test, each in (0, 1), together at most 1; what is not given is ``SHARES``.
+        shares: Of feedback, selection and test, each in (0, 1), together at most 1; what is not given is
+            ``splits.SHARES``. A published test has no share.
         least: The fewest problems that each skill must have in each of these splits, 1 or more.
         seed: Another one is another split.
-        transfer: A further source with the same columns, all of it sealed as the transfer split.
+        transfer: A further source, all of it sealed as the transfer split; or several by name.
         natural: Whether the questions are written text. Say ``False`` where they are made from a few templates, or
             else every question shares its words with a sealed one and is taken for a copy (``docs/leaks.md``).
+        train: In place of ``path``: the source that may be taught.
+        test: With ``train``: the source that the test exam asks.
+        validation: With ``train``: the source of feedback and selection; without one, they are cut out of ``train``.
+        format: A published form (``formats.FORMATS``); empty to recognise those that could not be read without.
 
     Attributes:
         merged: Rows that ask what another one asks, with an equal answer; one of them is kept.
+        dropped: Rows of ``train`` and ``validation`` that are left out, for a sealed split asks the same.
+        form: The published form that the file was read as; empty for none.
+        published: Whether the split is that of the files.
+        told: What a person should know of how the files were read, a sentence each.
 
     Raises:
         ValueError: In one sentence with the place, for whatever makes the file no benchmark.
@@ -63,7 +77,7 @@ class Jsonl(Task):
 
     def __init__(
         self,
-        path: str,
+        path: str = "",
         prompt: str | None = None,
         answer: str | None = None,
         solution: str | None = None,
@@ -79,33 +93,74 @@ class Jsonl(Task):
         shares: Mapping[str, float] | None = None,
         least: int = 5,
         seed: int = 0,
-        transfer: str = "",
+        transfer: str | Mapping[str, str] = "",
         natural: bool = True,
+        train: str = "",
+        test: str = "",
+        validation: str = "",
+        format: str = "",
     ) -> None:
         given = {"prompt": prompt, "answer": answer, "solution": solution, "skill": skill}
         given |= {"choices": choices, "pattern": pattern, "id": id}
-        rows = read_rows(path)
-        columns = recognise(rows, given, checker, marker)
-        self._check = make_checker(
-            columns.checker, marker=marker, fold_case=fold_case, tolerance=tolerance, deadline=deadline
-        )
-        self._checker, self._marker = columns.checker, marker
-        self._shares, self._seed = _shares(shares or {}), seed
-        questions, self.merged = _distinct(columns, rows)
-        beyond, merged = _distinct(columns, read_rows(transfer)) if transfer else ({}, 0)
-        self.merged += merged
-        _apart(questions, beyond)
-        for question in (*questions.values(), *beyond.values()):
-            self._accepts_gold(question, columns)
-        self.skills = tuple(sorted({question.skills[0] for question in questions.values()}))
-        self._asked: dict[str, Item] = questions | beyond
-        self._parts = self._split(questions) | {"transfer": sorted(beyond.values(), key=partial(_order, seed=seed))}
-        self._enough(least)
+        sources = splits.Sources(path, train, test, validation, splits.suites(transfer))
+        rows = {role: read_rows(source) for role, source in sources.own.items()}
+        columns = recognise(next(iter(rows.values())), given, checker, marker, format)
+        self._given, self._columns, self._seed, self.published = given, columns, seed, not path
+        self._checker, self._marker, self.form = columns.checker, columns.marker, columns.form
+        self._check = self._made_checker(fold_case, tolerance, deadline)
+        own = {role: self._items(found) for role, found in rows.items()}
+        beyond = {name: self._items(read_rows(source)) for name, source in sources.transfer.items()}
+        self._options = letters_of(next(iter(rows.values())), columns)
+        self._mixed = "" if checker else not_numbers(list(chain.from_iterable(own.values())), columns)
+        self._cut_up(own, beyond, splits.shares_of(shares or {}, not path))
+        self._accept_golds(list(chain(*own.values(), *beyond.values())))
+        own_parts = (part for name, part in self._parts.items() if name != "transfer")
+        self.skills = tuple(sorted({question.skills[0] for part in own_parts for question in part}))
+        splits.unlike(self.skills)
+        splits.enough(self._parts, self.skills, least, whole=bool(path))
         allowed = 1e-6 if tolerance is None else tolerance  # as it was named before None: a board can be graded again
-        held = [sorted(q.digest for q in part) for part in self._parts.values()]
+        held: list[object] = [columns.checker, columns.marker, fold_case, allowed]
+        held.append([sorted(q.digest for q in part) for part in self._parts.values()])
         # A file is an instance and no class, so what the contract has on the class is here on the instance.
         self.natural = natural  # type: ignore[misc]
-        self.version = f"1-{digest([columns.checker, marker, fold_case, allowed, held])[:16]}"  # type: ignore[misc]
+        self.version = f"1-{digest(held)[:16]}"  # type: ignore[misc]
+
+    def _made_checker(self, fold_case: bool, tolerance: float | None, deadline: float | None) -> Checker:
+        if self._checker == CODE:
+            return Checker(lambda gold, said, patience: Grade(correct=False, error=NOT_RUN), "")
+        return make_checker(
+            self._checker, marker=self._marker, fold_case=fold_case, tolerance=tolerance, deadline=deadline
+        )
+
+    def _items(self, rows: Sequence[Raw]) -> list[Item]:
+        """The questions of a source. Where it has not the columns of the first one, its own are recognised."""
+        columns = self._columns
+        if not set(columns.named) <= set(rows[0].fields):
+            columns = recognise(rows, self._given, columns.checker, columns.marker, columns.form)
+        return splits.read_all(columns, rows)
+
+    def _cut_up(
+        self, own: Mapping[str, list[Item]], beyond: Mapping[str, list[Item]], shares: Mapping[str, float]
+    ) -> None:
+        """Which question is in which split."""
+        whole, kept = {role: splits.distinct(items) for role, items in own.items()}, dict(beyond)
+        if list(beyond) == [""]:
+            kept[""] = sorted(splits.distinct(beyond[""]).values(), key=partial(splits.order, seed=self._seed))
+        self.merged = sum(len(own[role]) - len(whole[role]) for role in own if role != "test")
+        self.merged += sum(len(beyond[name]) - len(kept[name]) for name in beyond)
+        suites: dict[str, Item] = {}
+        for question in chain.from_iterable(beyond.values()):
+            splits.one_answer(suites.setdefault(question.identity, question), question)
+        splits.apart(whole.get("path") or whole["test"], suites)
+        self.dropped: dict[str, int] = {}
+        if "path" in own:
+            self._parts = splits.cut(whole["path"], shares, self._seed)
+        else:
+            asked = {role: own[role] if role == "test" else list(found.values()) for role, found in whole.items()}
+            self._parts, self.dropped = splits.published(asked, suites, shares, self._seed)
+        self._parts["transfer"] = [question for items in kept.values() for question in items]
+        self._suites = [name for name, items in kept.items() for _ in items]
+        self._asked = {q.identity: q for part in ("pool", *SPLITS) for q in self._parts[part]}
 
     def split(self, name: Split) -> Sequence[Problem]:
         """The problems of a split, by skill; within a skill in an order that the content alone decides."""
@@ -164,7 +219,7 @@ class Jsonl(Task):
         """
         if answer.strip() == example.response.strip():
             return True
-        if self._checker == "regex":
+        if self._checker in ("regex", CODE):
             return False
         final = example.response.rpartition(self._marker)[2] if self._marker else example.response
         question = self._asked.get(identity(example.prompt))
@@ -173,43 +228,83 @@ class Jsonl(Task):
         mine = next((gold for gold in golds if self._check(gold, example.response).correct), None)
         return mine is not None and self._check(mine, answer).correct
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """See the class."""
+        said = [f"the rows are read in the form {self.form!r}"] if self.form else []
+        held = {name: len(part) for name, part in self._parts.items()}
+        if not self.published:
+            sizes = ", ".join(f"{held[name]} {name}" for name in ("feedback", "selection", "test"))
+            said.append(
+                f"one file is both taught and asked: {sizes}, and {held['pool']} may be taught; "
+                "give train and test in place of path to keep a published split"
+            )
+        if self.merged:
+            said.append(f"rows left out, for another row asks the same: {self.merged}")
+        for role, n in self.dropped.items():
+            said.append(f"rows of {role} left out, for a sealed split asks the same: {n}")
+        if self._mixed:
+            said.append(
+                f"all answers are compared as text, for {self._mixed}; give checker = 'number', or mend the rows"
+            )
+        if self._options:
+            said.append(
+                f"the answers are labels of the columns {', '.join(self._options)}, and no options are shown to the "
+                "student; give format = 'mmlu'"
+            )
+        return tuple(said)
+
     @cached_property
     def _problems(self) -> dict[Split, tuple[Problem, ...]]:
-        return {
-            name: tuple(
-                Problem(
-                    id=f"{name}/{q.id or digest(q.identity)[:16]}",
-                    prompt=q.prompt,
-                    answer=q.taught,
-                    skills=q.skills if name == "transfer" else self._known(q),
-                    split=name,
-                )
-                for q in self._parts[name]
+        return {name: tuple(self._problems_of(name)) for name in SPLITS}
+
+    def _problems_of(self, name: Split) -> Iterator[Problem]:
+        seen: Counter[str] = Counter()
+        suites = self._suites if name == "transfer" else [""] * len(self._parts[name])
+        for q, suite in zip(self._parts[name], suites, strict=True):
+            called = "/".join(part for part in (name, suite, q.id or digest(q.identity)[:16]) if part)
+            seen[called] += 1  # a published file may ask a question twice
+            yield Problem(
+                id=called if seen[called] == 1 else f"{called}#{seen[called]}",
+                prompt=q.prompt,
+                answer=q.taught,
+                skills=q.skills if name == "transfer" else self._known(q),
+                split=name,
+                difficulty=q.difficulty,
+                suite=suite,
+                check=q.check,
             )
-            for name in SPLITS
-        }
 
     @cached_property
     def _pool(self) -> tuple[Example, ...]:
         return tuple(
-            Example(prompt=q.prompt, response=q.taught, skills=self._known(q), origin="pool")
+            Example(prompt=q.prompt, response=q.taught, skills=self._known(q), origin="pool", check=q.check)
             for q in self._parts["pool"]
         )
 
     def _known(self, question: Item) -> tuple[str, ...]:
         return tuple(skill for skill in question.skills if skill in self.skills)
 
-    def _accepts_gold(self, question: Item, columns: Columns) -> None:
+    def _accept_golds(self, items: Sequence[Item]) -> None:
+        """Refuse an answer that its own checker does not accept."""
+        if self._checker == CODE:
+            return
+        # What was cut out of the very text that it is compared with is right; a slow checker is asked of some.
+        sure = [i for i, q in enumerate(items) if q.cut and self._checker == "math-verify"]
+        skipped = set(sure) - set(sure[:: max(1, len(sure) // TRIED)])
+        for i, question in enumerate(items):
+            if i not in skipped:
+                self._accept_gold(question)
+
+    def _accept_gold(self, question: Item) -> None:
         grade = self._check(question.gold, question.taught)
         if grade.correct:
             return
-        shown, checker = (
-            repr(question.taught if len(question.taught) < 60 else f"{question.taught[:60]}…"),
-            columns.checker,
-        )
+        checker, text = self._checker, question.taught
+        shown = repr(text if len(text) < 60 else f"{text[:60]}…")
         if grade.error is not None:
             raise ValueError(f"{question.where}: the checker {checker!r} fails on {shown}: {grade.error}; mend the row")
-        if columns.solution and grade.lenient:
+        if self._columns.solution and grade.lenient:
             raise ValueError(
                 f"{question.where}: the solution {shown} holds the right answer in a form that the checker {checker!r} "
                 "does not accept; say by marker= what stands before the final answer (it is added where it is "
@@ -218,80 +313,4 @@ class Jsonl(Task):
         raise ValueError(
             f"{question.where}: the checker {checker!r} does not accept the row's own answer {shown}; mend it, or give "
             "another checker"
-        )
-
-    def _split(self, questions: Mapping[str, Item]) -> dict[str, list[Item]]:
-        parts: dict[str, list[Item]] = {name: [] for name in (*self._shares, "pool")}
-        ends = list(accumulate(self._shares.values()))
-        for question in questions.values():
-            at = bisect_right(ends, _place(question, self._seed, "split"))
-            parts[[*parts][at]].append(question)
-        return {name: _by_skill(part, self._seed) for name, part in parts.items()}
-
-    def _enough(self, least: int) -> None:
-        if least < 1:
-            raise ValueError(f"least is {least}; give at least 1, for every skill is measured")
-        rows = Counter(q.skills[0] for part in self._parts if part != "transfer" for q in self._parts[part])
-        for name in self._shares:
-            there = Counter(q.skills[0] for q in self._parts[name])
-            skill = min(self.skills, key=lambda s: (there[s], s))
-            if there[skill] < least:
-                raise ValueError(
-                    f"skill {skill!r} has {rows[skill]} rows, of which {there[skill]} fall to {name} and least= asks "
-                    f"{least}; give it more rows, a larger share, another skill= column, or a smaller least="
-                )
-
-
-def _shares(given: Mapping[str, float]) -> dict[str, float]:
-    unknown = sorted(set(given) - set(SHARES))
-    if unknown:
-        raise ValueError(f"shares has {unknown[0]!r}; give shares of {', '.join(SHARES)}")
-    shares = {name: float(share) for name, share in (SHARES | dict(given)).items()}
-    if not all(0 < share < 1 for share in shares.values()) or sum(shares.values()) > 1 + 1e-9:
-        raise ValueError(f"shares are {shares}; give each one above 0, and together at most 1")
-    return shares
-
-
-def _place(question: Item, seed: int, purpose: str) -> float:
-    """Where a question stands in [0, 1), by hash of what it asks."""
-    return int(digest([seed, purpose, question.identity])[:13], 16) / 16**13
-
-
-def _order(question: Item, seed: int) -> tuple[float, str]:
-    """Shuffled by hash, so that every prefix is a fair sample."""
-    return _place(question, seed, "order"), question.identity
-
-
-def _by_skill(part: Iterable[Item], seed: int) -> list[Item]:
-    return sorted(part, key=lambda q: (q.skills[0], *_order(q, seed)))
-
-
-def _distinct(columns: Columns, rows: Sequence[Raw]) -> tuple[dict[str, Item], int]:
-    """The questions by identity, and how many rows said again what another one says.
-
-    Raises:
-        ValueError: If two rows have one id, or one question has two answers.
-    """
-    found: dict[str, Item] = {}
-    ids: dict[str, Item] = {}
-    for row in rows:
-        question = columns.read(row)
-        twin = ids.setdefault(question.id, question) if question.id else question
-        if twin is not question:
-            raise ValueError(f"{question.where}, has the id {question.id!r} of {twin.where}; ids are unique")
-        other = found.setdefault(question.identity, question)
-        if other.gold != question.gold:
-            raise ValueError(
-                f"{question.where}, asks what {other.where}, asks and has another answer "
-                f"({question.gold.answer[:40]!r}, not {other.gold.answer[:40]!r}); drop one of the two"
-            )
-        found[question.identity] = min(other, question, key=lambda q: q.digest)  # whatever the order of the rows
-    return found, len(rows) - len(found)
-
-
-def _apart(questions: Mapping[str, Item], beyond: Mapping[str, Item]) -> None:
-    both = next((name for name in beyond if name in questions), None)
-    if both is not None:
-        raise ValueError(
-            f"{beyond[both].where} of transfer, asks what {questions[both].where}, asks; drop it from one of the two"
         )

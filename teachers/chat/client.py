@@ -13,11 +13,14 @@ from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from pydantic import ValidationError
 
 from dataenv.budget.teacher import Cost, TeacherPurse
 from dataenv.execution.store import open_store
 from teachers.chat import records as cassettes
+from teachers.chat.heard import Heard
 from teachers.chat.records import Records
 from teachers.chat.spec import (
     ANSWERED,
@@ -34,10 +37,7 @@ from teachers.chat.spec import (
     price,
 )
 from teachers.chat.strict import parse, repair
-from teachers.chat.wire import Heard, Wire
-
-if TYPE_CHECKING:
-    pass
+from teachers.chat.wire import Wire
 
 T = TypeVar("T")
 BREAKER = 8
@@ -248,7 +248,9 @@ class Chat:
         """What is stored of it. Where the server may have worked and does not say how much, the most is charged."""
         request, cost, estimated = turn.request, Cost(), False
         if heard.usage is not None:
-            cost = price(self.spec, *heard.usage)
+            least = request.least(heard.text) if heard.outcome in ANSWERED else (0, 0)
+            counted = tuple(map(max, heard.usage, least))
+            cost, estimated = price(self.spec, *counted), counted != heard.usage
         elif heard.outcome in ANSWERED:
             said = min(request.limit, len(heard.text.encode()))
             cost, estimated = price(self.spec, request.most_in, said), True
@@ -270,9 +272,19 @@ class Chat:
         )
 
     def _take(self, turn: _Turn, row: Any) -> None:
-        """A stored attempt; an equal request that was faster may have stored it."""
-        self.used[f"{turn.request.key}/{len(turn.attempts)}"] = row
-        turn.attempts.append(Attempt.model_validate(row))
+        """A stored attempt; an equal request that was faster may have stored it.
+
+        One that cannot be read came to nothing, and the next one is made: the first row of a key stays.
+        """
+        request, number = turn.request, len(turn.attempts)
+        try:
+            attempt = Attempt.model_validate(row)
+        except ValidationError:
+            sent = {"request": request.body, "sample": request.sample, "number": number}
+            attempt = Attempt(**sent, outcome="garbage", detail="what is stored of it is no attempt")
+            row = attempt.model_dump(mode="json")
+        self.used[f"{request.key}/{number}"] = row
+        turn.attempts.append(attempt)
 
 
 def _reply(ask: Ask, turn: _Turn, spent: Cost) -> Reply:

@@ -2,8 +2,8 @@
 
 What a student wrote may hold instructions. It is therefore never part of a template's text: every value that is given
 to ``render`` and is no number becomes a *block*, JSON between two marks that hold its name and a nonce. Texts inside
-are cut, and stripped of what is invisible and of what a chat template could take for its own. No text in a block holds
-the nonce, so none can close its block.
+are cut and stripped of what is invisible, and what a tokenizer could take for one of its marks is escaped, as JSON may
+be. No text in a block holds the nonce, so none can close its block.
 """
 
 from __future__ import annotations
@@ -64,25 +64,32 @@ def _nonce(rng: np.random.Generator, text: str) -> str:
 
 
 def as_json(value: Any, longest: int = LONGEST) -> str:
-    """A value as JSON with every text in it cleaned, one item of a list a line."""
+    """A value as JSON, one item of a list a line. Texts are cut, without what is invisible, and with escaped marks."""
     safe = _safe(value, longest)
     if isinstance(safe, list):
-        return "[" + ",\n ".join(json.dumps(item, ensure_ascii=False) for item in safe) + "]"
-    return json.dumps(safe, ensure_ascii=False)
+        text = "[" + ",\n ".join(json.dumps(item, ensure_ascii=False) for item in safe) + "]"
+    else:
+        text = json.dumps(safe, ensure_ascii=False)
+    return text.translate(_ESCAPES)
 
 
 def _safe(value: Any, longest: int) -> Any:
     if isinstance(value, str):
-        return cleaned(value, longest)
+        return _MARK.sub(lambda mark: _STAND_INS[mark[0]], _fitting(_visible(value, longest), longest))
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Record):
         return _safe(value.model_dump(mode="json"), longest)
     if isinstance(value, Mapping):
-        return {cleaned(str(name), longest): _safe(item, longest) for name, item in value.items()}
+        return {_safe(str(name), longest): _safe(item, longest) for name, item in value.items()}
     if isinstance(value, Sequence):
         return [_safe(item, longest) for item in value]
     raise TypeError(f"data holds a {type(value).__name__}; give texts, numbers, records, lists and dicts of them")
+
+
+def escaped(text: str) -> str:
+    """A text that is JSON, or should be, with the first character of each mark as JSON escapes it."""
+    return _MARK.sub(lambda mark: _ESCAPES[ord(_STAND_INS[mark[0]])], text)
 
 
 def cleaned(text: str, longest: int = LONGEST) -> str:
@@ -90,15 +97,37 @@ def cleaned(text: str, longest: int = LONGEST) -> str:
 
     Tabs and newlines stay. A token leaves a space behind: else ``<|im_<s>start|>`` would leave a token.
     """
+    return _fitting(_CHAT_TOKEN.sub(" ", _visible(text, longest)), longest)
+
+
+def _visible(text: str, longest: int) -> str:
+    """The beginning of a text, without what cannot be seen."""
     text = text[: 64 * longest + 64]  # a text of megabytes is not worth reading to its end
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _INVISIBLE)
-    text = _CHAT_TOKEN.sub(" ", text)
+    if text.isascii() and text.isprintable():
+        return text
+    text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _INVISIBLE)
+    return _UNSEEN.sub("", text)
+
+
+def _fitting(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"
 
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 """Unicode's general categories: control, format (hides text, turns it round), half a pair, private, line separators."""
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0000-\U000e0fff]"
+    "|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]"
+)
+"""Letters and selectors that show nothing, of other categories. One selector of an emoji's style may stay."""
+_MARK = re.compile(
+    r"[<＜﹤◁](?=[^<＜﹤\n]{1,80}?[>＞﹥▷])"  # <|im_start|>, <unused0>, <|a b|>, and what a tokenizer may fold to them
+    r"|[\[［](?=[/|｜]?[A-Za-z][\w-]{1,40}[|｜]?[\]］])"  # [INST], [gMASK], [|user|]
+)
+"""Where something begins that a tokenizer may know as one of its marks. Which marks there are is for it to know."""
+_STAND_INS = {c: chr(0xE000 + i) for i, c in enumerate("<＜﹤◁[［")}
+"""Private characters, which no visible text holds, until the JSON is written."""
+_ESCAPES = {ord(stand_in): f"\\u{ord(c):04x}" for c, stand_in in _STAND_INS.items()}
 
 
 @lru_cache(maxsize=64)

@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dataenv import keys
 from dataenv.budget.teacher import Cost
 from dataenv.errors import DataenvError
 from dataenv.validation import validated
@@ -34,6 +35,8 @@ NOBODY: frozenset[Outcome] = frozenset(get_args(Outcome)) - ANSWERED - {"invalid
 UNCLEAR: frozenset[Outcome] = frozenset({"oversized", "garbage", "dropped", "deadline"})
 """The server may have worked, and may send a bill: these are charged the most that the request can have cost."""
 
+DENSEST = 32
+"""Bytes of text in one token, more than which no count of a server is believed; tokenizers come to about four."""
 MESSAGE_TOKENS = 16
 """Allowed for each message on top of its bytes, for the tokens that a chat template puts around it."""
 
@@ -49,8 +52,9 @@ class ChatSpec(Record):
         base_url: Up to and including ``/v1``, as in ``http://127.0.0.1:8080/v1``; ``local`` for the small model of
             ``teachers.chat.local``, whose server is started by the first request.
         model: As the server names it.
-        key_env: The environment variable that holds the key; empty where the server asks for none. The key itself is
-            read when a request is sent, and is never stored, logged or hashed.
+        key_env: The environment variable that holds the key, in capitals and with KEY or TOKEN at its end; empty where
+            the server asks for none. The key itself is read when a request is sent, and is never stored, logged or
+            hashed. It is sent to hosts that the person allows (``dataenv.keys``), and to none in clear.
         temperature: In [0, 2]; ``None`` leaves it to the server (some models refuse it).
         max_tokens: The longest reply.
         limit_name: What the server calls that; newer models of OpenAI want ``max_completion_tokens``.
@@ -67,6 +71,8 @@ class ChatSpec(Record):
         tokens: The most tokens that may be spent, prompts and replies together; ``None`` for no cap.
         money: The most money that may be spent; ``None`` for no cap.
     """
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # it may hold a key
 
     base_url: str
     model: Annotated[str, Field(min_length=1)]
@@ -89,32 +95,37 @@ class ChatSpec(Record):
 
     @model_validator(mode="after")
     def _usable(self) -> ChatSpec:
-        """Refuse an address that is no URL, or that holds a key, which would be in every log."""
+        """Refuse an address that is no URL, and what would put a key where it is seen."""
         if self.base_url == LOCAL and self.model != LOCAL_CHAT["model"]:
             raise ValueError(f"model is {self.model!r}, and the local one is {LOCAL_CHAT['model']!r}; leave it out")
-        try:
-            url = urlsplit(self.base_url)
-            plain = self.base_url.isascii() and self.base_url.isprintable() and " " not in self.base_url
-            usable = plain and url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
-        except ValueError:
-            usable = False
-        if not usable and self.base_url != LOCAL:
-            raise ValueError(f"base_url is no address; give one like http://127.0.0.1:8080/v1, or {LOCAL!r}")
-        if url.username is not None or url.password is not None or url.query:
-            raise ValueError("base_url holds a key or a query; name the key's environment variable in key_env instead")
+        if self.base_url != LOCAL:
+            _require_address(self.base_url)
+        if self.key_env and not keys.is_name(self.key_env):
+            raise ValueError(
+                "key_env is no name of a variable in capitals that ends in KEY or TOKEN; "
+                "put the key into such a variable, and give its name"
+            )
+        if self.key_env and urlsplit(self.base_url).scheme == "http" and (clear := keys.in_clear(self.base_url)):
+            raise ValueError(clear)
         taken = sorted(self.extra.keys() & {"model", "messages", "stream", "n", "seed", self.limit_name})
         if taken:
             raise ValueError(f"extra holds {taken[0]!r}, which is not for it to set; remove it")
+        shown = {"model": self.model, "base_url": self.base_url, "extra": self.extra}
+        found = keys.held(shown) or keys.named(shown)
+        if found:
+            raise ValueError(f"{found} holds a key, which would be stored; name its environment variable in key_env")
         return self
 
     def key(self) -> str:
         """The key, from its environment variable; a placeholder where the server asks for none.
 
         Raises:
-            ChatError: If the variable is not set, or holds what cannot be a key.
+            ChatError: If the variable is not set, holds what cannot be a key, or is not for this host.
         """
         if not self.key_env:
             return NO_KEY
+        if refused := keys.refusal(self.key_env, self.base_url):
+            raise ChatError(refused)
         key = os.environ.get(self.key_env, "").strip()
         if not key:
             raise ChatError(
@@ -123,6 +134,20 @@ class ChatSpec(Record):
         if not (key.isascii() and key.isprintable()):
             raise ChatError(f"key_env names {self.key_env}, which holds more than a key; set it to the key alone")
         return key
+
+
+def _require_address(url: str) -> None:
+    """Refuse what is no address of a server, or an address that holds a key, which would be in every log."""
+    try:
+        parts = urlsplit(url)
+        plain = url.isascii() and url.isprintable() and " " not in url
+        usable = plain and parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if usable and (parts.username is not None or parts.password is not None or parts.query or parts.fragment):
+        raise ValueError("base_url holds a key or a query; name the key's environment variable in key_env instead")
+    if not usable or not keys.is_place(parts.netloc):
+        raise ValueError(f"base_url is no address; give one like http://127.0.0.1:8080/v1, or {LOCAL!r}")
 
 
 NO_KEY = "none"
@@ -213,6 +238,14 @@ class ChatRequest:
         """At least as many tokens as the request can cost."""
         return self.most_in + self.limit
 
+    def least(self, said: str) -> tuple[int, int]:
+        """Tokens that the prompt and a reply have at the least, whatever a server says: one for ``DENSEST`` bytes.
+
+        Never more than what was set aside, so that caps hold.
+        """
+        texts = sum(len(message["content"].encode()) for message in self.body["messages"])
+        return texts // DENSEST, min(self.limit, len(said.encode()) // DENSEST)
+
 
 def make_request(spec: ChatSpec, ask: Ask) -> ChatRequest:
     """The request of an ask under some settings."""
@@ -266,7 +299,8 @@ class Attempt(Record):
         served: The model that answered, as the server names it; ``scripted`` for a script of ours.
         tokens_in: Of the prompt.
         tokens_out: Of the reply.
-        estimated: Whether the tokens are the most that it can have cost, for the server did not say.
+        estimated: Whether the tokens are not the server's: the most that it can have cost where it did not count, the
+            least where it counted fewer than its texts can have.
         micros: What that cost, in millionths of the currency.
     """
 

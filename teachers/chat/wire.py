@@ -1,47 +1,30 @@
 """One attempt over the wire, with the ``openai`` package: everything that a server can do is a typed outcome.
 
 What the package lacks is added around it (measured with openai 3.54): its retries are off, a reply is read in pieces up
-to a cap and a deadline, redirects are not followed, and what comes back is checked for being a reply at all.
+to a cap and a deadline, redirects are not followed, and what comes back is checked for being a reply at all
+(``teachers.chat.heard``). What the environment says of proxies and certificates is read here and nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import ipaddress
+import logging
 import math
-import re
+import os
 import ssl
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from pydantic import BaseModel, Field, ValidationError
-
+from dataenv import keys
 from dataenv.errors import DataenvError
-from teachers.chat.spec import LOCAL, NO_KEY, ChatError, ChatRequest, ChatSpec, Outcome, whole
+from teachers.chat.heard import LOOKED_AT, Heard, complaint, cut, understand
+from teachers.chat.spec import ANSWERED, LOCAL, NO_KEY, ChatError, ChatRequest, ChatSpec, Outcome
 
 PIECE = 1 << 16
-DETAIL = 300
-"""Characters of a server's complaint that are kept."""
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What came back of one attempt; see ``Attempt``.
-
-    Attributes:
-        usage: Tokens of prompt and reply, where the server said so.
-        wait: Seconds that the server asks to wait.
-    """
-
-    outcome: Outcome
-    text: str = ""
-    detail: str = ""
-    finish: str = ""
-    served: str = ""
-    usage: tuple[int, int] | None = None
-    wait: float | None = None
 
 
 class _StopError(DataenvError):
@@ -60,47 +43,60 @@ class Wire:
     """
 
     def __init__(self, spec: ChatSpec) -> None:
-        self._spec, self._key = spec, NO_KEY
+        self._spec = spec
+        self._proxy: str | None = None
+        self._clean: Callable[[str], str] = str
         self._client: Any = None
 
     def open(self) -> None:
         """Make the client.
 
         Raises:
-            ChatError: If the key's environment variable is not set, ``openai`` is not installed, or the local server
-                does not start.
+            ChatError: If the key's environment variable is not set or not for this host, ``openai`` is not installed,
+                the local server does not start, or a proxy or certificates of the environment cannot be used.
         """
         if self._client is not None:
             return
-        self._key = self._spec.key()
+        key, url = self._spec.key(), self._spec.base_url
         try:
             import openai
         except ImportError as error:
             raise ChatError(f"openai cannot be imported ({error}); pip install openai") from None
-        url = self._spec.base_url
         if url == LOCAL:
             from teachers.chat.local import local_url
 
             url = local_url()
-        # Reading the certificates takes longer than a local model's first word, and plain HTTP needs none: then TLS has
-        # a context that trusts nobody.
-        plain = urlsplit(url).scheme == "http"
-        trust: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else True
+        self._proxy = proxy_of(url)
+        secrets = [key if key != NO_KEY else "", *_passwords(self._proxy)]
+        self._clean = keys.hiding(secrets)
+        _LOGS.hide(secrets)
         self._client = openai.AsyncOpenAI(
-            api_key=self._key,
+            api_key=key,
             base_url=url,
             max_retries=0,
             timeout=self._spec.deadline,
             default_headers={"Accept-Encoding": "identity"},  # a small compressed reply may be a large one
-            http_client=openai.DefaultAsyncHttpxClient(
+            http_client=self._http(openai.DefaultAsyncHttpxClient, _trusted(url)),
+        )
+        # The package takes these from the environment, and they are nothing to tell a server that is not OpenAI's.
+        self._client.organization = self._client.project = None
+        if key != NO_KEY:
+            keys.announce(self._spec.key_env, url)
+
+    def _http(self, client: Callable[..., Any], trust: Any) -> Any:
+        """The connections. Nothing is read from the environment but what was read here."""
+        try:
+            return client(
                 follow_redirects=False,
                 event_hooks={"response": [self._look]},
                 timeout=self._spec.deadline,
                 verify=trust,
-            ),
-        )
-        # The package takes these from the environment, and they are nothing to tell a server that is not OpenAI's.
-        self._client.organization = self._client.project = None
+                proxy=self._proxy,
+                trust_env=False,
+            )
+        except ImportError:
+            why = f"the environment names the proxy {_shown(self._proxy)}, which needs the package socksio"
+            raise ChatError(f"{why}; pip install socksio, or unset it (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY)") from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -125,8 +121,10 @@ class Wire:
         except openai.APITimeoutError:
             heard = Heard("deadline", detail=f"no answer within {self._spec.deadline:g} s")
         except Exception as error:
-            heard = _failure(error)
-        return self._without_key(heard)
+            heard = _failure(error, self._clean)
+        if self._proxy is not None and heard.outcome not in ANSWERED:
+            heard = replace(heard, detail=f"{heard.detail} (through the proxy {_shown(self._proxy)})")
+        return heard
 
     async def _exchange(self, request: ChatRequest) -> Heard:
         body = {name: value for name, value in request.body.items() if name not in ("model", "messages")}
@@ -137,7 +135,7 @@ class Wire:
             whole_body, complete = await _read(response.iter_bytes(PIECE), self._spec.max_bytes)
         if not complete:
             return Heard("oversized", detail=f"more than {self._spec.max_bytes} bytes (max_bytes)")
-        return understand(whole_body)
+        return understand(whole_body, self._clean)
 
     async def _look(self, response: Any) -> None:
         """Check the headers of a response before its body is read or a redirect is followed."""
@@ -148,15 +146,8 @@ class Wire:
             raise _StopError(Heard("garbage", detail="the reply is compressed, which was not asked for"))
         if 300 <= response.status_code < 400:
             raise _StopError(Heard("redirect", detail=f"HTTP {response.status_code}; redirects are not followed"))
-        body, _ = await _read(response.aiter_bytes(PIECE), PIECE)
-        raise _StopError(complaint(response.status_code, body, _wait(response.headers)))
-
-    def _without_key(self, heard: Heard) -> Heard:
-        """The text without the API key, which a server may repeat."""
-        if self._key == NO_KEY:
-            return heard
-        texts = ("text", "detail", "finish", "served")
-        return replace(heard, **{name: getattr(heard, name).replace(self._key, "[key]") for name in texts})
+        body, _ = await _read(response.aiter_bytes(PIECE), LOOKED_AT)
+        raise _StopError(complaint(response.status_code, body, _wait(response.headers), self._clean))
 
 
 async def _read(pieces: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
@@ -169,7 +160,7 @@ async def _read(pieces: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
     return bytes(read), True
 
 
-def _failure(error: BaseException) -> Heard:
+def _failure(error: BaseException, clean: Callable[[str], str]) -> Heard:
     """The outcome that an exception means, by its chain of causes down to the socket or ``_look``."""
     chain, cause = [error], error.__cause__
     while cause is not None and cause not in chain:
@@ -179,14 +170,19 @@ def _failure(error: BaseException) -> Heard:
         if isinstance(link, _StopError):
             return link.heard
     kinds = " ".join(type(link).__name__ for link in chain)
-    said = "; ".join(dict.fromkeys(_cut(str(link)) for link in chain if str(link))) or kinds
-    if "ConnectError" in kinds or "ConnectionRefusedError" in kinds or "gaierror" in kinds:
-        return Heard("no-server", detail=_cut(said))
-    if "Timeout" in kinds:
-        return Heard("deadline", detail=_cut(said))
-    if any(name in kinds for name in ("ReadError", "WriteError", "CloseError", "ProtocolError", "ConnectionReset")):
-        return Heard("dropped", detail=_cut(said))
+    said = cut("; ".join(dict.fromkeys(str(link) for link in chain if str(link))) or kinds, clean)
+    for outcome, names in _BROKEN:
+        if any(name in kinds for name in names):
+            return Heard(outcome, detail=said)
     raise error
+
+
+_BROKEN: tuple[tuple[Outcome, tuple[str, ...]], ...] = (
+    ("no-server", ("ConnectError", "ConnectionRefusedError", "gaierror", "ProxyError")),
+    ("deadline", ("Timeout",)),
+    ("dropped", ("ReadError", "WriteError", "CloseError", "ProtocolError", "ConnectionReset")),
+)
+"""What happened, by the names of exceptions; the first that fits."""
 
 
 def _wait(headers: Any) -> float | None:
@@ -201,123 +197,100 @@ def _wait(headers: Any) -> float | None:
     return None
 
 
-_TOO_LONG = re.compile(
-    r"context_length_exceeded|exceed_context_size|maximum context length|context (?:size|length|window)|"
-    r"prompt is too long"
-)
-_NO_MODEL = re.compile(r"model_not_found|model.{0,200}(?:not found|does not exist|not loaded)")
-_NO_MONEY = re.compile(r"insufficient_quota|billing")
+# --- what the environment says ---------------------------------------------------------------------------------------
 
 
-def complaint(status: int, body: bytes, wait: float | None = None) -> Heard:
-    """What an HTTP status that is not 200 means; servers say it in many ways, so the text is looked at too.
+def proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for an address; none for this machine, nor where ``NO_PROXY`` says so.
 
     Args:
-        status: Of the reply.
-        body: Its first bytes.
-        wait: See Heard.
+        url: Of the server.
+
+    Raises:
+        ChatError: If what it names is no address of a proxy.
     """
-    text = whole(body.decode("utf-8", "replace"))
-    low = text.lower()
-    detail = f"HTTP {status}: {_cut(_message(text))}"
-    if status in (401, 403):
-        return Heard("wrong-key", detail=detail)
-    if status == 402 or (status == 429 and _NO_MONEY.search(low)):
-        return Heard("quota", detail=detail)
-    if status == 429:
-        return Heard("rate-limited", detail=detail, wait=wait)
-    if status == 413 or _TOO_LONG.search(low):
-        return Heard("context", detail=detail)
-    if status == 404 or (status in (400, 422) and _NO_MODEL.search(low)):
-        return Heard("wrong-model", detail=detail)
-    if status >= 500 or status in (408, 409, 425):
-        return Heard("server-error", detail=detail, wait=wait)
-    return Heard("garbage" if status < 400 else "bad-request", detail=detail)
-
-
-def _message(text: str) -> str:
-    """The sentence of an error body; the whole body if its form is unknown."""
-    try:
-        error = json.loads(text)
-        error = error.get("error", error)
-        return str(error.get("message", error) if isinstance(error, dict) else error)
-    except (ValueError, AttributeError, RecursionError):
-        return text
-
-
-def _cut(text: str) -> str:
-    """The text as one short line."""
-    return whole(" ".join(text.split()))[:DETAIL]
-
-
-class _Said(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[Any] | None = None
-
-
-class _Choice(BaseModel):
-    message: _Said
-    finish_reason: str | None = None
-
-
-class _Body(BaseModel):
-    """As much of a chat completion as is used."""
-
-    choices: list[_Choice] = Field(min_length=1)
-    model: str | None = None
-    usage: Any = None
-
-
-def understand(body: bytes) -> Heard:
-    """What a reply with HTTP 200 says: finish reason and refusal first, for both come with a text that looks whole."""
-    try:
-        read = json.loads(body)
-    except (ValueError, RecursionError):
-        return Heard("garbage", detail=f"not JSON: {_cut(body[:1000].decode('utf-8', 'replace'))}")
-    try:
-        said = _Body.model_validate(_whole_texts(read))
-    except (ValidationError, RecursionError):
-        return Heard("garbage", detail=f"no chat completion: {_cut(str(read)[:1000])}")
-    choice = said.choices[0]
-    text, finish = choice.message.content or "", choice.finish_reason or ""
-    outcome: Outcome = "ok"
-    detail = ""
-    if choice.message.refusal or finish == "content_filter":
-        outcome, detail = "refused", _cut(choice.message.refusal or "content_filter")
-    elif finish == "length":
-        outcome, detail = "truncated", "the reply was cut at its longest (max_tokens)"
-    elif not text.strip():
-        outcome, detail = "empty", "tools were called in place of a reply" if choice.message.tool_calls else "no text"
-    return Heard(outcome, text, detail, _cut(finish), _named(said.model or ""), _usage(said.usage))
-
-
-def _named(model: str) -> str:
-    """The model's own name; of a path, which names a file on the server, the last part."""
-    absolute = model.startswith("/") or model[1:3] == ":\\"
-    return _cut(model.replace("\\", "/").rsplit("/", 1)[-1] if absolute else model)
-
-
-def _whole_texts(value: Any) -> Any:
-    """The same JSON without lone halves of surrogate pairs."""
-    if isinstance(value, str):
-        return whole(value)
-    if isinstance(value, list):
-        return [_whole_texts(item) for item in value]
-    if isinstance(value, dict):
-        return {whole(name): _whole_texts(item) for name, item in value.items()}
-    return value
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = Field(ge=0, le=10**9)
-    completion_tokens: int = Field(ge=0, le=10**9)
-
-
-def _usage(said: Any) -> tuple[int, int] | None:
-    """The tokens that the server counted; ``None`` if it gives no count or an impossible one."""
-    try:
-        usage = _Usage.model_validate(said)
-    except ValidationError:
+    parts = urlsplit(url)
+    host, named = parts.hostname or "", getproxies()
+    proxy = named.get(parts.scheme) or named.get("all")
+    if not proxy or keys.is_loopback(host) or proxy_bypass(parts.netloc) or _within(host, named.get("no", "")):
         return None
-    return usage.prompt_tokens, usage.completion_tokens
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        at = urlsplit(proxy)
+        usable = at.scheme in ("http", "https", "socks5", "socks5h") and bool(at.hostname) and (at.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        why = f"the environment names the proxy {_shown(proxy)}, which is no address of one"
+        raise ChatError(f"{why}; mend or unset it (ALL_PROXY, HTTPS_PROXY, HTTP_PROXY)")
+    return proxy
+
+
+def _within(host: str, networks: str) -> bool:
+    """Whether an address is in one of the networks (``192.168.0.0/16``) of a list with commas."""
+    for network in networks.split(","):
+        try:
+            if "/" in network and ipaddress.ip_address(host) in ipaddress.ip_network(network.strip(), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def _shown(proxy: str | None) -> str:
+    """A proxy without its user and password."""
+    scheme, _, rest = (proxy or "").partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+def _passwords(proxy: str | None) -> list[str]:
+    """The password of a proxy, as it is written and as it is meant."""
+    password = (proxy or "").partition("://")[2].rpartition("@")[0].partition(":")[2]
+    return [password, unquote(password)]
+
+
+def _trusted(url: str) -> Any:
+    """Whose certificates hold: the package's own, or those of ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``.
+
+    Raises:
+        ChatError: If there are none.
+    """
+    # Reading the certificates takes longer than a local model's first word, and plain HTTP needs none: then TLS has a
+    # context that trusts nobody.
+    if urlsplit(url).scheme == "http":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    file, folder = (os.environ.get(name) or None for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    if file is None and folder is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=file, capath=folder)
+    except OSError as error:
+        why = f"SSL_CERT_FILE is {file!r}, SSL_CERT_DIR is {folder!r}, and no certificates can be read there"
+        raise ChatError(f"{why} ({error.strerror or error}); mend or unset them") from None
+
+
+class _Logs(logging.Filter):
+    """Hides secrets in what the packages below log, where somebody has their debug logs on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._secrets: set[str] = set()
+        self._clean: Callable[[str], str] = str
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Hide these too, in every logger of the packages that there is by now."""
+        self._secrets.update(secrets)
+        self._clean = keys.hiding(self._secrets)
+        for name in list(logging.root.manager.loggerDict):
+            if name.partition(".")[0] in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
+                logging.getLogger(name).addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Every record passes, without secrets."""
+        said = record.getMessage()
+        if (clean := self._clean(said)) != said:
+            record.msg, record.args = clean, ()
+        return True
+
+
+_LOGS = _Logs()

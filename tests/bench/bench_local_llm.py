@@ -22,6 +22,7 @@ from pathlib import Path
 from common import machine, table
 from leak_catch_rates import rate
 
+from dataenv import keys
 from dataenv.execution.store import Store
 from tasks.arithmetic import Arithmetic
 from tasks.arithmetic.grammar import read
@@ -156,6 +157,8 @@ def main() -> None:
     if given.chat == LOCAL and not given.offline:
         server = LocalServer(threads=1)
         url = server.base_url
+    if given.key_env:
+        keys.allow_for(given.key_env, url)
     fields = {"base_url": url, "model": given.model, "key_env": given.key_env}
     limits = {"max_tokens": 48, "concurrency": 2, "deadline": 600.0, "retries": 0}
     chat = Chat(make_spec(fields | limits), Store(given.store).table("chats"), offline=given.offline)

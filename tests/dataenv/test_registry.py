@@ -154,3 +154,22 @@ def test_a_function_of_the_observation_takes_no_arguments() -> None:
 def test_a_name_that_a_module_has_not_is_told_with_the_nearest() -> None:
     with pytest.raises(SettingError, match=r"cannot be loaded .*; did you mean 'Reverse'"):
         registry.find("task", "tests.toys:Revers")
+
+
+def test_a_folder_counts_by_what_is_in_it(tmp_path: Path) -> None:
+    """Whatever names it: alone, behind another word and a colon, or inside a list or a mapping."""
+    inner = tmp_path / "data" / "deep"
+    inner.mkdir(parents=True)
+    (inner / "a.txt").write_text("1")
+    folder = str(tmp_path / "data")
+    forms: list[Any] = [folder, f"datasets:{folder}::test", [folder], {"far": {"near": folder}}]
+    made = [json.dumps({"x": form}) for form in forms]
+    before = [registry._files("task", args) for args in made]
+    assert all(before)
+    assert registry._files(f"task:{folder}", "{}") == before[0]
+    (inner / "a.txt").write_text("12")
+    after = [registry._files("task", args) for args in made]
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    (inner / "b.txt").write_text("")
+    assert registry._files("task", made[0]) != after[0]
+    assert registry._files("task", json.dumps({"x": "no such file", "y": 3, "z": None})) == ()

@@ -118,9 +118,10 @@ def not_a_number(folder: Path) -> None:
         (forgetful, "what a row of 32 tokens gives changes with a key-value cache"),
         (not_a_number, "its logits are not finite"),
         (lambda folder: save_kind("mamba", folder), "it keeps no key-value cache"),
-        (lambda folder: save_kind("cpmant", folder), r"its forward pass fails \(RuntimeError"),
+        (lambda folder: save_kind("gemma3n_text", folder), "its gradients are not finite where rows are filled up"),
+        (lambda folder: save_kind("bart", folder), r"its forward pass fails \(IndexError"),
     ],
-    ids=["bidirectional", "forgetful", "nan", "no cache", "fails"],
+    ids=["bidirectional", "forgetful", "nan", "no cache", "infinite gradients", "fails"],
 )
 @pytest.mark.parametrize("asks", ["admit", "losses"])
 def test_what_cannot_be_taught_is_refused_by_whoever_uses_it_first(
@@ -140,7 +141,7 @@ def test_gradients_must_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     plain = LlamaMLP.forward
     monkeypatch.setattr(LlamaMLP, "forward", lambda self, x: plain(self, x).detach())
     student = student_of(save_tiny(tmp_path / "model"), targets=["gate_proj"])
-    with pytest.raises(CheckpointError, match="no finite gradient comes to what is trained; give other targets"):
+    with pytest.raises(CheckpointError, match="no gradient comes to what is trained; give other targets"):
         student.admit()
     student_of(tmp_path / "model", targets=["q_proj"]).admit()
 

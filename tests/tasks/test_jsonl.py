@@ -254,7 +254,7 @@ def test_bad_arguments(sums: str, args: dict[str, Any], words: str) -> None:
         ),
         ("a.json", b'{"question": "x"}', "is a JSON object; give a list"),
         ("a.csv", b"question,answer\nx,1,2\n", "a.csv, line 2, has not as many fields"),
-        ("a.txt", b"x", "is no .jsonl, .json or .csv"),
+        ("a.txt", b"x", r"a\.txt is no \.jsonl, .*; rename it to what it is"),
     ],
 )
 def test_bad_files(name: str, content: bytes, words: str, tmp_path: Path) -> None:

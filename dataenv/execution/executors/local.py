@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, Self
 
@@ -21,6 +23,9 @@ from dataenv.execution.spec import ExecutorSpec, refuse_of_ray
 
 GRACE = 30.0
 """Seconds after its deadline at which a worker that has not ended itself (it was stopped, say) is ended."""
+
+PATIENCE = 3.0
+"""Seconds that a worker lives on after SIGTERM."""
 
 
 class Processes:
@@ -81,6 +86,7 @@ class Processes:
             if self._closed:
                 raise WorkerLostError("killed", "the executor was closed")
             if place not in self._pools:
+                _start_tracker()
                 spawn = multiprocessing.get_context("spawn")
                 self._pools[place] = ProcessPoolExecutor(1, spawn, _start_worker)
             pool = self._pools[place]
@@ -126,15 +132,34 @@ def _end(pool: ProcessPoolExecutor) -> None:
         process.kill()
 
 
-def _start_worker() -> None:
-    """Prepare a worker: it ignores Ctrl-C, which the driver handles, and it ends when the driver ends."""
-    import signal
+def _start_tracker() -> None:
+    """Start Python's tracker of semaphores deaf to SIGHUP: it ignores the other signals, and dies of this one."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, which has no such signal
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # inherited; and any thread may ask for it
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+def _start_worker() -> None:
+    """Prepare a worker: it leaves Ctrl-C and a closed terminal to the driver, and it ends when the driver ends."""
+    for name in ("SIGINT", "SIGHUP"):  # Windows has no SIGHUP
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_soon)  # often sent to the whole group: the driver is to speak first
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded; see worker.work for what a job asks
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_soon(number: int, _: Any) -> None:
+    """End this worker when the driver has had time to end it: a worker that is lost first would be made anew."""
+    timer = threading.Timer(PATIENCE, os._exit, (128 + number,))
+    timer.daemon = True
+    timer.start()
 
 
 def _follow(driver: int) -> None:

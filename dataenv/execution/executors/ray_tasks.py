@@ -10,6 +10,7 @@ import contextlib
 import logging
 import math
 import os
+import signal
 import socket
 import threading
 import time
@@ -30,6 +31,8 @@ from dataenv.execution.spec import ExecutorSpec
 CALLS = 1000
 """Jobs after which a worker is made anew: warm for long, and no leak lasts for ever. The default on a GPU is 1."""
 TICK = 1.0
+SHORT = 40
+"""Characters of a folder in which Ray's sockets surely fit: their names add 60, and the system takes 107."""
 REACH = 5.0
 """Seconds to reach a cluster's address; Ray itself tries for two minutes."""
 
@@ -166,6 +169,8 @@ def _connect(spec: ExecutorSpec) -> bool:
 
     if ray.is_initialized():
         return False
+    # Ray takes SIGTERM for itself; a program that has a handler of its own keeps it.
+    before = signal.getsignal(signal.SIGTERM) if threading.current_thread() is threading.main_thread() else None
     quiet: Mapping[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if spec.address is not None:
@@ -180,6 +185,15 @@ def _connect(spec: ExecutorSpec) -> bool:
             f"Ray at {spec.address or 'this machine'} does not let us in ({said}); give --ray-address as host:port of "
             "the head node, and its token in RAY_AUTH_TOKEN (ray get-auth-token prints it there)"
         ) from None
+    except OSError as error:  # a socket's name holds about a hundred characters; and the folder may be full or closed
+        where = os.environ.get("RAY_TMPDIR", "/tmp")
+        raise SettingError(
+            f"Ray cannot keep its files in {where} ({error.strerror or error}); set RAY_TMPDIR to a folder that can be "
+            f"written and whose path is short, of at most {SHORT} characters"
+        ) from None
+    finally:
+        if callable(before):
+            signal.signal(signal.SIGTERM, before)
     return True
 
 

@@ -20,6 +20,7 @@ from dataenv.lessons.engines import Procedural, Request, blended, engine_of, spl
 from dataenv.lessons.scene import Scene
 from dataenv.setting import Setting
 from dataenv.snapshot import Snapshot
+from dataenv.waiting import waiting
 from students.base import FORWARD_BACKWARD, Data, Student, TrainingDivergedError, asked
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Record, canonical_json, stream
@@ -68,6 +69,11 @@ def measure(setting: Setting) -> Measured:
     Raises:
         SettingError: If the student cannot be trained on what the task generates, or diverges on it at once.
     """
+    with waiting("measuring some updates and answers of the student on this machine …"):
+        return _measured(setting)
+
+
+def _measured(setting: Setting) -> Measured:
     start, student = _timed(lambda: setting.built_student)
     more, fresh = _timed(lambda: student.initial(0))
     began, used = time.perf_counter(), time.process_time()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dataenv.execution.executors import cores
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
+from dataenv.leaderboard.format import visible
 from dataenv.leaderboard.planning.forecast import Oracle, RunForecast
 from dataenv.leaderboard.planning.measure import Measured, measure
 from dataenv.leaderboard.planning.spending import Asking, asking, told
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WARM = "warm starts"
+NAME = 17
+"""Columns of terminal that a teacher's name keeps, if it is so long."""
 IDLE = 0.9
 """Share of a core below which a measurement is said to have been disturbed."""
 ROW, ANSWER = 12_000, 10
@@ -281,16 +284,17 @@ def _disk(
 
 
 def table(plan: Forecast) -> Table:
-    """The plan as a ``rich`` table."""
+    """The plan as a ``rich`` table; names are whole on a terminal of 60 columns."""
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    shown.add_column("")
-    for name in ("runs", "training runs", "known", "other jobs", "student tokens"):
-        shown.add_column(name, justify="right")
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    shown.add_column("", overflow="fold", min_width=min(NAME, max(len(line.name) for line in plan.lines)))
+    for name in ("runs", "training\nruns", "known", "other\njobs", "student\ntokens"):
+        shown.add_column(name, justify="right", vertical="bottom")
     for line in plan.lines:
         runs = (str(line.runs) if line.runs else "", f"{line.trainings:,}", f"{line.known:,}", f"{line.exams:,}")
-        shown.add_row(line.name, *runs, f"{line.tokens:,}")
+        shown.add_row(Text(visible(line.name)), *runs, f"{line.tokens:,}")
     total = (str(plan.runs), f"{plan.trainings:,}", f"{plan.known:,}", f"{plan.jobs - plan.trainings:,}")
     shown.add_row("in all", *total, f"{plan.tokens:,}", style="bold")
     return shown

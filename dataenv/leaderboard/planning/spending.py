@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dataenv import keys
 from dataenv.leaderboard.format import money
 from dataenv.leaderboard.runs import Run
 from dataenv.lessons.engines import engine_of
@@ -26,6 +27,7 @@ class Asking(Record):
         tokens: Teacher tokens, prompts and replies together.
         money: In the currency of its chat's prices.
         requests: Without repair turns and retries; ``None`` where the teacher does not say.
+        sends: The keys that its chats name, each with the host that it is sent to.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Asking(Record):
     tokens: int | None
     money: float | None
     requests: int | None
+    sends: tuple[str, ...] = ()
 
 
 def asking(groups: Mapping[str, Sequence[tuple[Run, int]]]) -> tuple[Asking, ...]:
@@ -69,7 +72,30 @@ def _asking(name: str, runs: Sequence[tuple[Run, int]]) -> Asking:
         tokens=None if tokens is None else n * int(tokens),
         money=None if paid is None else n * paid,
         requests=requests,
+        sends=tuple(dict.fromkeys(_sent(name, url) for name, url in _keys(chats))),
     )
+
+
+def refused_keys(args: Mapping[str, Any], engine_args: Mapping[str, Any]) -> list[str]:
+    """Why keys that are named in the arguments of a teacher and of an engine may not be sent where they say.
+
+    Raises:
+        SettingError: If ``$DATAENV_KEYS`` is not what it should be.
+    """
+    named = _keys([*_chats(args), *_chats(engine_args)])
+    return list(dict.fromkeys(filter(None, (keys.refusal(name, url) for name, url in named))))
+
+
+def _sent(name: str, url: str) -> str:
+    """Which key goes where, and the mend where it may not."""
+    refused = keys.refusal(name, url)
+    return keys.sends(name, url) if refused is None else f"{keys.sends(name, url)}, which is refused: {refused}"
+
+
+def _keys(chats: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Names of keys, and the addresses that they are for."""
+    named = ((str(chat.get("key_env") or ""), str(chat.get("base_url") or "")) for chat in chats)
+    return [(name, url) for name, url in named if keys.is_name(name) and "://" in url]
 
 
 def _chats(args: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -115,4 +141,5 @@ def told(asking: Asking) -> str:
         said.append(f"{asking.requests:,} requests (without repairs and retries)")
     most = f"at the most {', '.join(said)} in {asking.runs} runs" if said else "nothing bounds what it spends"
     caps = "".join(f" There is no cap on {what}: set setting.budget.{cap}." for what, cap in mend)
-    return f"{asking.name} asks a language model: {most}.{caps}"
+    sent = "".join(f" It {what}." for what in asking.sends)
+    return f"{asking.name} asks a language model: {most}.{caps}{sent}"

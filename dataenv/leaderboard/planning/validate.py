@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,11 @@ from dataenv.execution.executors import Executor
 from dataenv.execution.jobs import student_for
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
-from dataenv.leaderboard.config import Board, Entry, changed, check_mask, joined, read, unknown_skills
+from dataenv.leaderboard.config import STAND_IN, Board, Entry, changed, check_mask, joined, read, unknown_skills
 from dataenv.leaderboard.metric import metric_of
+from dataenv.leaderboard.planning.data_checks import data_faults, remarks, ungraded
 from dataenv.leaderboard.planning.measure import sample
+from dataenv.leaderboard.planning.spending import refused_keys
 from dataenv.leaderboard.planning.student_checks import SAMPLED, cautions
 from dataenv.leaderboard.planning.student_checks import fits as _fits
 from dataenv.leaderboard.planning.student_checks import golds as _gold
@@ -36,7 +38,7 @@ from dataenv.lessons.engines import engine_of, require_problems
 from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.tuition import complete, watched_of
 from dataenv.setting import Setting
-from dataenv.validation import faults
+from dataenv.validation import all_faults
 from students.base import Student
 from tasks.base import Task
 from tasks.errors import UnsupportedError
@@ -59,13 +61,46 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         SettingError: If there is no such board, it is no TOML, a change leads to no field, or a teacher cannot join.
     """
     path, fields = read(which)
-    try:
-        board = Board.model_validate(changed(fields, changes or {}))
-    except ValidationError as error:
-        where = f"board {which} as changed" if changes else str(path)
-        return [f"{where}: {fault}" for fault in faults(error, Board)]
+    board, found = all_faults(Board, changed(fields, changes or {}), STAND_IN)
+    where = f"board {which} as changed" if changes else str(path)
+    found = [f"{where}: {fault}" for fault in found]
+    if board is None:
+        return found
     board = joined(board, added) if added else board
-    setting, found = board.setting, []
+    if found:  # the file does not say what is to be taught, but names can be looked up
+        return found + _teachers(board) + _named(board)
+    return faults_of(board)
+
+
+def faults_of(board: Board) -> list[str]:
+    """What is wrong with a board that could be read, a sentence each."""
+    found = [*built(board.setting), *_teachers(board), *_named(board)]
+    if any(fault.startswith("setting.") for fault in found):
+        return found  # the rest asks the task and the student
+    if not found:
+        found += _masks(board)
+    found += (*unknown_skills(board), *data_faults(board))
+    found += faults_of_setting(board.setting)
+    return found or list(_beginnings(board))
+
+
+def faults_of_setting(setting: Setting, with_engine: bool = True) -> list[str]:
+    """What is wrong with a Setting by itself, whoever teaches in it, a sentence each.
+
+    Args:
+        setting: The Setting.
+        with_engine: Whether its engine makes the lessons; not so for a teacher that brings its own examples.
+    """
+    checks = (*SETTING_CHECKS, *ENGINE_CHECKS) if with_engine else SETTING_CHECKS
+    found = built(setting) or [fault for check in checks for fault in check(setting)]
+    for caution in cautions(setting) if not found else ():
+        log.warning(caution)
+    return found
+
+
+def built(setting: Setting) -> list[str]:
+    """Task, student and engine can be made, and the student be trained by the recipes' methods."""
+    found = []
     methods = [method for method in setting.methods if method in registry.names("method") or ":" in method]
     for method in setting.methods:
         found += _refused("setting.recipe", partial(registry.must_know, "method", method))
@@ -75,23 +110,34 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         ("setting.engine", lambda: engine_of(setting)),
     ):
         found += _refused(field, build)
-    found += _teachers(board)
+    if not found:
+        found += ungraded(setting)
+    if not found:
+        found += _refused("setting.student", partial(_admit, setting.built_student))
+    return found
+
+
+def _named(board: Board) -> list[str]:
+    """References and metrics can be made."""
+    found = []
     for name in board.references:
         found += _refused("references", partial(reference_class, name))
     for name in board.metrics:
         found += _refused("metrics", partial(metric_of, name))
-    if not any(fault.startswith("setting.student:") for fault in found):
-        found += _refused("setting.student", partial(_admit, setting.built_student))
-    if any(fault.startswith("setting.") for fault in found):
-        return found  # the rest asks the task and the student
-    if not found:
-        found += _masks(board)
-    found += unknown_skills(board)
-    found += [fault for check in (_exams, _gold, _data, _copies, _fits, _purse) for fault in check(setting)]
-    found = found or list(_beginnings(board))
-    for caution in cautions(setting) if not found else ():
-        log.warning(caution)
     return found
+
+
+def noted(which: str, changes: Mapping[str, Any] | None = None) -> list[str]:
+    """What a person should know of a board though it is no fault, a sentence each; empty where it cannot be built.
+
+    Args:
+        which: As for ``examine``.
+        changes: As for ``examine``.
+    """
+    try:
+        return remarks(Board.model_validate(changed(read(which)[1], changes or {})).setting)
+    except (ValidationError, DataenvError):
+        return []  # why it cannot be built is said by ``examine``
 
 
 def _refused(field: str, act: Callable[[], Any]) -> list[str]:
@@ -114,11 +160,19 @@ def _teachers(board: Board) -> list[str]:
     """Teachers and mixtures are built, and their levels exist."""
     found = []
     for entry in board.teachers:
-        found += _refused(f"teachers.{entry.shown}", lambda e=entry: build_teacher(e.name, e.args))  # type: ignore[misc]
+        found += _refused(f"teachers.{entry.shown}", partial(_built, entry, board.setting))
         found += _refused(f"teachers.{entry.shown}.finish", lambda e=entry: _finish(e, board.setting))  # type: ignore[misc]
     for name, weights in board.mixtures.weights.items():
         found += _refused(f"mixtures.weights.{name}", lambda w=weights: build_teacher("static", fixed(w)))  # type: ignore[misc]
     return found
+
+
+def _built(entry: Entry, setting: Setting) -> None:
+    """Build a teacher, and refuse a key that is named for a host to which the person did not allow it."""
+    build_teacher(entry.name, entry.args)
+    refused = refused_keys(entry.args, entry.within(setting).engine_args)
+    if refused:
+        raise SettingError("; ".join(refused))
 
 
 def _masks(board: Board) -> Iterator[str]:
@@ -140,8 +194,10 @@ def _exams(setting: Setting) -> Iterator[str]:
     for split in (split for split in SPLITS if split in setting.items.model_fields_set):
         wanted, problems = getattr(setting.items, split), setting.built_task.split(split)
         if split == "transfer":
-            if wanted > len(problems):
-                yield f"setting.items.transfer asks {wanted} problems and the split has {len(problems)}; ask for those"
+            for suite, held in Counter(problem.suite for problem in problems).items() or (("", 0),):
+                if wanted > held:
+                    where = f"suite {suite!r}" if suite else "the split"
+                    yield f"setting.items.transfer asks {wanted} problems and {where} has {held}; ask for those"
             continue
         there = Counter(problem.skills[0] for problem in problems)
         asked = setting.targets if split != "feedback" else ()  # of every skill, for all of them may be taught
@@ -201,6 +257,11 @@ def _purse(setting: Setting) -> Iterator[str]:
         yield (
             f"setting.budget.examples is {budget.examples} and a lesson holds {setting.lesson_size}; give at least that"
         )
+
+
+SETTING_CHECKS: tuple[Callable[[Setting], Iterable[str]], ...] = (_exams, _gold)
+ENGINE_CHECKS: tuple[Callable[[Setting], Iterable[str]], ...] = (_data, _copies, _fits, _purse)
+"""What is looked at once task, student and engine can be made; the latter where the engine makes the lessons."""
 
 
 def _beginnings(board: Board) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
@@ -16,7 +15,7 @@ import numpy as np
 from dataenv.errors import SettingError
 from dataenv.leaderboard import config
 from dataenv.leaderboard.accuracy import Accuracy, mean
-from dataenv.leaderboard.config import BASELINE
+from dataenv.leaderboard.config import BASELINE, Board
 from dataenv.leaderboard.format import (
     counts,
     money,
@@ -30,6 +29,7 @@ from dataenv.leaderboard.format import (
     visible,
 )
 from dataenv.leaderboard.report import charts
+from dataenv.leaderboard.report.again import to_make_again
 from dataenv.leaderboard.rows import Row, TestExam
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics import standings as standings_module
@@ -61,12 +61,14 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def render(board: Sequence[Row], summary: Summary) -> str:
+def render(board: Sequence[Row], summary: Summary, played: Board | None = None, added: Sequence[str] = ()) -> str:
     """The page as HTML.
 
     Args:
         board: From ``rows.read``.
         summary: From ``summarise`` of the same rows.
+        played: The board that was played, if it is known; its file is shown, if it is none of ours.
+        added: Labels of its teachers that were added to it on the command line.
 
     Raises:
         SettingError: If the page would be larger than any browser shows.
@@ -86,7 +88,7 @@ def render(board: Sequence[Row], summary: Summary) -> str:
         taught=_taught(board, everyone),
         by_seed=_by_seed(board, everyone),
         reading=[_to_read(_first_run(board, s.teacher)) | _leaked(board, s.teacher) for s in everyone],
-        made=_made(board),
+        made=_made(board) | to_make_again(board, played, added),
     )
     if len(page) > LARGEST:
         raise SettingError(
@@ -330,8 +332,7 @@ def _made(board: Sequence[Row]) -> dict[str, Any]:
     several = [{"digest": name, "text": one["text"], "teachers": sorted(one["teachers"])}
                for name, one in settings.items()]  # fmt: skip
     several = sorted(several, key=lambda one: (-len(one["teachers"]), one["digest"]))[:NAMES]
-    command = f"git checkout {shlex.quote(board[0].commit)} && dataenv leaderboard {shlex.quote(board[0].board)}"
-    return {"versions": versions, "hashes": hashes, "commits": commits, "settings": several, "command": command}
+    return {"versions": versions, "hashes": hashes, "commits": commits, "settings": several}
 
 
 def _lines(text: str) -> str:

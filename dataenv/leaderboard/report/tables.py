@@ -23,15 +23,18 @@ from tasks.records import canonical_json
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.table import Table
+
+    from dataenv.leaderboard.config import Board
 
 Rows = Iterable[Row | Mapping[str, Any]]
 WIDE = 181
 """Columns of terminal that the one-table form needs; below that the table is told in two."""
 BROKEN = {"spent of purse": "spent of\npurse", "transfer %": "transfer\n%", "worst skill": "worst\nskill"}
 """Headings over two lines where there is little room, which then goes to the names of teachers."""
-NAME = 12
-"""Columns of terminal that a teacher's name keeps, however little room there is."""
+NAME = 17
+"""Columns of terminal that a teacher's name keeps, if it is so long: other columns are left out before."""
+LEAST = ("Holm p", "k/n", "verdict")
+"""Columns that are left out first, in this order; then the last one, and so on."""
 STYLES = {"better": "green", "worse": "red", "baseline": "bold"}
 
 SCORES = ("#", "teacher", "test %", "k/n", "gain [95 %]", "Holm p", "verdict")
@@ -65,22 +68,25 @@ class TerminalBoard:
         """What ``rich`` calls to draw it."""
         from rich.text import Text
 
-        standings = (*self.summary.teachers, *self.summary.references)
+        standings = self._standings
         details: tuple[str, ...] = DETAILS
         if any(s.lenient is not None for s in standings):
             details = ("lenient %", *details)
         if all(s.transfer is None for s in standings):  # a board without a transfer split: the room goes to the names
             details = tuple(name for name in details if name != "transfer %")
-        if options.max_width >= WIDE:
-            yield self._table((*SCORES, *details, *TO_TARGET))
+        width = options.max_width
+        if width >= WIDE:
+            yield from self._table((*SCORES, *details, *TO_TARGET), width)
         else:
-            yield self._table(SCORES, gap=0)
-            yield self._table(("teacher", *details), gap=0)
+            yield from self._table(SCORES, width, gap=0)
+            yield from self._table(("teacher", *details), width, gap=0)
         costs = [s.cost for s in standings if s.cost]
         if costs:
-            yield self._table(("teacher", *(COSTS if any(cost.money for cost in costs) else COSTS[:2])))
+            yield from self._table(("teacher", *(COSTS if any(cost.money for cost in costs) else COSTS[:2])), width)
+        if suites := suites_of(self.summary):
+            yield from self._table(("teacher", *map(suite_heading, suites)), width)
         if self.summary.metrics:
-            yield self._table(("teacher", *map(metric_heading, self.summary.metrics)))
+            yield from self._table(("teacher", *map(metric_heading, self.summary.metrics)), width)
         for sentence in (*self.summary.reading, *self.summary.seen):
             yield Text(visible(sentence))
         yield Text(visible(" ".join(self.summary.sources)), style="dim")
@@ -89,36 +95,81 @@ class TerminalBoard:
         for sentence in self.summary.warnings:
             yield Text(visible(sentence), style="yellow")
 
-    def _table(self, columns: tuple[str, ...], gap: int = 1) -> Table:
+    def _table(self, columns: tuple[str, ...], width: int, gap: int = 1) -> RenderResult:
+        """A table of these columns, without those for which there is no room beside the names; and which those are."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        simulated = f" ({SIMULATED})" if self.summary.simulated else ""
+        lines = [(standing, self._line(standing, columns)) for standing in self._standings]
+        heads = {name: self._head(name, narrow=not gap) for name in columns}
+        natural = {
+            name: max(
+                len(part) for text in (heads[name], *(line[name] for _, line in lines)) for part in text.split("\n")
+            )
+            for name in columns
+        }
+        kept, name_width = fitting(natural, width, gap=max(gap, 1))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0))
-        for name in columns:
-            head = name + simulated * (name == "teacher")
-            if name in EXAMS and self.summary.exam:
-                head = f"{name} ({self.summary.exam.split()[0]})"
+        for name in kept:
             left = name in ("teacher", "verdict", "level", "worst skill", *TO_TARGET)
             table.add_column(
-                Text(head if gap else BROKEN.get(head, head)),
+                Text(heads[name]),
                 justify="left" if left else "right",
                 no_wrap=name not in ("teacher", "level"),
                 # A name goes on in a second line: cut short, it may be that of its neighbour.
                 overflow="fold" if name == "teacher" else "ellipsis",
-                min_width=NAME if name == "teacher" else None,
+                width=name_width if name == "teacher" else None,
             )
-        places = {s.teacher: str(i + 1) for i, s in enumerate(self.summary.teachers)}
-        for standing in (*self.summary.teachers, *self.summary.references):
+        for standing, line in lines:
             if standing.role == "reference" and standing is self.summary.references[0]:
                 table.add_section()
-                table.add_row(*(Text("references" if name == "teacher" else "", style="dim") for name in columns))
-            values = cells(standing) | metric_cells(standing, self.summary.metrics)
-            values["#"] = places.get(standing.teacher, "") if standing.role == "teacher" else ""
+                table.add_row(*(Text("references" if name == "teacher" else "", style="dim") for name in kept))
             style = STYLES.get(standing.verdict, "dim" if standing.role == "reference" else "")
-            table.add_row(*(Text(visible(values[name]), style=style) for name in columns))
-        return table
+            table.add_row(*(Text(line[name], style=style) for name in kept))
+        yield table
+        if len(kept) < len(columns):
+            left_out = ", ".join(name for name in columns if name not in kept)
+            yield Text(f"No room here for {left_out}: they are in leaderboard.csv and on the page.", style="dim")
+
+    @property
+    def _standings(self) -> tuple[Standing, ...]:
+        return (*self.summary.teachers, *self.summary.references)
+
+    def _head(self, name: str, narrow: bool) -> str:
+        simulated = f" ({SIMULATED})" if self.summary.simulated and name == "teacher" else ""
+        if name in EXAMS and self.summary.exam:
+            return f"{name}\n{self.summary.exam.split()[0]}"
+        return (BROKEN.get(name, name) if narrow else name) + simulated
+
+    def _line(self, standing: Standing, columns: Sequence[str]) -> dict[str, str]:
+        """The texts of one standing by column."""
+        values = cells(standing) | metric_cells(standing, self.summary.metrics)
+        values |= suite_cells(standing, suites_of(self.summary))
+        ranked = standing.role == "teacher"
+        values["#"] = str(self.summary.teachers.index(standing) + 1) if ranked else ""
+        return {name: visible(values[name]) for name in columns}
+
+
+def fitting(natural: Mapping[str, int], width: int, gap: int = 1) -> tuple[list[str], int]:
+    """Which columns of a table fit beside the names of teachers, and how wide the column of names is.
+
+    Args:
+        natural: Widths that the columns would like, in order; ``teacher`` among them.
+        width: Of the terminal.
+        gap: Between two columns.
+
+    Returns:
+        The columns that stay, in order, and the width of ``teacher``. ``teacher`` and the one after it always stay.
+    """
+    kept, name = list(natural), natural["teacher"]
+    at_most = {column: min(size, NAME) if column == "level" else size for column, size in natural.items()}
+    while True:
+        room = width - 2 - sum(at_most[column] + gap for column in kept if column != "teacher")
+        after = kept[kept.index("teacher") + 1 :]
+        if room >= min(name, NAME) or len(after) < 2:
+            return kept, min(name, room if room > 0 else NAME)
+        kept.remove(next((column for column in LEAST if column in after), after[-1]))
 
 
 def cells(standing: Standing) -> dict[str, str]:
@@ -149,6 +200,25 @@ def cells(standing: Standing) -> dict[str, str]:
         "money": money(budget["money"]),
         "money a point [95 %]": _per_point(standing.cost.money_per_point if standing.cost else None, money),
         "to target (reached)": f"{needed} ({target.reached}/{len(target.runs)})" if target else NONE,
+    }
+
+
+def suites_of(summary: Summary) -> list[str]:
+    """The transfer suites that a board names."""
+    standings = (*summary.teachers, *summary.references)
+    return list(dict.fromkeys(name for standing in standings for name in standing.suites))
+
+
+def suite_heading(name: str) -> str:
+    """The head of a suite's column."""
+    return f"{name} % (k/n)"
+
+
+def suite_cells(standing: Standing, names: Sequence[str]) -> dict[str, str]:
+    """The transfer suites of a standing by the heads of their columns."""
+    shares = {name: standing.suites.get(name) for name in names}
+    return {
+        suite_heading(name): f"{percent(share)} ({counts(share)})" if share else NONE for name, share in shares.items()
     }
 
 
@@ -210,6 +280,7 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
         **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
         **{f"metric_{one.name}{end}": value for one in standing.metrics for end, value in _ends(one)},
+        **{key: v for name, share in standing.suites.items() for key, v in _pair(f"transfer_{name}", share).items()},
     }
 
 
@@ -290,7 +361,8 @@ def write_csv(rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] =
     records = [record(s, i + 1) for i, s in enumerate(summary.teachers)]
     records += [record(s, None) for s in summary.references]
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    fields = list(dict.fromkeys(field for one in records for field in one))
+    writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows({name: csv_safe(value) for name, value in one.items()} for one in records)
     write_whole(path, text.getvalue())
@@ -301,9 +373,23 @@ def write_json(summary: Summary, path: str | os.PathLike[str]) -> None:
     write_whole(path, canonical_json(summary.model_dump(mode="json")) + "\n")
 
 
-def write_page(rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] = ()) -> None:
-    """The board as one self-contained HTML file: no script, nothing loaded from elsewhere."""
+def write_page(
+    rows: Rows,
+    path: str | os.PathLike[str],
+    metrics: Sequence[str] = (),
+    played: Board | None = None,
+    added: Sequence[str] = (),
+) -> None:
+    """The board as one self-contained HTML file: no script, nothing loaded from elsewhere.
+
+    Args:
+        rows: Of one board.
+        path: Of the file.
+        metrics: Registered metrics, each a further column.
+        played: The board that was played; if it is none of ours the page shows its file.
+        added: Labels of its teachers that were added to it on the command line.
+    """
     from dataenv.leaderboard.report.page import render
 
     board = read(rows)
-    write_whole(path, render(board, summarise(board, metrics)))
+    write_whole(path, render(board, summarise(board, metrics), played, added))

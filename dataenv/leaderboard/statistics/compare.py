@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dataenv.errors import SettingError, did_you_mean
 from dataenv.leaderboard.accuracy import Accuracy, difference
 from dataenv.leaderboard.folder import settings_compared
-from dataenv.leaderboard.format import counts, p_value, percent, signed
+from dataenv.leaderboard.format import counts, p_value, percent, signed, visible
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics.standings import Comparison
@@ -174,10 +174,10 @@ def table(pair: PairedRuns) -> Table:
     from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    shown.add_column("skill")
+    shown.add_column("skill", overflow="fold")
     for name in (pair.comparison.teacher, pair.comparison.baseline, "points"):
-        shown.add_column(Text(name), justify="right")
+        shown.add_column(Text(visible(name)), justify="right", overflow="fold")
     for row in pair.by_skill:
         gain = signed(difference(row.teacher, row.baseline))
-        shown.add_row(Text(row.skill), counts(row.teacher), counts(row.baseline), gain)
+        shown.add_row(Text(visible(row.skill)), counts(row.teacher), counts(row.baseline), gain)
     return shown

@@ -149,7 +149,7 @@ def to_target(ran: Sequence[Row], baseline: Mapping[int, Row]) -> Target | None:
 
     The target of a seed is the macro selection accuracy of the baseline's selected state. A run is there at the first
     step, the untaught student included, whose accuracy is at least that; nothing is interpolated between steps. A
-    failed run never gets there. Seeds on which the baseline failed or did not run have no target.
+    failed run never gets there. Seeds on which the baseline failed, did not run, or got nothing right have no target.
 
     Args:
         ran: Rows of one teacher as they are, failed ones too.
@@ -164,6 +164,8 @@ def to_target(ran: Sequence[Row], baseline: Mapping[int, Row]) -> Target | None:
         if theirs is None or theirs.failed:
             continue
         target = by_step(theirs.steps)[theirs.selected]
+        if not target.value:  # nobody needs anything to be as good as nothing
+            continue
         after = [] if row.failed else by_step(row.steps)
         there = next((i for i, accuracy in enumerate(after) if accuracy.value >= target.value - SAME), None)
         tokens = None if there is None else row.steps[there].spent

@@ -131,6 +131,7 @@ class Standing(Record):
         unscored: Failed seeds for which no untaught exam exists. While there are any, the teacher has no score and no
             other figure over seeds (they would be over the seeds that went well), and nothing is compared.
         metrics: The metrics that the board names, in its order.
+        suites: The transfer suites by name, where the task has several.
     """
 
     teacher: str
@@ -157,6 +158,7 @@ class Standing(Record):
     comparison: Comparison | None = None
     verdict: Verdict = "not compared"
     metrics: tuple[AxisMean, ...] = Field(default=(), exclude_if=not_)
+    suites: dict[str, Accuracy] = Field(default={}, exclude_if=not_)
 
 
 class Summary(Record):
@@ -172,6 +174,7 @@ class Summary(Record):
         sources: Sentences on the split that each number was counted on.
         metrics: What the board says of the metrics that it names.
         exam: ``avg@4``, ``pass@4`` and so on, where a problem is answered several times; else empty.
+        nobody_right: Whether no test answer of the board is right: then nothing is compared, and ``reading`` says why.
     """
 
     board: str
@@ -193,6 +196,7 @@ class Summary(Record):
     sources: tuple[str, ...]
     metrics: tuple[Axis, ...] = Field(default=(), exclude_if=not_)
     exam: str = Field(default="", exclude_if=not_)
+    nobody_right: bool = Field(default=False, exclude_if=not_)
 
 
 class PerPoint(NamedTuple):

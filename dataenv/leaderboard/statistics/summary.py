@@ -16,6 +16,7 @@ from dataenv.leaderboard.rows import Row, Spent, read
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics.metrics import axis_of, mean_of
 from dataenv.leaderboard.statistics.standings import Comparison, Standing, Summary, TeacherCost, Verdict
+from dataenv.leaderboard.statistics.unanswered import nobody_right, untaught_sentences, why_nobody
 
 
 def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = ()) -> Summary:
@@ -30,16 +31,16 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = 
         SettingError: If a metric is unknown, or gives what is no number.
     """
     board = read(rows)
-    scored, purse = st.scored_rows(board), common_purse(board)
+    scored, purse, dead = st.scored_rows(board), common_purse(board), nobody_right(board)
     standings = [_standing(name, board, scored, purse, metrics) for name in scored]
-    compared = _compare_all(standings, scored)
+    compared = _compare_all(standings, {} if dead else scored)  # zero minus zero is no comparison
     teachers = sorted(
         (s for s in compared if s.role == "teacher"),
         key=lambda s: (s.score is None, -s.score.value if s.score else 0, s.teacher),
     )
     references = sorted((s for s in compared if s.role == "reference"), key=lambda s: s.teacher)
     pairs = [(BASELINE, UNTAUGHT), (STATIC, BASELINE)]
-    sensitivity = tuple(st.compare(a, b, scored) for a, b in pairs if a in scored and b in scored)
+    sensitivity = tuple(st.compare(a, b, scored) for a, b in pairs if a in scored and b in scored and not dead)
     visible = [c.visible for s in teachers if (c := s.comparison) is not None and c.visible is not None]
     exam = next((row.test for row in board if row.test is not None), None)
     return Summary(
@@ -56,8 +57,9 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = 
         references=tuple(references),
         sensitivity=sensitivity,
         visible=(derive(np.min, visible), derive(np.max, visible)) if visible else None,
-        reading=tuple(_reading(teachers, visible)),
-        seen=tuple(_seen(sensitivity, scored)),
+        nobody_right=dead,
+        reading=tuple(why_nobody(board) if dead else _reading(teachers, visible)),
+        seen=() if dead else tuple(_seen(sensitivity, scored)),
         warnings=tuple(_warnings(board, compared)),
         sources=tuple(_sources(board, compared)),
         metrics=tuple(axis_of(name) for name in metrics),
@@ -120,6 +122,7 @@ def _standing(
         lenient=_lenient(whole),
         worst=min(zip(ran[0].targets, by_skill, strict=True), key=lambda pair: pair[1].value) if by_skill else None,
         transfer=_transfer(whole),
+        suites=_suites(whole),
         auc=mean([st.area_under_curve(row.steps, purse) for row in whole]) if whole else None,
         target=st.to_target(ran, {row.seed: row for row in board if row.teacher == BASELINE}),
         forgetting=mean([st.forgetting(row.steps, row.selected) for row in whole]) if whole else None,
@@ -146,12 +149,23 @@ def _transfer(rows: Sequence[Row]) -> Accuracy | None:
     return _sum([Accuracy(k=k, n=n, split="transfer") for k, n in (exam.count for exam in exams)])
 
 
+def _suites(rows: Sequence[Row]) -> dict[str, Accuracy]:
+    """Counts of each transfer suite over runs; empty unless every run has the same suites."""
+    told = [row.transfer.by_suite if row.transfer else {} for row in rows]
+    if not told or any(list(suites) != list(told[0]) for suites in told):
+        return {}
+    return {
+        name: _sum([Accuracy(k=suites[name][0], n=suites[name][1], split="transfer") for suites in told])
+        for name in told[0]
+    }
+
+
 def _compare_all(standings: Sequence[Standing], scored: Mapping[str, Mapping[int, Row]]) -> list[Standing]:
     """Every standing with its comparison to the baseline, Holm over the teachers alone, and the verdict."""
     raw = {
         s.teacher: st.compare(s.teacher, BASELINE, scored)
         for s in standings
-        if s.teacher != BASELINE and BASELINE in scored and not s.unscored
+        if s.teacher != BASELINE and BASELINE in scored and s.teacher in scored and not s.unscored
     }
     roles = {s.teacher: s.role for s in standings}
     adjusted = st.holm({name: c.p for name, c in raw.items() if roles[name] == "teacher" and c.p is not None})
@@ -220,17 +234,29 @@ def _reading(teachers: Sequence[Standing], visible: Sequence[Derived]) -> list[s
     return sentences
 
 
+BLIND = ", not clearly above zero, so a tie between teachers says little about the teachers."
+
+
 def _seen(sensitivity: Sequence[Comparison], scored: Mapping[str, Any]) -> list[str]:
     said = []
     for c in sensitivity:
         blind = c.low is None or c.low.value <= 0
+        above = ", clearly above zero: teaching teaches here." if c.baseline == UNTAUGHT else "."
         said.append(
             f"Sensitivity: {c.teacher} − {c.baseline} is {interval(c)}"
-            + (", not clearly above zero, so a tie between teachers says little about the teachers." if blind else ".")
+            + (
+                ", not clearly above zero, so a tie between teachers says little about the teachers."
+                if blind
+                else above
+            )
         )
     missing = [name for name in (UNTAUGHT, STATIC) if name not in scored]
     if missing:
-        said.append(f"Sensitivity is not known in full: this board has no runs of {' and '.join(missing)}.")
+        what = {UNTAUGHT: "what teaching brings at all", STATIC: "what choosing what to teach can bring"}
+        said.append(
+            f"Not measured: {' and '.join(what[name] for name in missing)}; "
+            f"this board has no runs of {' and '.join(missing)}."
+        )
     return said
 
 
@@ -256,6 +282,7 @@ def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
     said += _unasked(board)
     if len({s.seeds for s in standings if s.role == "teacher"}) > 1:
         said.append("Teachers ran on different seeds; each is compared on the seeds it shares with the baseline.")
+    said += untaught_sentences(board)
     if any(row.dirty for row in board):
         said.append("Some runs were made from a working tree with uncommitted changes.")
     if len({row.commit for row in board}) > 1:
@@ -286,7 +313,7 @@ def _grader_errors(board: Sequence[Row], standing: Standing) -> str:
         "transfer": sum(row.transfer.grader_errors for row in rows if row.transfer is not None),
         "feedback and selection": sum(step.grader_errors for row in rows for step in row.steps),
     }
-    return " and ".join(f"{n:,} {exam}" for exam, n in counts.items() if n)
+    return ", ".join(f"{n:,} {exam}" for exam, n in counts.items() if n)
 
 
 def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:

@@ -24,8 +24,8 @@ from dataenv.snapshot import Snapshot
 from tasks.records import digest
 from teachers.chat import Ask, Chat, ChatSpec
 from teachers.chat import client as client_module
+from teachers.chat.heard import Heard
 from teachers.chat.spec import ChatRequest
-from teachers.chat.wire import Heard
 from tests.toys import TOYS
 
 pytestmark = pytest.mark.usefixtures("toys", "wire")

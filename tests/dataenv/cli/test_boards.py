@@ -16,6 +16,7 @@ from dataenv.cli import main
 from dataenv.leaderboard.metric import Metric
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics.standings import Summary
+from teachers.chat.scripted import Handler, Server, serving
 from tests.toys import TOY_BOARD, write_toml
 
 
@@ -99,10 +100,13 @@ def test_report_builds_the_same_files_again(cli: Cli, tmp_path: Path) -> None:
     assert done.code == 0
     assert "Sensitivity" in done.out
     assert files(folder) == before
-    assert cli("report", "runs/toy", "--quiet") == Done(0, "", "")
+    quiet = cli("report", "runs/toy", "--quiet")
+    assert (quiet.code, quiet.err) == (0, "")
+    assert done.out.startswith(quiet.out)
+    assert "gain" in quiet.out
     (folder / "rows" / "failure--1.json").unlink()
     half = cli("report", "runs/toy", "--quiet")
-    assert half.out == "7 of 8 runs have ended; missing: failure seed 1.\n"
+    assert half.out.endswith("7 of 8 runs have ended; missing: failure seed 1.\n")
 
 
 def test_another_configuration(cli: Cli, tmp_path: Path) -> None:
@@ -349,6 +353,43 @@ def test_validate_says_what_a_plug_in_or_a_number_is_not(cli: Cli, path: str, sa
     assert "Traceback" not in done.out + done.err
 
 
+def test_where_keys_go_is_said_on_the_command_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board names a key and a host; that the one is sent to the other is for the person to say."""
+    monkeypatch.setenv("DATAENV_KEYS", "")
+    monkeypatch.setenv("BOARD_KEY", "tok.0123456789-abcdefghijklmnop")
+    heard: list[str] = []
+
+    class Listening(Handler):
+        def do_POST(self) -> None:
+            heard.append(self.headers["authorization"])
+            super().do_POST()
+
+    with serving(Server()) as server:
+        server.RequestHandlerClass = Listening  # type: ignore[assignment]
+        chat = {"base_url": server.base_url, "model": "scripted", "key_env": "BOARD_KEY", "retries": 0}
+        asking = {"name": "skill-list", "args": {"chat": chat}}
+        write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", asking], "seeds": [0]})
+        for command in ("validate", "leaderboard"):
+            refused = cli(command, "toy.toml", "--workers", "1")
+            assert refused.code in (1, 2)  # a finding, or a failed row
+            assert "give --allow-key BOARD_KEY=127.0.0.1" in refused.out + refused.err
+        assert not heard
+        place = server.base_url.split("/")[2]
+        assert "which is refused" in cli("plan", "toy.toml").out
+        wrong = cli("plan", "toy.toml", "--allow-key", "BOARD_KEY=https://127.0.0.1")
+        assert (wrong.code, wrong.out) == (2, "")
+        assert "is not NAME=host" in wrong.err
+        assert f"It sends $BOARD_KEY to {place}." in cli("plan", "toy.toml", "--allow-key", f"BOARD_KEY={place}").out
+        monkeypatch.setenv("DATAENV_KEYS", "")
+        played = play(cli, "--allow-key", "BOARD_KEY=127.0.0.1")
+        assert played.code == 0, played.err
+        assert set(heard) == {"Bearer tok.0123456789-abcdefghijklmnop"}
+        assert f"dataenv: sends $BOARD_KEY to {place}" in played.err
+    written = b"".join(files(tmp_path).values())
+    assert b"abcdefghijklmnop" not in written
+    assert b"BOARD_KEY" in written
+
+
 def test_failed_runs_are_told_and_end_in_exit_code_1(cli: Cli, tmp_path: Path) -> None:
     teachers = ["stratified", "tests.weird:LeavesInAct", "tests.weird:Loops"]
     write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": teachers, "references": ["nothing"]})
@@ -372,3 +413,67 @@ def test_a_teacher_that_cannot_be_made_is_refused_before_anything_is_played(cli:
     done = play(cli)
     assert done.code == 2
     assert "teacher 'leaver:Leaver' are refused: SystemExit: 0" in done.err
+
+
+SHORT = "setting.decoding.max_tokens"
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "plan"])
+def test_a_board_that_validate_refuses_is_not_played(cli: Cli, tmp_path: Path, command: str) -> None:
+    told = cli("validate", "toy.toml", "-s", "decoding.max_tokens=2", "-s", "student_args.x=1")
+    faults = told.out.splitlines()
+    before = files(tmp_path)
+    refused = cli(command, "toy.toml", "--workers", "1", "-s", "decoding.max_tokens=2", "-s", "student_args.x=1")
+    assert (refused.code, refused.out) == (2, "")
+    assert all(fault in refused.err for fault in faults)
+    assert "Traceback" not in refused.err
+    assert files(tmp_path) == before
+
+
+def test_force_plays_what_validate_refuses_and_it_is_resumed_without(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.toys import Apprentice
+
+    monkeypatch.setattr(
+        Apprentice,
+        "answer",
+        lambda self, weights, asked, decoding, seed: [text[-2::-1][: decoding.max_tokens] for text, _ in asked],
+    )
+    words = ("-s", "decoding.max_tokens=2", "--quiet")
+    refused = play(cli, *words)
+    assert refused.code == 2
+    assert f"{SHORT} is 2 and a gold answer of feedback has 5 tokens; give at least 5" in refused.err
+    assert "--force" in refused.err
+    forced = play(cli, *words, "--force")
+    assert forced.code == 0
+    assert "Nobody answered any test problem right" in forced.out
+    assert f"An answer ends after 2 tokens at the latest ({SHORT})" in forced.out
+    assert "smallest gain" not in forced.out
+    resumed = play(cli, *words)
+    assert resumed.code == 0
+    assert trained(resumed) == 0
+    summary = json.loads(play(cli, *words, "--json").out)
+    assert summary["nobody_right"] is True
+
+
+def test_a_run_is_checked_too(cli: Cli) -> None:
+    words = ("run", "--task", "reverse", "--student", "apprentice", "-s", "warm_start.examples=0")
+    few = ("-s", "recipe.updates=4", "-s", "recipe.batch=4", "-s", "lesson_size=16", "-s", "budget.student_tokens=1200")
+    refused = cli(*words, *few, "-s", "decoding.max_tokens=2")
+    assert refused.code == 2
+    assert f"{SHORT} is 2 and a gold answer of feedback has 5 tokens" in refused.err
+    assert cli(*words, *few, "-s", "decoding.max_tokens=2", "--force").code == 0
+    assert cli(*words, *few, "-s", "decoding.max_tokens=8").code == 0
+
+
+def test_the_export_of_an_untaught_student_says_so(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.toys import Apprentice
+
+    monkeypatch.setattr(Apprentice, "export", lambda self, weights, folder: folder.mkdir(exist_ok=True))
+    play(cli, "--quiet")
+    taught = cli("export", "runs/toy/rows/stratified--0.json")
+    assert "untaught" not in taught.out
+    assert json.loads(cli("export", "runs/toy/rows/stratified--0.json", "--json").out)["untaught"] is False
+    untaught = cli("export", "runs/toy/rows/nothing--0.json")
+    assert untaught.out.startswith("0 examples in ")
+    assert "this is the untaught student" in untaught.out
+    assert json.loads(cli("export", "runs/toy/rows/nothing--0.json", "--json").out)["untaught"] is True

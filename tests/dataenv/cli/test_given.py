@@ -42,8 +42,8 @@ def test_one_by_one_goes_over_all_at_once_and_the_last_over_the_first() -> None:
 
 
 def test_fields_of_a_board_with_and_without_the_word_setting() -> None:
-    plain = load("smoke")
-    board = load("smoke", {"seeds": [3], "recipe.rate": 0.5, "setting.verify": True, "mixtures.seeds": [9]})
+    plain = load("quick")
+    board = load("quick", {"seeds": [3], "recipe.rate": 0.5, "setting.verify": True, "mixtures.seeds": [9]})
     assert board.seeds == (3,)
     assert board.mixtures.seeds == (9,)
     assert board.mixtures.weights == plain.mixtures.weights
@@ -66,7 +66,7 @@ def test_no_field_of_a_board_has_the_name_of_one_of_its_setting() -> None:
         ("sedes", 1, "did you mean 'seeds'?"),
         ("recipee.rate", 1, "did you mean 'recipe'?"),
         ("setting.recipe.raet", 1, "setting.recipe.raet is no field; did you mean 'rate'?"),
-        ("recipe.rate", "fast", "board smoke as changed: setting.recipe.rate is 'fast'; input should be"),
+        ("recipe.rate", "fast", "board smoke as changed: setting.recipe.rate is 'fast'; give a number"),
         ("seeds", [1, 1], "seeds hold one seed twice"),
     ],
 )  # fmt: skip

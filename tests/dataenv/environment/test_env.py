@@ -340,7 +340,7 @@ def test_render_shows_every_skill(env: TeachingEnv) -> None:
         ({"task": "arithmatic"}, "did you mean 'arithmetic'"),
         ({"student": "pockett"}, "did you mean 'pocket'"),
         ({"recipe": {"update": 3}}, "recipe.update is no field; did you mean updates"),
-        ({"recipe": {"updates": 0}}, "recipe.updates is 0; input should be greater"),
+        ({"recipe": {"updates": 0}}, "recipe.updates is 0; give at least 1"),
         ({"student_args": {"widht": 3}}, "student_args of student 'pocket' do not fit"),
         ({"student_args": {"width": 17}}, "must be a multiple"),
         ({"student_args": {"heads": 0}}, "student_args.heads is 0; it must be"),

@@ -16,6 +16,7 @@ import pytest
 from dataenv.errors import StoreError
 from dataenv.execution.care import check
 from dataenv.execution.database import SCHEMA, Sealed, seal
+from dataenv.execution.jobs import Exam
 from dataenv.execution.lineage import row_of
 from dataenv.execution.store import LOCK, ROWS, Store
 from tasks.records import Example
@@ -112,6 +113,16 @@ def test_a_sealed_body_that_holds_nothing_is_left_out(
     assert store.get("chats", "k") is None
     assert "row k of chats is damaged" in caplog.text
     assert store.put("chats", "k", {"a": 2}) == {"a": 2}
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+def test_as_many_answers_are_read_as_were_asked_for(samples: int) -> None:
+    exam = Exam(name="x", prompts=("a", "b"), golds=("1", "2"), samples=samples)
+    kept = {"responses": ["r"] * (2 * samples), "losses": [1.0, 2.0]}
+    assert exam.answers(kept).responses == ("r",) * (2 * samples)
+    for wrong in ({"responses": ["r"]}, {"losses": [1.0]}, {"entropies": [1.0]}, {"responses": []}):
+        with pytest.raises(ValueError, match="as many as were asked for"):
+            exam.answers(kept | wrong)
 
 
 def test_a_damaged_row_is_no_committed_one(tmp_path: Path) -> None:

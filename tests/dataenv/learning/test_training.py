@@ -229,7 +229,7 @@ def test_it_plays_at_its_own_level_alone(level: str) -> None:
 
 def test_it_plays_skills_that_it_was_not_trained_on_and_says_so() -> None:
     """Deliberate: it looks at every skill in the same way, so none is unknown to it (docs/learned.md)."""
-    small = TINY | {"task": "lego", "budget": {"student_tokens": 3_000}}
+    small = TINY | {"task": "lego", "budget": {"student_tokens": 6_000}}
     done = CliRunner().invoke(
         app,
         ["run", "--teacher", "learned", "--task", "lego", "--setting", json.dumps(small), "--store", "off"],

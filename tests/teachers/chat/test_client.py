@@ -22,12 +22,13 @@ from dataenv.budget.teacher import TeacherPurse
 from dataenv.execution.store import Store
 from tasks.records import Record
 from teachers.chat import Ask, Chat, ChatError, ChatSpec, Message, Outcome, load, make_spec
+from teachers.chat.heard import understand
 from teachers.chat.records import Memory, save
-from teachers.chat.scripted import ScriptedTurn, Server, completion, least, serving
+from teachers.chat.scripted import Handler, ScriptedTurn, Server, completion, least, serving
 from teachers.chat.spec import make_request
-from teachers.chat.wire import understand
 
 ROOT = Path(__file__).resolve().parents[3]
+SECRET = "sk-proj-0aZ9bY8cX7dW6eV5"
 
 
 class Skills(Record):
@@ -305,13 +306,79 @@ def test_the_address_and_the_key_are_not_in_the_name_of_a_request(monkeypatch: p
         ({"base_url": "http://a/v1", "model": "m", "retrys": 1}, "did you mean retries"),
         ({"base_url": "http://a/v1", "model": "m", "price_in": float("nan")}, "price_in"),
         ({"base_url": "http://a/v1", "model": "m", "extra": {"stream": True}}, "extra holds 'stream'"),
+        ({"base_url": "http://a/v1#b", "model": "m"}, "base_url holds a key or a query"),
+        ({"base_url": "https://api.openai.com\\.a.org/v1", "model": "m"}, "base_url is no address"),
+        ({"base_url": "https://a/v1", "model": "m", "key_env": SECRET}, "key_env is no name of a variable"),
+        ({"base_url": "https://a/v1", "model": "m", "key_env": "PATH"}, "key_env is no name of a variable"),
+        ({"base_url": "https://a/v1", "model": "m", "key_env": "my_key"}, "key_env is no name of a variable"),
+        ({"base_url": "https://a/v1", "model": "m", "key_env": [SECRET]}, r"key_env is \['\[key\]'\]"),
+        (
+            {"base_url": "http://a.org/v1", "model": "m", "key_env": "OPENAI_API_KEY"},
+            "base_url is http, and a key",
+        ),
+        ({"base_url": "https://a/v1", "model": SECRET}, "model holds a key"),
+        ({"base_url": f"https://a/{SECRET}/v1", "model": "m"}, "base_url holds a key"),
+        (
+            {"base_url": "https://a/v1", "model": "m", "extra": {"x": [{"y": f"Bearer {SECRET}"}]}},
+            "extra.x.0.y holds",
+        ),
+        (
+            {"base_url": "https://a/v1", "model": "m", "extra": {"x": {"Api-Key": "short"}}},
+            "extra.x.Api-Key holds",
+        ),
     ],
 )
 def test_a_mistake_in_the_settings_is_one_sentence(fields: dict[str, Any], says: str) -> None:
     with pytest.raises(ChatError, match=says) as caught:
         make_spec(fields)
     assert "sk-1" not in str(caught.value)
+    assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_that_are_refused_are_not_repeated_in_python_either() -> None:
+    with pytest.raises(ValueError, match="key_env is no name") as caught:
+        ChatSpec(base_url="https://a/v1", model="m", key_env=SECRET)
+    assert SECRET not in str(caught.value)
+
+
+def test_what_a_server_counts_is_not_believed_below_a_token_for_32_bytes() -> None:
+    """And never beyond what was set aside, so that caps hold."""
+    said = {"text": "x" * 64_000, "usage": (0, 0)}
+
+    class Liar(Handler):
+        def do_POST(self) -> None:
+            self.read()
+            prompt, reply = said["usage"]
+            usage = {"prompt_tokens": prompt, "completion_tokens": reply}
+            self.send(200, completion(str(said["text"]), [], 10**9) | {"usage": usage})
+
+    with serving(Server()) as liar:
+        liar.RequestHandlerClass = Liar  # type: ignore[assignment]
+        for sample, (limit, usage, cost) in enumerate(
+            [
+                (4096, (0, 0), (3200 // 32, 2000)),
+                (1000, (0, 0), (3200 // 32, 1000)),
+                (4096, (700, 2500), (700, 2500)),
+                (4096, (700, 0), (700, 2000)),
+            ]
+        ):
+            said["usage"] = usage
+            chat = Chat(spec(liar, max_tokens=limit, tokens=3200 + 16 + limit), Memory())
+            reply = chat.ask(Ask("a" * 3200, sample=sample))
+            assert (reply.tokens_in, reply.tokens_out) == cost
+            assert [row["estimated"] for row in chat.used.values()] == [cost != usage]
+            assert chat.purse.spent.tokens == sum(cost)
+
+
+def test_what_is_stored_and_is_no_attempt_is_asked_again(server: Server) -> None:
+    """It stays where it is, for the first commit of a key wins; the next number is asked."""
+    records = Memory()
+    key = make_request(spec(server), Ask("x")).key
+    records.put(f"{key}/0", {"outcome": "ok", "text": 3})
+    reply = Chat(spec(server), records).ask(Ask("x"))
+    assert (reply.outcome, reply.attempts, len(server.heard)) == ("ok", 2, 1)
+    assert Chat(spec(server), records, offline=True).ask(Ask("x")) == reply
 
 
 def test_a_key_is_asked_for_when_it_is_needed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,6 +386,9 @@ def test_a_key_is_asked_for_when_it_is_needed(server: Server, monkeypatch: pytes
     Chat(spec(server), records).ask(Ask("x"))
     chat = Chat(spec(server, key_env="NO_SUCH_KEY"), records)
     assert chat.ask(Ask("x")).ok
+    with pytest.raises(ChatError, match=r"not to be sent to 127.* give --allow-key NO_SUCH_KEY=127"):
+        chat.ask(Ask("y"))
+    monkeypatch.setenv("DATAENV_KEYS", "NO_SUCH_KEY=127.0.0.1")
     with pytest.raises(ChatError, match="NO_SUCH_KEY, which is not set"):
         chat.ask(Ask("y"))
     monkeypatch.setenv("NO_SUCH_KEY", "sk-1\nX-Header: 1")

@@ -146,7 +146,8 @@ def test_a_server_is_given_on_the_command_line(tmp_path: Path, monkeypatch: pyte
         assert done.returncode == 0, done.stderr
         assert len(server.heard) > 3
     assert re.search(r"step 1: .*, teacher [\d,]+ tokens", done.stdout)
-    assert "sk-1" not in done.stdout
+    assert "sk-1" not in done.stdout + done.stderr
+    assert done.stderr.count(f"sends $SOME_KEY to {server.base_url.split('/')[2]}") == 1
     assert re.search(r"replies of its language model: .*ok \d+", done.stdout)
     nameless = dataenv_run(tmp_path, "--chat", "http://127.0.0.1:9/v1")
     assert nameless.returncode == 2

@@ -164,6 +164,23 @@ def test_a_chat_that_is_known_by_its_name_costs_no_money(toys: None) -> None:
     assert line.requests == 2 * 3 * (32 + 8 * 2 * 7)
 
 
+@pytest.mark.parametrize("engine", [False, True])
+def test_a_plan_says_which_keys_go_where(toys: None, engine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAENV_KEYS", "")
+    chat = {"base_url": "https://models.example.org/v1", "model": "m", "key_env": "AWS_SECRET_ACCESS_KEY"}
+    entry: dict[str, Any] = {"name": "skill-list", "args": {"chat": chat}}
+    if engine:
+        entry = {"name": "random", "engine": "llm", "engine_args": {"chat": chat}}
+    board = Board.model_validate(TOY_BOARD | {"teachers": ["stratified", entry]})
+    groups = {name: [(cell, 3) for cell in cells] for name, cells in by_group(all_runs(board)).items()}
+    (line,) = asking(groups)
+    assert "It sends $AWS_SECRET_ACCESS_KEY to models.example.org, which is refused: key_env names" in told(line)
+    assert "give --allow-key AWS_SECRET_ACCESS_KEY=models.example.org" in told(line)
+    monkeypatch.setenv("DATAENV_KEYS", "AWS_SECRET_ACCESS_KEY=models.example.org")
+    (line,) = asking(groups)
+    assert told(line).endswith("It sends $AWS_SECRET_ACCESS_KEY to models.example.org.")
+
+
 URL: dict[str, Any] = {"base_url": "http://127.0.0.1:9/v1", "model": "m"}
 CAPPED = URL | {"tokens": 1_000, "price_in": 1.0, "price_out": 5.0}
 

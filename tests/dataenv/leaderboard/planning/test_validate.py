@@ -16,6 +16,7 @@ from dataenv.leaderboard.config import Board, built_in, read
 from dataenv.leaderboard.planning.validate import examine, usable
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Grade
+from tests.architectures import save_kind
 from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml
 from tests.weird import Weird
 
@@ -113,6 +114,44 @@ def test_a_finding_names_the_field(toys: None, tmp_path: Path, changes: dict[str
     assert all("\n" not in sentence for sentence in said)
 
 
+SLIP = "sk-REDTEAM-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"key_env": "AWS_SECRET_ACCESS_KEY"}, "not to be sent to models.example.org unless you say so"),
+        ({"base_url": "http://127.0.0.1:9/v1", "key_env": "AWS_SECRET_ACCESS_KEY"}, "not to be sent to 127.0.0.1"),
+        ({"base_url": "http://models.example.org/v1", "key_env": "OPENAI_API_KEY"}, "sent in clear"),
+        ({"key_env": SLIP}, "args.chat.key_env of teacher 'skill-list' holds a key"),
+        ({"key_env": "abcdef0123456789"}, "key_env is no name of a variable"),
+        ({"extra": {"api_key": "x"}}, "extra.api_key holds a key"),
+        ({"extra": {"headers": [f"Bearer {SLIP}"]}}, "args.chat.extra.headers.0 of teacher 'skill-list' holds a key"),
+        ({"max_tokens": SLIP}, "args.chat.max_tokens of teacher 'skill-list' holds a key"),
+    ],
+)
+def test_keys_go_nowhere_by_a_board_alone(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], says: str
+) -> None:
+    monkeypatch.setenv("DATAENV_KEYS", "")
+    chat = {"base_url": "https://models.example.org/v1", "model": "m"} | fields
+    teachers = ["stratified", {"name": "skill-list", "args": {"chat": chat}}]
+    (finding,) = found(tmp_path, teachers=teachers)
+    assert finding.startswith("teachers.skill-list: ")
+    assert says in finding
+    assert "sk-" not in finding
+    assert "abcdef" not in finding
+
+
+def test_a_key_for_its_own_maker_or_by_the_persons_word_is_sound(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAENV_KEYS", "MY_KEY=models.example.org")
+    for url, name in (("https://api.openai.com/v1", "OPENAI_API_KEY"), ("https://models.example.org/v1", "MY_KEY")):
+        chat = {"base_url": url, "model": "m", "key_env": name}
+        assert found(tmp_path, teachers=["stratified", {"name": "skill-list", "args": {"chat": chat}}]) == []
+
+
 def test_a_checker_that_refuses_its_own_answers(toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reverse, "grade", lambda self, problem, response: Grade(correct=problem.split != "test"))
     assert "the checker says wrong on the gold answer of 'test/" in found(tmp_path)[0]
@@ -204,3 +243,21 @@ class LeavesAtOnce(Weird):
 
     def begin(self, context: Any) -> None:
         raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("mamba", "it keeps no key-value cache"),  # found by loading it
+        ("bert", "is an encoder"),  # and by its config
+        ("t5", "is an encoder-decoder"),
+    ],
+)
+def test_a_model_that_cannot_be_taught_is_a_finding(
+    kind: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAENV_CACHE", str(tmp_path / "cache"))
+    args = {"path": str(save_kind(kind, tmp_path / "model")), "template": "plain", "adapter": "none"}
+    (fault,) = examine("quick", {"setting.student": "causal-lm", "setting.student_args": args})
+    assert fault.startswith("setting.student: ")
+    assert sentence in fault

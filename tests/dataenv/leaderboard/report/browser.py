@@ -165,6 +165,8 @@ def _plant(row: dict[str, Any], text: str) -> dict[str, Any]:
         return text if isinstance(value, str) and field not in CLOSED else value
 
     planted = plant(copy.deepcopy(row))
+    if planted["transfer"]:
+        planted["transfer"]["suites"] = [{"name": f"suite {text[:NAME]}", "n": planted["transfer"]["n"]}]
     known = {"stratified", "nothing"}  # names the board knows; what they are called is not a stranger's choice
     name = row["teacher"] if row["teacher"] in known else f"{row['teacher']} {text[:NAME]}"
     short = dict.fromkeys(("board", "level", "setting_digest"), text[:NAME])

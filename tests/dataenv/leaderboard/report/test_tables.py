@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from dataenv.leaderboard.format import p_value, signed, tokens, visible
-from dataenv.leaderboard.report.tables import csv_safe, terminal_table, write_csv, write_json, write_page
+from dataenv.leaderboard.report.tables import csv_safe, fitting, terminal_table, write_csv, write_json, write_page
 from dataenv.leaderboard.statistics.standings import Summary
 from dataenv.leaderboard.statistics.summary import summarise
 from tests.dataenv.leaderboard.synthetic import HOSTILE, make_board, make_row
@@ -302,6 +302,40 @@ def test_the_table_fits_the_terminal_and_cuts_no_number(board: list[dict], width
     assert shown.index("references") > places[-1]
     for sentence in (*summary.reading, *summary.seen):
         assert sentence.split()[-1] in shown
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 65, 70, 75, 79])
+def test_a_narrow_terminal_keeps_the_names_and_says_what_it_leaves_out(board: list[dict], width: int) -> None:
+    shown, summary = printed(board, width), summarise(board)
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in shown
+    for rank, s in enumerate(summary.teachers, start=1):
+        assert any(re.match(rf" {rank} {s.teacher} ", line) for line in lines), s.teacher
+        assert any(line.startswith(f" {s.teacher} ") for line in lines)
+    for s in summary.references:
+        assert sum(s.teacher in line.split() for line in lines) >= 2
+    words = " ".join(shown.split())
+    left_out = re.findall(r"No room here for ([^:]+):", words)
+    for name in ("Holm p", "k/n", "verdict"):
+        assert (name in " ".join(left_out)) != any(name in line for line in lines[:4])
+
+
+@pytest.mark.parametrize(
+    ("natural", "width", "kept", "name"),
+    [
+        ({"#": 1, "teacher": 9, "test %": 6, "k/n": 9, "Holm p": 6}, 80, "# teacher test% k/n Holmp", 9),
+        ({"#": 1, "teacher": 9, "test %": 6, "k/n": 9, "Holm p": 6}, 30, "# teacher test% k/n", 9),
+        ({"#": 1, "teacher": 9, "test %": 6, "k/n": 9, "Holm p": 6}, 29, "# teacher test%", 9),
+        ({"#": 1, "teacher": 64, "test %": 6, "k/n": 9, "Holm p": 6}, 60, "# teacher test% k/n Holmp", 32),
+        ({"#": 1, "teacher": 64, "test %": 6, "k/n": 9, "Holm p": 6}, 20, "# teacher test%", 9),
+        ({"teacher": 64, "a": 90}, 20, "teacher a", 17),
+    ],
+)
+def test_columns_give_way_to_names(natural: dict[str, int], width: int, kept: str, name: int) -> None:
+    columns, size = fitting(natural, width)
+    assert " ".join(column.replace(" ", "") for column in columns) == kept
+    assert size == name
 
 
 @pytest.mark.parametrize("transfer", [True, False])

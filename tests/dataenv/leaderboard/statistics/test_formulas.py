@@ -387,7 +387,7 @@ def test_sensitivity_names_what_is_not_above_zero(board: list[dict]) -> None:
 
 def test_a_board_without_references_says_that_sensitivity_is_unknown() -> None:
     summary = summarise([tiny("stratified", 0, "1" * 8)])
-    assert "not known in full" in summary.seen[0]
+    assert "Not measured: what teaching brings at all" in summary.seen[0]
 
 
 def test_a_curve_may_be_spent_before_the_first_step() -> None:

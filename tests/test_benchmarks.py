@@ -1,0 +1,71 @@
+"""docs/benchmarks.md as a reader would follow it: its boards are played from exactly the lines that it gives."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from dataenv.cli import main
+from dataenv.leaderboard.folder import read_rows
+from tasks.jsonl.formats import FORMATS
+from tests.benchmark_files import gsm8k_rows, math_rows, write_rows
+from tests.tiny_lm import save_tiny
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+ROWS = {"gsm8k": gsm8k_rows, "math": math_rows}
+SMALLER = """
+setting.budget = { student_tokens = 700_000 }
+setting.items = { feedback = 8, selection = 8, test = 20 }
+"""
+
+
+def boards() -> dict[str, str]:
+    """The boards of the page by name."""
+    found = re.findall(r"^```toml\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    return {re.findall(r'^name = "(\w+)"$', text, flags=re.MULTILINE)[0]: text for text in found}
+
+
+def test_the_page_names_every_form() -> None:
+    named = re.findall(r"^\| `(\w+)` \|.*\| (?:recognised|must be named) \|$", PAGE, flags=re.MULTILINE)
+    assert named == [*FORMATS]
+    assert set(boards()) == {"gsm8k", "math"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", ["gsm8k", "math"])
+def test_a_board_of_the_page_is_played(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a tiny model, but for one seed, less to spend and smaller exams."""
+    pytest.importorskip("math_verify")
+    save_tiny(tmp_path / "my-model", positions=1024)
+    write_rows(tmp_path / "train.jsonl", ROWS[name](300))
+    write_rows(tmp_path / "test.jsonl", ROWS[name](60, "test"))
+    toml = boards()[name].replace("[0, 1, 2, 3, 4, 5]", "[0]") + SMALLER
+    assert toml.count("[0]") == 1
+    (tmp_path / f"{name}.toml").write_text(toml, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    [commands] = re.findall(r"^```sh\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    for line in commands.replace("math.toml", f"{name}.toml").splitlines():
+        more = ["--workers", "1"] if "leaderboard" in line else []
+        monkeypatch.setattr("sys.argv", [*shlex.split(line), *more])
+        with pytest.raises(SystemExit, match="0"):
+            main()
+    rows = {row.teacher: row for row in read_rows(tmp_path / "runs" / name)}
+    published = [row.get("question") or row["problem"] for row in ROWS[name](60, "test")]
+    taught = rows["stratified"]
+    assert set(rows) == {*re.findall(r'"([\w-]+)"', toml.partition("teachers = ")[2].splitlines()[0]), "nothing"}
+    assert taught.setting["task_args"] == {"train": "train.jsonl", "test": "test.jsonl", "format": name}
+    assert taught.ended == "spent"
+    assert taught.test is not None
+    assert sum(taught.test.n) == (20 if name == "gsm8k" else 40)
+    assert not taught.test.grader_errors
+    losses = [sum(step.loss) for step in taught.steps]
+    assert len(losses) > 1
+    assert losses[-1] < 0.9 * losses[0], "it is really trained"
+    prompts = {json.dumps(e.prompt) for lesson in taught.lessons for e in lesson.examples}
+    assert prompts
+    assert not prompts & set(map(json.dumps, published))
