@@ -390,31 +390,6 @@ def test_where_keys_go_is_said_on_the_command_line(cli: Cli, tmp_path: Path, mon
     assert b"BOARD_KEY" in written
 
 
-def test_failed_runs_are_told_and_end_in_exit_code_1(cli: Cli, tmp_path: Path) -> None:
-    teachers = ["stratified", "tests.weird:LeavesInAct", "tests.weird:Loops"]
-    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": teachers, "references": ["nothing"]})
-    done = play(cli, "--act-deadline", "1")
-    assert done.code == 1
-    assert "Traceback" not in done.err
-    said = " ".join(done.err.split())
-    assert (
-        "4 of 8 runs failed, and are tried again by the same command; LeavesInAct seed 0: SystemExit: 0 (weird.py:"
-        in said
-    )
-    assert all(name in done.out for name in ("stratified", "LeavesInAct", "Loops", "nothing"))
-    rows = [Row.model_validate_json(text) for path, text in files(tmp_path / "runs" / "toy").items() if "rows" in path]
-    assert sorted(row.teacher for row in rows if row.failed) == ["LeavesInAct"] * 2 + ["Loops"] * 2
-    assert play(cli, "--act-deadline", "1").code == 1, "again, and not for ever"
-
-
-def test_a_teacher_that_cannot_be_made_is_refused_before_anything_is_played(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "leaver.py").write_text("class Leaver:\n    def __init__(self):\n        raise SystemExit(0)\n")
-    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", "leaver:Leaver"]})
-    done = play(cli)
-    assert done.code == 2
-    assert "teacher 'leaver:Leaver' are refused: SystemExit: 0" in done.err
-
-
 SHORT = "setting.decoding.max_tokens"
 
 

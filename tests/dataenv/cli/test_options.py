@@ -8,12 +8,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
 
 from dataenv import __version__
-from dataenv.cli import app
+from dataenv.cli import app, main
+from dataenv.leaderboard.rows import Row
+from tests.toys import TOY_BOARD, write_toml
 
 GROUP = typer.main.get_command(app)
 COMMANDS = sorted(GROUP.commands)  # type: ignore[attr-defined]
@@ -108,3 +111,45 @@ def test_json_is_alone_on_stdout_and_quiet_says_less(words: list[str], tmp_path:
     assert plain.returncode == quiet.returncode == 0, plain.stderr + quiet.stderr
     assert len(quiet.stdout) <= len(plain.stdout)
     assert quiet.stderr == ""
+
+
+def played(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path, *words: str
+) -> tuple[Any, str, str]:
+    """Exit code, output and errors of a board that is played in a folder where ``toy.toml`` is."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr("sys.argv", ["dataenv", "leaderboard", "toy.toml", "--workers", "1", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code, *capsys.readouterr()
+
+
+def test_failed_runs_are_told_and_end_in_exit_code_1(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teachers = ["stratified", "tests.weird:LeavesInAct", "tests.weird:Loops"]
+    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": teachers, "references": ["nothing"]})
+    done = played(monkeypatch, capsys, tmp_path, "--act-deadline", "1")
+    assert done[0] == 1
+    assert "Traceback" not in done[2]
+    said = " ".join(done[2].split())
+    assert (
+        "4 of 8 runs failed, and are tried again by the same command; LeavesInAct seed 0: SystemExit: 0 (weird.py:"
+        in said
+    )
+    assert all(name in done[1] for name in ("stratified", "LeavesInAct", "Loops", "nothing"))
+    written = [path.read_bytes() for path in (tmp_path / "runs" / "toy" / "rows").glob("*.json")]
+    rows = [Row.model_validate_json(text) for text in written]
+    assert sorted(row.teacher for row in rows if row.failed) == ["LeavesInAct"] * 2 + ["Loops"] * 2
+    assert played(monkeypatch, capsys, tmp_path, "--act-deadline", "1")[0] == 1, "again, and not for ever"
+
+
+def test_a_teacher_that_cannot_be_made_is_refused_before_anything_is_played(
+    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "leaver.py").write_text("class Leaver:\n    def __init__(self):\n        raise SystemExit(0)\n")
+    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", "leaver:Leaver"]})
+    done = played(monkeypatch, capsys, tmp_path)
+    assert done[0] == 2
+    assert "teacher 'leaver:Leaver' are refused: SystemExit: 0" in done[2]
