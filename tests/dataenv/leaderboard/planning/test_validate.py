@@ -16,6 +16,7 @@ from dataenv.leaderboard.config import Board, built_in, read
 from dataenv.leaderboard.planning.validate import examine, usable
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Grade
+from tests.architectures import save_kind
 from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml
 from tests.weird import Weird
 
@@ -242,3 +243,21 @@ class LeavesAtOnce(Weird):
 
     def begin(self, context: Any) -> None:
         raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("mamba", "it keeps no key-value cache"),  # found by loading it
+        ("bert", "is an encoder"),  # and by its config
+        ("t5", "is an encoder-decoder"),
+    ],
+)
+def test_a_model_that_cannot_be_taught_is_a_finding(
+    kind: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAENV_CACHE", str(tmp_path / "cache"))
+    args = {"path": str(save_kind(kind, tmp_path / "model")), "template": "plain", "adapter": "none"}
+    (fault,) = examine("quick", {"setting.student": "causal-lm", "setting.student_args": args})
+    assert fault.startswith("setting.student: ")
+    assert sentence in fault
