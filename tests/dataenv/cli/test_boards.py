@@ -375,7 +375,7 @@ def test_where_keys_go_is_said_on_the_command_line(cli: Cli, tmp_path: Path, mon
             assert "give --allow-key BOARD_KEY=127.0.0.1" in refused.out + refused.err
         assert not heard
         place = server.base_url.split("/")[2]
-        assert "which is refused" in cli("plan", "toy.toml").out
+        assert "which is refused" in cli("plan", "toy.toml", "--force").out
         wrong = cli("plan", "toy.toml", "--allow-key", "BOARD_KEY=https://127.0.0.1")
         assert (wrong.code, wrong.out) == (2, "")
         assert "is not NAME=host" in wrong.err
