@@ -371,11 +371,11 @@ def test_where_keys_go_is_said_on_the_command_line(cli: Cli, tmp_path: Path, mon
         write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", asking], "seeds": [0]})
         for command in ("validate", "leaderboard"):
             refused = cli(command, "toy.toml", "--workers", "1")
-            assert refused.code in (1, 2)  # a finding, or a failed row
+            assert refused.code == 2
             assert "give --allow-key BOARD_KEY=127.0.0.1" in refused.out + refused.err
         assert not heard
         place = server.base_url.split("/")[2]
-        assert "which is refused" in cli("plan", "toy.toml").out
+        assert "which is refused" in cli("plan", "toy.toml", "--force").out
         wrong = cli("plan", "toy.toml", "--allow-key", "BOARD_KEY=https://127.0.0.1")
         assert (wrong.code, wrong.out) == (2, "")
         assert "is not NAME=host" in wrong.err
