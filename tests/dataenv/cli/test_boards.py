@@ -17,7 +17,7 @@ from dataenv.leaderboard.metric import Metric
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics.standings import Summary
 from teachers.chat.scripted import Handler, Server, serving
-from tests.toys import TOY_BOARD, write_toml
+from tests.toys import TOY_BOARD, Apprentice, write_toml
 
 
 class Done(NamedTuple):
@@ -436,17 +436,14 @@ def test_a_run_is_checked_too(cli: Cli) -> None:
     refused = cli(*words, *few, "-s", "decoding.max_tokens=2")
     assert refused.code == 2
     assert f"{SHORT} is 2 and a gold answer of feedback has 5 tokens" in refused.err
-    assert cli(*words, *few, "-s", "decoding.max_tokens=2", "--force").code == 0
-    assert cli(*words, *few, "-s", "decoding.max_tokens=8").code == 0
+    for more in (("-s", "decoding.max_tokens=2", "--force"), ("-s", "decoding.max_tokens=8")):
+        assert cli(*words, *few, *more).code == 0
 
 
 def test_the_export_of_an_untaught_student_says_so(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.toys import Apprentice
-
     monkeypatch.setattr(Apprentice, "export", lambda self, weights, folder: folder.mkdir(exist_ok=True))
     play(cli, "--quiet")
-    taught = cli("export", "runs/toy/rows/stratified--0.json")
-    assert "untaught" not in taught.out
+    assert "untaught" not in cli("export", "runs/toy/rows/stratified--0.json").out
     assert json.loads(cli("export", "runs/toy/rows/stratified--0.json", "--json").out)["untaught"] is False
     untaught = cli("export", "runs/toy/rows/nothing--0.json")
     assert untaught.out.startswith("0 examples in ")
