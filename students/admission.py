@@ -115,6 +115,10 @@ def _check_cache(candidate: Candidate, row: Ids) -> None:
         out = candidate.model(input_ids=torch.tensor([row], device=candidate.device), use_cache=True)
     if not hasattr(getattr(out, "past_key_values", None), "reorder_cache"):
         raise CheckpointError(f"{candidate.shown} cannot be taught: it keeps no key-value cache; {MEND}")
+    if any(hasattr(layer, "recurrent_states") for layer in getattr(out.past_key_values, "layers", ())):
+        raise CheckpointError(
+            f"{candidate.shown} cannot be taught: it is a hybrid, which keeps states beside keys and values; {MEND}"
+        )
 
 
 def _check_causal(candidate: Candidate, row: Ids) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,28 @@ def test_the_page_names_every_form() -> None:
     named = re.findall(r"^\| `(\w+)` \|.*\| (?:recognised|must be named) \|$", PAGE, flags=re.MULTILINE)
     assert named == [*FORMATS]
     assert set(boards()) == {"gsm8k", "math"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", ["gsm8k", "math"])
+def test_the_six_lines_teach(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a tiny model, and one lesson of an episode with smaller exams."""
+    pytest.importorskip("math_verify")
+    save_tiny(tmp_path / "my-model", positions=1024)
+    write_rows(tmp_path / "train.jsonl", ROWS[name](300))
+    write_rows(tmp_path / "test.jsonl", ROWS[name](60, "test"))
+    monkeypatch.chdir(tmp_path)
+    [lines] = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    assert len([line for line in lines.splitlines() if line]) == 6
+    lines = lines.replace('"gsm8k"', f'"{name}"').replace("**how)", 'items={"feedback": 8, "selection": 8}, **how)')
+    lines = lines.replace("print(dataenv.run(env,", "result = (dataenv.run(gym.wrappers.TimeLimit(env, 1),")
+    found: dict[str, Any] = {}
+    exec(lines, found)  # the page's own lines
+    first = found["result"].steps[-1]
+    assert first.kept == 64
+    assert first.updates == 32
+    assert not first.grader_errors
 
 
 @pytest.mark.slow

@@ -318,7 +318,7 @@ def seeds_of(seed: int | Sequence[int | None] | None, n: int) -> list[int | None
     given: Any = seed
     if isinstance(given, np.ndarray) and given.ndim:
         given = given.tolist()
-    if not isinstance(given, list | tuple):
+    if isinstance(given, str) or not isinstance(given, Sequence):
         first = _seed(given)
         return [_seed(first + i) for i in range(n)]
     seeds = list(given)

@@ -49,8 +49,8 @@ def test_every_architecture_is_as_rows_alone_or_refused(tmp_path: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_repeated_is_done_without(tmp_path: Path) -> None:
-    """Layers that keep a state and no keys: rows go through whole."""
-    assert play("lfm2", tmp_path / "model") == ("lfm2", "equal", "", False, "lora")
+    """Rows go through whole."""
+    assert play("mpt", tmp_path / "model") == ("mpt", "equal", "", False, "lora")
 
 
 def test_a_shared_beginning_is_used_within_the_window_and_not_beyond(
@@ -117,11 +117,12 @@ def not_a_number(folder: Path) -> None:
         (bidirectional, "its logits change with tokens that come later"),
         (forgetful, "what a row of 32 tokens gives changes with a key-value cache"),
         (not_a_number, "its logits are not finite"),
+        (lambda folder: save_kind("lfm2", folder), "it is a hybrid, which keeps states beside keys and values"),
         (lambda folder: save_kind("mamba", folder), "it keeps no key-value cache"),
         (lambda folder: save_kind("gemma3n_text", folder), "its gradients are not finite where rows are filled up"),
         (lambda folder: save_kind("bart", folder), r"its forward pass fails \(IndexError"),
     ],
-    ids=["bidirectional", "forgetful", "nan", "no cache", "infinite gradients", "fails"],
+    ids=["bidirectional", "forgetful", "nan", "hybrid", "no cache", "infinite gradients", "fails"],
 )
 @pytest.mark.parametrize("asks", ["admit", "losses"])
 def test_what_cannot_be_taught_is_refused_by_whoever_uses_it_first(

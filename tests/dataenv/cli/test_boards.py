@@ -371,7 +371,7 @@ def test_where_keys_go_is_said_on_the_command_line(cli: Cli, tmp_path: Path, mon
         write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", asking], "seeds": [0]})
         for command in ("validate", "leaderboard"):
             refused = cli(command, "toy.toml", "--workers", "1")
-            assert refused.code in (1, 2)  # a finding, or a failed row
+            assert refused.code == 2
             assert "give --allow-key BOARD_KEY=127.0.0.1" in refused.out + refused.err
         assert not heard
         place = server.base_url.split("/")[2]
@@ -404,7 +404,7 @@ def test_failed_runs_are_told_and_end_in_exit_code_1(cli: Cli, tmp_path: Path) -
     assert all(name in done.out for name in ("stratified", "LeavesInAct", "Loops", "nothing"))
     rows = [Row.model_validate_json(text) for path, text in files(tmp_path / "runs" / "toy").items() if "rows" in path]
     assert sorted(row.teacher for row in rows if row.failed) == ["LeavesInAct"] * 2 + ["Loops"] * 2
-    assert play(cli).code == 1, "again, and not for ever"
+    assert play(cli, "--act-deadline", "1").code == 1, "again, and not for ever"
 
 
 def test_a_teacher_that_cannot_be_made_is_refused_before_anything_is_played(cli: Cli, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.setting import make_setting
-from dataenv.vector.vector_env import TeachingVectorEnv
+from dataenv.vector.vector_env import TeachingVectorEnv, seeds_of
 from tests.tiny import TINY
 from tests.toys import BRANCHING, TOYS
 
@@ -292,6 +292,11 @@ def test_what_is_no_number_of_the_view_names_its_environment(runner: Runner) -> 
         envs.step(np.array([[1, 1], [2, 1]], np.float32))
     with pytest.raises(dataenv.SettingError, match="env is a TeachingVectorEnv, which is made numeric itself"):
         dataenv.numeric(envs)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seeds", [[4, 5], (4, 5), range(4, 6), np.array([4, 5], np.uint8), 4, np.int16(4)])
+def test_seeds_may_come_in_any_sequence(seeds: Any, runner: Runner) -> None:
+    assert seeds_of(seeds, 2) == [4, 5]
 
 
 def test_a_vector_that_was_closed_says_so(runner: Runner) -> None:
