@@ -1,0 +1,62 @@
+"""Commands of single runs, in this process and on a toy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.dataenv.cli.test_boards import Cli, cli, play, trained
+
+__all__ = ["cli"]  # the fixture
+SHORT = "setting.decoding.max_tokens"
+
+
+def test_a_run_is_checked_too(cli: Cli) -> None:
+    words = ("run", "--task", "reverse", "--student", "apprentice", "-s", "warm_start.examples=0")
+    few = ("-s", "recipe.updates=4", "-s", "recipe.batch=4", "-s", "lesson_size=16", "-s", "budget.student_tokens=1200")
+    refused = cli(*words, *few, "-s", "decoding.max_tokens=2")
+    assert refused.code == 2
+    assert f"{SHORT} is 2 and a gold answer of feedback has 5 tokens" in refused.err
+    assert cli(*words, *few, "-s", "decoding.max_tokens=2", "--force").code == 0
+    assert cli(*words, *few, "-s", "decoding.max_tokens=8").code == 0
+
+
+def test_the_export_of_an_untaught_student_says_so(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.toys import Apprentice
+
+    monkeypatch.setattr(Apprentice, "export", lambda self, weights, folder: folder.mkdir(exist_ok=True))
+    play(cli, "--quiet")
+    taught = cli("export", "runs/toy/rows/stratified--0.json")
+    assert "untaught" not in taught.out
+    assert json.loads(cli("export", "runs/toy/rows/stratified--0.json", "--json").out)["untaught"] is False
+    untaught = cli("export", "runs/toy/rows/nothing--0.json")
+    assert untaught.out.startswith("0 examples in ")
+    assert "this is the untaught student" in untaught.out
+    assert json.loads(cli("export", "runs/toy/rows/nothing--0.json", "--json").out)["untaught"] is True
+
+
+def test_force_plays_what_validate_refuses_and_it_is_resumed_without(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.toys import Apprentice
+
+    monkeypatch.setattr(
+        Apprentice,
+        "answer",
+        lambda self, weights, asked, decoding, seed: [text[-2::-1][: decoding.max_tokens] for text, _ in asked],
+    )
+    words = ("-s", "decoding.max_tokens=2", "--quiet")
+    refused = play(cli, *words)
+    assert refused.code == 2
+    assert f"{SHORT} is 2 and a gold answer of feedback has 5 tokens; give at least 5" in refused.err
+    assert "--force" in refused.err
+    forced = play(cli, *words, "--force")
+    assert forced.code == 0
+    assert "Nobody answered any test problem right" in forced.out
+    assert f"An answer ends after 2 tokens at the latest ({SHORT})" in forced.out
+    assert "smallest gain" not in forced.out
+    resumed = play(cli, *words)
+    assert resumed.code == 0
+    assert trained(resumed) == 0
+    summary = json.loads(play(cli, *words, "--json").out)
+    assert summary["nobody_right"] is True
