@@ -30,6 +30,14 @@ def boards() -> dict[str, str]:
     return {re.findall(r'^name = "(\w+)"$', text, flags=re.MULTILINE)[0]: text for text in found}
 
 
+def files_of(name: str, folder: Path) -> None:
+    """Made-up rows in the columns of a benchmark, and a tiny model."""
+    pytest.importorskip("math_verify")
+    save_tiny(folder / "my-model", positions=1024)
+    write_rows(folder / "train.jsonl", ROWS[name](300))
+    write_rows(folder / "test.jsonl", ROWS[name](60, "test"))
+
+
 def test_the_page_names_every_form() -> None:
     named = re.findall(r"^\| `(\w+)` \|.*\| (?:recognised|must be named) \|$", PAGE, flags=re.MULTILINE)
     assert named == [*FORMATS]
@@ -41,10 +49,7 @@ def test_the_page_names_every_form() -> None:
 @pytest.mark.parametrize("name", ["gsm8k", "math"])
 def test_the_six_lines_teach(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a tiny model, and one lesson of an episode with smaller exams."""
-    pytest.importorskip("math_verify")
-    save_tiny(tmp_path / "my-model", positions=1024)
-    write_rows(tmp_path / "train.jsonl", ROWS[name](300))
-    write_rows(tmp_path / "test.jsonl", ROWS[name](60, "test"))
+    files_of(name, tmp_path)
     monkeypatch.chdir(tmp_path)
     [lines] = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     assert len([line for line in lines.splitlines() if line]) == 6
@@ -63,10 +68,7 @@ def test_the_six_lines_teach(name: str, tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("name", ["gsm8k", "math"])
 def test_a_board_of_the_page_is_played(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a tiny model, but for one seed, less to spend and smaller exams."""
-    pytest.importorskip("math_verify")
-    save_tiny(tmp_path / "my-model", positions=1024)
-    write_rows(tmp_path / "train.jsonl", ROWS[name](300))
-    write_rows(tmp_path / "test.jsonl", ROWS[name](60, "test"))
+    files_of(name, tmp_path)
     toml = boards()[name].replace("[0, 1, 2, 3, 4, 5]", "[0]") + SMALLER
     assert toml.count("[0]") == 1
     (tmp_path / f"{name}.toml").write_text(toml, encoding="utf-8")
