@@ -179,7 +179,12 @@ def _wanted(item: Any) -> str:
     mend = MENDS.get(item["type"])
     if mend is None:
         return f"{item['msg'][0].lower()}{item['msg'][1:]}"
-    return mend.format(**context)
+    return mend.format(**{name: _plain(value) for name, value in context.items()})
+
+
+def _plain(value: Any) -> Any:
+    """A bound as a person writes it: 0 and not 0.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _shown(value: Any) -> str:

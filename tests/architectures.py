@@ -84,7 +84,7 @@ OWN: dict[str, dict[str, Any]] = {
     "granitemoehybrid": HYBRID | {"layer_types": ["mamba", "attention"]},
     "lfm2": {"layer_types": ["conv", "full_attention"], "conv_L_cache": 3, "block_auto_adjust_ff_dim": False},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"], "conv_L_cache": 3, "num_dense_layers": 1},
-    "mamba2": {"num_heads": 4, "head_dim": 16, "state_size": 8, "n_groups": 1},
+    "mamba2": {"num_heads": 4, "state_size": 8, "n_groups": 1},
     "modernbert-decoder": {"local_attention": WINDOW, "global_attn_every_n_layers": 2},
     "plbart": {"encoder_attention_heads": 2, "decoder_attention_heads": 2},
     "reformer": ENCODER,

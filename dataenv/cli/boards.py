@@ -163,17 +163,26 @@ def _plan(
         voice.say(*sentences(made))
 
 
-def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...] | None = None) -> None:
-    """Write the CSV and the page of rows, and print the table or the summary, with the board's metrics."""
+def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...] = (), out: Path | None = None) -> None:
+    """Write the CSV and the page of rows, and print the table or the summary, with the board's metrics.
+
+    Args:
+        rows: Of the board.
+        folder: The board's.
+        as_json: Whether the summary is printed in place of the table.
+        metrics: Further columns; those that the folder's board names, if there are none.
+        out: Where CSV and page go, if not into the board's folder.
+    """
     from dataenv.leaderboard.folder import read_manifest
     from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
     from dataenv.leaderboard.statistics.summary import summarise
 
     manifest = read_manifest(folder)
     axes = metrics or (manifest.board.metrics if manifest else ())
-    write_csv(rows, folder / "leaderboard.csv", axes)
+    where = out or folder
+    write_csv(rows, where / "leaderboard.csv", axes)
     played, added = (manifest.board, manifest.added) if manifest else (None, ())
-    write_page(rows, folder / "leaderboard.html", axes, played, added)
+    write_page(rows, where / "leaderboard.html", axes, played, added)
     if as_json:
         print_json(summarise(rows, axes).model_dump(mode="json"))
     else:
@@ -196,10 +205,10 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Build table, CSV and page again from the rows of a board, a half-played one too."""
-    from dataenv.leaderboard.folder import missing, read_manifest, read_rows
+    from dataenv.leaderboard.folder import missing, read_rows
 
-    rows, manifest, where = read_rows(folder), read_manifest(folder), out or folder
-    _show(rows, where, as_json, manifest.board.metrics if manifest else ())
+    rows, where = read_rows(folder), out or folder
+    _show(rows, folder, as_json, out=out)
     said = errors if as_json else console
     absent = missing(folder, rows)
     if absent:

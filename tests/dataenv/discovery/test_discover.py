@@ -146,7 +146,7 @@ def test_a_setting_is_named_by_what_the_file_holds_and_not_by_where_it_lies(tmp_
     [
         (None, "cannot be read .*; make the file with `dataenv discover`"),
         ("{", "is no discovery"),
-        ('{"task": "plenty"}', "method is missing; add it"),
+        ('{"task": "plenty"}', "method is missing or wrong"),
         (found(Plenty(), task="lego").model_dump_json(), "are those of task 'lego', and this is 'plenty'"),
         (found(Plenty(), items={"0" * 16: "brief words", "1" * 16: "lengthy words"}).model_dump_json(), "are not in"),
     ],

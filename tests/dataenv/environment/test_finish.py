@@ -187,7 +187,7 @@ def test_finished_and_unfinished_stand_on_one_board(store: Store, tmp_path: Any)
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"finish": {"share": 0}}, "greater than 0"),
+        ({"finish": {"share": 0}}, "give more than 0"),
         ({"finish": {"recipe": {"start": "base"}}}, "leave out start and data"),
         ({"finish": {}, "budget": {"student_tokens": 9, "examples": 9}}, "leave one out"),
         ({"warm_start": {"recipe": {"method": "grpo"}}}, "warm_start.recipe.method is 'grpo'"),

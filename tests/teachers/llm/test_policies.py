@@ -268,7 +268,8 @@ def test_the_judge_is_counted_and_enforced_only_under_verify(server: Server, ver
     wrong = sum(step.judged.get("wrong", 0) for step in steps)
     dropped = sum(step.rejected.get("wrong", 0) for step in steps)
     assert (wrong > 0, dropped > 0) == (not verify, verify)
-    assert who.yields["examples"] == sum(s.offered for s in steps)
+    unpaid = who.yields["examples"] - sum(s.offered for s in steps)
+    assert unpaid in (0, 16), "all are offered, but for a last lesson that the purse cannot pay"
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_no_server_fails_the_run_and_says_so(name: str) -> None:
 def test_every_example_came_through_the_filter(name: str, server: Server) -> None:
     """One solution in five is another question's: none of those is taught."""
     teacher = live(name, server, quota=16)
-    _, taught = play(teacher, fields=SHORT | {"lesson_size": 16})
+    _, taught = play(teacher, fields=TOYS | {"lesson_size": 16, "budget": {"student_tokens": 1000}})
     assert len(taught) > 16
     assert all(e.response == e.prompt[-2::-1] for e in taught)
     assert {e.origin for e in taught} <= {name, ""}, "those of the toy's pool say nothing"
