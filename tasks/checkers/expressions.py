@@ -26,7 +26,11 @@ KNOWN = frozenset((
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _NAMED = re.compile(r"\\(?:text(?:bf|it|rm|sf|normal)?|math(?:rm|bf|sf|it)|mbox|operatorname)\*?\s*\{([^{}]*)\}")
 _SPACE = re.compile(r"\\[,;:! ]|\\q?quad\b|\\(?:left|right)\b|~|\$")
-_FRACTION = re.compile(r"([+-]?)\s*\\[dt]?frac\s*\{\s*([+-]?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,?\\!|\\,)\s?(?=\d{3}(?!\d))")
+_FRACTION = re.compile(  # a whole number in front makes a mixed one; other digits beside it make it something else
+    r"(?<![\d.,}])([+-]?)\s{0,3}(?:(?<![\w.,^{}])(\d{1,60})\s{0,3})?"
+    r"\\[dt]?frac\s{0,3}\{\s{0,3}([+-]?\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}(?!\s{0,3}\d)"
+)
 _WORD = re.compile(r"(?<!\\)(?<![^\W\d_])[^\W\d_]{3,}")
 _BASE = re.compile(r"(?<![A-Za-z\\\d])\d[\dA-F]*\s*_")
 _NUMBER = re.compile(r"(?<![\d^_])(?<!\^\{)\d[\d.,]*")
@@ -56,6 +60,8 @@ def settled(gold: str, said: str, tolerance: float | None = None) -> tuple[bool,
         tolerance: See ``text.number``.
     """
     gold, said = _marked(gold), _marked(said)
+    if _written(gold) == _written(said) != "":
+        return True, True  # whatever it is: not all that a file gives as an answer is mathematics
     if to_number(gold) is not None and to_number(said) is not None:
         return number(gold, said, tolerance)
     if _BASE.search(gold) or _BASE.search(said):
@@ -83,8 +89,21 @@ def places(gold: str, said: str) -> int:
 def _marked(text: str) -> str:
     r"""An answer without the commands of its layout; a NUL stands on both sides of what ``\text{…}`` held."""
     plain = unicodedata.normalize("NFC", text.replace("\x00", " "))
-    plain = _SPACE.sub(" ", _NAMED.sub("\x00\\1\x00", plain))
-    return re.sub(r"(?<=\d)\{,\}(?=\d)", ",", _FRACTION.sub(r"\1\2/\3", plain)).strip().removesuffix(".").strip()
+    plain = _SPACE.sub(" ", _THOUSANDS.sub(",", _NAMED.sub("\x00\\1\x00", plain)))
+    return _FRACTION.sub(_over, plain).strip().removesuffix(".").strip()
+
+
+def _over(found: re.Match[str]) -> str:
+    r"""A fraction in one line: ``1/2``, and ``3/2`` for the mixed number ``1\frac{1}{2}``."""
+    sign, whole, above, below = found.groups()
+    if not whole:
+        return f"{sign}{above}/{below}"
+    return f"{sign}{int(whole) * int(below) + int(above)}/{below}" if above.isdigit() else found.group()
+
+
+def _written(text: str) -> str:
+    """What is written, without layout; white space counts between two digits alone."""
+    return re.sub(r"(?<!\d) | (?!\d)", "", " ".join(text.replace("\x00", " ").split())).removesuffix(".")
 
 
 def _bare(text: str, space: str = "") -> str:
