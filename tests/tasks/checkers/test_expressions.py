@@ -70,7 +70,7 @@ def test_a_mixed_number_is_a_sum_and_no_longer_numerator(whole: int, above: int,
 
 @pytest.mark.parametrize(
     "answer",
-    [r"\text{6:00 p.m.}", r"\text{A, B, C}", r"1 \quad 2", "10,\\!000", r"0.1\overline{3}", r"\triangle ABC", "3:4", "?"],
+    [r"\text{6:00 p.m.}", r"\text{A, B, C}", r"1 \quad 2", "10,\\!000", r"0.1\overline{3}", r"\triangle ABC", "3:4"],
 )
 def test_an_answer_as_the_file_has_it_is_right(answer: str) -> None:
     """Also where it is no mathematics: ``math_verify`` cannot read all that MATH gives as an answer."""
