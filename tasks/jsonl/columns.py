@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from tasks.checkers import Gold
-from tasks.checkers.text import LETTERS, folded, to_number
+from tasks.checkers.text import LETTERS, folded, to_number, to_quantity
 from tasks.jsonl.formats import BOX, FORMATS, PLAIN, PublishedFormat, last_box, recognised
 from tasks.jsonl.reading import Raw
 from tasks.records import canonical_json, digest
@@ -141,7 +141,8 @@ class Columns:
         final = (last_box(said) if marked else said.rpartition(self.marker)[2] if self.marker else said).strip()
         if self.checker == "choice":
             said = final = _label(row, row.fields[self.answer], final, options)
-        if not _shown(final):
+        unmarked = bool(self.form and self.marker) and self.marker not in said and to_quantity(said) is None
+        if unmarked or not _shown(final):  # else a worked answer is taken for the final one
             mark = f"in a {BOX}{{…}}" if marked else f"after {self.marker!r}"
             raise ValueError(f"{row.where}, has no answer {mark}; give one, or drop the row")
         if options:

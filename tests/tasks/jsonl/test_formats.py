@@ -93,6 +93,9 @@ def test_a_row_without_a_box_or_a_mark_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"m\.jsonl, line 8, .* no answer in a \\boxed"):
         Jsonl(write_rows(tmp_path / "m.jsonl", rows), format="math")
     rows = gsm8k_rows(60)
+    lines = rows[7]["answer"].replace("####", "so it is")
+    with pytest.raises(ValueError, match=r"g\.jsonl, line 8, has no answer after '####'"):
+        Jsonl(write_rows(tmp_path / "g.jsonl", [*rows[:7], rows[7] | {"answer": lines}, *rows[8:]]), format="gsm8k")
     rows[7]["answer"] += "\n####"
     with pytest.raises(ValueError, match=r"g\.jsonl, line 8, has no answer after '####'"):
         Jsonl(write_rows(tmp_path / "g.jsonl", rows), format="gsm8k")
