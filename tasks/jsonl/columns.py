@@ -339,7 +339,7 @@ def recognise(
     chosen, letters = _columns(rows[0], given, shape, form)
     marker = marker or shape.marker
     if checker is None:
-        checker = shape.checker or _checker(rows, chosen, marker)
+        checker = shape.checker or _checker(rows, chosen, marker, units=bool(form))
     if checker == "regex" and not chosen["pattern"]:
         raise ValueError(f"{rows[0].where}, has no pattern for checker 'regex'; give pattern= the column that has it")
     return Columns(**chosen, checker=checker, marker=marker, form=form, letters=letters)
@@ -375,14 +375,15 @@ def _columns(
     return chosen, letters
 
 
-def _checker(rows: Sequence[Raw], chosen: Mapping[str, str], marker: str) -> str:
-    """What the columns and the answers suggest."""
+def _checker(rows: Sequence[Raw], chosen: Mapping[str, str], marker: str, units: bool) -> str:
+    """What the columns and the answers suggest; in a published form a number may have a unit, such as ``$18``."""
     if chosen["choices"] or chosen["pattern"]:
         return "choice" if chosen["choices"] else "regex"
     answers = [str(row.fields.get(chosen["answer"], "")) for row in rows]
     if marker:
         answers = [answer.rpartition(marker)[2] for answer in answers]
-    return "number" if all(to_number(answer) is not None for answer in answers) else "exact"
+    is_number = to_quantity if units else to_number
+    return "number" if all(is_number(answer) is not None for answer in answers) else "exact"
 
 
 def letters_of(rows: Sequence[Raw], columns: Columns) -> tuple[str, ...]:
