@@ -23,7 +23,7 @@ KNOWN = frozenset((
 ))  # fmt: skip
 """Letters in a row that are mathematics and no word."""
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _NAMED = re.compile(r"\\(?:text(?:bf|it|rm|sf|normal)?|math(?:rm|bf|sf|it)|mbox|operatorname)\*?\s*\{([^{}]*)\}")
 _SPACE = re.compile(r"\\[,;:! ]|\\q?quad\b|\\(?:left|right)\b|~|\$")
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,?\\!|\\,)\s?(?=\d{3}(?!\d))")
@@ -39,16 +39,27 @@ _PLACES = re.compile(r"\.(\d+)|10\s*\^\s*\{?\s*-\s*(\d{1,3})|\d[eE]-(\d{1,3})")
 
 
 def last_box(text: str) -> str | None:
-    r"""What the last ``\boxed{…}`` holds; the whole text where there is none, ``None`` where the last is not closed."""
+    r"""What the last ``\boxed{…}`` or ``\boxed x`` holds, as ``tasks.jsonl.formats.last_box`` reads a gold answer.
+
+    The whole text where there is no box, ``None`` where the last one is not closed.
+    """
     start = max((box.end() for box in _BOX.finditer(text)), default=None)
     if start is None:
         return text.strip()
+    if not text.startswith("{", start):
+        return re.match(r"[^\s$]*", text[start:]).group()  # type: ignore[union-attr]
+    start += 1
     depth = 1
     for brace in re.finditer(r"\\.|[{}]", text[start:]):
         depth += {"{": 1, "}": -1}.get(brace.group(), 0)
         if not depth:
             return text[start : start + brace.start()].strip()
     return None
+
+
+def latex(text: str) -> str:
+    """A text with the signs that ``math_verify`` cannot read as LaTeX has them."""
+    return text.replace("°", r"^\circ ")
 
 
 def settled(gold: str, said: str, tolerance: float | None = None) -> tuple[bool, bool] | None:
