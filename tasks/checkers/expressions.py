@@ -31,6 +31,7 @@ _FRACTION = re.compile(  # a whole number in front makes a mixed one; other digi
     r"(?<![\d.,}])([+-]?)\s{0,3}(?:(?<![\w.,^{}])(\d{1,60})\s{0,3})?"
     r"\\[dt]?frac\s{0,3}\{\s{0,3}([+-]?\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}(?!\s{0,3}\d)"
 )
+_PAIR, _SET = re.compile(r"\([^()]*,[^()]*\)"), re.compile(r"\\\{[^()]*\\\}")
 _WORD = re.compile(r"(?<!\\)(?<![^\W\d_])[^\W\d_]{3,}")
 _BASE = re.compile(r"(?<![A-Za-z\\\d])\d[\dA-F]*\s*_")
 _NUMBER = re.compile(r"(?<![\d^_])(?<!\^\{)\d[\d.,]*")
@@ -73,6 +74,8 @@ def settled(gold: str, said: str, tolerance: float | None = None) -> tuple[bool,
     gold, said = _marked(gold), _marked(said)
     if _written(gold) == _written(said) != "":
         return True, True  # whatever it is: not all that a file gives as an answer is mathematics
+    if any(_PAIR.fullmatch(one) and _SET.fullmatch(other) for one, other in ((gold, said), (said, gold))):
+        return False, False
     if to_number(gold) is not None and to_number(said) is not None:
         return number(gold, said, tolerance)
     if _BASE.search(gold) or _BASE.search(said):
