@@ -103,6 +103,14 @@ class TestExam(RowPart):
         return _points(self.correct, self.attempts)
 
     @property
+    def forgiven(self) -> tuple[int, int] | None:
+        """Points if only the form is forgiven, and what all would be; ``None`` without ``lenient``."""
+        if self.lenient is None:
+            return None
+        points = _points(self.lenient, self.attempts)
+        return sum(points), len(points) * self.attempts.out_of
+
+    @property
     def counts(self) -> tuple[tuple[int, int], ...]:
         """Points of each skill, and what they would be if all were right."""
         return tuple((k, n * self.attempts.out_of) for k, n in zip(self.by_skill, self.n, strict=True))

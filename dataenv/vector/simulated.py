@@ -61,8 +61,8 @@ class SplitThresholds:
 class SimulatedVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
     """Many simulated students, one lesson each a step.
 
-    Observations are those of ``SkillList`` without ``errors``; actions, rewards and ends are the same; infos hold
-    ``spent``, ``updates`` and, under ``SameStep``, ``final_obs``.
+    Observations are those of ``SkillList`` without ``errors`` and ``wrong``; actions, rewards and ends are the
+    same; infos hold ``spent``, ``updates`` and, under ``SameStep``, ``final_obs``.
 
     Args:
         num_envs: How many.

@@ -133,8 +133,8 @@ def _regex(gold: Gold, said: str, fold_case: bool, seconds: float, patience: Pat
 
 def _math(gold: Gold, said: str, tolerance: float | None, seconds: float, patience: Patience) -> Grade:
     """What texts decide is decided here, and only the rest by ``math_verify``."""
-    said = said[-expressions.LONGEST :]
-    answer, final = expressions.last_box(gold.answer) or gold.answer, expressions.last_box(said)
+    said, right = expressions.latex(said[-expressions.LONGEST :]), expressions.latex(gold.answer)
+    answer, final = expressions.last_box(right) or right, expressions.last_box(said)
     decided = expressions.settled(answer, final, tolerance) if final is not None else None
     if decided is not None:
         return _verdict(*decided)

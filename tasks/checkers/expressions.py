@@ -23,10 +23,15 @@ KNOWN = frozenset((
 ))  # fmt: skip
 """Letters in a row that are mathematics and no word."""
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _NAMED = re.compile(r"\\(?:text(?:bf|it|rm|sf|normal)?|math(?:rm|bf|sf|it)|mbox|operatorname)\*?\s*\{([^{}]*)\}")
 _SPACE = re.compile(r"\\[,;:! ]|\\q?quad\b|\\(?:left|right)\b|~|\$")
-_FRACTION = re.compile(r"([+-]?)\s*\\[dt]?frac\s*\{\s*([+-]?\d+)\s*\}\s*\{\s*(\d+)\s*\}")
+_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,?\\!|\\,)\s?(?=\d{3}(?!\d))")
+_FRACTION = re.compile(  # a whole number in front makes a mixed one; other digits beside it make it something else
+    r"(?<![\d.,}])([+-]?)\s{0,3}(?:(?<![\w.,^{}])(\d{1,60})\s{0,3})?"
+    r"\\[dt]?frac\s{0,3}\{\s{0,3}([+-]?\d{1,60})\s{0,3}\}\s{0,3}\{\s{0,3}(\d{1,60})\s{0,3}\}(?!\s{0,3}\d)"
+)
+_PAIR, _SET = re.compile(r"\([^()]*,[^()]*\)"), re.compile(r"\\\{[^()]*\\\}")
 _WORD = re.compile(r"(?<!\\)(?<![^\W\d_])[^\W\d_]{3,}")
 _BASE = re.compile(r"(?<![A-Za-z\\\d])\d[\dA-F]*\s*_")
 _NUMBER = re.compile(r"(?<![\d^_])(?<!\^\{)\d[\d.,]*")
@@ -35,16 +40,27 @@ _PLACES = re.compile(r"\.(\d+)|10\s*\^\s*\{?\s*-\s*(\d{1,3})|\d[eE]-(\d{1,3})")
 
 
 def last_box(text: str) -> str | None:
-    r"""What the last ``\boxed{…}`` holds; the whole text where there is none, ``None`` where the last is not closed."""
+    r"""What the last ``\boxed{…}`` or ``\boxed x`` holds, as ``tasks.jsonl.formats.last_box`` reads a gold answer.
+
+    The whole text where there is no box, ``None`` where the last one is not closed.
+    """
     start = max((box.end() for box in _BOX.finditer(text)), default=None)
     if start is None:
         return text.strip()
+    if not text.startswith("{", start):
+        return re.match(r"[^\s$]*", text[start:]).group()  # type: ignore[union-attr]
+    start += 1
     depth = 1
     for brace in re.finditer(r"\\.|[{}]", text[start:]):
         depth += {"{": 1, "}": -1}.get(brace.group(), 0)
         if not depth:
             return text[start : start + brace.start()].strip()
     return None
+
+
+def latex(text: str) -> str:
+    """A text with the signs that ``math_verify`` cannot read as LaTeX has them."""
+    return text.replace("°", r"^\circ ")
 
 
 def settled(gold: str, said: str, tolerance: float | None = None) -> tuple[bool, bool] | None:
@@ -56,6 +72,10 @@ def settled(gold: str, said: str, tolerance: float | None = None) -> tuple[bool,
         tolerance: See ``text.number``.
     """
     gold, said = _marked(gold), _marked(said)
+    if _written(gold) == _written(said) != "":
+        return True, True  # whatever it is: not all that a file gives as an answer is mathematics
+    if any(_PAIR.fullmatch(one) and _SET.fullmatch(other) for one, other in ((gold, said), (said, gold))):
+        return False, False
     if to_number(gold) is not None and to_number(said) is not None:
         return number(gold, said, tolerance)
     if _BASE.search(gold) or _BASE.search(said):
@@ -83,8 +103,21 @@ def places(gold: str, said: str) -> int:
 def _marked(text: str) -> str:
     r"""An answer without the commands of its layout; a NUL stands on both sides of what ``\text{…}`` held."""
     plain = unicodedata.normalize("NFC", text.replace("\x00", " "))
-    plain = _SPACE.sub(" ", _NAMED.sub("\x00\\1\x00", plain))
-    return re.sub(r"(?<=\d)\{,\}(?=\d)", ",", _FRACTION.sub(r"\1\2/\3", plain)).strip().removesuffix(".").strip()
+    plain = _SPACE.sub(" ", _THOUSANDS.sub(",", _NAMED.sub("\x00\\1\x00", plain)))
+    return _FRACTION.sub(_over, plain).strip().removesuffix(".").strip()
+
+
+def _over(found: re.Match[str]) -> str:
+    r"""A fraction in one line: ``1/2``, and ``3/2`` for the mixed number ``1\frac{1}{2}``."""
+    sign, whole, above, below = found.groups()
+    if not whole:
+        return f"{sign}{above}/{below}"
+    return f"{sign}{int(whole) * int(below) + int(above)}/{below}" if above.isdigit() else found.group()
+
+
+def _written(text: str) -> str:
+    """What is written, without layout; white space counts between two digits alone."""
+    return re.sub(r"(?<!\d) | (?!\d)", "", " ".join(text.replace("\x00", " ").split())).removesuffix(".")
 
 
 def _bare(text: str, space: str = "") -> str:

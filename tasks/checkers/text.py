@@ -28,8 +28,9 @@ _DECIMAL = (
 _END = r"(?<=\d)(?![,.]\d)(?! ?/ ?\d)"  # what goes on with digits is no number: 1,2 and 1.2.3 and 1/2/2020
 # A sign belongs to the number where nothing stands before it ("3-5" ends in 5), and letters may be glued to it (72km).
 _IN_TEXT = re.compile(rf"(?<![\w.,/])([+-]?{_DECIMAL}{_END})(?:(?!\w)|(?=[^\W\d_]+(?!\w)))", re.ASCII)
-_UNIT = re.compile(r"\s*(?:[^\W\d_]|[%‰°′″])[^\W_]*(?:[/*·^][^\W_]+)*")
+_UNIT = re.compile(r"\s*(?:[^\W\d_]|[%‰°′″€£¥₹])[^\W_]*(?:[/*·^][^\W_]+)*")
 _CURRENCY = "$€£¥₹"
+_IN_FRONT = re.compile(rf"((?<![\w)])-)?\\?([{_CURRENCY}])[+-]?$")
 _SIGNS = str.maketrans("−–＋", "--+")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -154,8 +155,12 @@ def _last(text: str) -> Quantity | None:
     value = _value(found.group(1)) if found else None
     if found is None or value is None:
         return None
-    before, behind = found.string[: found.start()].rstrip("+-")[-1:], _UNIT.match(found.string, found.end())
-    unit = before if before and before in _CURRENCY else _unit(behind.group()) if behind else ""
+    latex = found.string[: found.start()].endswith("$") and found.string.startswith("$", found.end())  # $5$ cm
+    currency = None if latex else _IN_FRONT.search(found.string[: found.start()][-4:])
+    if currency and currency.group(1):  # -$5
+        value = -value
+    behind = _UNIT.match(found.string, found.end() + latex)
+    unit = currency.group(2) if currency else _unit(behind.group()) if behind else ""
     return Quantity(found.group(1), value, unit)
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from tasks.checkers import Gold
-from tasks.checkers.text import LETTERS, folded, to_number
+from tasks.checkers.text import LETTERS, folded, to_number, to_quantity
 from tasks.jsonl.formats import BOX, FORMATS, PLAIN, PublishedFormat, last_box, recognised
 from tasks.jsonl.reading import Raw
 from tasks.records import canonical_json, digest
@@ -141,7 +141,8 @@ class Columns:
         final = (last_box(said) if marked else said.rpartition(self.marker)[2] if self.marker else said).strip()
         if self.checker == "choice":
             said = final = _label(row, row.fields[self.answer], final, options)
-        if not _shown(final):
+        unmarked = bool(self.form and self.marker) and self.marker not in said and to_quantity(said) is None
+        if unmarked or not _shown(final):  # else a worked answer is taken for the final one
             mark = f"in a {BOX}{{…}}" if marked else f"after {self.marker!r}"
             raise ValueError(f"{row.where}, has no answer {mark}; give one, or drop the row")
         if options:
@@ -338,7 +339,7 @@ def recognise(
     chosen, letters = _columns(rows[0], given, shape, form)
     marker = marker or shape.marker
     if checker is None:
-        checker = shape.checker or _checker(rows, chosen, marker)
+        checker = shape.checker or _checker(rows, chosen, marker, units=bool(form))
     if checker == "regex" and not chosen["pattern"]:
         raise ValueError(f"{rows[0].where}, has no pattern for checker 'regex'; give pattern= the column that has it")
     return Columns(**chosen, checker=checker, marker=marker, form=form, letters=letters)
@@ -374,14 +375,15 @@ def _columns(
     return chosen, letters
 
 
-def _checker(rows: Sequence[Raw], chosen: Mapping[str, str], marker: str) -> str:
-    """What the columns and the answers suggest."""
+def _checker(rows: Sequence[Raw], chosen: Mapping[str, str], marker: str, units: bool) -> str:
+    """What the columns and the answers suggest; in a published form a number may have a unit, such as ``$18``."""
     if chosen["choices"] or chosen["pattern"]:
         return "choice" if chosen["choices"] else "regex"
     answers = [str(row.fields.get(chosen["answer"], "")) for row in rows]
     if marker:
         answers = [answer.rpartition(marker)[2] for answer in answers]
-    return "number" if all(to_number(answer) is not None for answer in answers) else "exact"
+    is_number = to_quantity if units else to_number
+    return "number" if all(is_number(answer) is not None for answer in answers) else "exact"
 
 
 def letters_of(rows: Sequence[Raw], columns: Columns) -> tuple[str, ...]:

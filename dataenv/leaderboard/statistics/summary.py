@@ -134,11 +134,11 @@ def _standing(
 
 
 def _lenient(rows: Sequence[Row]) -> Accuracy | None:
-    """Test answers right in all but form, over runs; ``None`` unless every run says."""
-    said = [row.test.lenient for row in rows if row.test is not None and row.test.lenient is not None]
+    """Test counts where only the form is forgiven, over runs, in the points of the score; ``None`` unless all say."""
+    said = [found for row in rows if row.test is not None and (found := row.test.forgiven) is not None]
     if not said or len(said) < len(rows):
         return None
-    return _sum([Accuracy(k=bits.count("1"), n=len(bits), split="test") for bits in said])
+    return _sum([Accuracy(k=k, n=n, split="test") for k, n in said])
 
 
 def _transfer(rows: Sequence[Row]) -> Accuracy | None:

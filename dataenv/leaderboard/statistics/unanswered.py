@@ -21,7 +21,7 @@ def nobody_right(board: Sequence[Row]) -> bool:
 def why_nobody(board: Sequence[Row]) -> list[str]:
     """What is said of a board on which nobody answered anything right: the counts, what may be the cause, mistakes."""
     exams = [row.test for row in board if row.test is not None]
-    n = sum(sum(exam.n) for exam in exams)
+    n = sum(len(exam.correct) for exam in exams)
     said = [f"Nobody answered any test problem right (0 of {n:,} answers), so this board says nothing of its teachers."]
     lenient = [exam.lenient for exam in exams if exam.lenient is not None]
     if lenient:

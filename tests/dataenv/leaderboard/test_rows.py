@@ -107,6 +107,14 @@ def test_a_lenient_score_is_never_below_the_strict_one() -> None:
         TestExam.model_validate(exam | {"lenient": "110"})
 
 
+def test_a_lenient_score_is_counted_in_the_points_of_the_strict_one() -> None:
+    held = {"attempts": {"samples": 3, "score": "pass", "k": 2}, "n": [2], "by_skill": [2]}
+    exam = TestExam.model_validate(held | {"correct": "100000", "lenient": "110001"})
+    assert exam.counts == ((2, 6),)
+    assert exam.forgiven == (3 + 2, 6), "sets of two of three answers that hold a right one"
+    assert TestExam.model_validate(held | {"correct": "100000"}).forgiven is None
+
+
 @pytest.mark.parametrize("exam", ["test", "transfer"])
 def test_what_was_not_asked_is_among_what_is_not_right(exam: str) -> None:
     row = copy.deepcopy(make_row("t"))

@@ -58,6 +58,28 @@ def test_plain_numbers_are_exact(above: int, below: int, by: int) -> None:
     assert settled(gold, str(Fraction(above, below))) == (True, True)
 
 
+@given(st.integers(1, 10**6), st.integers(1, 99), st.integers(1, 99), st.sampled_from(["", "-"]))
+def test_a_mixed_number_is_a_sum_and_no_longer_numerator(whole: int, above: int, below: int, sign: str) -> None:
+    mixed = f"{sign}{whole}\\frac{{{above}}}{{{below}}}"
+    right, glued = f"{sign}{whole * below + above}/{below}", f"{sign}\\frac{{{whole}{above}}}{{{below}}}"
+    for gold, said in ((mixed, right), (right, mixed), (mixed, mixed.replace("\\frac", " \\dfrac"))):
+        assert settled(gold, said) == (True, True)
+    assume(Fraction(int(f"{whole}{above}"), below) != whole + Fraction(above, below))
+    assert settled(mixed, glued) == settled(glued, mixed) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [r"\text{6:00 p.m.}", r"\text{A, B, C}", r"1 \quad 2", "10,\\!000", r"0.1\overline{3}", r"\triangle ABC", "3:4"],
+)
+def test_an_answer_as_the_file_has_it_is_right(answer: str) -> None:
+    """Also where it is no mathematics: ``math_verify`` cannot read all that MATH gives as an answer."""
+    assert settled(answer, answer) == (True, True)
+    assert settled(r"\text{8:00 AM}", r"8:00 \text{ AM}") == (True, True)
+    assert settled("12", r"1 \quad 2") != (True, True)
+    assert settled(r"1\,234", "1234") == (True, True)
+
+
 @pytest.mark.parametrize(
     ("gold", "said", "strict", "lenient"),
     [
@@ -65,6 +87,15 @@ def test_plain_numbers_are_exact(above: int, below: int, by: int) -> None:
         ("5", r"\boxed{5}. No, that is wrong: \boxed{6}", False, False),
         (r"\frac{1}{2}", r"so $\boxed{\frac{1}{2}}$ it is", True, True),
         ("6", r"\boxed{6", False, False),
+        ("6", r"\boxed{5}. No, $\boxed 6$.", True, True),
+        ("5", r"\boxed{5}. No, $\boxed6$.", False, False),
+        (r"\frac{1}{2}", r"so $\boxed\frac{1}{2}$", True, True),
+        (r"90^\circ", r"\boxed{90°}", True, True),
+        ("(1,2)", r"\boxed{\{1,2\}}", False, False),
+        (r"\{1,2\}", r"\boxed{\left(1, 2\right)}", False, False),
+        ("(1,2),(3,4)", r"\boxed{\{(1,2),(3,4)\}}", True, True),
+        (r"90^\circ", r"\boxed{80°}", False, False),
+        ("90°", r"\boxed{90^\circ}", True, True),
         ("x+1", "$1+x$", True, True),
         ("x^2-1", r"\boxed{(x-1)(x+1)}", True, True),
         ("x^2-1", r"\boxed{(x-1)(x-1)}", False, False),

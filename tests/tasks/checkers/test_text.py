@@ -41,6 +41,23 @@ def test_a_whole_number_is_right_to_its_last_digit(n: int, change) -> None:
         assert number(str(n), right) == (True, True)
 
 
+@given(
+    st.integers(1, 10**9),
+    st.sampled_from("$€£¥₹"),
+    st.sampled_from(["-{1}{0}", "{1}-{0}", "It lost −{1}{0}.", "(-{1}{0})"]),
+)
+def test_a_sign_stands_before_a_currency_too(n: int, currency: str, form: str) -> None:
+    said = form.format(n, currency)
+    for unit in ("", currency):
+        assert number(f"{unit}{n}", said) == (False, False)
+        assert number(f"-{unit}{n}", said)[1] is True
+    assert number(f"{currency}{n}", f"from 3-{currency}{n}")[1] is True, "up to"
+    if currency != "$":
+        assert number(f"${n}", f"{n} {currency}") == (False, False)
+        assert number(f"{currency}{n}", f"{n} {currency}") == (True, True)
+    assert number(f"{n} cm", f"${n}$ cm")[1] is True, "LaTeX"
+
+
 def decimal(n: int, places: int) -> str:
     """``n / 10**places``, written out."""
     return f"{'-' if n < 0 else ''}{abs(n) // 10**places}.{abs(n) % 10**places:0{places}d}"

@@ -32,6 +32,17 @@ def test_gsm8k(tmp_path: Path) -> None:
     assert "####" in task.pool()[0].response
 
 
+def test_gsm8k_with_units_is_compared_by_number(tmp_path: Path) -> None:
+    rows = [row | {"answer": f"so\n#### ${100 * int(row['answer'].split()[-1]):,}"} for row in gsm8k_rows(80)]
+    rows[3]["answer"] = "so\n#### 7,000 figs"
+    task = Jsonl(write_rows(tmp_path / "g.jsonl", rows), format="gsm8k", least=1)
+    problem = next(p for p in task.split("test") if "$" in p.answer and "," in p.answer)
+    number = problem.answer.rpartition("#### $")[2]
+    assert task.grade(problem, f"#### ${number.replace(',', '')}").correct
+    assert not task.grade(problem, f"#### ${number}1").correct
+    assert not [said for said in task.told if "compared as text" in said]
+
+
 def test_math(tmp_path: Path) -> None:
     pytest.importorskip("math_verify")
     path = write_rows(tmp_path / "m.jsonl", math_rows(100))
@@ -93,6 +104,9 @@ def test_a_row_without_a_box_or_a_mark_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"m\.jsonl, line 8, .* no answer in a \\boxed"):
         Jsonl(write_rows(tmp_path / "m.jsonl", rows), format="math")
     rows = gsm8k_rows(60)
+    lines = rows[7]["answer"].replace("####", "so it is")
+    with pytest.raises(ValueError, match=r"g\.jsonl, line 8, has no answer after '####'"):
+        Jsonl(write_rows(tmp_path / "g.jsonl", [*rows[:7], rows[7] | {"answer": lines}, *rows[8:]]), format="gsm8k")
     rows[7]["answer"] += "\n####"
     with pytest.raises(ValueError, match=r"g\.jsonl, line 8, has no answer after '####'"):
         Jsonl(write_rows(tmp_path / "g.jsonl", rows), format="gsm8k")

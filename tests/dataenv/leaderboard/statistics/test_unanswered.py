@@ -66,6 +66,16 @@ def test_what_may_be_the_cause_is_said() -> None:
     assert "Asked '3 + 4?', a student answered 'First 3 + 4'; right is 'First 3" in short
 
 
+def test_answers_are_counted_where_a_problem_has_several() -> None:
+    rows = dead_board()
+    for row in rows:
+        for exam in (row["test"], row["transfer"]):
+            if exam is not None:
+                exam |= {"attempts": {"samples": 3}, "correct": exam["correct"].replace("1", "0") * 3}
+    answers = sum(len(row["test"]["correct"]) for row in rows if row["test"] is not None)
+    assert f"(0 of {answers:,} answers)" in summarise(rows).reading[0]
+
+
 @pytest.mark.parametrize(("lenient", "words"), [(2, "look at the form of the answers"), (0, "not what they lack")])
 def test_lenient_counts_are_told(lenient: int, words: str) -> None:
     rows = dead_board(lenient)
