@@ -208,7 +208,7 @@ def _held(value: Any, where: str, secret: Callable[[str], bool]) -> str | None:
 _NAMED = re.compile(r"(?:^|[_-])(?:api[_-]?key|authorization|password|passwd|secret|(?:access|auth)[_-]?token|bearer)$")
 
 
-def named(fields: Mapping[str, Any]) -> str | None:
+def named(fields: Mapping[Any, Any]) -> str | None:
     """The first field, at any depth, whose name says that it holds a key, and that holds a text; ``None`` without."""
     for name, value in fields.items():
         if isinstance(value, str) and value and _NAMED.search(str(name).casefold()):
