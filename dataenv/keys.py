@@ -185,20 +185,21 @@ def held(value: Any, where: str = "") -> str | None:
         value: Texts, numbers, lists and mappings of them.
         where: Its path so far.
     """
-    return _held(value, where, _secrets())
+    hide = hiding(_secrets())
+    return _held(value, where, lambda text: looks_like_key(text) or hide(text) != text)
 
 
-def _held(value: Any, where: str, secrets: Sequence[str]) -> str | None:
+def _held(value: Any, where: str, secret: Callable[[str], bool]) -> str | None:
     if isinstance(value, str):
-        return where if looks_like_key(value) or any(secret in value for secret in secrets) else None
+        return where if secret(value) else None
     inner: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, Mapping):
         inner = value.items()
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         inner = enumerate(value)
     for name, item in inner:
-        shown = "a name" if looks_like_key(str(name)) else str(name)
-        found = _held(item, f"{where}.{shown}".lstrip("."), secrets)
+        shown = "a name" if secret(str(name)) else str(name)
+        found = _held(item, f"{where}.{shown}".lstrip("."), secret)
         if found is not None or shown == "a name":
             return found or f"{where}.{shown}".lstrip(".")
     return None
@@ -207,21 +208,20 @@ def _held(value: Any, where: str, secrets: Sequence[str]) -> str | None:
 _NAMED = re.compile(r"(?:^|[_-])(?:api[_-]?key|authorization|password|passwd|secret|(?:access|auth)[_-]?token|bearer)$")
 
 
-def named(fields: Mapping[str, Any]) -> str | None:
+def named(fields: Mapping[Any, Any]) -> str | None:
     """The first field, at any depth, whose name says that it holds a key, and that holds a text; ``None`` without."""
     for name, value in fields.items():
         if isinstance(value, str) and value and _NAMED.search(str(name).casefold()):
             return str(name)
-        if isinstance(value, Mapping) and (found := named(value)):
+        inner = dict(enumerate(value)) if isinstance(value, list | tuple) else value
+        if isinstance(inner, Mapping) and (found := named(inner)):
             return f"{name}.{found}"
     return None
 
 
 def masked(text: str) -> str:
     """The text with every key in it hidden; see ``held``. It comes before any cut."""
-    for secret in _secrets():
-        text = text.replace(secret, HIDDEN)
-    return _KEY.sub(HIDDEN, text)
+    return _KEY.sub(HIDDEN, hiding(_secrets())(text))
 
 
 def hiding(secrets: Iterable[str]) -> Callable[[str], str]:

@@ -153,6 +153,14 @@ IN_WORKERS = ("task", "student", "method")
 """Kinds that a worker process looks up by name."""
 VARIABLE = "DATAENV_REGISTERED"
 """The environment variable that tells workers of this process what it has registered."""
+NAMEABLE: dict[Kind, tuple[str, str]] = {
+    "task": ("grade", "tasks.base.Task"),
+    "student": ("answer", "students.base.Student"),
+    "teacher": ("act", "teachers.base.Teacher"),
+    "engine": ("make", "dataenv.lessons.engines.Engine"),
+    "discoverer": ("discover", "dataenv.discovery.discover.Discoverer"),
+}
+"""What a class has that a file may name by ``module:Class``, with arguments of that file's; and one that has it."""
 MOST_FILES = 1000
 """Files of a folder that are looked at for changes."""
 _HERE: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
@@ -357,6 +365,8 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
             what = f"teacher {name!r} is a function of the observation, which takes no arguments of its own"
             raise SettingError(f"{what}; leave out {', '.join(given)}, or give a class")
         return factory
+    if name not in known:
+        _must_be_class(kind, name, factory)
     try:
         inspect.signature(factory).bind(**given)
     except (TypeError, ValueError) as error:  # a class of Python's own may have no signature
@@ -369,6 +379,16 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         kept = isinstance(error, TypeError | ValueError)
         said = str(error) if kept else f"{type(error).__name__}: {error}"
         raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {said}") from error
+
+
+def _must_be_class(kind: Kind, name: str, factory: Any) -> None:
+    """Refuse to call what is no class of a kind: a file that names ``os:system`` and a command would have it run."""
+    method, base = NAMEABLE.get(kind, ("", ""))
+    if method and not (isinstance(factory, type) and callable(getattr(factory, method, None))):
+        raise SettingError(
+            f"{kind} {name!r} is no class with {method}(); derive it from {base}, or register() a function that makes "
+            "one"
+        )
 
 
 def _acts(factory: Callable[..., Any]) -> bool:

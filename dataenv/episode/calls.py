@@ -61,7 +61,10 @@ class Calls:
                 interpreter to end.
         """
         history, steps = self._env.history, len(self._env.history)
-        got = function(*given) if self._thread is None else self._timed(name, function, given, self._thread)
+        try:
+            got = function(*given) if self._thread is None else self._timed(name, function, given, self._thread)
+        except (SystemExit, GeneratorExit) as error:  # else a command ends here without a word, with its exit code
+            raise TeacherFailedError(described(error)) from error
         if self._env.history is not history or len(history) != steps:
             raise TeacherFailedError(f"{name}() has reset or stepped the environment itself; try things on a fork")
         return got

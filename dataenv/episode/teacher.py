@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dataenv import registry
-from dataenv.errors import SettingError
+from dataenv.errors import DataenvError, SettingError
 from dataenv.levels import level_class
-from dataenv.validation import whole
+from dataenv.validation import shown, whole
 from tasks.records import canonical_json
 
 if TYPE_CHECKING:
@@ -145,12 +145,12 @@ class AdaptedTeacher:
         Raises:
             SettingError: If that is no plain JSON.
         """
+        found = self._own("row_args", None)
         try:
-            found = self._own("row_args", None)
             plain = None if found is None else json.loads(canonical_json(found))
-        except Exception as error:
+        except (Exception, SystemExit, GeneratorExit) as error:
             raise SettingError(
-                f"row_args of teacher {self.kind} cannot be written ({error!r:.120}); give a dict of plain JSON"
+                f"row_args of teacher {self.kind} cannot be written ({shown(error)}); give a dict of plain JSON"
             ) from error
         if plain is not None and not isinstance(plain, dict):
             raise SettingError(
@@ -161,7 +161,8 @@ class AdaptedTeacher:
     @property
     def trained_on(self) -> str:
         """The tasks that it was trained on, in words; empty where it says nothing."""
-        return str(self._own("trained_on", ""))
+        own = self._own("trained_on", "")
+        return own if isinstance(own, str) else ""
 
     @property
     def yields(self) -> Mapping[str, int]:
@@ -190,13 +191,22 @@ class AdaptedTeacher:
         self._own("learn", _ignore)(transition)
 
     def most_requests(self, lesson_size: int) -> int | None:
-        """Requests to language models that a lesson takes at the most; ``None`` where it does not say."""
-        count: Callable[[int], int | None] = self._own("most_requests", _ignore)
-        return count(lesson_size)
+        """Requests to language models that a lesson takes at the most; ``None`` where it does not say.
+
+        Raises:
+            SettingError: If that is no whole number, or negative.
+        """
+        count: Callable[[int], Any] = self._own("most_requests", _ignore)
+        found = _said(f"most_requests() of teacher {self.kind}", lambda: count(lesson_size))
+        return None if found is None else whole(f"most_requests() of teacher {self.kind}", found)
 
     def _own(self, attribute: str, default: Any) -> Any:
-        """What the teacher has, now."""
-        return getattr(self.unwrapped, attribute, default)
+        """What the teacher has, now.
+
+        Raises:
+            SettingError: If it is a property that raises.
+        """
+        return _said(f"{attribute} of teacher {self.kind}", lambda: getattr(self.unwrapped, attribute, default))
 
 
 def as_teacher(thing: Any, name: str = "") -> AdaptedTeacher:
@@ -238,9 +248,19 @@ def yields_of(teacher: TeacherLike) -> dict[str, int]:
     return dict(teacher.yields) | {f"inner {name}": n for name, n in inner.items()}
 
 
+def _said(what: str, read: Callable[[], Any]) -> Any:
+    """What a teacher says of itself: its own code says it, outside of any run, and may raise what it likes."""
+    try:
+        return read()
+    except DataenvError:
+        raise
+    except (Exception, SystemExit, GeneratorExit) as error:
+        raise SettingError(f"{what} cannot be read: it raises {shown(error)}; mend the teacher") from error
+
+
 def _acts(thing: Any) -> bool:
     """Whether this is an object with ``act``; a class makes such objects, and is none."""
-    return not inspect.isclass(thing) and callable(getattr(thing, "act", None))
+    return not inspect.isclass(thing) and callable(_said("act of the teacher", lambda: getattr(thing, "act", None)))
 
 
 def _required(function: Callable[..., Any]) -> int:

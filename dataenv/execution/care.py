@@ -30,6 +30,8 @@ from dataenv.execution.store import LOCK, ROWS
 from tasks.records import Example, Record
 
 BLOBS, ASIDE, NEW = "blobs", "damaged", "store.sqlite.new"
+UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""Codes of a damaged database; SQLite has no better one than the last for a damaged format number or a lost column."""
 LOGS = ("-wal", "-shm", "-journal")
 _LESSON = TypeAdapter(tuple[Example, ...])
 _REPLY = TypeAdapter(dict[str, Any])
@@ -133,7 +135,7 @@ def _must_be_there(folder: Path) -> None:
 
 def _broken(folder: Path, error: sqlite3.DatabaseError) -> Finding:
     """What is wrong with a database that SQLite cannot read; an error of another kind is raised."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF not in UNREADABLE:
         raise StoreError(f"store {folder} cannot be read: {advice(error, folder / ROWS)}") from error
     return Finding(kind="damaged", where="database", name=ROWS, why=str(error))
 

@@ -269,6 +269,14 @@ def _trusted(url: str) -> Any:
         raise ChatError(f"{why} ({error.strerror or error}); mend or unset them") from None
 
 
+_LOGGERS = tuple(
+    f"{package}.{part}"
+    for package in ("httpcore", "httpcore2")
+    for part in ("connection", "http11", "http2", "proxy", "socks")
+)
+"""Made by the first request, which is too late to be found; all that a server says in its headers is logged there."""
+
+
 class _Logs(logging.Filter):
     """Hides secrets in what the packages below log, where somebody has their debug logs on."""
 
@@ -278,10 +286,10 @@ class _Logs(logging.Filter):
         self._clean: Callable[[str], str] = str
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Hide these too, in every logger of the packages that there is by now."""
+        """Hide these too, in every logger of the packages that there is by now, and in those of the first request."""
         self._secrets.update(secrets)
         self._clean = keys.hiding(self._secrets)
-        for name in list(logging.root.manager.loggerDict):
+        for name in (*logging.root.manager.loggerDict, *_LOGGERS):
             if name.partition(".")[0] in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
                 logging.getLogger(name).addFilter(self)
 

@@ -154,6 +154,13 @@ def test_what_the_environment_holds_is_hidden_whatever_it_looks_like(monkeypatch
     assert keys.held({"a": "arithmetic", "b": "/home/me/.ssh/id_ed25519"}) is None
 
 
+def test_what_the_environment_holds_is_hidden_in_any_case_and_as_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", "AbCd-Correct-Horse-1")
+    assert keys.masked("a ABCD-CORRECT-HORSE-1, b abcd-correct-horse-1") == "a [key], b [key]"
+    assert keys.held({"a": ["x", "abcd-correct-horse-1"]}) == "a.1"
+    assert keys.held({"a": {"AbCd-Correct-Horse-1": 1}}) == "a.a name"
+
+
 @given(st.text(alphabet="abcXYZ019-_.", min_size=keys.SHORTEST, max_size=50), st.text(), st.text())
 def test_hiding_leaves_nothing_of_it(secret: str, before: str, after: str) -> None:
     clean = keys.hiding([secret, ""])
@@ -182,5 +189,6 @@ def test_no_sentence_repeats_one(value: str) -> None:
 def test_names_of_fields_that_are_keys() -> None:
     for name in ("api_key", "apiKey", "API-KEY", "authorization", "x-api-key", "password", "access_token"):
         assert keys.named({"a": {name: "x"}}) == f"a.{name}"
+        assert keys.named({"a": [1, {name: "x"}]}) == f"a.1.{name}"
     fields: dict[str, Any] = {"max_tokens": "9", "stop_token": "x", "api_key": "", "logprobs": True, "keys": "a"}
     assert keys.named(fields) is None

@@ -109,7 +109,7 @@ def test_a_variable_that_others_wrote_is_one_sentence(text: str) -> None:
 BROKEN = {
     "raises.py": "raise RuntimeError('at import')\n",
     "leaves.py": "import sys\nsys.exit(7)\n",
-    "keyed.py": "class Engine:\n    def __init__(self): raise KeyError('x')\n",
+    "keyed.py": "class Engine:\n    def __init__(self): raise KeyError('x')\n    make = print\n",
     "plain.py": "class Thing:\n    name = 'plain'\n",
 }
 
@@ -129,8 +129,8 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"engine": "leaves:Engine"}, "cannot be loaded .SystemExit: 7."),
         ({"engine": "keyed:Engine"}, "are refused: KeyError"),
         ({"engine": "plain:Thing"}, "derive it from dataenv.lessons.engines.Engine"),
-        ({"task": "plain:Thing"}, "task 'plain:Thing' is a Thing; derive it from tasks.base.Task"),
-        ({"student": "plain:Thing"}, "student 'plain:Thing' is a Thing; derive it from students.base.Student"),
+        ({"task": "plain:Thing"}, r"'plain:Thing' is no class with grade\(\); derive it from tasks.base.Task"),
+        ({"student": "plain:Thing"}, r"is no class with answer\(\); derive it from students.base.Student"),
         ({"recipe": {"method": "raises:Method"}}, "cannot be loaded|not trained"),
         ({"student_args": {"width": float("inf")}}, "student_args holds what is no JSON, or a number that is not"),
         ({"engine_args": {"x": float("nan")}}, "engine_args holds what is no JSON, or a number that is not finite"),
@@ -173,3 +173,23 @@ def test_a_folder_counts_by_what_is_in_it(tmp_path: Path) -> None:
     (inner / "b.txt").write_text("")
     assert registry._files("task", made[0]) != after[0]
     assert registry._files("task", json.dumps({"x": "no such file", "y": 3, "z": None})) == ()
+
+
+@pytest.mark.parametrize("kind", ["task", "student", "teacher", "engine", "discoverer"])
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("os:system", {"command": "touch {}"}),
+        ("subprocess:Popen", {"args": ["touch", "{}"]}),
+        ("subprocess:run", {"args": ["touch", "{}"]}),
+        ("pathlib:Path.touch", {"self": "{}"}),
+        ("tempfile:TemporaryDirectory", {}),
+    ],
+)
+def test_nothing_is_called_because_a_file_names_it(kind: Any, name: str, args: dict[str, Any], tmp_path: Path) -> None:
+    at = tmp_path / "made"
+    filled = {k: [str(at) if a == "{}" else a for a in v] if isinstance(v, list) else v for k, v in args.items()}
+    filled = {k: v.format(at) if isinstance(v, str) else v for k, v in filled.items()}
+    with pytest.raises(SettingError, match=r"is no class with|takes no arguments of its own"):
+        registry.build(kind, name, filled)
+    assert not at.exists()

@@ -75,7 +75,7 @@ def _mixers(board: Board) -> list[str]:
     shown = []
     for entry in board.teachers:
         try:
-            level = getattr(build_teacher(entry.name, entry.args), "level", "")
+            level = build_teacher(entry.name, entry.args).level
         except (DataenvError, UnsupportedError):  # said already
             continue
         if level in MIXING and entry.name != BASELINE:

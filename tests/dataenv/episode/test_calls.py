@@ -117,14 +117,20 @@ def test_a_call_ends_when_everything_is_stopped() -> None:
     assert time.monotonic() - began < 20
 
 
-def test_without_a_limit_what_a_teacher_raises_comes_as_it_is() -> None:
-    def leaves(observation: Any) -> Any:
-        raise SystemExit(3)
-
-    with pytest.raises(SystemExit):
-        dataenv.run(make(), leaves, seed=0)
+def test_an_error_that_a_teacher_raises_comes_as_it_is() -> None:
     with pytest.raises(ZeroDivisionError):
         dataenv.run(make(), lambda observation: 1 / 0, seed=0, act_deadline=60.0)
+
+
+@pytest.mark.parametrize("left", [SystemExit(0), GeneratorExit()])
+@pytest.mark.parametrize("limit", [None, 60.0])
+def test_a_teacher_ends_no_process_whatever_the_limit(limit: float | None, left: BaseException) -> None:
+    class Leaves(Weird):
+        def act(self, observation: Any, info: dict[str, Any]) -> Any:
+            raise left
+
+    with pytest.raises(TeacherFailedError, match=type(left).__name__):
+        dataenv.run(make(), Leaves(), seed=0, act_deadline=limit)
 
 
 def test_an_error_is_one_sentence_with_its_place() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import dataenv
-from dataenv import registry
+from dataenv import errors, registry
 from dataenv.episode.teacher import AdaptedTeacher, TeacherLike, Transition, as_teacher, build_teacher, yields_of
 from teachers.base import Teacher
 from teachers.failure import Failure
@@ -185,6 +185,42 @@ def test_a_level_that_there_is_not_is_refused(level: Any) -> None:
 def test_a_prior_compute_that_is_no_number_of_tokens_is_refused(said: Any) -> None:
     with pytest.raises(dataenv.SettingError, match=r"prior_compute of teacher SimpleNamespace is .*; give a whole"):
         as_teacher(SimpleNamespace(act=two, prior_compute=said))
+
+
+class Silent(Exception):
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit(), ValueError("x"), Silent()])
+@pytest.mark.parametrize("attribute", ["level", "prior_compute", "row_args", "yields", "trained_on", "most_requests"])
+def test_whatever_an_attribute_raises_is_said(attribute: str, error: BaseException) -> None:
+    def fails(self: Any, *given: Any) -> Any:
+        raise error
+
+    made = type("Failing", (Foreign,), {attribute: property(fails)})
+    with pytest.raises(errors.SettingError, match=rf"{attribute}.* of teacher Failing cannot be read"):
+        told_of(made())
+
+
+def test_whatever_a_method_raises_that_is_asked_outside_of_a_run_is_said() -> None:
+    def fails(self: Any, lesson_size: int) -> Any:
+        raise SystemExit(3)
+
+    with pytest.raises(errors.SettingError, match=r"most_requests\(\) of teacher Failing cannot be read"):
+        told_of(type("Failing", (Foreign,), {"most_requests": fails})())
+
+
+def told_of(thing: Any) -> Any:
+    teacher = as_teacher(thing)
+    return teacher.most_requests(8), teacher.row_args, teacher.yields, teacher.trained_on
+
+
+@pytest.mark.parametrize("said", ["many", -1, 1.5])
+def test_requests_that_are_no_number_are_refused(said: Any) -> None:
+    made = type("Asking", (Foreign,), {"most_requests": lambda self, lesson_size: said})
+    with pytest.raises(errors.SettingError, match=r"most_requests\(\) of teacher Asking is"):
+        as_teacher(made()).most_requests(8)
 
 
 def test_what_a_teacher_changes_later_is_seen() -> None:

@@ -164,6 +164,7 @@ def cut(data: bytearray) -> None:
 BROKEN: dict[str, tuple[Callable[[bytearray], None], bool]] = {
     "the header": (hit(0, 100), True),
     "the magic of the header": (hit(0, 16), True),
+    "the number of its format": (hit(44, 4), True),
     "the schema": (hit(100, PAGE - 100), True),
     "half of the first page": (hit(PAGE // 2, PAGE // 2), True),
     "half of it": (cut, False),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socketserver
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -163,3 +165,31 @@ def no_tls() -> Iterator[str]:
 def test_a_server_without_tls_is_no_server() -> None:
     with no_tls() as url:
         assert ask(url).outcome == "no-server"
+
+
+FIRST = """
+import io, logging, threading, http.server
+from teachers.chat import Ask, Chat, ChatSpec
+from teachers.chat.records import Memory
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(500)
+        self.send_header("X-Echo", self.headers["authorization"])
+        self.end_headers()
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Echo)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+said = io.StringIO()
+logging.basicConfig(level="DEBUG", stream=said)
+url = f"http://127.0.0.1:{server.server_port}/v1"
+Chat(ChatSpec(base_url=url, model="m", key_env="TEST_KEY", retries=0), Memory()).ask(Ask("x"))
+print("X-Echo" in said.getvalue(), "Very-Secret" in said.getvalue())
+"""
+
+
+def test_no_log_holds_the_key_after_the_very_first_request() -> None:
+    """Loggers of the packages are made when something is first sent, so this takes a process of its own."""
+    environment = os.environ | {"TEST_KEY": "tok.Very-Secret-0123456789", "DATAENV_KEYS": "TEST_KEY=127.0.0.1"}
+    done = subprocess.run([sys.executable, "-c", FIRST], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
