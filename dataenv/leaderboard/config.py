@@ -156,7 +156,10 @@ class Board(Record):
         if UNTAUGHT not in self.references:
             yield f"references lack {UNTAUGHT!r}, as which a failed run is scored; add it"
         if STATIC in self.references and not self.mixtures.weights:
-            yield f"mixtures.weights is empty; give some, or leave {STATIC!r} out of references"
+            how = (
+                "references hold" if "references" in self.model_fields_set else "references are not given, so they hold"
+            )
+            yield f"{how} {STATIC!r}, and mixtures.weights is empty; give mixtures, or references = [{UNTAUGHT!r}]"
         if STATIC in self.references and set(self.mixtures.seeds) & set(self.seeds):
             yield "mixtures.seeds and seeds overlap; choose the best mixture on other seeds"
 
