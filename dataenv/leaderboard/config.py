@@ -261,7 +261,8 @@ def read(which: str) -> tuple[Path, dict[str, Any]]:
     shipped = built_in()
     path = shipped.get(which, Path(which))
     if which not in shipped and path.suffix != ".toml":
-        raise SettingError(f"board {which!r} is unknown; give {', '.join(shipped)} or the path of a .toml file")
+        otherwise = f"give {', '.join(shipped)} or the path of a .toml file"
+        raise SettingError(f"board {which!r} is unknown; {did_you_mean(which, shipped, otherwise)}")
     try:
         return path, tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -220,8 +220,10 @@ def test_a_board_file_with_a_mistake_is_one_sentence(tmp_path: Path, text: str, 
 
 
 def test_a_board_that_is_not_there() -> None:
-    with pytest.raises(dataenv.SettingError, match="board 'quik' is unknown"):
+    with pytest.raises(dataenv.SettingError, match=r"board 'quik' is unknown; did you mean 'quick'\?"):
         load("quik")
+    with pytest.raises(dataenv.SettingError, match=r"the path of a \.toml file"):
+        load("eval.jsonl")
     with pytest.raises(dataenv.SettingError, match="cannot be read"):
         load("absent.toml")
 
