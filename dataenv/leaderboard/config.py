@@ -156,7 +156,10 @@ class Board(Record):
         if UNTAUGHT not in self.references:
             yield f"references lack {UNTAUGHT!r}, as which a failed run is scored; add it"
         if STATIC in self.references and not self.mixtures.weights:
-            yield f"mixtures.weights is empty; give some, or leave {STATIC!r} out of references"
+            how = (
+                "references hold" if "references" in self.model_fields_set else "references are not given, so they hold"
+            )
+            yield f"{how} {STATIC!r}, and mixtures.weights is empty; give mixtures, or references = [{UNTAUGHT!r}]"
         if STATIC in self.references and set(self.mixtures.seeds) & set(self.seeds):
             yield "mixtures.seeds and seeds overlap; choose the best mixture on other seeds"
 
@@ -258,7 +261,8 @@ def read(which: str) -> tuple[Path, dict[str, Any]]:
     shipped = built_in()
     path = shipped.get(which, Path(which))
     if which not in shipped and path.suffix != ".toml":
-        raise SettingError(f"board {which!r} is unknown; give {', '.join(shipped)} or the path of a .toml file")
+        otherwise = f"give {', '.join(shipped)} or the path of a .toml file"
+        raise SettingError(f"board {which!r} is unknown; {did_you_mean(which, shipped, otherwise)}")
     try:
         return path, tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

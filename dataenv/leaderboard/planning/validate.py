@@ -23,7 +23,17 @@ from dataenv.execution.executors import Executor
 from dataenv.execution.jobs import student_for
 from dataenv.execution.readonly import reader
 from dataenv.execution.store import Store, open_store
-from dataenv.leaderboard.config import STAND_IN, Board, Entry, changed, check_mask, joined, read, unknown_skills
+from dataenv.leaderboard.config import (
+    BASELINE,
+    STAND_IN,
+    Board,
+    Entry,
+    changed,
+    check_mask,
+    joined,
+    read,
+    unknown_skills,
+)
 from dataenv.leaderboard.metric import metric_of
 from dataenv.leaderboard.planning.data_checks import data_faults, remarks, ungraded
 from dataenv.leaderboard.planning.measure import sample
@@ -61,15 +71,31 @@ def examine(which: str, changes: Mapping[str, Any] | None = None, added: Sequenc
         SettingError: If there is no such board, it is no TOML, a change leads to no field, or a teacher cannot join.
     """
     path, fields = read(which)
-    board, found = all_faults(Board, changed(fields, changes or {}), STAND_IN)
+    fields = changed(fields, changes or {})
+    board, found = all_faults(Board, fields, STAND_IN)
+    if board is None:  # its parts do not fit together, but each can be looked at
+        board = _apart(fields)
     where = f"board {which} as changed" if changes else str(path)
-    found = [f"{where}: {fault}" for fault in found]
+    told = [f"{where}: {fault}" for fault in found]
     if board is None:
-        return found
+        return told
     board = joined(board, added) if added else board
-    if found:  # the file does not say what is to be taught, but names can be looked up
-        return found + _teachers(board) + _named(board)
-    return faults_of(board)
+    if not found:
+        return faults_of(board)
+    if not any(fault.startswith("setting") for fault in found):  # else it is not the file's Setting
+        told += built(board.setting)
+    return told + _teachers(board) + _named(board)
+
+
+def _apart(fields: Mapping[str, Any]) -> Board | None:
+    """The Setting and the teachers of a file whose parts do not fit together, as far as they can be read."""
+    given, setting = fields.get("teachers"), fields.get("setting", {})
+    others = [entry for entry in given if entry != BASELINE] if isinstance(given, list | tuple) else []
+    for teachers in ([BASELINE, *others], [BASELINE]):
+        board, _ = all_faults(Board, {**STAND_IN, "setting": setting, "teachers": teachers}, STAND_IN)
+        if board is not None:
+            return board
+    return None
 
 
 def faults_of(board: Board) -> list[str]:

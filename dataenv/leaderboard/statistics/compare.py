@@ -163,7 +163,9 @@ def sentences(pair: PairedRuns) -> list[str]:
         said.append(f"Items: {c.won:,} won, {c.lost:,} lost, {ties:,} alike, of {c.items:,} of the test split.")
         each = ", ".join(f"{seed}: {signed(d)}" for seed, d in zip(c.seeds, c.differences, strict=True))
         said.append(f"By seed, in points: {each}.")
-    if c.visible:
+    if pair.by_skill and not any(row.teacher.k or row.baseline.k for row in pair.by_skill):
+        said.append("Neither of the two answered any test problem right, so this says nothing of them.")
+    elif c.visible:
         said.append(f"The smallest gain that could have been seen is {percent(c.visible)} points.")
     return said + [f"Note: {note}." for note in pair.notes]
 

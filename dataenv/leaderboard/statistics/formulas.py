@@ -186,6 +186,7 @@ def paired_t(differences: Sequence[float]) -> PairedT:
 
     Fewer than two seeds give no interval. Where all seeds differ by the same amount the t statistic has no
     denominator: the interval has no width, and p is that of the sign-flip test, 2 / 2ⁿ (1 if the amount is zero).
+    Nothing then tells how small a gain could have been seen, and ``visible`` is ``None``.
     """
     n = len(differences)
     if n == 0:
@@ -195,7 +196,7 @@ def paired_t(differences: Sequence[float]) -> PairedT:
     if n == 1:
         return PairedT(gain, None, None, None, None, None)
     if np.ptp(values) < SAME:  # equal but for rounding
-        return PairedT(gain, 0.0, gain, gain, 1.0 if abs(gain) < SAME else 2.0 ** (1 - n), 0.0)
+        return PairedT(gain, 0.0, gain, gain, 1.0 if abs(gain) < SAME else 2.0 ** (1 - n), None)
     from scipy.special import stdtr, stdtrit  # cdf and quantile of Student's t, without the weight of scipy.stats
 
     sd = float(values.std(ddof=1))

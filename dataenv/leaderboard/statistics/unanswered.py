@@ -82,8 +82,9 @@ def untaught_sentences(board: Sequence[Row]) -> list[str]:
     said = []
     for teacher, seeds in untaught_selected(board).items():
         ran = sum(row.teacher == teacher for row in board)
+        numbers = ("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, sorted(seeds)))
         said.append(
-            f"{teacher}: on {len(seeds)} of {ran} seeds ({', '.join(map(str, sorted(seeds)))}) no lesson made the "
+            f"{teacher}: on {len(seeds)} of {ran} seeds ({numbers}) no lesson made the "
             "student better on the selection exam, so the untaught student was selected, and its score is shown."
         )
     return said

@@ -187,7 +187,7 @@ def test_shipped_boards_are_sound(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name = 'x'", "seeds is missing; add it"),
+        ("name = 'x'\nteachers = ['stratified']", "seeds is missing; add it"),
         ("name = '../x'\nseeds = [0]\nteachers = ['stratified']\nreferences = ['nothing']", "name is '../x'"),
         (
             "name = 'x'\nseeds = [0, 0]\nteachers = ['stratified']\nreferences = ['nothing']",
@@ -205,7 +205,7 @@ def test_shipped_boards_are_sound(name: str) -> None:
         ),
         ("name = 'x'\nseeds = [0]\nteachers = ['stratified']\nreferences = []", "references lack 'nothing'"),
         ("name = 'x'\nseeds = [100]\nteachers = ['stratified']\nmixtures.weights.a = {}", "overlap"),
-        ("name = 'x'\nseeds = [0]\nteachers = ['stratified']", "mixtures.weights is empty"),
+        ("name = 'x'\nseeds = [0]\nteachers = ['stratified']", "not given, so they hold 'static-best', and mixtures"),
         ("name = 'x'\nseeds = [0]\nteachers = ['stratified']\nmixtures.weights.a = {hsah = 1}", "did you mean hash"),
         ("name = ", "is no TOML"),
     ],
@@ -220,8 +220,10 @@ def test_a_board_file_with_a_mistake_is_one_sentence(tmp_path: Path, text: str, 
 
 
 def test_a_board_that_is_not_there() -> None:
-    with pytest.raises(dataenv.SettingError, match="board 'quik' is unknown"):
+    with pytest.raises(dataenv.SettingError, match=r"board 'quik' is unknown; did you mean 'quick'\?"):
         load("quik")
+    with pytest.raises(dataenv.SettingError, match=r"the path of a \.toml file"):
+        load("eval.jsonl")
     with pytest.raises(dataenv.SettingError, match="cannot be read"):
         load("absent.toml")
 

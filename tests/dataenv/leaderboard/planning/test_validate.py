@@ -261,3 +261,27 @@ def test_a_model_that_cannot_be_taught_is_a_finding(
     (fault,) = examine("quick", {"setting.student": "causal-lm", "setting.student_args": args})
     assert fault.startswith("setting.student: ")
     assert sentence in fault
+
+
+@pytest.mark.parametrize(
+    ("head", "first"),
+    [
+        ("seeds = [0]\nteachers = ['stratfied', 'failur']\nreferences = ['nothing']", "teachers lack 'stratified'"),
+        ("seeds = [0, 0]\nteachers = ['stratified', 'failur', 'stratfied']", "references are not given"),
+        ("seeds = 'x'\nteachers = ['stratified', 'failur', 'stratfied']\nreferences = ['nothing']", "seeds is 'x'"),
+    ],
+)
+def test_names_are_looked_up_though_the_file_has_other_faults(tmp_path: Path, head: str, first: str) -> None:
+    file = tmp_path / "b.toml"
+    file.write_text(
+        f"name = 'b'\n{head}\nsetting.task = 'jsonl:none.jsonl'\nsetting.engine = 'pol'\n", encoding="utf-8"
+    )
+    found = "\n".join(examine(str(file)))
+    for words in (first, "none.jsonl is not there", "mean 'pool'", "mean 'stratified'", "mean 'failure'"):
+        assert words in found, found
+
+
+def test_a_list_of_teachers_that_cannot_be_read_hides_no_fault_of_the_setting(tmp_path: Path) -> None:
+    file = tmp_path / "b.toml"
+    file.write_text("name = 'b'\nseeds = [0, 0]\nteachers = 3\nsetting.engine = 'pol'\n", encoding="utf-8")
+    assert any("did you mean 'pool'" in fault for fault in examine(str(file)))

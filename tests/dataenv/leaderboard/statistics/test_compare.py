@@ -37,6 +37,7 @@ def test_two_teachers_of_a_board(rows: list[Row]) -> None:
     assert net == c.won - c.lost
     assert sum(row.teacher.n for row in pair.by_skill) == c.items
     said = "\n".join(sentences(pair))
+    assert "The smallest gain that could have been seen is" in said
     assert "not corrected, and looked up after the board was played" in said
     assert f"{c.won:,} won, {c.lost:,} lost" in said
     assert said.count(": ") >= len(c.seeds)
@@ -61,6 +62,7 @@ def test_the_same_teachers_on_two_boards(rows: list[Row]) -> None:
     assert one == pairs[:1]
     same = compare_boards(rows, rows, ("failure",), ("a", "b"))[0]
     assert (number(same.comparison.gain), same.comparison.won, same.comparison.lost) == (0.0, 0, 0)
+    assert "could have been seen" not in " ".join(sentences(same))
 
 
 @pytest.mark.parametrize(
@@ -94,3 +96,14 @@ def test_names_that_are_not_there(rows: list[Row]) -> None:
         compare_teachers(rows, "failure", "failure")
     with pytest.raises(SettingError, match="'frontier' is not on board"):
         compare_boards(rows, other(), ("frontier",), ("a", "b"))
+
+
+def test_two_that_answered_nothing_right_are_not_compared() -> None:
+    rows = other()
+    for row in rows:
+        assert row.test is not None
+        test = {"correct": "0" * len(row.test.correct), "n": row.test.n, "by_skill": [0] * len(row.test.n)}
+        rows[rows.index(row)] = Row.model_validate(row.model_dump(mode="json") | {"test": test})
+    said = " ".join(sentences(compare_teachers(rows, "failure", "stratified")))
+    assert "Neither of the two answered any test problem right" in said
+    assert "could have been seen" not in said

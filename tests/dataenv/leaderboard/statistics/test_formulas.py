@@ -101,7 +101,7 @@ def test_fewer_than_two_seeds_give_no_interval(differences: list[float], gain: f
 
 
 def test_no_spread_takes_the_sign_flip_p() -> None:
-    assert paired_t([0.1] * 6) == (pytest.approx(0.1), 0.0, pytest.approx(0.1), pytest.approx(0.1), 2 / 64, 0.0)
+    assert paired_t([0.1] * 6) == (pytest.approx(0.1), 0.0, pytest.approx(0.1), pytest.approx(0.1), 2 / 64, None)
     assert paired_t([0.0] * 6).p == 1.0
 
 

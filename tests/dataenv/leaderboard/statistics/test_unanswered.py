@@ -102,7 +102,7 @@ def test_a_selected_student_that_is_untaught_is_said() -> None:
             row["selected"] = 0
     said = [sentence for sentence in summarise(rows).warnings if "untaught student was selected" in sentence]
     assert said == [
-        "failure: on 2 of 6 seeds (1, 3) no lesson made the student better on the selection exam, so the untaught "
-        "student was selected, and its score is shown."
+        "failure: on 2 of 6 seeds (seeds 1, 3) no lesson made the student better on the selection exam, so the "
+        "untaught student was selected, and its score is shown."
     ]
     assert said[0] in told(rows)
