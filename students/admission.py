@@ -24,7 +24,7 @@ LOOKED = 4
 """Last columns of each row that are compared."""
 SHORTEST = 12
 """Tokens that the longest row has in any case."""
-SHORT = 24
+SHORT = 32
 """Tokens of the longest row that may have a prefix, where context and reach allow as many."""
 BEYOND = 8
 """Tokens by which a row is longer than the reach, so that something is out of sight."""

@@ -6,8 +6,9 @@ Training and examining use one prompt format (``students.chat_format``) and one 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,15 +200,13 @@ class CausalLM(Student):
         A text may stand for itself. A prompt that fills the context, or that holds the tokenizer's own marks, is
         answered with nothing.
         """
-        import torch
-
-        generator = torch.Generator().manual_seed(seed)
         # Where nothing is drawn, alike prompts are answered once, and what is answered together depends on no order.
         prompts = [each if isinstance(each, str) else each.text for each in asked]
         chosen = prompts if decoding.temperature else sorted(set(prompts))
         encoded = [() if self._format.forges(prompt) else self._format.prompt(prompt) for prompt in chosen]
         with self._network.ready(weights):
-            written = self._write(encoded, decoding.max_tokens, decoding.temperature, generator)
+            draws = _draws(seed, chosen) if decoding.temperature else ()
+            written = self._write(encoded, decoding.max_tokens, decoding.temperature, draws)
         answers = [self._format.read(tokens) if tokens else "" for tokens in written]
         if decoding.temperature:
             return answers
@@ -255,7 +254,7 @@ class CausalLM(Student):
         rows: Sequence[Sequence[int]],
         most: int,
         temperature: float,
-        generator: torch.Generator,
+        draws: Sequence[torch.Generator],
         whole: bool = False,
     ) -> list[list[int]]:
         """What the network writes behind rows, nothing where there is no room; see ``ragged.generate``."""
@@ -266,11 +265,10 @@ class CausalLM(Student):
             places = [order[k] for k in chunk]
             some = [tuple(rows[i]) for i in places]
             rooms = [min(most, self.context - len(row)) for row in some]
+            own = [draws[i] for i in places] if temperature else ()
             laid = ragged.lay(some, [1] * len(some), self._network.device, self._network.reach, max(rooms))
             with self._network.autocast():
-                found = ragged.generate(
-                    self._network.model, laid, rooms, self._format.stops, temperature, generator, whole
-                )
+                found = ragged.generate(self._network.model, laid, rooms, self._format.stops, temperature, own, whole)
             for i, tokens in zip(places, found, strict=True):
                 written[i] = tokens
         return written
@@ -282,11 +280,16 @@ class CausalLM(Student):
             logits, due = self._logits([_row(*each) for each in zip(batch.ids, batch.targets, strict=True)])
             return -_loss(logits / temperature, due), due != IGNORE
 
+        def write(
+            rows: Sequence[Sequence[int]], most: int, temperature: float, generator: torch.Generator
+        ) -> list[list[int]]:
+            return self._write(rows, most, temperature, _apart(generator, len(rows)), whole=True)
+
         return Policy(
             parameters=self._network.trainable,
             prompt=lambda example: self._format.prompt(example.prompt),
             response=self._format.response,
-            write=partial(self._write, whole=True),
+            write=write,
             read=self._format.read,
             score=score,
             pad=PAD,
@@ -340,6 +343,27 @@ UNLIKE = (
 )
 PAD = -1
 """Fills rows up in ``Encoded``; no token, and taken off again before the model."""
+
+
+def _draws(seed: int, prompts: Sequence[str]) -> list[torch.Generator]:
+    """A generator for each prompt, by its text and how often it came before: whatever else is asked has no part."""
+    import torch
+
+    before: Counter[str] = Counter()
+    out = []
+    for prompt in prompts:
+        named = digest([seed, prompt, before[prompt]])
+        before[prompt] += 1
+        out.append(torch.Generator().manual_seed(int(named[:15], 16)))
+    return out
+
+
+def _apart(generator: torch.Generator, n: int) -> list[torch.Generator]:
+    """Some generators out of one."""
+    import torch
+
+    seeds = torch.randint(2**62, (n,), generator=generator).tolist()
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 def _row(ids: Any, targets: Any) -> Row:

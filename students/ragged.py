@@ -98,7 +98,7 @@ def generate(
     rooms: Sequence[int],
     stops: frozenset[int],
     temperature: float,
-    generator: torch.Generator,
+    draws: Sequence[torch.Generator],
     whole: bool = False,
 ) -> list[list[int]]:
     """What the model writes behind each row.
@@ -111,7 +111,8 @@ def generate(
         rooms: The most new tokens of each row, at least 1.
         stops: Tokens that end an answer.
         temperature: 0 is greedy.
-        generator: Of the draws, on the CPU.
+        draws: Where the tokens of each row are drawn from, on the CPU: one a row, so that no answer depends on its
+            neighbours. Not asked at temperature 0.
         whole: Whether with the token that ends it.
     """
     import torch
@@ -122,7 +123,7 @@ def generate(
         logits, cache = forward(model, rows, 1)
         mask, positions = rows.mask, rows.positions[:, -1:]
         while True:
-            tokens = _choose(logits[:, -1].float(), temperature, generator)
+            tokens = _choose(logits[:, -1].float(), temperature, [draws[i] for i in live] if temperature else ())
             for i, token in zip(live, tokens.tolist(), strict=True):
                 if not ended[i]:
                     answers[i] += [token] if whole or token not in stops else []
@@ -140,14 +141,15 @@ def generate(
             logits = step(model, tokens[:, None], mask, positions, cache, 1).logits
 
 
-def _choose(logits: torch.Tensor, temperature: float, generator: torch.Generator) -> torch.Tensor:
+def _choose(logits: torch.Tensor, temperature: float, draws: Sequence[torch.Generator]) -> torch.Tensor:
     """One token a row of ``logits`` (rows, vocabulary)."""
     import torch
 
     if temperature == 0:
         return logits.argmax(-1)
-    drawn = torch.multinomial(torch.softmax(logits / temperature, -1).cpu(), 1, generator=generator)
-    return drawn[:, 0].to(logits.device)
+    likely = torch.softmax(logits / temperature, -1).cpu()
+    drawn = [torch.multinomial(row, 1, generator=own) for row, own in zip(likely, draws, strict=True)]
+    return torch.cat(drawn).to(logits.device)
 
 
 def chunks(lengths: Sequence[int], most: int) -> Iterator[list[int]]:

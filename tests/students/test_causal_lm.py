@@ -144,6 +144,18 @@ def test_temperature_draws_by_seed_and_alike_prompts_differ(tiny: Path) -> None:
     assert cold == student.answer(weights, asked(PROMPTS), Decoding(max_tokens=8), 1)
 
 
+def test_a_sampled_answer_does_not_depend_on_who_is_asked_beside_it(tiny: Path) -> None:
+    """Company of other lengths, in another order; the second of two alike prompts has draws of its own."""
+    student = student_of(tiny, dtype="float32")
+    weights, decoding = student.initial(0), Decoding(max_tokens=8, temperature=1.0)
+    prompts = ["turn abc>", "turn d>", "turn badcab>", "turn abc>"]
+    alone = [student.answer(weights, [prompt], decoding, 7)[0] for prompt in prompts[:3]]
+    together = student.answer(weights, prompts, decoding, 7)
+    assert together[:3] == alone
+    assert together[3] != together[0]
+    assert student.answer(weights, ["turn fedcbafedcba>", *reversed(prompts[:3])], decoding, 7)[1:] == alone[::-1]
+
+
 def test_entropy_is_that_of_the_distribution(tiny: Path) -> None:
     import torch
 
