@@ -160,7 +160,7 @@ def schema_of(store: Path) -> int:
 
 
 def test_a_store_of_schema_3_is_read_and_sealed_anew(old: Path) -> None:
-    names = json.loads((GOLDEN / INDEX).read_text())
+    names = json.loads((GOLDEN / "store3" / INDEX).read_text())
     assert schema_of(old) == 3
     store = Store(old)
     assert row_of(names["state"], store) is not None
@@ -175,14 +175,14 @@ def test_a_store_of_schema_3_is_read_and_sealed_anew(old: Path) -> None:
 
 
 def test_what_was_damaged_in_schema_3_stays_damaged(old: Path, caplog: pytest.LogCaptureFixture) -> None:
-    names = json.loads((GOLDEN / INDEX).read_text())
+    names = json.loads((GOLDEN / "store3" / INDEX).read_text())
     execute(old, "UPDATE states SET body = X'00'")
     assert Store(old).get("states", names["state"]) is None
     assert "is damaged" in caplog.text
 
 
 def test_a_store_of_schema_3_that_cannot_be_written_is_read_as_it_is(old: Path, tmp_path: Path) -> None:
-    names = json.loads((GOLDEN / INDEX).read_text())
+    names = json.loads((GOLDEN / "store3" / INDEX).read_text())
     before = (old / ROWS).read_bytes()
     with mounted_to_read(old, tmp_path / "ro") as there:
         store = Store(there)

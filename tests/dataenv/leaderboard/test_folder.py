@@ -353,7 +353,7 @@ def test_huge_numbers_of_a_row_are_refused_by_name(written: Path, path: str, val
         inner = inner[int(part) if part.isdecimal() else part]
     inner[int(last) if last.isdecimal() else last] = value
     file.write_text(json.dumps(row))
-    with pytest.raises(SettingError, match=rf"{file.name} is no row of a board: {path} is .*; input should be"):
+    with pytest.raises(SettingError, match=rf"{file.name} is no row of a board: {path} is .*; give "):
         read_rows(written)
 
 

@@ -85,4 +85,4 @@ def played(setting: Any, make: Any) -> Row:
     )
     cell = Run("careless", "", "teacher", make, {}, make.level, 0, setting)
     source = {"commit": "x", "dirty": False, "versions": {}}
-    return playing._row(quiet, cell, Runner(Store()), Tracker(), source)
+    return playing._row(quiet, cell, Runner(Store()), Tracker(), source, None)
