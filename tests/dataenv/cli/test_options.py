@@ -154,7 +154,7 @@ def test_failed_runs_are_told_and_end_in_exit_code_1(
 def test_a_teacher_that_cannot_be_made_is_refused_before_anything_is_played(
     toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    leaver = "class Leaver:\n    def __init__(self):\n        raise SystemExit(0)\n\n    def act(self, *given):\n        pass\n"
+    leaver = "class Leaver:\n    act = print\n\n    def __init__(self):\n        raise SystemExit(0)\n"
     (tmp_path / "leaver.py").write_text(leaver)
     write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", "leaver:Leaver"]})
     done = played(monkeypatch, capsys, tmp_path)
