@@ -129,8 +129,8 @@ def hear(case: str, only: Collection[str] = ()) -> None:
             assert episode.steps, label
             replies += env.teacher_purse.replies
     assert set(replies) <= {"ok", "invalid", "truncated", "budget"}
-    assert "ok" in replies or not case.startswith("text: ")
-    assert "invalid" in replies or case.startswith("text: ")
+    whole = case.startswith("text: ") and case != "text: half a pair"  # half a pair is no text: UTF-8 cannot hold it
+    assert ("ok" in replies) if whole else replies.keys() & {"invalid", "truncated"}
 
 
 def test_a_stored_reply_ends_no_board_for_ever(tmp_path: Path) -> None:
