@@ -18,7 +18,7 @@ from dataenv.attempts import ONCE, Attempts
 from dataenv.environment.steps import StepRow
 from dataenv.lessons.leaks import Leaks
 from dataenv.validation import Count, Money, RowPart, Text
-from tasks.records import canonical_json, digest
+from tasks.records import absent, canonical_json, digest
 
 SCHEMA = 1
 """Version of the row; readers refuse what they do not know."""
@@ -181,6 +181,30 @@ class TransferExam(RowPart):
         return {suite.name: (sum(points[i:j]), suite.n * self.attempts.out_of) for suite, (i, j) in parts}
 
 
+class CurvePoint(RowPart):
+    """The test exam of the student after a step: one character an answer, as in ``TestExam``."""
+
+    step: Count
+    correct: Bits
+
+
+class ExamCurve(RowPart):
+    """Test exams along a run, opened by the board when the run had ended: its primary outcome is the area under them.
+
+    ``purse`` is the end of the axis in student tokens. ``points`` begin with the untaught student.
+    """
+
+    purse: Annotated[Count, Field(ge=1)]
+    points: tuple[CurvePoint, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        steps = [point.step for point in self.points]
+        if steps[0] != 0 or any(after <= before for before, after in pairwise(steps)):
+            raise ValueError("points begin with step 0, the untaught student, and their steps rise")
+        return self
+
+
 class Taught(RowPart):
     """One example of a lesson, for a person to read."""
 
@@ -242,6 +266,7 @@ class Row(RowPart):
     steps: tuple[StepRow, ...]
     selected: Count
     test: TestExam | None
+    curve: ExamCurve | None = Field(default=None, exclude_if=absent)
     transfer: TransferExam | None = None
     lessons: tuple[Lesson, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
@@ -270,6 +295,25 @@ class Row(RowPart):
         return tuple(s for s in self.skills if s in named) if isinstance(named, list | tuple) and named else self.skills
 
     @property
+    def primary(self) -> Literal["final", "area"]:
+        """The board's primary outcome, as the row carries it."""
+        return "final" if self.curve is None else "area"
+
+    @property
+    def curve_exams(self) -> tuple[TestExam, ...]:
+        """The exams of ``curve``, with their counts by skill; empty without one."""
+        if self.curve is None or self.test is None:
+            return ()
+        ends = tuple(accumulate(self.test.n, initial=0))
+        each = self.test.attempts
+        exams = []
+        for point in self.curve.points:
+            points = _points(point.correct, each)
+            by_skill = tuple(sum(points[i:j]) for i, j in pairwise(ends))
+            exams.append(TestExam(correct=point.correct, n=self.test.n, by_skill=by_skill, attempts=each))
+        return tuple(exams)
+
+    @property
     def failed(self) -> bool:
         """Whether the run ended by a failure; it is then scored as the untaught student of its seed."""
         return self.ended == "failed"
@@ -286,6 +330,18 @@ class Row(RowPart):
             raise ValueError("skills holds a name twice")
         if self.test is not None and not self._asks_targets(self.test.n):
             raise ValueError("test.n must hold one positive count a skill (0 where setting.targets leaves it out)")
+        return self
+
+    @model_validator(mode="after")
+    def _curve_fits(self) -> Self:
+        if self.curve is None:
+            return self
+        if self.test is None:
+            raise ValueError("curve is there and test is null; a run that failed has neither")
+        if self.curve.points[-1].step >= len(self.steps):
+            raise ValueError(f"curve has a point of step {self.curve.points[-1].step}, and steps end before it")
+        if any(len(point.correct) != len(self.test.correct) for point in self.curve.points):
+            raise ValueError("curve.points[].correct must have as many answers as test.correct")
         return self
 
     def _asks_targets(self, n: Sequence[int]) -> bool:
@@ -346,6 +402,8 @@ def _check_one_board(rows: Sequence[Row]) -> None:
         "simulated": {row.simulated for row in rows},
         "setting_digest": _compared([row for row in rows if row.role == "teacher"]),
         "test.n": {row.test.n for row in rows if row.test is not None},
+        "curve (the board's primary outcome)": {row.primary for row in rows if row.test is not None},
+        "curve.purse": {row.curve.purse for row in rows if row.curve is not None},
         "hashes.task": {row.hashes.get("task") for row in rows},
     }
     for field, values in same.items():

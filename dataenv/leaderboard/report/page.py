@@ -33,6 +33,7 @@ from dataenv.leaderboard.report.again import to_make_again
 from dataenv.leaderboard.rows import Row, TestExam
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics import standings as standings_module
+from dataenv.leaderboard.statistics.outcomes import OUTCOMES, outcome
 from dataenv.leaderboard.statistics.standings import Standing, Summary
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def render(board: Sequence[Row], summary: Summary, played: Board | None = None, 
     everyone = (*summary.teachers, *summary.references)
     page = _template().render(
         summary=summary,
+        outcome=OUTCOMES[summary.primary],
         heading="Ranking" if len(summary.seeds) >= st.FEWEST else "Teachers",
         facts=_facts(board, summary),
         sensitivity=_forests([(c, c) for c in summary.sensitivity]),
@@ -106,6 +108,7 @@ def _facts(board: Sequence[Row], summary: Summary) -> list[str]:
         *(f"{len(of)} {noun}{'s' * (len(of) != 1)}" for noun, of in counted.items()),
         *([] if summary.skills == board[0].skills else [f"targets: {', '.join(summary.skills)}"]),
         f"{summary.test_items:,} test items a seed",
+        f"primary outcome: {OUTCOMES[summary.primary]}",
         *([f"exams: {summary.exam}"] if summary.exam else []),
         f"{tokens(summary.purse)} student tokens a run",
     ]
@@ -244,7 +247,7 @@ def _taught(board: Sequence[Row], everyone: Sequence[Standing]) -> dict[str, Any
 
 
 def _by_seed(board: Sequence[Row], everyone: Sequence[Standing]) -> list[dict[str, Any]]:
-    """Every run's score, its difference to the baseline and how it ended."""
+    """Every run's primary outcome, its difference to the baseline and how it ended."""
     seeds = sorted({row.seed for row in board})
     scored, ended = st.scored_rows(board), {(row.teacher, row.seed): row for row in board}
     table = []
@@ -255,7 +258,7 @@ def _by_seed(board: Sequence[Row], everyone: Sequence[Standing]) -> list[dict[st
             run, row = scored[s.teacher].get(seed), ended.get((s.teacher, seed))
             exam = run.test if run is not None else None
             share = _total(exam) if exam is not None else None
-            score = st.score(exam) if exam is not None else None
+            score = outcome(run) if exam is not None and run is not None else None
             cells.append({"score": score, "share": share, "gain": gains.get(seed), "row": row})
         table.append({"of": s, "cells": cells})
     return table

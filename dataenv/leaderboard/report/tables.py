@@ -33,11 +33,13 @@ BROKEN = {"spent of purse": "spent of\npurse", "transfer %": "transfer\n%", "wor
 """Headings over two lines where there is little room, which then goes to the names of teachers."""
 NAME = 17
 """Columns of terminal that a teacher's name keeps, if it is so long: other columns are left out before."""
-LEAST = ("Holm p", "k/n", "verdict")
+LEAST = ("adj. p", "k/n", "verdict")
 """Columns that are left out first, in this order; then the last one, and so on."""
 STYLES = {"better": "green", "worse": "red", "baseline": "bold"}
 
-SCORES = ("#", "teacher", "test %", "k/n", "gain [95 %]", "Holm p", "verdict")
+SCORES = ("#", "teacher", "test %", "k/n", "gain [95 %]", "adj. p", "verdict")
+AREA = ("#", "teacher", "area %", "test %", "k/n", "gain [95 %]", "adj. p", "verdict")
+"""In place of ``SCORES`` where the primary outcome is the area under the learning curve."""
 TO_TARGET = ("to target (reached)",)
 DETAILS = ("level", "seeds", "AUC", "worst skill", "transfer %", "spent of purse", "prior")
 EXAMS = ("test %", "transfer %")
@@ -74,11 +76,12 @@ class TerminalBoard:
             details = ("lenient %", *details)
         if all(s.transfer is None for s in standings):  # a board without a transfer split: the room goes to the names
             details = tuple(name for name in details if name != "transfer %")
+        scores = AREA if self.summary.primary == "area" else SCORES
         width = options.max_width
         if width >= WIDE:
-            yield from self._table((*SCORES, *details, *TO_TARGET), width)
+            yield from self._table((*scores, *details, *TO_TARGET), width)
         else:
-            yield from self._table(SCORES, width, gap=0)
+            yield from self._table(scores, width, gap=0)
             yield from self._table(("teacher", *details), width, gap=0)
         costs = [s.cost for s in standings if s.cost]
         if costs:
@@ -182,11 +185,12 @@ def cells(standing: Standing) -> dict[str, str]:
     needed = f"{tokens(target.tokens)}, {tokens(target.examples)} examples" if target else NONE
     return {
         "teacher": standing.teacher,
+        "area %": percent(standing.outcome),
         "test %": percent(standing.score),
         "k/n": counts(standing.test),
         "lenient %": percent(standing.lenient),
         "gain [95 %]": span,
-        "Holm p": p_value(c.p_holm if c else None),
+        "adj. p": p_value(c.p_adjusted if c else None),
         "verdict": standing.verdict if standing.role == "teacher" else "",
         "level": standing.level,
         "seeds": f"{len(standing.seeds)}{failed}",
@@ -245,7 +249,7 @@ def _per_point(cost: PerPoint | None, shown: Callable[[float], str]) -> str:
 Cell = str | int | float | None
 
 
-def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
+def record(standing: Standing, rank: int | None, primary: str = "final") -> dict[str, Cell]:
     """A standing as one flat CSV record; shares are in [0, 1], tokens are means over seeds unless said otherwise.
 
     What is not itself k of n is followed, at the end, by the split it comes from and the answers behind it.
@@ -258,6 +262,8 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         "level": standing.level,
         "seeds": len(standing.seeds),
         "failed": len(standing.failed),
+        "primary_outcome": primary,
+        "outcome": _value(standing.outcome),
         "score": _value(standing.score),
         **_pair("test", standing.test),
         "score_iqm": _value(standing.iqm),
@@ -288,6 +294,7 @@ def _computed(standing: Standing) -> dict[str, Derived | None]:
     """The figures of a teacher that are not k of n themselves."""
     c, target, cost = standing.comparison, standing.target, standing.cost
     return {
+        "outcome": standing.outcome,
         "score": standing.score,
         "gain": c.gain if c else None,
         "auc": standing.auc,
@@ -304,11 +311,18 @@ def _comparison_cells(standing: Standing) -> dict[str, Cell]:
         "gain": _value(c.gain if c else None),
         "gain_low": _value(c.low if c else None),
         "gain_high": _value(c.high if c else None),
+        "gain_low_seeds": _value(c.seeds_low if c else None),
+        "gain_high_seeds": _value(c.seeds_high if c else None),
+        "gain_low_items": _value(c.items_low if c else None),
+        "gain_high_items": _value(c.items_high if c else None),
         "pairs": len(c.seeds) if c else None,
         "items_won": c.won if c else None,
         "items_lost": c.lost if c else None,
         "p": c.p if c else None,
-        "p_holm": c.p_holm if c else None,
+        "p_seeds": c.p_seeds if c else None,
+        "p_items": c.p_items if c else None,
+        "p_flips": c.p_flips if c else None,
+        "p_adjusted": c.p_adjusted if c else None,
         "smallest_visible_gain": _value(c.visible if c else None),
     }
 
@@ -358,8 +372,8 @@ def csv_safe(value: str | int | float | None) -> str | int | float:
 def write_csv(rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] = ()) -> None:
     """One record a teacher, ranked teachers first, then the references; UTF-8, lines end in a newline."""
     summary = summarise(rows, metrics)
-    records = [record(s, i + 1) for i, s in enumerate(summary.teachers)]
-    records += [record(s, None) for s in summary.references]
+    records = [record(s, i + 1, summary.primary) for i, s in enumerate(summary.teachers)]
+    records += [record(s, None, summary.primary) for s in summary.references]
     text = io.StringIO()
     fields = list(dict.fromkeys(field for one in records for field in one))
     writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n", restval="")

@@ -11,6 +11,7 @@ from dataenv.leaderboard.folder import settings_compared
 from dataenv.leaderboard.format import counts, p_value, percent, signed, visible
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics import formulas as st
+from dataenv.leaderboard.statistics.comparisons import compare
 from dataenv.leaderboard.statistics.standings import Comparison
 from dataenv.leaderboard.statistics.summary import interval
 from tasks.records import Record
@@ -130,7 +131,7 @@ def _pair(
     skills: Sequence[str],
     notes: tuple[str, ...],
 ) -> PairedRuns:
-    comparison = st.compare(teacher, baseline, scored)
+    comparison = compare(teacher, baseline, scored)
     ours, theirs = (_by_skill(scored[name], comparison.seeds) for name in (teacher, baseline))
     by_skill = tuple(BySkill(skill=s, teacher=a, baseline=b) for s, a, b in zip(skills, ours, theirs, strict=False))
     failed = [

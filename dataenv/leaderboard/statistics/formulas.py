@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataenv.environment.steps import StepRow
-from dataenv.leaderboard.accuracy import Accuracy, Derived, Floats, derive, difference, mean
+from dataenv.leaderboard.accuracy import Accuracy, Derived, Floats, derive, mean
 from dataenv.leaderboard.config import UNTAUGHT
 from dataenv.leaderboard.rows import Row, TestExam
-from dataenv.leaderboard.statistics.standings import Comparison, Reach, Target
+from dataenv.leaderboard.statistics.outcomes import area, counted, on_purse
+from dataenv.leaderboard.statistics.standings import Reach, Target
 
 ALPHA, POWER = 0.05, 0.8
 FEWEST = 6
@@ -49,7 +50,7 @@ def selection(step: StepRow) -> tuple[Accuracy, ...]:
 
 def tested(test: TestExam) -> tuple[Accuracy, ...]:
     """Test counts by target (``Row.targets``)."""
-    return tuple(Accuracy(k=k, n=n, split="test") for k, n in test.counts if n)
+    return counted(test)
 
 
 def score(test: TestExam) -> Derived:
@@ -71,26 +72,16 @@ def curve(steps: Sequence[StepRow], purse: int, accuracies: Floats | None = None
         accuracies: After each step; those of ``by_step`` if not given.
 
     Returns:
-        Spent share of the purse, rising from 0 to 1, and macro selection accuracy. The last accuracy is carried
-        forward to the full purse; what was spent beyond it is cut off (linear in between).
+        See ``outcomes.on_purse``.
     """
-    x = np.array([step.spent for step in steps], dtype=np.float64) / max(purse, 1)
-    y = np.array([figure.value for figure in by_step(steps)]) if accuracies is None else accuracies
-    if x[0] > 0:  # probes before the first lesson: the student was the untaught one all along
-        x, y = np.insert(x, 0, 0.0), np.insert(y, 0, y[0])
-    end = float(np.interp(1.0, x, y))
-    inside = x < 1
-    return np.append(x[inside], 1.0), np.append(y[inside], end)
+    values = np.array([figure.value for figure in by_step(steps)]) if accuracies is None else accuracies
+    return on_purse([step.spent for step in steps], values, purse)
 
 
 def area_under_curve(steps: Sequence[StepRow], purse: int) -> Derived:
     """Area under ``curve`` by trapezoids: mean selection accuracy over the purse, in [0, 1]."""
-
-    def area(accuracies: Floats) -> Any:
-        x, y = curve(steps, purse, accuracies)
-        return np.trapezoid(y, x)
-
-    return derive(area, by_step(steps))
+    spent = [step.spent for step in steps]
+    return derive(lambda accuracies: area(spent, accuracies, purse), by_step(steps))
 
 
 def ends_of_curve(steps: Sequence[StepRow], purse: int) -> tuple[Derived, Derived]:
@@ -140,6 +131,8 @@ def scored_rows(rows: Sequence[Row]) -> dict[str, dict[int, Row]]:
         elif row.seed in untaught:
             as_ = untaught[row.seed]
             exams = {"steps": as_.steps[:1], "selected": 0, "test": as_.test, "transfer": as_.transfer}
+            if as_.curve is not None:
+                exams["curve"] = as_.curve.model_copy(update={"points": as_.curve.points[:1]})
             scored[row.teacher][row.seed] = row.model_copy(update=exams)
     return scored
 
@@ -214,64 +207,3 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
         floor = max(floor, min(1.0, (len(p) - i) * p[name]))
         adjusted[name] = floor
     return adjusted
-
-
-def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]) -> Comparison:
-    """``teacher`` − ``baseline``: per seed the difference of their scores on the same items.
-
-    Seeds that one of them lacks are left out, and so are seeds where the *baseline* failed: scoring those as untaught
-    would flatter everyone else. A teacher's own failures stay in.
-
-    Args:
-        teacher: Name; may have no rows.
-        baseline: Name; may have no rows.
-        scored: From ``scored_rows``.
-    """
-    ours, theirs = scored.get(teacher, {}), scored.get(baseline, {})
-    seeds = tuple(seed for seed in sorted(ours) if seed in theirs and not theirs[seed].failed)
-    differences: list[Derived] = []
-    won = lost = items = 0
-    for seed in seeds:
-        a, b = ours[seed].test, theirs[seed].test
-        if a is None or b is None:  # the type allows it, scored rows do not
-            raise ValueError(f"a run of {teacher} or {baseline}, seed {seed}, has no test exam; score it first")
-        differences.append(difference(score(a), score(b)))
-        ahead = np.subtract(a.points, b.points)
-        won += int((ahead > 0).sum())
-        lost += int((ahead < 0).sum())
-        items += len(ahead)
-    return Comparison(
-        teacher=teacher,
-        baseline=baseline,
-        seeds=seeds,
-        differences=tuple(differences),
-        won=won,
-        lost=lost,
-        items=items,
-        p=paired_t([d.value for d in differences]).p,
-        notes=_notes(ours, theirs, differences, baseline),
-        **{name: _over_seeds(name, differences) for name in ("gain", "sd", "low", "high", "visible")},
-    )
-
-
-def _over_seeds(name: str, differences: Sequence[Derived]) -> Derived | None:
-    """A field of ``paired_t`` as a figure; ``None`` where there are too few seeds for it."""
-    if getattr(paired_t([d.value for d in differences]), name) is None:
-        return None
-    return derive(lambda values: getattr(paired_t(values.tolist()), name), differences)
-
-
-def _notes(
-    ours: Mapping[int, Row], theirs: Mapping[int, Row], differences: Sequence[Derived], baseline: str
-) -> tuple[str, ...]:
-    notes, n = [], len(differences)
-    broken = [seed for seed, row in theirs.items() if row.failed]
-    if broken:
-        notes.append(f"{baseline} failed on seed {', '.join(map(str, broken))}, left out of the pairs")
-    if n < max(len(ours), len(theirs) - len(broken)):
-        notes.append(f"paired on the {n} seeds that both have")
-    if n < 2:
-        notes.append("fewer than two common seeds: no interval")
-    elif np.ptp([d.value for d in differences]) < SAME:
-        notes.append("every seed gave the same difference: p by sign flips")
-    return tuple(notes)

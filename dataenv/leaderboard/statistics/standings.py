@@ -16,15 +16,19 @@ Verdict = Literal["baseline", "better", "worse", "cannot tell", "not compared"]
 
 
 class Comparison(Record):
-    """One teacher minus another on the test split, paired by seed and item.
+    """One teacher minus another in the primary outcome on the test split, paired by seed and item.
 
     Attributes:
         seeds: Seeds in the pairs; ``differences`` is in their order.
-        won: Items (over all seeds) that only the teacher's students got right; ``lost`` only the other's; of ``items``.
+        won: Items (over all seeds) on which the teacher's students did better; ``lost`` the other's; of ``items``.
         gain: Mean of the differences.
-        low: Lower end of the 95 % interval of the gain (``high`` the upper), not corrected for several teachers.
-        p: Two-sided; ``p_holm`` after Holm over the board's teachers, ``None`` outside the family.
-        visible: Smallest gain that could have been seen, see ``paired_t``.
+        low: Lower end of the 95 % interval of the gain (``high`` the upper), not corrected for several teachers: the
+            wider of two, at each end. ``seeds_low`` is of the paired t over seeds, with the items as they are;
+            ``items_low`` is of seeds and items crossed, ``None`` where no skill has two items.
+        p: Two-sided, of this pair alone: the largest of ``p_seeds`` (paired t), ``p_items`` (crossed) and ``p_flips``
+            (sign flips).
+        p_adjusted: What counts, corrected for the board's teachers; ``None`` outside the family.
+        visible: Smallest gain that could have been seen, of the wider interval; see ``paired_t``.
         notes: What a reader must know (few seeds, failed baseline), one sentence each.
     """
 
@@ -39,8 +43,15 @@ class Comparison(Record):
     sd: Derived | None = None
     low: Derived | None = None
     high: Derived | None = None
+    seeds_low: Derived | None = None
+    seeds_high: Derived | None = None
+    items_low: Derived | None = None
+    items_high: Derived | None = None
     p: float | None
-    p_holm: float | None = None
+    p_seeds: float | None = None
+    p_items: float | None = None
+    p_flips: float | None = None
+    p_adjusted: float | None = None
     visible: Derived | None = None
     notes: tuple[str, ...] = ()
 
@@ -119,6 +130,8 @@ class Standing(Record):
     """One teacher over its seeds. Shares are counts over all seeds; failed seeds count as their untaught student.
 
     Attributes:
+        outcome: The board's primary outcome, mean over seeds: what teachers are ranked by.
+        outcomes: Before that mean, in the order of the seeds that have one.
         score: Macro mean over skills of test accuracy, then mean over seeds; ``by_seed`` before that mean.
         iqm: Interquartile mean of ``by_seed``: a quarter of the seeds (rounded down) is cut off at each end.
         auc: Mean over seeds of the area under the selection curve, see ``area_under_curve``.
@@ -141,6 +154,8 @@ class Standing(Record):
     failed: tuple[int, ...]
     unscored: tuple[int, ...]
     ended: dict[str, int]
+    outcome: Derived | None
+    outcomes: tuple[Derived, ...]
     score: Derived | None
     by_seed: tuple[Derived, ...]
     iqm: Derived | None
@@ -166,7 +181,8 @@ class Summary(Record):
 
     Attributes:
         skills: Those that selection and test ask: the Setting's targets, where it names some.
-        teachers: Best score first.
+        primary: The primary outcome: ``final`` or ``area``; see ``statistics.outcomes``.
+        teachers: Best in the primary outcome first.
         references: Not ranked; by name.
         sensitivity: Stratified minus nothing, and best static mixture minus stratified, where the runs exist.
         visible: Smallest and largest of the teachers' smallest visible gains.
@@ -180,6 +196,7 @@ class Summary(Record):
     board: str
     simulated: bool
     setting_digest: str
+    primary: Literal["final", "area"]
     skills: tuple[str, ...]
     seeds: tuple[int, ...]
     purse: int

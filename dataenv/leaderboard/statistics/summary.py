@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
 from dataenv.leaderboard.format import percent, signed
 from dataenv.leaderboard.rows import Row, Spent, read
 from dataenv.leaderboard.statistics import formulas as st
+from dataenv.leaderboard.statistics.comparisons import adjusted, compare
 from dataenv.leaderboard.statistics.metrics import axis_of, mean_of
+from dataenv.leaderboard.statistics.outcomes import OUTCOMES, outcome
 from dataenv.leaderboard.statistics.standings import Comparison, Standing, Summary, TeacherCost, Verdict
 from dataenv.leaderboard.statistics.unanswered import nobody_right, untaught_sentences, why_nobody
 
@@ -36,17 +38,18 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = 
     compared = _compare_all(standings, {} if dead else scored)  # zero minus zero is no comparison
     teachers = sorted(
         (s for s in compared if s.role == "teacher"),
-        key=lambda s: (s.score is None, -s.score.value if s.score else 0, s.teacher),
+        key=lambda s: (s.outcome is None, -s.outcome.value if s.outcome else 0, s.teacher),
     )
     references = sorted((s for s in compared if s.role == "reference"), key=lambda s: s.teacher)
     pairs = [(BASELINE, UNTAUGHT), (STATIC, BASELINE)]
-    sensitivity = tuple(st.compare(a, b, scored) for a, b in pairs if a in scored and b in scored and not dead)
+    sensitivity = tuple(compare(a, b, scored) for a, b in pairs if a in scored and b in scored and not dead)
     visible = [c.visible for s in teachers if (c := s.comparison) is not None and c.visible is not None]
     exam = next((row.test for row in board if row.test is not None), None)
     return Summary(
         board=board[0].board,
         simulated=board[0].simulated,
         setting_digest=_setting_of(board).setting_digest,
+        primary=primary_of(board),
         skills=board[0].targets,
         seeds=tuple(sorted({row.seed for row in board})),
         purse=purse,
@@ -58,13 +61,18 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = 
         sensitivity=sensitivity,
         visible=(derive(np.min, visible), derive(np.max, visible)) if visible else None,
         nobody_right=dead,
-        reading=tuple(why_nobody(board) if dead else _reading(teachers, visible)),
+        reading=tuple(why_nobody(board) if dead else _reading(teachers, visible, primary_of(board))),
         seen=() if dead else tuple(_seen(sensitivity, scored)),
         warnings=tuple(_warnings(board, compared)),
         sources=tuple(_sources(board, compared)),
         metrics=tuple(axis_of(name) for name in metrics),
         exam=_attempts(board).name,
     )
+
+
+def primary_of(board: Sequence[Row]) -> Literal["final", "area"]:
+    """The primary outcome of a board, as its rows carry it; a run that failed carries none."""
+    return next((row.primary for row in board if row.test is not None), "final")
 
 
 def _attempts(board: Sequence[Row]) -> Attempts:
@@ -104,6 +112,7 @@ def _standing(
     rows = [row for _, row in sorted(scored[name].items())]
     unscored = tuple(row.seed for row in ran if row.seed not in scored[name])
     by_seed = tuple(st.score(row.test) for row in rows if row.test is not None)
+    outcomes = tuple(outcome(row) for row in rows)
     whole = [] if unscored else rows  # a mean over the runs that went well is not this teacher's
     by_skill = _pooled(whole)
     return Standing(
@@ -114,6 +123,8 @@ def _standing(
         failed=tuple(row.seed for row in ran if row.failed),
         unscored=unscored,
         ended=dict(sorted(Counter(row.ended for row in ran).items())),
+        outcome=mean(outcomes) if whole else None,
+        outcomes=outcomes,
         score=mean(by_seed) if whole else None,
         by_seed=by_seed,
         iqm=st.interquartile_mean(by_seed) if whole else None,
@@ -127,7 +138,7 @@ def _standing(
         target=st.to_target(ran, {row.seed: row for row in board if row.teacher == BASELINE}),
         forgetting=mean([st.forgetting(row.steps, row.selected) for row in whole]) if whole else None,
         budget=_mean_budget(ran),
-        cost=cost_of(ran, st.compare(name, UNTAUGHT, scored)),
+        cost=cost_of(ran, compare(name, UNTAUGHT, scored)),
         grader_errors=sum(row.test.grader_errors for row in rows if row.test is not None),
         metrics=tuple(mean_of(metric, whole) for metric in metrics),
     )
@@ -161,19 +172,19 @@ def _suites(rows: Sequence[Row]) -> dict[str, Accuracy]:
 
 
 def _compare_all(standings: Sequence[Standing], scored: Mapping[str, Mapping[int, Row]]) -> list[Standing]:
-    """Every standing with its comparison to the baseline, Holm over the teachers alone, and the verdict."""
+    """Every standing with its comparison to the baseline, p corrected over the teachers alone, and the verdict."""
     raw = {
-        s.teacher: st.compare(s.teacher, BASELINE, scored)
+        s.teacher: compare(s.teacher, BASELINE, scored)
         for s in standings
         if s.teacher != BASELINE and BASELINE in scored and s.teacher in scored and not s.unscored
     }
     roles = {s.teacher: s.role for s in standings}
-    adjusted = st.holm({name: c.p for name, c in raw.items() if roles[name] == "teacher" and c.p is not None})
+    counting = adjusted({name: c for name, c in raw.items() if roles[name] == "teacher"})
     done = []
     for s in standings:
         comparison = raw.get(s.teacher)
         if comparison is not None:
-            comparison = comparison.model_copy(update={"p_holm": adjusted.get(s.teacher)})
+            comparison = comparison.model_copy(update={"p_adjusted": counting.get(s.teacher)})
         done.append(s.model_copy(update={"comparison": comparison, "verdict": _verdict(s, comparison)}))
     return done
 
@@ -183,7 +194,7 @@ def _verdict(standing: Standing, comparison: Comparison | None) -> Verdict:
         return "baseline"
     if standing.role == "reference" or comparison is None:
         return "not compared"
-    if comparison.p_holm is None or comparison.gain is None or comparison.p_holm >= st.ALPHA:
+    if comparison.p_adjusted is None or comparison.gain is None or comparison.p_adjusted >= st.ALPHA:
         return "cannot tell"
     return "better" if comparison.gain.value > 0 else "worse"
 
@@ -210,7 +221,7 @@ def _names(standings: Sequence[Standing]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-def _reading(teachers: Sequence[Standing], visible: Sequence[Derived]) -> list[str]:
+def _reading(teachers: Sequence[Standing], visible: Sequence[Derived], primary: str) -> list[str]:
     if not any(s.teacher == BASELINE for s in teachers):
         return [f"No runs of {BASELINE} are here, so nothing can be said of any teacher's gain."]
     groups = {verdict: [s for s in teachers if s.verdict == verdict] for verdict in VERDICTS}
@@ -226,15 +237,13 @@ def _reading(teachers: Sequence[Standing], visible: Sequence[Derived]) -> list[s
         parts.append(f"{_names(groups['cannot tell'])} cannot be told apart from it")
     if groups["not compared"]:
         parts.append(f"{_names(groups['not compared'])} could not be compared")
-    sentences = [f"Over {seeds} {'seed' if seeds == 1 else 'seeds'}, {'; '.join(parts)}."] if parts else []
+    over = f"Over {seeds} {'seed' if seeds == 1 else 'seeds'}, by {OUTCOMES[primary]}"
+    sentences = [f"{over}: {'; '.join(parts)}."] if parts else []
     if visible:
         low, middle, high = (percent(derive(of, visible)) for of in (np.min, np.median, np.max))
         spread = "" if low == high else f" (median over teachers; {low} to {high})"
         sentences.append(f"The smallest gain that could have been seen is {middle} points{spread}.")
     return sentences
-
-
-BLIND = ", not clearly above zero, so a tie between teachers says little about the teachers."
 
 
 def _seen(sensitivity: Sequence[Comparison], scored: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,8 @@ from dataenv.errors import SettingError
 from dataenv.leaderboard.accuracy import number
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.statistics.compare import compare_boards, compare_teachers, sentences, table
-from dataenv.leaderboard.statistics.formulas import compare, scored_rows
+from dataenv.leaderboard.statistics.comparisons import compare
+from dataenv.leaderboard.statistics.formulas import scored_rows
 from tests.dataenv.leaderboard.synthetic import make_row
 
 
@@ -32,7 +33,7 @@ def test_two_teachers_of_a_board(rows: list[Row]) -> None:
     pair = compare_teachers(rows, "stat-sel", "stratified")
     assert pair.comparison == compare("stat-sel", "stratified", scored_rows(rows))
     c = pair.comparison
-    assert c.p_holm is None
+    assert c.p_adjusted is None
     net = sum(row.teacher.k - row.baseline.k for row in pair.by_skill)
     assert net == c.won - c.lost
     assert sum(row.teacher.n for row in pair.by_skill) == c.items

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from dataenv.leaderboard.accuracy import Accuracy, mean
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.statistics import formulas as board_statistics
+from dataenv.leaderboard.statistics.comparisons import compare
 from dataenv.leaderboard.statistics.formulas import (
     area_under_curve,
-    compare,
     curve,
     forgetting,
     holm,
