@@ -173,6 +173,7 @@ def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...]
         metrics: Further columns; those that the folder's board names, if there are none.
         out: Where CSV and page go, if not into the board's folder.
     """
+    from dataenv.leaderboard.conduct import conduct_of
     from dataenv.leaderboard.folder import read_manifest
     from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
     from dataenv.leaderboard.statistics.summary import summarise
@@ -180,13 +181,14 @@ def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...]
     manifest = read_manifest(folder)
     axes = metrics or (manifest.board.metrics if manifest else ())
     where = out or folder
-    write_csv(rows, where / "leaderboard.csv", axes)
     played, added = (manifest.board, manifest.added) if manifest else (None, ())
-    write_page(rows, where / "leaderboard.html", axes, played, added)
+    conduct = conduct_of(folder, played)
+    write_csv(rows, where / "leaderboard.csv", axes, conduct)
+    write_page(rows, where / "leaderboard.html", axes, played, added, conduct)
     if as_json:
-        print_json(summarise(rows, axes).model_dump(mode="json"))
+        print_json(summarise(rows, axes, conduct).model_dump(mode="json"))
     else:
-        console.print(terminal_table(rows, axes))
+        console.print(terminal_table(rows, axes, conduct))
 
 
 @command(panel=BOARDS)

@@ -7,6 +7,7 @@ the blobs it was given. Jobs are never nested, and a job says everything that it
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import not_
@@ -142,12 +143,16 @@ class Job(Record):
 
 
 class Outcome(Record):
-    """What a job came to: the state it ended in, its blob, the training report and the answers by exam name."""
+    """What a job came to: the state it ended in, its blob, the training report and the answers by exam name.
+
+    ``seconds`` is the processor time of the process that ran it; ``None`` where nothing was run.
+    """
 
     key: str
     blob: str | None = None
     trained: Trained | None = None
     answers: dict[str, Answers] = {}
+    seconds: float | None = Field(default=None, exclude_if=absent)
 
 
 def student_of(spec: BuildSpec) -> Student:
@@ -196,7 +201,7 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
         BlobCorruptError: If the parent's weights are missing or damaged.
         TrainingDivergedError: If the loss is not finite, in training or in an exam.
     """
-    student = student_of(job.student)
+    student, began = student_of(job.student), time.process_time()
     if job.initial is not None:
         weights = student.initial(job.initial)
     else:
@@ -207,7 +212,7 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
         weights, trained = student.fit(weights, job.train.data, job.train.recipe, job.train.seed)
         blob = blobs.put(weights)
     answers = {exam.name: _sit(student, weights, exam, blobs) for exam in job.exams}
-    return Outcome(key=key, blob=blob, trained=trained, answers=answers)
+    return Outcome(key=key, blob=blob, trained=trained, answers=answers, seconds=time.process_time() - began)
 
 
 def _asked(exam: Exam, blobs: Blobs) -> list[Asked]:

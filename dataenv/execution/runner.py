@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -81,6 +82,7 @@ class Runner:
         lesson_lock: Held by the one thread that makes or ends a lesson: a hundred that each want the interpreter would
             spend most of their time passing it on (half of it was lost at a hundred workers). While a task's checker or
             judge works, it is released.
+        asked: Names of the states and exams that were asked for; ``store.costs`` knows what they cost.
     """
 
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
@@ -92,6 +94,8 @@ class Runner:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._waiting: Counter[int] = Counter()
+        self.asked: set[str] = set()
+        self._mark = threading.local()
 
     def run(self, job: Job) -> Outcome:
         """Run a job, or read what it came to. Safe to call from many threads.
@@ -101,15 +105,20 @@ class Runner:
             StoreError: If the store cannot be used.
         """
         key = job.key()
-        with self.waited(), self._turn(key):
-            return self._run(job, key)
+        between = time.thread_time() - getattr(self._mark, "at", time.thread_time())
+        try:
+            with self.waited(), self._turn(key):
+                return self._run(job, key, between)
+        finally:
+            self._mark.at = time.thread_time()
 
-    def _run(self, job: Job, key: str) -> Outcome:
+    def _run(self, job: Job, key: str, between: float) -> Outcome:
         row = self._row(key) if job.train is not None or job.initial is None else None
         known = {e.name: found for e in job.exams if (found := self._answers(e, key)) is not None}
         owed = tuple(e for e in job.exams if e.name not in known)
         if row is not None and job.train is not None:
             lineage.mend(job.train, row, self.store)
+        self.asked.update(_made(job, key))
         if (row is not None or job.train is None) and not owed:
             return _outcome(key, row, known)
         if row is not None and job.train is not None:
@@ -117,12 +126,20 @@ class Runner:
         else:
             job = job.model_copy(update={"exams": owed})
         fresh = self._compute(job, key)
+        self._note(job, key, (fresh.seconds or 0.0) + between)
         if job.train is not None:
             row = self._commit(job, fresh)
         for exam in owed:
             record = fresh.answers[exam.name].model_dump(mode="json")
             known[exam.name] = Answers.model_validate(self.store.put("exams", exam.key(key), record))
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
+
+    def _note(self, job: Job, key: str, seconds: float) -> None:
+        """Note what was computed: the job's processor time, and the driver's since this thread's last job."""
+        if self.store.readonly:
+            return
+        for i, name in enumerate(_made(job, key)):
+            self.store.costs.add(name, 0.0 if i else seconds)
 
     @contextmanager
     def waited(self) -> Iterator[None]:
@@ -347,6 +364,11 @@ def run_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome]:
             raise outcome
         done.append(outcome)
     return done
+
+
+def _made(job: Job, key: str) -> list[str]:
+    """Names of what a job makes: the state, where it trains, and its exams."""
+    return [key] * (job.train is not None) + [exam.key(key) for exam in job.exams]
 
 
 def _outcome(key: str, row: Any | None, answers: dict[str, Answers]) -> Outcome:

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from dataenv.errors import StoreError
 from dataenv.execution.advice import READ_ONLY, advice
 from dataenv.execution.blobs import Blobs, DiskBlobs, MemoryBlobs
+from dataenv.execution.costs import Costs
 from dataenv.execution.database import Sealed, connect, connect_to_read, seal, writable
 from dataenv.execution.files import HeldError, Hold
 from tasks.records import Example, as_objects, canonical_json
@@ -46,6 +47,7 @@ class Store:
         self.path, self.reuse, self.readonly = path, reuse, readonly
         self._lock = threading.RLock()
         self._hold: Hold | None = None
+        self.costs = Costs(path)
         self.blobs: Blobs = MemoryBlobs()
         if path is None:
             self._rows, self._schema = connect(":memory:")

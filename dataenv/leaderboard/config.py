@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from operator import not_
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -92,6 +92,10 @@ class Board(Record):
         teachers: Who is compared, ``stratified`` among them: the others are measured against it.
         references: Registered references: what is shown beside them, unranked.
         metrics: Registered metrics: further columns of the board. They decide nothing that is computed.
+        primary: What teachers are ranked by, and all that is tested, on the test split: ``final``, the accuracy of the
+            selected student; or ``area``, the area under the learning curve over the purse.
+        curve_points: Parts that ``area`` divides the purse into: at the ends of these parts, and at the beginning, the
+            nearest student's test exam is opened when its run has ended.
         mixtures: Where ``static-best`` comes from.
         setting: What all of them share.
     """
@@ -101,6 +105,8 @@ class Board(Record):
     teachers: Annotated[tuple[Entry, ...], Field(min_length=1)]
     references: tuple[str, ...] = ("nothing", "format-only", "joint", "joint-x4", "static-best")
     metrics: tuple[str, ...] = Field(default=(), exclude_if=not_)
+    primary: Literal["final", "area"] = Field(default="final", exclude_if="final".__eq__)
+    curve_points: Annotated[int, Field(ge=1, le=64)] = Field(default=4, exclude_if=(4).__eq__)
     mixtures: Mixtures = Mixtures()
     setting: Setting = Setting()
 
@@ -118,6 +124,8 @@ class Board(Record):
         found = [*self._of_teachers(), *self._all_registered(), *self._of_references()]
         if len(set(self.seeds)) != len(self.seeds):
             found.append("seeds hold one seed twice; a seed is one run")
+        if "curve_points" in self.model_fields_set and self.primary != "area":
+            found.append("curve_points is given, and primary is 'final'; give primary = 'area', or leave it out")
         if found:
             raise ValueError("\n".join(found))
         return self

@@ -6,6 +6,7 @@ configuration: with another one nothing is computed, unless the rows that do not
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence, Set
 from operator import not_
@@ -17,6 +18,7 @@ from pydantic import Field, ValidationError
 from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.execution.files import HeldError, Hold, leftovers
+from dataenv.leaderboard.conduct import Replay, note_replay
 from dataenv.leaderboard.config import STATIC, Board, Entry
 from dataenv.leaderboard.files import NAME, named, read_small, write_whole
 from dataenv.leaderboard.rows import Row, read
@@ -28,6 +30,7 @@ from tasks.records import Record, canonical_json, digest
 MANIFEST, ROWS, LOCK = "board.json", "rows", ".lock"
 SHOWN_CHANGES, SHOWN_VALUE, SHOWN_FAULTS = 12, 60, 3
 ABSENT = object()
+log = logging.getLogger(__name__)
 
 
 class Manifest(Record):
@@ -144,9 +147,23 @@ def hold(board: Board, folder: Path, added: Sequence[Entry] = ()) -> Hold:
         ) from None
 
 
-def write_row(row: Row, folder: Path) -> None:
-    """Write the row of a run that ended, whole or not at all, and in this folder."""
-    write_whole(named(folder / ROWS, row.teacher, f"--{row.seed}.json"), row.model_dump_json() + "\n")
+def write_row(row: Row, folder: Path) -> Replay | None:
+    """Write the row of a run that ended, whole or not at all, and in this folder.
+
+    Returns:
+        What is noted where the same run had left another row there; see ``conduct.note_replay``.
+    """
+    path = named(folder / ROWS, row.teacher, f"--{row.seed}.json")
+    replay = None
+    if path.exists():
+        try:
+            before = read_row(path)
+        except SettingError:  # damaged, or of another release: no row that could be compared
+            log.warning("%s was no row that can be read; it is replaced", path)
+        else:
+            replay = note_replay(folder, before, row)
+    write_whole(path, row.model_dump_json() + "\n")
+    return replay
 
 
 def read_manifest(folder: Path) -> Manifest | None:

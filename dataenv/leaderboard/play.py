@@ -6,6 +6,7 @@ knows is not computed, and equal rows have equal bytes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import Evaluation
+from dataenv.environment.steps import StepRecord
 from dataenv.episode.calls import ACT_DEADLINE, described, raised_here
 from dataenv.episode.loop import Episode, run
 from dataenv.episode.teacher import TeacherLike, yields_of
@@ -27,6 +29,7 @@ from dataenv.errors import (
     UnansweredError,
 )
 from dataenv.execution.runner import Runner, side_by_side
+from dataenv.leaderboard.conduct import write_cost
 from dataenv.leaderboard.config import STATIC, Board, Entry, joined
 from dataenv.leaderboard.folder import additions, hold, prepare, write_row
 from dataenv.leaderboard.provenance import this_code
@@ -36,16 +39,20 @@ from dataenv.leaderboard.scoring import (
     best_step,
     closing_job,
     graded_exams,
+    graded_point,
     lessons_of_steps,
     mistakes_of,
+    opened_steps,
     score_of,
     standing_job,
+    test_job,
 )
 from dataenv.leaderboard.trackers import Outline, Tracker
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
 
+log = logging.getLogger(__name__)
 FAILURES = (JobFailedError, ActionError, UnansweredError, TeacherFailedError)
 """Sentences that a failed run's row holds as they are."""
 
@@ -94,10 +101,19 @@ def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_de
 
     def one(planned: Run) -> Row:
         row = _row(board, planned, runner, watch, source, act_deadline)
-        write_row(row, folder)
+        replay = write_row(row, folder)
+        if replay is not None and replay.ended != "failed":
+            log.warning(
+                "%s, seed %d: the row changed when the run was played again; its teacher, student or checker does not "
+                "repeat itself. The board counts such rows",
+                row.teacher,
+                row.seed,
+            )
         return row
 
-    return side_by_side(runner, planned_runs, one)
+    rows = side_by_side(runner, planned_runs, one)
+    write_cost(folder, runner)
+    return rows
 
 
 def _outline(board: Board, planned_runs: Sequence[Run], runner: Runner) -> Outline:
@@ -182,7 +198,7 @@ def _row(
 ) -> Row:
     """Play one run, and make its row; a failed run has one too."""
     env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
-    told, rest = _played(planned, env, watch, act_deadline)
+    told, rest = _played(board, planned, env, watch, act_deadline)
     asked = dict(sorted(env.teacher_purse.replies.items()))
     return Row.model_validate(
         {
@@ -212,7 +228,7 @@ def _row(
 
 
 def _played(
-    planned: Run, env: TeachingEnv, watch: Tracker, act_deadline: float | None
+    board: Board, planned: Run, env: TeachingEnv, watch: Tracker, act_deadline: float | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Play one run, and open the test exam for its selected state: what the teacher says of itself, and what came."""
     told: dict[str, Any] = {"prior": 0, "yields": {}}
@@ -223,7 +239,7 @@ def _played(
             episode = _play(planned, env, teacher, watch, act_deadline)
         finally:
             told = {"prior": teacher.prior_compute, "yields": yields_of(teacher)}
-        rest = _outcome(planned.setting, env, episode)
+        rest = _outcome(board, planned.setting, env, episode)
     except BaseException as error:
         failure = _failure(error, env, env.runner)
         if failure is None:
@@ -257,12 +273,24 @@ def _budget(env: TeachingEnv, prior: int) -> dict[str, Any]:
     }
 
 
-def _outcome(setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, Any]:
+def _curve(board: Board, setting: Setting, env: TeachingEnv, steps: Sequence[StepRecord]) -> dict[str, Any]:
+    """The test exams along a run that has ended: nobody who taught in it sees them."""
+    purse = board.setting.budget.student_tokens
+    points = []
+    for i in opened_steps([step.spent for step in steps], purse, board.curve_points):
+        outcome = env.runner.run(env.anchor(test_job(setting, steps[i].state)))
+        points.append(graded_point(setting, i, outcome))
+    return {"purse": purse, "points": points}
+
+
+def _outcome(board: Board, setting: Setting, env: TeachingEnv, episode: Episode) -> dict[str, Any]:
     """What only a run that ended has: the selected state and its exams, lessons and mistakes to read."""
     steps = episode.steps
     selected = best_step([step.selection for step in steps])
     state = steps[selected].state
     exams = graded_exams(setting, env.runner.run(env.anchor(closing_job(setting, state))))
+    if board.primary == "area":
+        exams["curve"] = _curve(board, setting, env, steps)
     _forget(env, episode, keep=(state,))
     standing = Evaluation.of(setting, env.runner.run(env.anchor(standing_job(setting, state))))
     return {

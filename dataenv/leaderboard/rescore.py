@@ -21,7 +21,15 @@ from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.folder import MANIFEST, read_manifest, read_rows, write_row
 from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.scoring import best_step, closing_job, graded_exams, mistakes_of, standing_job
+from dataenv.leaderboard.scoring import (
+    best_step,
+    closing_job,
+    graded_exams,
+    graded_point,
+    mistakes_of,
+    standing_job,
+    test_job,
+)
 from dataenv.setting import Setting, make_setting
 from tasks.records import canonical_json
 
@@ -84,6 +92,8 @@ def _row(row: Row, runner: Runner) -> tuple[Row, bool]:
     if row.test is not None:
         asked = closing_job(setting, row.steps[row.selected].state)
         fields |= graded_exams(setting, _ask(runner, asked, row, row.selected))
+        if row.curve is not None:
+            fields["curve"]["points"] = [_point(row, point.step, setting, runner) for point in row.curve.points]
         fields["mistakes"] = mistakes_of(standings[row.selected], row.selected)
     return Row.model_validate(fields), not row.failed and best != row.selected
 
@@ -98,6 +108,10 @@ def _steps(steps: Sequence[dict[str, Any]], standings: Sequence[Evaluation]) -> 
         done.append(step | counted | {"reward": 0.0 if before is None else score - before})
         before = score
     return done
+
+
+def _point(row: Row, step: int, setting: Setting, runner: Runner) -> dict[str, Any]:
+    return graded_point(setting, step, _ask(runner, test_job(setting, row.steps[step].state), row, step))
 
 
 def _standing(row: Row, step: StepRow, setting: Setting, runner: Runner) -> Evaluation:

@@ -38,6 +38,32 @@ def standing_job(setting: Setting, state: str) -> Job:
     return Job(student=setting.student_spec, parent=state, exams=exams)
 
 
+def opened_steps(spent: Sequence[int], purse: int, parts: int) -> list[int]:
+    """Steps whose students' test exams a learning curve is made of.
+
+    Args:
+        spent: Student tokens after each step, not falling; the untaught student's first.
+        purse: What the parts divide.
+        parts: Equal ones; at the beginning, and at the end of each, the nearest step, the earliest among equals.
+
+    Returns:
+        Rising; the first and the last step are always among them.
+    """
+    ends = [purse * i / parts for i in range(parts + 1)]
+    nearest = {min(range(len(spent)), key=lambda i: (abs(spent[i] - end), i)) for end in ends}
+    return sorted({0, *nearest, len(spent) - 1})
+
+
+def test_job(setting: Setting, state: str) -> Job:
+    """The test exam of one state."""
+    return Job(student=setting.student_spec, parent=state, exams=(exam_of(setting, "test"),))
+
+
+def graded_point(setting: Setting, step: int, outcome: Outcome) -> dict[str, Any]:
+    """One of the points of a row's ``curve``."""
+    return {"step": step, "correct": _bits(grade(setting, "test", outcome.answers["test"]).answers)}
+
+
 def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
     """The fields ``test`` and ``transfer`` of a row."""
     test = grade(setting, "test", outcome.answers["test"])

@@ -163,7 +163,7 @@ def _phase(
     """The lines of what goes on side by side: warm starts of its seeds, then its runs by teacher."""
     lines = [_warm_line(board.setting, planned_runs, oracle, measured)]
     for name, members in by_group(planned_runs).items():
-        lines.append(_line(name, members, [forecasts[id(planned)] for planned in members], board.setting, measured))
+        lines.append(_line(name, members, [forecasts[id(planned)] for planned in members], board, measured))
     return lines
 
 
@@ -203,10 +203,14 @@ def _answers(setting: Setting, split: Split) -> int:
 
 
 def _line(
-    name: str, planned_runs: Sequence[Run], forecasts: Sequence[RunForecast], setting: Setting, measured: Measured
+    name: str, planned_runs: Sequence[Run], forecasts: Sequence[RunForecast], board: Board, measured: Measured
 ) -> ForecastLine:
     answers, losses = _standing(planned_runs[0].setting, planned_runs[0].level)
-    closing = 0 if planned_runs[0].role == "search" else sum(_answers(setting, s) for s in ("test", "transfer"))
+    setting, searched = board.setting, planned_runs[0].role == "search"
+    closing = 0 if searched else sum(_answers(setting, s) for s in ("test", "transfer"))
+    if board.primary == "area" and not searched:  # the untaught student's and the selected one's are had already
+        lessons = max((len(forecast.updates) for forecast in forecasts), default=0)
+        closing += min(board.curve_points, lessons) * _answers(setting, "test")
     longer = planned_runs[0].setting.lesson_size / setting.lesson_size
     chains, driver = [], 0.0
     for forecast in forecasts:

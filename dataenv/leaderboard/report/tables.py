@@ -17,6 +17,7 @@ from dataenv.leaderboard.accuracy import Accuracy, Derived, mean, number
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.format import NONE, counts, measured, money, p_value, percent, signed, tokens, visible
 from dataenv.leaderboard.rows import Row, read
+from dataenv.leaderboard.statistics.conducted import price_sentence
 from dataenv.leaderboard.statistics.standings import Axis, AxisMean, PerPoint, Standing, Summary
 from dataenv.leaderboard.statistics.summary import summarise
 from tasks.records import canonical_json
@@ -24,6 +25,7 @@ from tasks.records import canonical_json
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
+    from dataenv.leaderboard.conduct import Conduct
     from dataenv.leaderboard.config import Board
 
 Rows = Iterable[Row | Mapping[str, Any]]
@@ -47,17 +49,18 @@ EXAMS = ("test %", "transfer %")
 COSTS = ("teacher tokens", "tokens a point [95 %]", "money", "money a point [95 %]")
 
 
-def terminal_table(rows: Rows, metrics: Sequence[str] = ()) -> TerminalBoard:
+def terminal_table(rows: Rows, metrics: Sequence[str] = (), conduct: Conduct | None = None) -> TerminalBoard:
     """The board for a terminal, as a ``rich`` renderable: ``Console().print(terminal_table(rows))``.
 
     Args:
         rows: Of one board.
         metrics: Registered metrics, each a further column.
+        conduct: How the board was conducted, where its folder tells.
 
     Raises:
         ValueError: If the rows cannot stand on one board.
     """
-    return TerminalBoard(summarise(rows, metrics))
+    return TerminalBoard(summarise(rows, metrics, conduct))
 
 
 class TerminalBoard:
@@ -92,6 +95,8 @@ class TerminalBoard:
             yield from self._table(("teacher", *map(metric_heading, self.summary.metrics)), width)
         for sentence in (*self.summary.reading, *self.summary.seen):
             yield Text(visible(sentence))
+        if price := price_sentence(self.summary):
+            yield Text(visible(price))
         yield Text(visible(" ".join(self.summary.sources)), style="dim")
         for axis in self.summary.metrics:
             yield Text(visible(axis.reading), style="dim")
@@ -181,6 +186,8 @@ def cells(standing: Standing) -> dict[str, str]:
     span = f"{signed(c.gain)} [{signed(c.low)}, {signed(c.high)}]" if c and c.gain is not None else NONE
     worst = f"{standing.worst[0]} {percent(standing.worst[1])}" if standing.worst else NONE
     failed = f" ({len(standing.failed)} ✗)" if standing.failed else ""
+    failed += f" of {standing.expected}" if standing.expected not in (None, len(standing.seeds)) else ""
+    failed += f" ({standing.replayed} ↻)" if standing.replayed else ""
     budget, target = standing.budget, standing.target
     needed = f"{tokens(target.tokens)}, {tokens(target.examples)} examples" if target else NONE
     return {
@@ -262,6 +269,9 @@ def record(standing: Standing, rank: int | None, primary: str = "final") -> dict
         "level": standing.level,
         "seeds": len(standing.seeds),
         "failed": len(standing.failed),
+        "runs_expected": standing.expected,
+        "runs_completed": standing.completed,
+        "replayed": standing.replayed,
         "primary_outcome": primary,
         "outcome": _value(standing.outcome),
         "score": _value(standing.score),
@@ -369,9 +379,11 @@ def csv_safe(value: str | int | float | None) -> str | int | float:
     return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else shown
 
 
-def write_csv(rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] = ()) -> None:
+def write_csv(
+    rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] = (), conduct: Conduct | None = None
+) -> None:
     """One record a teacher, ranked teachers first, then the references; UTF-8, lines end in a newline."""
-    summary = summarise(rows, metrics)
+    summary = summarise(rows, metrics, conduct)
     records = [record(s, i + 1, summary.primary) for i, s in enumerate(summary.teachers)]
     records += [record(s, None, summary.primary) for s in summary.references]
     text = io.StringIO()
@@ -393,6 +405,7 @@ def write_page(
     metrics: Sequence[str] = (),
     played: Board | None = None,
     added: Sequence[str] = (),
+    conduct: Conduct | None = None,
 ) -> None:
     """The board as one self-contained HTML file: no script, nothing loaded from elsewhere.
 
@@ -402,8 +415,9 @@ def write_page(
         metrics: Registered metrics, each a further column.
         played: The board that was played; if it is none of ours the page shows its file.
         added: Labels of its teachers that were added to it on the command line.
+        conduct: How the board was conducted, where its folder tells.
     """
     from dataenv.leaderboard.report.page import render
 
     board = read(rows)
-    write_whole(path, render(board, summarise(board, metrics), played, added))
+    write_whole(path, render(board, summarise(board, metrics, conduct), played, added))

@@ -141,6 +141,8 @@ class Standing(Record):
         forgetting: Mean over seeds of ``forgetting``.
         budget: Means over seeds: total, spent, training, probes, examples, prior, teacher_tokens, money.
         cost: What its language models cost, for a point too; ``None`` where it asked none.
+        expected: Runs that the board's file asks for; those that ended and did not fail are ``completed``.
+        replayed: Rows that changed when their run was played again.
         unscored: Failed seeds for which no untaught exam exists. While there are any, the teacher has no score and no
             other figure over seeds (they would be over the seeds that went well), and nothing is compared.
         metrics: The metrics that the board names, in its order.
@@ -152,6 +154,8 @@ class Standing(Record):
     level: str
     seeds: tuple[int, ...]
     failed: tuple[int, ...]
+    expected: int | None = None
+    replayed: int = 0
     unscored: tuple[int, ...]
     ended: dict[str, int]
     outcome: Derived | None
@@ -175,6 +179,17 @@ class Standing(Record):
     metrics: tuple[AxisMean, ...] = Field(default=(), exclude_if=not_)
     suites: dict[str, Accuracy] = Field(default={}, exclude_if=not_)
 
+    @property
+    def completed(self) -> int:
+        """Runs that ended and did not fail."""
+        return len(self.seeds) - len(self.failed)
+
+    @property
+    def runs(self) -> str:
+        """``5 of 6 runs``: those that ended and did not fail, of those that the board has."""
+        many = self.expected or len(self.seeds)
+        return f"{self.completed} of {many} {'run' if many == 1 else 'runs'}"
+
 
 class Summary(Record):
     """A board: ranked teachers, references apart, and what the board could have seen.
@@ -185,7 +200,8 @@ class Summary(Record):
         teachers: Best in the primary outcome first.
         references: Not ranked; by name.
         sensitivity: Stratified minus nothing, and best static mixture minus stratified, where the runs exist.
-        visible: Smallest and largest of the teachers' smallest visible gains.
+        visible: Smallest and largest of the teachers' smallest visible gains; ``typical`` is their median.
+        core_minutes: Processor minutes that the board's runs cost when they were computed; ``None`` where unknown.
         reading: Sentences on the teachers; ``seen`` on the sensitivity; ``warnings`` what weakens them.
         sources: Sentences on the split that each number was counted on.
         metrics: What the board says of the metrics that it names.
@@ -207,6 +223,8 @@ class Summary(Record):
     references: tuple[Standing, ...]
     sensitivity: tuple[Comparison, ...]
     visible: tuple[Derived, Derived] | None
+    typical: Derived | None = None
+    core_minutes: float | None = None
     reading: tuple[str, ...]
     seen: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -214,6 +232,16 @@ class Summary(Record):
     metrics: tuple[Axis, ...] = Field(default=(), exclude_if=not_)
     exam: str = Field(default="", exclude_if=not_)
     nobody_right: bool = Field(default=False, exclude_if=not_)
+
+    @property
+    def price_of_resolution(self) -> float | None:
+        """Median smallest visible gain in points, times the square root of the core-minutes: lower is better.
+
+        It does not change with the number of seeds: four times as many cost four times as much and halve the gain.
+        """
+        if self.typical is None or self.core_minutes is None:
+            return None
+        return 100 * number(self.typical) * math.sqrt(self.core_minutes)
 
 
 class PerPoint(NamedTuple):

@@ -10,23 +10,28 @@ import numpy as np
 
 from dataenv.attempts import ONCE, Attempts
 from dataenv.leaderboard.accuracy import Accuracy, Counted, Derived, derive, mean
+from dataenv.leaderboard.conduct import Conduct
 from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
 from dataenv.leaderboard.format import percent, signed
 from dataenv.leaderboard.rows import Row, Spent, read
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics.comparisons import adjusted, compare
+from dataenv.leaderboard.statistics.conducted import conduct_sentences
 from dataenv.leaderboard.statistics.metrics import axis_of, mean_of
 from dataenv.leaderboard.statistics.outcomes import OUTCOMES, outcome
 from dataenv.leaderboard.statistics.standings import Comparison, Standing, Summary, TeacherCost, Verdict
 from dataenv.leaderboard.statistics.unanswered import nobody_right, untaught_sentences, why_nobody
 
 
-def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = ()) -> Summary:
-    """Everything a board shows, from its rows alone; their order does not matter.
+def summarise(
+    rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = (), conduct: Conduct | None = None
+) -> Summary:
+    """Everything a board shows, from its rows; their order does not matter.
 
     Args:
         rows: Of one board.
         metrics: Registered metrics, each a further column.
+        conduct: How the board was conducted, where its folder tells: it weakens what is said, and decides no figure.
 
     Raises:
         ValueError: If the rows cannot stand on one board (see ``rows.read``).
@@ -34,7 +39,8 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = 
     """
     board = read(rows)
     scored, purse, dead = st.scored_rows(board), common_purse(board), nobody_right(board)
-    standings = [_standing(name, board, scored, purse, metrics) for name in scored]
+    conduct = conduct or Conduct()
+    standings = [_standing(name, board, scored, purse, metrics, conduct) for name in scored]
     compared = _compare_all(standings, {} if dead else scored)  # zero minus zero is no comparison
     teachers = sorted(
         (s for s in compared if s.role == "teacher"),
@@ -60,10 +66,12 @@ def summarise(rows: Iterable[Row | Mapping[str, Any]], metrics: Sequence[str] = 
         references=tuple(references),
         sensitivity=sensitivity,
         visible=(derive(np.min, visible), derive(np.max, visible)) if visible else None,
+        typical=derive(np.median, visible) if visible else None,
+        core_minutes=conduct.core_minutes,
         nobody_right=dead,
         reading=tuple(why_nobody(board) if dead else _reading(teachers, visible, primary_of(board))),
         seen=() if dead else tuple(_seen(sensitivity, scored)),
-        warnings=tuple(_warnings(board, compared)),
+        warnings=(*_warnings(board, compared), *conduct_sentences(compared, conduct)),
         sources=tuple(_sources(board, compared)),
         metrics=tuple(axis_of(name) for name in metrics),
         exam=_attempts(board).name,
@@ -106,7 +114,12 @@ def _mean_budget(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def _standing(
-    name: str, board: Sequence[Row], scored: Mapping[str, Mapping[int, Row]], purse: int, metrics: Sequence[str]
+    name: str,
+    board: Sequence[Row],
+    scored: Mapping[str, Mapping[int, Row]],
+    purse: int,
+    metrics: Sequence[str],
+    conduct: Conduct,
 ) -> Standing:
     ran = [row for row in board if row.teacher == name]
     rows = [row for _, row in sorted(scored[name].items())]
@@ -121,6 +134,8 @@ def _standing(
         level=ran[0].shown_level,
         seeds=tuple(row.seed for row in ran),
         failed=tuple(row.seed for row in ran if row.failed),
+        expected=conduct.runs.get(name),
+        replayed=conduct.replayed.get(name, 0),
         unscored=unscored,
         ended=dict(sorted(Counter(row.ended for row in ran).items())),
         outcome=mean(outcomes) if whole else None,
@@ -274,8 +289,8 @@ def _warnings(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
     seeds = len({row.seed for row in board})
     if seeds < st.FEWEST:
         said.append(
-            f"A demonstration, not a ranking: {seeds} {'seed' if seeds == 1 else 'seeds'}, and fewer than {st.FEWEST} "
-            "tell only very large differences from none."
+            f"A demonstration, not a ranking: {seeds} {'seed' if seeds == 1 else 'seeds'}. With fewer than {st.FEWEST} "
+            "no verdict is possible, for no sign-flip p is below 0.05."
         )
     if board[0].simulated:
         said.append("The student is simulated: these numbers say nothing about a real one.")
