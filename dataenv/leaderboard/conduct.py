@@ -41,7 +41,7 @@ class Replay(Record):
     after: str
 
 
-class Cost(Record):
+class BoardCost(Record):
     """Processor seconds of a board's jobs and of the driver between them, when they were computed.
 
     Attributes:
@@ -66,7 +66,7 @@ class Conduct(Record):
     runs: dict[str, int] = {}
     replayed: dict[str, int] = {}
     failed: dict[str, int] = {}
-    cost: Cost | None = None
+    cost: BoardCost | None = None
 
     @property
     def core_minutes(self) -> float | None:
@@ -103,7 +103,7 @@ def _digest(row: Row) -> str:
 def write_cost(folder: Path, runner: Runner) -> None:
     """Write down what all that a runner was asked for cost when it was computed."""
     spending = runner.store.costs.of(runner.asked)
-    cost = Cost(seconds=round(spending.seconds, 3), unknown=spending.unknown)
+    cost = BoardCost(seconds=round(spending.seconds, 3), unknown=spending.unknown)
     write_whole(folder / COST, canonical_json(cost.model_dump(mode="json")) + "\n")
 
 
@@ -132,10 +132,10 @@ def _lines(path: Path) -> list[Replay]:
         raise SettingError(f"{path} is no list of replayed runs ({str(error).splitlines()[0]}); move it away") from None
 
 
-def _cost(path: Path) -> Cost | None:
+def _cost(path: Path) -> BoardCost | None:
     if not path.exists():
         return None
     try:
-        return Cost.model_validate_json(read_small(path))
+        return BoardCost.model_validate_json(read_small(path))
     except (OSError, ValidationError) as error:
         raise SettingError(f"{path} is no cost of a board ({str(error).splitlines()[0]}); move it away") from None

@@ -1,10 +1,11 @@
 """Are a board's statistics what they say they are? Boards of our size whose truth is known, judged by the shipped code.
 
 level      no teacher is better than the baseline: how often is one said to be? Whole boards, answer by answer
-whole      the same through ``summarise``: do its verdicts and p come out as ``paired_t`` and ``holm`` say?
+whole      the same through ``summarise``: do its verdicts and p come out as the bare functions say?
 power      one teacher is better by 1, 2, 4, 8 points: how often is that seen?
 visible    a true gain of the size of the smallest visible one: is it seen by four boards in five?
-shapes     differences that are not normal
+shapes     differences that are not normal: a comparison alone, and six teachers on one board
+items      one test split is a sample of problems
 failures   a failed run scored as the untaught student, beside dropping it
 mixtures   the best of 20 equal mixtures, chosen on another seed and on the same ones
 
@@ -17,13 +18,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from common import table
+from null_models import Claims, Rate, families, items_drawn, shapes, shipped, t_and_holm
 
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics.formulas import holm, paired_t
+from dataenv.leaderboard.statistics.comparisons import corrected, p_of_seeds
+from dataenv.leaderboard.statistics.crossed import crossed
+from dataenv.leaderboard.statistics.formulas import paired_t
 from dataenv.leaderboard.statistics.summary import summarise
 from tasks.records import stream
 
@@ -43,29 +46,6 @@ SHARED = 0.04
 """Sd of what a seed does to all teachers alike. Assumed: pairing takes it out, so only the unpaired t depends on it."""
 LEVEL = 0.468
 """Test accuracy of the baseline."""
-
-
-class Rate(NamedTuple):
-    """A frequency over simulated boards, with its Monte Carlo standard error."""
-
-    value: float
-    error: float
-
-    @classmethod
-    def of(cls, hits: np.ndarray) -> Rate:
-        """Of hits ``(boards, ...)``: comparisons of one board are not independent, boards are."""
-        boards = np.asarray(hits, float).reshape(len(hits), -1).mean(1)
-        return cls(float(boards.mean()), float(boards.std(ddof=1) / len(boards) ** 0.5))
-
-    def above(self, nominal: float) -> bool:
-        """Whether it is above ``nominal`` beyond Monte Carlo error (three standard errors)."""
-        return self.value - 3 * self.error > nominal
-
-    def __str__(self) -> str:
-        return f"{100 * self.value:.1f} ± {196 * self.error:.1f}"
-
-
-Claims = dict[str, bool]
 
 
 # --- boards ----------------------------------------------------------------------------------------------------------
@@ -127,14 +107,6 @@ def rows_of(right: np.ndarray) -> Iterator[Row]:
 # --- procedures ------------------------------------------------------------------------------------------------------
 
 
-def shipped(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """p and Holm's p ``(boards, comparisons)`` from differences ``(boards, comparisons, seeds)``."""
-    p = np.array([[paired_t(d).p for d in one.tolist()] for one in differences])
-    names = [str(i) for i in range(p.shape[1])]
-    adjusted = [holm(dict(zip(names, one, strict=True))) for one in p.tolist()]
-    return p, np.array([[one[name] for name in names] for one in adjusted])
-
-
 def unpaired(accuracy: np.ndarray) -> np.ndarray:
     """Student's two-sample t of every teacher against the first, ``(boards, teachers - 1)``."""
     n = accuracy.shape[-1]
@@ -168,9 +140,11 @@ def level(most: int, seed: int) -> Claims:
             lost[i] = (~right[1:] & right[0]).sum((1, 2))
         differences = accuracy[:, 1:] - accuracy[:, :1]
         p, adjusted = shipped(differences)
+        alone, by_holm = t_and_holm(differences)
         found = {
-            "paired t, then Holm (shipped)": (p < 0.05, adjusted < 0.05),
-            "paired t, no Holm": (p < 0.05, p < 0.05),
+            "all three, corrected (shipped)": (p < 0.05, adjusted < 0.05),
+            "paired t, then Holm": (alone < 0.05, by_holm < 0.05),
+            "paired t, no Holm": (alone < 0.05, alone < 0.05),
             "unpaired t": (unpaired(accuracy),) * 2,
             "paired percentile bootstrap": (bootstrap(rng, differences),) * 2,
             "items pooled (McNemar)": (np.abs(won - lost) > 1.96 * np.sqrt(won + lost),) * 2,
@@ -180,7 +154,7 @@ def level(most: int, seed: int) -> Claims:
             rows.append([name, n, Rate.of(single), Rate.of(family.any(1))])
         single, family = Rate.of(p < 0.05), Rate.of((adjusted < 0.05).any(1))
         claims[f"{n} seeds: false positives of a comparison at most 5 %"] = not single.above(0.05)
-        claims[f"{n} seeds: false positives of a board under Holm at most 5 %"] = not family.above(0.05)
+        claims[f"{n} seeds: false positives of a board at most 5 %"] = not family.above(0.05)
         sd = 100 * differences.var(-1, ddof=1).mean(0) ** 0.5
         print(f"  {n} seeds, sd of differences over seeds, points: " + ", ".join(f"{value:.1f}" for value in sd))
     rows.sort(key=lambda row: list(found).index(row[0]))
@@ -197,15 +171,26 @@ def whole(boards: int, seed: int) -> Claims:
         right = board(rng, items, n)
         summary = summarise(rows_of(right))
         said[i] = any(s.verdict in ("better", "worse") for s in summary.teachers)
-        accuracy = right.mean(-1)
-        _, adjusted = shipped((accuracy[1:] - accuracy[0])[None])
-        by_name = dict(zip(HALF, adjusted[0], strict=True))
-        apart = max(apart, *(abs(s.comparison.p_holm - by_name[s.teacher]) for s in summary.teachers if s.comparison))
+        by_name = bare(right)
+        counting = {s.teacher: s.comparison.p_adjusted for s in summary.teachers if s.comparison}
+        apart = max(apart, *(abs(counting[name] - by_name[name]) for name in by_name))
     rate = Rate.of(said)
     print(f"\nwhole boards, 6 seeds, {boards}: {rate} % say of some teacher that it is better or worse (nominal: 5 %);")
-    print(f"  largest difference of a Holm p from that of the bare functions: {apart:.1e}")
+    print(f"  largest difference of an adjusted p from that of the bare functions: {apart:.1e}")
     return {"verdicts of summarise err on at most 5 % of boards": not rate.above(0.05),
-            "p of summarise are those of paired_t and holm": apart < 1e-9}  # fmt: skip
+            "p of summarise are those of the bare functions": apart < 1e-9}  # fmt: skip
+
+
+def bare(right: np.ndarray) -> dict[str, float]:
+    """The p that count, by the bare functions, from the answers of a board."""
+    ahead = right[1:].astype(float) - right[0]
+    alone, by_seed = {}, {}
+    for name, answers in zip(HALF, ahead, strict=True):
+        differences = answers.mean(-1).tolist()
+        both = crossed(answers, [ITEMS] * SKILLS)
+        alone[name] = max(p_of_seeds(paired_t(differences)), both.p if both else 0.0)
+        by_seed[name] = dict(enumerate(differences))
+    return corrected(alone, by_seed)
 
 
 def with_five_equal(rng: np.random.Generator, boards: int, n: int, gain: float, sd: float) -> np.ndarray:
@@ -223,12 +208,12 @@ def power(boards: int, seed: int) -> Claims:
             cells: list[object] = [f"{100 * sd:.1f}", n]
             for gain in (0.01, 0.02, 0.04, 0.08):
                 differences = with_five_equal(stream(seed, f"power {sd:.3f} {gain}", n), boards, n, gain, sd)
-                p, adjusted = shipped(differences)
+                (p, _), (_, adjusted) = t_and_holm(differences), shipped(differences)
                 up = differences[:, 0].mean(-1) > 0
                 cells.append(f"{Rate.of((p[:, 0] < 0.05) & up)} / {100 * ((adjusted[:, 0] < 0.05) & up).mean():.0f}")
             rows.append(cells)
     head = ["sd of differences, points", "seeds", *(f"+{gain} points" for gain in (1, 2, 4, 8))]
-    table(f"power, {boards} boards each: interval above zero, % / better under Holm, %", head, rows)
+    table(f"power, {boards} boards each: interval above zero, % / verdict better, %", head, rows)
     return {}
 
 
@@ -241,7 +226,7 @@ def visible(boards: int, seed: int) -> Claims:
         unit /= unit.std(ddof=1)  # a sample whose sd is 1: the shipped formula then gives the multiple of the true sd
         times = paired_t(unit.tolist()).visible
         differences = with_five_equal(rng, boards, n, times * MIDDLE, MIDDLE)
-        p, adjusted = shipped(differences)
+        (p, _), (_, adjusted) = t_and_holm(differences), shipped(differences)
         up = differences[:, 0].mean(-1) > 0
         printed = np.array([paired_t(d).visible for d in differences[:, 0].tolist()]) / (times * MIDDLE)
         seen = Rate.of((p[:, 0] < 0.05) & up)
@@ -251,39 +236,9 @@ def visible(boards: int, seed: int) -> Claims:
             claims[f"{n} seeds: a gain of the smallest visible size is seen by four boards in five"] = (
                 abs(seen.value - 0.8) < 0.02 + 3 * seen.error
             )
-    head = ["seeds", "smallest visible / true sd", "seen, %", "seen under Holm, %", "printed / true (80 % of boards)"]
+    head = ["seeds", "smallest visible / true sd", "seen, %", "verdict better, %", "printed / true (80 % of boards)"]
     table(f"smallest visible gain, {boards} boards each", head, rows)
     return claims
-
-
-def shapes(boards: int, seed: int) -> Claims:
-    """False *better* and *worse* where differences are not normal; all have mean 0."""
-
-    def outlier(rng: np.random.Generator, n: int) -> np.ndarray:
-        times = np.where(np.arange(n) == 0, 5.0, 1.0)
-        return rng.standard_normal((boards, n)) * times
-
-    worlds = {
-        "normal": lambda rng, n: rng.standard_normal((boards, n)),
-        "heavy tails (t, 3 degrees of freedom)": lambda rng, n: rng.standard_t(3, (boards, n)),
-        "one seed with 5 times the sd": outlier,
-        "every seed its own sd (lognormal, 0.75)": lambda rng, n: (
-            rng.standard_normal((boards, n)) * rng.lognormal(0, 0.75, (boards, n))
-        ),
-        "skew (exponential, long side up)": lambda rng, n: rng.exponential(1, (boards, n)) - 1,
-        "one run in six collapses (−4 sd)": lambda rng, n: (
-            rng.standard_normal((boards, n)) - 4 * ((rng.random((boards, n)) < 1 / 6) - 1 / 6)
-        ),
-    }
-    rows = []
-    for name, draw in worlds.items():
-        for n in SEEDS:
-            tests = [paired_t(d) for d in draw(stream(seed, f"shape {name}", n), n).tolist()]
-            better, worse = (np.array(hits) for hits in zip(*((t.low > 0, t.high < 0) for t in tests), strict=True))
-            rows.append([name, n, Rate.of(better), Rate.of(worse), Rate.of(~(better | worse))])
-    head = ["true gain 0; differences are", "seeds", "false better, %", "false worse, %", "interval holds 0, %"]
-    table(f"shapes, {boards} comparisons each (nominal: 2.5, 2.5, 95)", head, rows)
-    return {}
 
 
 def failures(boards: int, seed: int) -> Claims:
@@ -340,6 +295,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"sd of paired differences on the board `quick`, points: {', '.join(f'{100 * sd:.1f}' for sd in SD)}")
     claims: Claims = {}
     for part, boards in ((level, 8000), (whole, 400), (power, 1000), (visible, 4000), (shapes, 10_000),
+                         (families, 2000), (items_drawn, 4000),
                          (failures, 10_000), (mixtures, 10_000)):  # fmt: skip
         claims |= part(boards // share, options.seed)
     print("\n± is 1.96 Monte Carlo standard errors. Claims:")

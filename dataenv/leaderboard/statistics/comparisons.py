@@ -98,11 +98,20 @@ def adjusted(family: Mapping[str, Comparison]) -> dict[str, float]:
         family: Comparisons with one baseline, by teacher; those without a p are left out.
     """
     known = {name: c for name, c in family.items() if c.p is not None}
-    parametric = holm({name: max(c.p_seeds or 0.0, c.p_items or 0.0) for name, c in known.items()})
-    flipped = sign_flips(
-        {name: {s: d.value for s, d in zip(c.seeds, c.differences, strict=True)} for name, c in known.items()}
-    )
-    return {name: max(parametric[name], flipped[name]) for name in known}
+    parametric = {name: max(c.p_seeds or 0.0, c.p_items or 0.0) for name, c in known.items()}
+    by_seed = {name: {s: d.value for s, d in zip(c.seeds, c.differences, strict=True)} for name, c in known.items()}
+    return corrected(parametric, by_seed)
+
+
+def corrected(p: Mapping[str, float], differences: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
+    """The larger of Holm's adjusted p and that of the joint sign flips.
+
+    Args:
+        p: Of each teacher alone, over seeds and items.
+        differences: See ``sign_flips``; of the same teachers.
+    """
+    by_holm, flipped = holm(p), sign_flips(differences)
+    return {name: max(by_holm[name], flipped[name]) for name in by_holm}
 
 
 def _notes(

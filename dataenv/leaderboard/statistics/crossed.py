@@ -76,5 +76,4 @@ def _of_items(group: Floats) -> float:
     of_item, of_seed = group.mean(axis=0), group.mean(axis=1, keepdims=True)
     rest = group - of_item - of_seed + group.mean()
     interplay = float((rest**2).sum()) / ((n - 1) * (m - 1) * n)
-    spread: float = of_item.var(ddof=1)
-    return (spread - interplay) / m
+    return float((of_item.var(ddof=1) - interplay) / m)

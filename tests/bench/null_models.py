@@ -1,0 +1,156 @@
+"""Worlds in which no teacher is better, and how often the shipped procedure says that one is (prove_statistics.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from common import table
+
+from dataenv.leaderboard.statistics.comparisons import corrected, p_of_seeds
+from dataenv.leaderboard.statistics.crossed import crossed
+from dataenv.leaderboard.statistics.formulas import holm, paired_t
+from dataenv.leaderboard.statistics.sign_flips import sign_flips
+from tasks.records import stream
+
+SEEDS = (3, 6, 10)
+BASELINE = 0.31
+"""Sd of the baseline's own noise, which is in every difference, over that of a difference (1.75 of 5.6 points)."""
+
+
+class Rate(NamedTuple):
+    """A frequency over simulated boards, with its Monte Carlo standard error."""
+
+    value: float
+    error: float
+
+    @classmethod
+    def of(cls, hits: np.ndarray) -> Rate:
+        """Of hits ``(boards, ...)``: comparisons of one board are not independent, boards are."""
+        boards = np.asarray(hits, float).reshape(len(hits), -1).mean(1)
+        return cls(float(boards.mean()), float(boards.std(ddof=1) / len(boards) ** 0.5))
+
+    def above(self, nominal: float) -> bool:
+        """Whether it is above ``nominal`` beyond Monte Carlo error (three standard errors)."""
+        return self.value - 3 * self.error > nominal
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.1f} ± {196 * self.error:.1f}"
+
+
+Claims = dict[str, bool]
+
+
+# --- procedures ------------------------------------------------------------------------------------------------------
+
+
+def shipped(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """p alone and p that counts, ``(boards, comparisons)``, from differences ``(boards, comparisons, seeds)``."""
+    alone, _ = t_and_holm(differences)
+    p, adjusted = np.empty_like(alone), np.empty_like(alone)
+    for i, (one, of_t) in enumerate(zip(differences, alone, strict=True)):
+        by_name = {str(j): dict(enumerate(values)) for j, values in enumerate(one.tolist())}
+        counting = corrected(dict(zip(by_name, of_t.tolist(), strict=True)), by_name)
+        p[i] = [max(t, sign_flips({name: by_name[name]})[name]) for name, t in zip(by_name, of_t, strict=True)]
+        adjusted[i] = [counting[name] for name in by_name]
+    return p, adjusted
+
+
+def t_and_holm(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """p of the paired t and Holm's adjusted p, of the same shapes."""
+    p = np.array([[p_of_seeds(paired_t(d)) for d in one.tolist()] for one in differences])
+    names = [str(i) for i in range(p.shape[1])]
+    adjusted = [holm(dict(zip(names, one, strict=True))) for one in p.tolist()]
+    return p, np.array([[one[name] for name in names] for one in adjusted])
+
+
+# --- worlds ----------------------------------------------------------------------------------------------------------
+
+
+def _outlier(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.standard_normal(shape) * np.where(np.arange(shape[-1]) == 0, 5.0, 1.0)
+
+
+World = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+SYMMETRIC: dict[str, World] = {
+    "normal": lambda rng, shape: rng.standard_normal(shape),
+    "heavy tails (t, 3 degrees of freedom)": lambda rng, shape: rng.standard_t(3, shape),
+    "one seed with 5 times the sd": _outlier,
+    "every seed its own sd (lognormal, 0.75)": lambda rng, shape: (
+        rng.standard_normal(shape) * rng.lognormal(0, 0.75, shape)
+    ),
+}
+SKEW: dict[str, World] = {
+    "skew (exponential, long side up)": lambda rng, shape: rng.exponential(1, shape) - 1,
+    "one run in six collapses (−4 sd)": lambda rng, shape: (
+        rng.standard_normal(shape) - 4 * ((rng.random(shape) < 1 / 6) - 1 / 6)
+    ),
+}
+FURTHER: dict[str, World] = {
+    "ties: −1, 0 or +1 item": lambda rng, shape: rng.integers(-1, 2, shape).astype(float),
+    "gambler: +1, or −11.5 in 8 %, noise 0.3": lambda rng, shape: (
+        np.where(rng.random(shape) < 0.92, 1.0, -11.5) + 0.3 * rng.standard_normal(shape)
+    ),
+    "gambler: +4, or −46 in 8 %, noise 2.5": lambda rng, shape: (
+        np.where(rng.random(shape) < 0.92, 4.0, -46.0) + 2.5 * rng.standard_normal(shape)
+    ),
+}
+
+
+def shapes(boards: int, seed: int) -> Claims:
+    """A comparison alone: false *better* and *worse* where differences are not normal; all have mean 0."""
+    rows = []
+    for name, draw in (SYMMETRIC | SKEW).items():
+        for n in SEEDS:
+            tests = [paired_t(d) for d in draw(stream(seed, f"shape {name}", n), (boards, n)).tolist()]
+            better, worse = (np.array(hits) for hits in zip(*((t.low > 0, t.high < 0) for t in tests), strict=True))
+            rows.append([name, n, Rate.of(better), Rate.of(worse), Rate.of(~(better | worse))])
+    head = ["true gain 0; differences are", "seeds", "false better, %", "false worse, %", "interval holds 0, %"]
+    table(f"shapes, {boards} comparisons each (nominal: 2.5, 2.5, 95)", head, rows)
+    return {}
+
+
+def families(boards: int, seed: int) -> Claims:
+    """Six teachers on one board, all of one world or one among five normal: does the board say *better*, or *worse*?"""
+    rows, claims = [], {}
+    for name, draw in (SYMMETRIC | SKEW | FURTHER).items():
+        for n in (6, 10):
+            rng = stream(seed, f"family {name}", n)
+            noise = draw(rng, (boards, 6, n))
+            common = 0.0 if name.startswith("ties") else BASELINE * noise.std() * rng.standard_normal((boards, 1, n))
+            everyone = noise - common
+            alone = np.concatenate([noise[:, :1] / noise.std(), rng.standard_normal((boards, 5, n))], axis=1)
+            up, (_, by_holm), (_, adjusted) = everyone.mean(-1) > 0, t_and_holm(everyone), shipped(everyone)
+            sides = [Rate.of(((p < 0.05) & side).any(1)) for p in (by_holm, adjusted) for side in (up, ~up)]
+            first = [Rate.of((p[:, 0] < 0.05) & (alone[:, 0].mean(-1) > 0)) for p in
+                     (t_and_holm(alone)[1], shipped(alone)[1])]  # fmt: skip
+            rows.append([name, n, *sides, *first])
+            if name in SYMMETRIC or name.startswith("ties"):
+                either = Rate.of((adjusted < 0.05).any(1))
+                claims[f"{name}, {n} seeds: a board of six errs on at most 5 %"] = not either.above(0.05)
+    head = ["six teachers, true gain 0; differences are", "seeds", "t, Holm: any better, %", "any worse, %",
+            "shipped: any better, %", "any worse, %",
+            "one with five normal, t, Holm: better, %", "shipped, %"]  # fmt: skip
+    table(f"families, {boards} boards each (nominal: 2.5, 2.5)", head, rows)
+    return claims
+
+
+def items_drawn(boards: int, seed: int) -> Claims:
+    """A teacher that answers other problems right, and as many: is a draw of problems taken for a gain?"""
+    rows, claims, skills, n = [], {}, 4, 6
+    for items in (40, 300):
+        for sd in (0.005, 0.025, 0.056):
+            rng = stream(seed, f"items {items} {sd}")
+            by_item = rng.choice((-1.0, 0.0, 1.0), (boards, 1, items), p=(0.1, 0.8, 0.1))
+            answers = by_item + sd * rng.standard_normal((boards, n, 1))
+            t = np.array([p_of_seeds(paired_t(d)) for d in answers.mean(-1).tolist()])
+            both = np.array([c.p for one in answers if (c := crossed(one, [items // skills] * skills)) is not None])
+            counted = Rate.of(np.maximum(t, both) < 0.05)
+            rows.append([items, f"{100 * sd:.1f}", Rate.of(t < 0.05), counted])
+            claims[
+                f"{items} items, sd {100 * sd:.1f}: a draw of items is taken for a gain at most 5 % of the time"
+            ] = not counted.above(0.05)
+    head = ["test items", "sd over seeds, points", "paired t: better or worse, %", "with the crossed interval, %"]
+    table(f"items, {boards} comparisons each, 6 seeds; the teachers differ on a fifth of the items", head, rows)
+    return claims
