@@ -269,11 +269,6 @@ def record(standing: Standing, rank: int | None, primary: str = "final") -> dict
         "level": standing.level,
         "seeds": len(standing.seeds),
         "failed": len(standing.failed),
-        "runs_expected": standing.expected,
-        "runs_completed": standing.completed,
-        "replayed": standing.replayed,
-        "primary_outcome": primary,
-        "outcome": _value(standing.outcome),
         "score": _value(standing.score),
         **_pair("test", standing.test),
         "score_iqm": _value(standing.iqm),
@@ -295,6 +290,9 @@ def record(standing: Standing, rank: int | None, primary: str = "final") -> dict
         **_cost_cells(standing),
         **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
         **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
+        "primary_outcome": primary,
+        "outcome": _value(standing.outcome),
+        **_further_cells(standing),
         **{f"metric_{one.name}{end}": value for one in standing.metrics for end, value in _ends(one)},
         **{key: v for name, share in standing.suites.items() for key, v in _pair(f"transfer_{name}", share).items()},
     }
@@ -321,19 +319,30 @@ def _comparison_cells(standing: Standing) -> dict[str, Cell]:
         "gain": _value(c.gain if c else None),
         "gain_low": _value(c.low if c else None),
         "gain_high": _value(c.high if c else None),
-        "gain_low_seeds": _value(c.seeds_low if c else None),
-        "gain_high_seeds": _value(c.seeds_high if c else None),
-        "gain_low_items": _value(c.items_low if c else None),
-        "gain_high_items": _value(c.items_high if c else None),
         "pairs": len(c.seeds) if c else None,
         "items_won": c.won if c else None,
         "items_lost": c.lost if c else None,
         "p": c.p if c else None,
+        "p_holm": c.p_holm if c else None,
+        "smallest_visible_gain": _value(c.visible if c else None),
+    }
+
+
+def _further_cells(standing: Standing) -> dict[str, Cell]:
+    """Both intervals and every p of the comparison, and how its runs were conducted."""
+    c = standing.comparison
+    return {
+        "gain_low_seeds": _value(c.seeds_low if c else None),
+        "gain_high_seeds": _value(c.seeds_high if c else None),
+        "gain_low_items": _value(c.items_low if c else None),
+        "gain_high_items": _value(c.items_high if c else None),
         "p_seeds": c.p_seeds if c else None,
         "p_items": c.p_items if c else None,
         "p_flips": c.p_flips if c else None,
         "p_adjusted": c.p_adjusted if c else None,
-        "smallest_visible_gain": _value(c.visible if c else None),
+        "runs_expected": standing.expected,
+        "runs_completed": standing.completed,
+        "replayed": standing.replayed,
     }
 
 

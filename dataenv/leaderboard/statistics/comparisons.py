@@ -91,20 +91,20 @@ def p_of_seeds(t: PairedT) -> float:
     return float(abs(t.gain) < SAME) if t.p is None or not t.sd else t.p
 
 
-def adjusted(family: Mapping[str, Comparison]) -> dict[str, float]:
-    """The p that counts for each teacher of a family: the larger of Holm's, over seeds and items, and sign flips'.
-
-    Args:
-        family: Comparisons with one baseline, by teacher; those without a p are left out.
-    """
+def in_family(family: Mapping[str, Comparison]) -> dict[str, Comparison]:
+    """Comparisons with one baseline, by teacher, with the p that are corrected for their number."""
     known = {name: c for name, c in family.items() if c.p is not None}
     parametric = {name: max(c.p_seeds or 0.0, c.p_items or 0.0) for name, c in known.items()}
     by_seed = {name: {s: d.value for s, d in zip(c.seeds, c.differences, strict=True)} for name, c in known.items()}
-    return corrected(parametric, by_seed)
+    by_holm, counting = holm(parametric), corrected(parametric, by_seed)
+    return {
+        name: c.model_copy(update={"p_holm": by_holm.get(name), "p_adjusted": counting.get(name)})
+        for name, c in family.items()
+    }
 
 
 def corrected(p: Mapping[str, float], differences: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
-    """The larger of Holm's adjusted p and that of the joint sign flips.
+    """The p that count: the larger of Holm's and that of the joint sign flips.
 
     Args:
         p: Of each teacher alone, over seeds and items.

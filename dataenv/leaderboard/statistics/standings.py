@@ -27,7 +27,8 @@ class Comparison(Record):
             ``items_low`` is of seeds and items crossed, ``None`` where no skill has two items.
         p: Two-sided, of this pair alone: the largest of ``p_seeds`` (paired t), ``p_items`` (crossed) and ``p_flips``
             (sign flips).
-        p_adjusted: What counts, corrected for the board's teachers; ``None`` outside the family.
+        p_holm: The larger of ``p_seeds`` and ``p_items`` after Holm over the board's teachers; ``None`` outside.
+        p_adjusted: What counts: the larger of ``p_holm`` and the p of the joint sign flips of the board's teachers.
         visible: Smallest gain that could have been seen, of the wider interval; see ``paired_t``.
         notes: What a reader must know (few seeds, failed baseline), one sentence each.
     """
@@ -51,6 +52,7 @@ class Comparison(Record):
     p_seeds: float | None = None
     p_items: float | None = None
     p_flips: float | None = None
+    p_holm: float | None = None
     p_adjusted: float | None = None
     visible: Derived | None = None
     notes: tuple[str, ...] = ()

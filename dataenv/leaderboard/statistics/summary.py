@@ -15,7 +15,7 @@ from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
 from dataenv.leaderboard.format import percent, signed
 from dataenv.leaderboard.rows import Row, Spent, read
 from dataenv.leaderboard.statistics import formulas as st
-from dataenv.leaderboard.statistics.comparisons import adjusted, compare
+from dataenv.leaderboard.statistics.comparisons import compare, in_family
 from dataenv.leaderboard.statistics.conducted import conduct_sentences
 from dataenv.leaderboard.statistics.metrics import axis_of, mean_of
 from dataenv.leaderboard.statistics.outcomes import OUTCOMES, outcome
@@ -194,14 +194,11 @@ def _compare_all(standings: Sequence[Standing], scored: Mapping[str, Mapping[int
         if s.teacher != BASELINE and BASELINE in scored and s.teacher in scored and not s.unscored
     }
     roles = {s.teacher: s.role for s in standings}
-    counting = adjusted({name: c for name, c in raw.items() if roles[name] == "teacher"})
-    done = []
-    for s in standings:
-        comparison = raw.get(s.teacher)
-        if comparison is not None:
-            comparison = comparison.model_copy(update={"p_adjusted": counting.get(s.teacher)})
-        done.append(s.model_copy(update={"comparison": comparison, "verdict": _verdict(s, comparison)}))
-    return done
+    raw |= in_family({name: c for name, c in raw.items() if roles[name] == "teacher"})
+    return [
+        s.model_copy(update={"comparison": raw.get(s.teacher), "verdict": _verdict(s, raw.get(s.teacher))})
+        for s in standings
+    ]
 
 
 def _verdict(standing: Standing, comparison: Comparison | None) -> Verdict:

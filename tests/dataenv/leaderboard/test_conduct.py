@@ -95,7 +95,7 @@ def test_where_a_part_is_unknown_the_price_is_too(toys: None, tmp_path: Path) ->
     assert summarise(rows, (), conduct).price_of_resolution is None
 
 
-def test_the_price_does_not_depend_on_how_often_it_is_told() -> None:
+def test_core_minutes_are_known_or_not() -> None:
     conduct = Conduct(cost=BoardCost(seconds=600, unknown=0))
     assert conduct.core_minutes == 10
     assert Conduct().core_minutes is None

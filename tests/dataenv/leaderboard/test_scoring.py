@@ -1,4 +1,4 @@
-"""Which students' test exams a learning curve is made of, and that a board with such a curve plays, resumes, regrades."""
+"""Which students' test exams a learning curve is made of; a board with such a curve plays, resumes, is regraded."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_names_signs_units_and_seeds_play_no_part(rows: list[list[float]], unit:
 
 
 def test_p_is_uniform_under_the_null_and_the_family_keeps_its_level() -> None:
-    """Under symmetric differences P(p <= k/32) is k/32 for one teacher, and at most that for the smallest of a family."""
+    """Under symmetric differences P(p <= k/32) is k/32 for one teacher; a family's smallest keeps to its level."""
     rng, boards = np.random.default_rng(0), 3000
     one = np.array([sign_flips(family([list(rng.standard_t(3, 6))]))["t0"] for _ in range(boards)])
     for k in (1, 4, 16):
