@@ -20,13 +20,17 @@ from common import machine, table
 
 
 class Played(NamedTuple):
-    """What playing took, and what it left behind (SHA-256 of each file, and of what the terminal showed)."""
+    """What playing took, and what it left behind (SHA-256 of each file, and of what the terminal showed).
+
+    ``price`` is the terminal's line on the price of resolution.
+    """
 
     seconds: float
     trained: int
     states: int
     files: dict[str, str]
     shown: str
+    price: str
 
 
 def play(out: Path) -> Played:
@@ -46,7 +50,10 @@ def play(out: Path) -> Played:
         states = rows.execute("SELECT count(*) FROM states").fetchone()[0]
     files = {str(p.relative_to(out)): digest(p.read_bytes()) for p in (out / "smoke").rglob("*") if p.is_file()}
     shown = digest(done.stdout.replace(counted.group(0), "").encode())
-    return Played(seconds, int(counted.group(1)), states, dict(sorted(files.items())), shown)
+    price = re.search(r"Price of resolution: [^\n]*", done.stdout)
+    if price is None:
+        sys.exit(f"dataenv leaderboard smoke does not say what its resolution cost:\n{done.stdout}")
+    return Played(seconds, int(counted.group(1)), states, dict(sorted(files.items())), shown, price.group(0))
 
 
 def digest(content: bytes) -> str:
@@ -68,6 +75,7 @@ def main() -> int:
     table("the board `smoke`, twice against one store", ["", "first", "second"], rows)
     differ = sorted({name for name, _ in first.files.items() ^ second.files.items()})
     print(f"  {len(first.files)} files: {'differ: ' + ', '.join(differ) if differ else 'equal byte for byte'}")
+    print(f"  {first.price}")
     idle = first.trained > 0 and second.trained == 0 and first.states == second.states
     print(f"  second time trains nothing: {'holds' if idle else 'DOES NOT HOLD'}")
     return 0 if idle and not differ and first.shown == second.shown else 1

@@ -126,9 +126,12 @@ def families(boards: int, seed: int) -> Claims:
             first = [Rate.of((p[:, 0] < 0.05) & (alone[:, 0].mean(-1) > 0)) for p in
                      (t_and_holm(alone)[1], shipped(alone)[1])]  # fmt: skip
             rows.append([name, n, *sides, *first])
-            if name in SYMMETRIC or name.startswith("ties"):
+            if n == 6 or name in SYMMETRIC or name.startswith("ties"):  # skew beyond six seeds: see the table
                 either = Rate.of((adjusted < 0.05).any(1))
                 claims[f"{name}, {n} seeds: a board of six errs on at most 5 %"] = not either.above(0.05)
+                claims[
+                    f"{name}, {n} seeds: one among five normal is better by luck at most 2.5 % of the time"
+                ] = not first[1].above(0.025)
     head = ["six teachers, true gain 0; differences are", "seeds", "t, Holm: any better, %", "any worse, %",
             "shipped: any better, %", "any worse, %",
             "one with five normal, t, Holm: better, %", "shipped, %"]  # fmt: skip

@@ -22,8 +22,8 @@ def conduct_sentences(standings: Sequence[Standing], conduct: Conduct) -> list[s
         if n > failed:
             said.append(
                 f"{name}: {n - failed} {'row' if n - failed == 1 else 'rows'} changed when the run was played again, "
-                "so its teacher, student or checker does not repeat itself. What was shown before is gone, and the p "
-                "of this board do not know of it."
+                "so its teacher, student or checker does not repeat itself. The rows before are gone, and the p-values "
+                "of this board take no account of them."
             )
         if failed:
             said.append(f"{name}: {failed} {'run' if failed == 1 else 'runs'} failed first and was played again.")
