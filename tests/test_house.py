@@ -243,6 +243,7 @@ CROSS_CUTTING = {
     "dataenv/leaderboard/test_targets.py": "a Setting's targets, from the exams to the page",
     "dataenv/leaderboard/report/test_leaks_shown.py": "leaks, from the screen to the page",
     "dataenv/leaderboard/report/test_page_layout.py": "the page in a browser",
+    "dataenv/leaderboard/report/test_page_text.py": "what the page says first, word for word",
     "dataenv/leaderboard/statistics/test_prove_statistics.py": "tests/bench/prove_statistics.py",
     "dataenv/test_parts.py": "modules too small for a file of their own",
     "students/test_contract.py": "everything registered",
