@@ -35,7 +35,7 @@ help:
 	@echo "make test-trl      the same with TRL"
 	@echo "make check         lint, import direction and types, without tests"
 	@echo "make bench         install TRL beside it and print the side-by-side figures"
-	@echo "make statistics    simulate boards whose truth is known: false positives, power (two minutes)"
+	@echo "make statistics    simulate boards whose truth is known: false positives, power (three minutes)"
 	@echo "make leaks         plant copies of sealed problems and print which disguises are caught (docs/leaks.md)"
 	@echo "make faults        kill, hang, damage and cut off what can be, and write docs/faults.md"
 	@echo "make install, dev  set up $(VENV) to use dataenv, or to work on it"

@@ -82,7 +82,8 @@ class Runner:
         lesson_lock: Held by the one thread that makes or ends a lesson: a hundred that each want the interpreter would
             spend most of their time passing it on (half of it was lost at a hundred workers). While a task's checker or
             judge works, it is released.
-        asked: Names of the states and exams that were asked for; ``store.costs`` knows what they cost.
+        asked: Names of the states and exams that were asked for, where somebody counts them (else ``None``);
+            ``store.costs`` knows what they cost.
     """
 
     def __init__(self, store: Store, executor: Executor | None = None) -> None:
@@ -94,7 +95,7 @@ class Runner:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._waiting: Counter[int] = Counter()
-        self.asked: set[str] = set()
+        self.asked: set[str] | None = None
         self._mark = threading.local()
 
     def run(self, job: Job) -> Outcome:
@@ -118,7 +119,8 @@ class Runner:
         owed = tuple(e for e in job.exams if e.name not in known)
         if row is not None and job.train is not None:
             lineage.mend(job.train, row, self.store)
-        self.asked.update(_made(job, key))
+        if self.asked is not None:
+            self.asked.update(_made(job, key))
         if (row is not None or job.train is None) and not owed:
             return _outcome(key, row, known)
         if row is not None and job.train is not None:

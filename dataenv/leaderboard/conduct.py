@@ -101,8 +101,8 @@ def _digest(row: Row) -> str:
 
 
 def write_cost(folder: Path, runner: Runner) -> None:
-    """Write down what all that a runner was asked for cost when it was computed."""
-    spending = runner.store.costs.of(runner.asked)
+    """Write down what all that a runner was asked for, and counted (``asked``), cost when it was computed."""
+    spending = runner.store.costs.of(runner.asked or ())
     cost = BoardCost(seconds=round(spending.seconds, 3), unknown=spending.unknown)
     write_whole(folder / COST, canonical_json(cost.model_dump(mode="json")) + "\n")
 

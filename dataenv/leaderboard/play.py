@@ -93,6 +93,7 @@ def play(
 
 def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_deadline: float | None) -> list[Row]:
     planned_runs, search = known_runs(board), search_runs(board)
+    runner.asked = set()
     watch.begin(_outline(board, [*search, *planned_runs], runner))
     scores = side_by_side(runner, search, lambda planned: _selection(planned, runner, watch))
     if search:

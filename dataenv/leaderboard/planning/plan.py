@@ -208,7 +208,7 @@ def _line(
     answers, losses = _standing(planned_runs[0].setting, planned_runs[0].level)
     setting, searched = board.setting, planned_runs[0].role == "search"
     closing = 0 if searched else sum(_answers(setting, s) for s in ("test", "transfer"))
-    if board.primary == "area" and not searched:  # the untaught student's and the selected one's are had already
+    if board.primary == "area" and not searched:  # at most: the selected student may be one, the untaught is shared
         lessons = max((len(forecast.updates) for forecast in forecasts), default=0)
         closing += min(board.curve_points, lessons) * _answers(setting, "test")
     longer = planned_runs[0].setting.lesson_size / setting.lesson_size

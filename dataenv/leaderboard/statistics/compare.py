@@ -107,6 +107,9 @@ def _same_exam(ours: Sequence[Row], theirs: Sequence[Row]) -> None:
         raise SettingError(
             "the boards have different test items (setting.items.test, setting.exam); play them with equal exams"
         )
+    purses = {row.curve.purse for row in (a, b) if row.curve is not None}
+    if a.primary != b.primary or len(purses) > 1:
+        raise SettingError("the boards have different primary outcomes or purses; play them with the same ones")
     if a.simulated != b.simulated:
         raise SettingError("one of the boards has a simulated student; those are never compared with real ones")
 

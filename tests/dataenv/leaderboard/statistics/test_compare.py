@@ -14,6 +14,7 @@ from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.statistics.compare import compare_boards, compare_teachers, sentences, table
 from dataenv.leaderboard.statistics.comparisons import compare
 from dataenv.leaderboard.statistics.formulas import scored_rows
+from tests.dataenv.leaderboard.statistics.test_outcomes import with_curve
 from tests.dataenv.leaderboard.synthetic import make_row
 
 
@@ -108,3 +109,12 @@ def test_two_that_answered_nothing_right_are_not_compared() -> None:
     said = " ".join(sentences(compare_teachers(rows, "failure", "stratified")))
     assert "Neither of the two answered any test problem right" in said
     assert "could have been seen" not in said
+
+
+def test_boards_of_two_primary_outcomes_are_refused() -> None:
+    names = ("stratified", "failure")
+    ours = read([with_curve(name, seed) for name in names for seed in range(2)])
+    theirs = read([make_row(name, seed) for name in names for seed in range(2)])
+    with pytest.raises(SettingError, match="different primary outcomes"):
+        compare_boards(ours, theirs, (), ("a", "b"))
+    assert compare_boards(ours, ours, ("failure",), ("a", "b"))[0].comparison.gain.value == 0.0
