@@ -47,14 +47,19 @@ Claims = dict[str, bool]
 
 def shipped(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """p alone and p that counts, ``(boards, comparisons)``, from differences ``(boards, comparisons, seeds)``."""
-    alone, _ = t_and_holm(differences)
-    p, adjusted = np.empty_like(alone), np.empty_like(alone)
-    for i, (one, of_t) in enumerate(zip(differences, alone, strict=True)):
+    of_t, _ = t_and_holm(differences)
+    flipped = [[sign_flips({"": dict(enumerate(d))})[""] for d in one.tolist()] for one in differences]
+    return np.maximum(of_t, flipped), counting(differences, of_t)
+
+
+def counting(differences: np.ndarray, of_t: np.ndarray) -> np.ndarray:
+    """p that counts, from differences and the p of their paired t."""
+    adjusted = np.empty_like(of_t)
+    for i, (one, alone) in enumerate(zip(differences, of_t, strict=True)):
         by_name = {str(j): dict(enumerate(values)) for j, values in enumerate(one.tolist())}
-        counting = corrected(dict(zip(by_name, of_t.tolist(), strict=True)), by_name)
-        p[i] = [max(t, sign_flips({name: by_name[name]})[name]) for name, t in zip(by_name, of_t, strict=True)]
-        adjusted[i] = [counting[name] for name in by_name]
-    return p, adjusted
+        p = corrected(dict(zip(by_name, alone.tolist(), strict=True)), by_name)
+        adjusted[i] = [p[name] for name in by_name]
+    return adjusted
 
 
 def t_and_holm(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -121,10 +126,12 @@ def families(boards: int, seed: int) -> Claims:
             common = 0.0 if name.startswith("ties") else BASELINE * noise.std() * rng.standard_normal((boards, 1, n))
             everyone = noise - common
             alone = np.concatenate([noise[:, :1] / noise.std(), rng.standard_normal((boards, 5, n))], axis=1)
-            up, (_, by_holm), (_, adjusted) = everyone.mean(-1) > 0, t_and_holm(everyone), shipped(everyone)
+            up, (of_t, by_holm) = everyone.mean(-1) > 0, t_and_holm(everyone)
+            adjusted = counting(everyone, of_t)
             sides = [Rate.of(((p < 0.05) & side).any(1)) for p in (by_holm, adjusted) for side in (up, ~up)]
-            first = [Rate.of((p[:, 0] < 0.05) & (alone[:, 0].mean(-1) > 0)) for p in
-                     (t_and_holm(alone)[1], shipped(alone)[1])]  # fmt: skip
+            of_t, alone_by_holm = t_and_holm(alone)
+            lucky = alone[:, 0].mean(-1) > 0
+            first = [Rate.of((p[:, 0] < 0.05) & lucky) for p in (alone_by_holm, counting(alone, of_t))]
             rows.append([name, n, *sides, *first])
             if n == 6 or name in SYMMETRIC or name.startswith("ties"):  # skew beyond six seeds: see the table
                 either = Rate.of((adjusted < 0.05).any(1))
