@@ -115,12 +115,13 @@ class Runner:
 
     def _run(self, job: Job, key: str, between: float) -> Outcome:
         row = self._row(key) if job.train is not None or job.initial is None else None
-        known = {e.name: found for e in job.exams if (found := self._answers(e, key)) is not None}
+        names = {e.name: e.key(key) for e in job.exams}
+        known = {e.name: found for e in job.exams if (found := self._answers(e, names[e.name])) is not None}
         owed = tuple(e for e in job.exams if e.name not in known)
         if row is not None and job.train is not None:
             lineage.mend(job.train, row, self.store)
         if self.asked is not None:
-            self.asked.update(_made(job, key))
+            self.asked.update([key] * (job.train is not None), names.values())
         if (row is not None or job.train is None) and not owed:
             return _outcome(key, row, known)
         if row is not None and job.train is not None:
@@ -128,20 +129,20 @@ class Runner:
         else:
             job = job.model_copy(update={"exams": owed})
         fresh = self._compute(job, key)
-        self._note(job, key, (fresh.seconds or 0.0) + between)
+        made = [key] * (job.train is not None) + [names[exam.name] for exam in owed]
+        self._note(made, (fresh.seconds or 0.0) + between)
         if job.train is not None:
             row = self._commit(job, fresh)
         for exam in owed:
             record = fresh.answers[exam.name].model_dump(mode="json")
-            known[exam.name] = Answers.model_validate(self.store.put("exams", exam.key(key), record))
+            known[exam.name] = Answers.model_validate(self.store.put("exams", names[exam.name], record))
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
 
-    def _note(self, job: Job, key: str, seconds: float) -> None:
-        """Note what was computed: the job's processor time, and the driver's since this thread's last job."""
-        if self.store.readonly:
-            return
-        for i, name in enumerate(_made(job, key)):
-            self.store.costs.add(name, 0.0 if i else seconds)
+    def _note(self, made: Sequence[str], seconds: float) -> None:
+        """Note what states and exams cost: the job's processor time, and the driver's since this thread's last job."""
+        if not self.store.readonly:
+            for i, name in enumerate(made):
+                self.store.costs.add(name, 0.0 if i else seconds)
 
     @contextmanager
     def waited(self) -> Iterator[None]:
@@ -214,8 +215,8 @@ class Runner:
     def _row(self, key: str) -> Any | None:
         return lineage.row_of(key, self.store) if self.store.reuse else None
 
-    def _answers(self, exam: Exam, state: str) -> Answers | None:
-        return self.store.get("exams", exam.key(state), exam.answers) if self.store.reuse else None
+    def _answers(self, exam: Exam, name: str) -> Answers | None:
+        return self.store.get("exams", name, exam.answers) if self.store.reuse else None
 
     def _compute(self, job: Job, key: str) -> Outcome:
         """Run a job, and run it again if a worker or a blob is lost."""
@@ -366,11 +367,6 @@ def run_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome]:
             raise outcome
         done.append(outcome)
     return done
-
-
-def _made(job: Job, key: str) -> list[str]:
-    """Names of what a job makes: the state, where it trains, and its exams."""
-    return [key] * (job.train is not None) + [exam.key(key) for exam in job.exams]
 
 
 def _outcome(key: str, row: Any | None, answers: dict[str, Answers]) -> Outcome:
