@@ -54,6 +54,17 @@ Track = Annotated[
 ]
 
 
+UntilDecided = Annotated[
+    bool,
+    typer.Option(
+        "--until-decided",
+        rich_help_panel="Board",
+        help="Add seeds in groups, from a list that the board declares, until each teacher is decided; in a folder of "
+        "its own.",
+    ),
+]
+
+
 @command(panel=BOARDS)
 @takes_executor
 def leaderboard(
@@ -61,6 +72,7 @@ def leaderboard(
     board: BoardName = "quick",
     add: Adds = None,
     set_: BoardFields = None,
+    until_decided: UntilDecided = False,
     replace: Annotated[
         bool,
         typer.Option(
@@ -82,6 +94,7 @@ def leaderboard(
     quiet: Quiet = False,
 ) -> None:
     """Compare teachers: every teacher on every seed, a table, a page, and one JSON row a run."""
+    from dataenv.leaderboard.config import folder_name
     from dataenv.leaderboard.format import visible
     from dataenv.leaderboard.planning.preflight import checked_board
     from dataenv.leaderboard.play import play
@@ -89,8 +102,8 @@ def leaderboard(
     from dataenv.leaderboard.trackers import tracking
 
     changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
-    config = checked_board(board, changes, added, out, force, replace)
-    folder = out / config.name
+    config = checked_board(board, changes, added, out, force, replace, until_decided)
+    folder = out / folder_name(config)
     trackers = tracking(track or [], {"terminal": Terminal(errors if as_json else console, quiet)}, _warn)
     if dry_run:
         return _plan(config, added, folder, store, spec, replace, voice)
@@ -122,6 +135,7 @@ def plan(
     board: BoardName = "quick",
     add: Adds = None,
     set_: BoardFields = None,
+    until_decided: UntilDecided = False,
     force: Force = False,
     out: Out = Path("runs"),
     allow_key: AllowKey = None,
@@ -130,11 +144,12 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """What a board will take: training runs, student tokens, time from a measured step, disk. Nothing is written."""
+    from dataenv.leaderboard.config import folder_name
     from dataenv.leaderboard.planning.preflight import checked_board
 
     changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
-    config = checked_board(board, changes, added, out, force)
-    _plan(config, added, out / config.name, store, spec, False, voice)
+    config = checked_board(board, changes, added, out, force, until=until_decided)
+    _plan(config, added, out / folder_name(config), store, spec, False, voice)
 
 
 def _plan(
@@ -174,19 +189,19 @@ def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...]
         out: Where CSV and page go, if not into the board's folder.
     """
     from dataenv.leaderboard.folder import read_manifest
-    from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
-    from dataenv.leaderboard.statistics.summary import summarise
+    from dataenv.leaderboard.looks import monitored_of
+    from dataenv.leaderboard.report.tables import summarised, terminal_table, write_csv, write_page
 
-    manifest = read_manifest(folder)
+    manifest, how = read_manifest(folder), monitored_of(folder)
     axes = metrics or (manifest.board.metrics if manifest else ())
     where = out or folder
-    write_csv(rows, where / "leaderboard.csv", axes)
+    write_csv(rows, where / "leaderboard.csv", axes, how)
     played, added = (manifest.board, manifest.added) if manifest else (None, ())
-    write_page(rows, where / "leaderboard.html", axes, played, added)
+    write_page(rows, where / "leaderboard.html", axes, played, added, how)
     if as_json:
-        print_json(summarise(rows, axes).model_dump(mode="json"))
+        print_json(summarised(rows, axes, how).model_dump(mode="json"))
     else:
-        console.print(terminal_table(rows, axes))
+        console.print(terminal_table(rows, axes, how))
 
 
 @command(panel=BOARDS)

@@ -29,9 +29,10 @@ from dataenv.errors import (
 from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.config import STATIC, Board, Entry, joined
 from dataenv.leaderboard.folder import additions, hold, prepare, write_row
+from dataenv.leaderboard.looks import in_groups
 from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.runs import Run, by_group, known_runs, search_runs, static_runs
+from dataenv.leaderboard.runs import Run, by_group, known_runs, reference_seeds, search_runs, static_runs
 from dataenv.leaderboard.scoring import (
     best_step,
     closing_job,
@@ -97,15 +98,17 @@ def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_de
         write_row(row, folder)
         return row
 
-    return side_by_side(runner, planned_runs, one)
+    if board.until is None:
+        return side_by_side(runner, planned_runs, one)
+    return in_groups(board, planned_runs, folder, lambda part: side_by_side(runner, part, one))
 
 
 def _outline(board: Board, planned_runs: Sequence[Run], runner: Runner) -> Outline:
     runs = {group: len(members) for group, members in by_group(planned_runs).items()}
     tokens = sum(planned.setting.budget.student_tokens for planned in planned_runs)
     if STATIC in board.references:
-        runs[STATIC] = len(board.seeds)
-        tokens += len(board.seeds) * board.setting.budget.student_tokens
+        runs[STATIC] = len(reference_seeds(board, STATIC))
+        tokens += runs[STATIC] * board.setting.budget.student_tokens
     seeds = len({planned.seed for planned in planned_runs})
     width = runner.executor.width
     return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))

@@ -17,6 +17,7 @@ from dataenv.leaderboard.accuracy import Accuracy, Derived, mean, number
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.format import NONE, counts, measured, money, p_value, percent, signed, tokens, visible
 from dataenv.leaderboard.rows import Row, read
+from dataenv.leaderboard.statistics.monitoring import Monitored, monitored
 from dataenv.leaderboard.statistics.standings import Axis, AxisMean, PerPoint, Standing, Summary
 from dataenv.leaderboard.statistics.summary import summarise
 from tasks.records import canonical_json
@@ -45,17 +46,30 @@ EXAMS = ("test %", "transfer %")
 COSTS = ("teacher tokens", "tokens a point [95 %]", "money", "money a point [95 %]")
 
 
-def terminal_table(rows: Rows, metrics: Sequence[str] = ()) -> TerminalBoard:
+def terminal_table(rows: Rows, metrics: Sequence[str] = (), how: Monitored | None = None) -> TerminalBoard:
     """The board for a terminal, as a ``rich`` renderable: ``Console().print(terminal_table(rows))``.
 
     Args:
         rows: Of one board.
         metrics: Registered metrics, each a further column.
+        how: See ``summarised``.
 
     Raises:
         ValueError: If the rows cannot stand on one board.
     """
-    return TerminalBoard(summarise(rows, metrics))
+    return TerminalBoard(summarised(rows, metrics, how))
+
+
+def summarised(rows: Rows, metrics: Sequence[str] = (), how: Monitored | None = None) -> Summary:
+    """``summarise``, with the verdicts of its looks where seeds were added until teachers were decided.
+
+    Args:
+        rows: Of one board.
+        metrics: Registered metrics, each a further column.
+        how: From ``looks.monitored_of``; ``None`` for a board of fixed seeds.
+    """
+    board = read(rows)
+    return monitored(summarise(board, metrics), board, how)
 
 
 class TerminalBoard:
@@ -280,6 +294,7 @@ def record(standing: Standing, rank: int | None) -> dict[str, Cell]:
         **{f"{name}_split": figure.split if figure else None for name, figure in computed.items()},
         **{f"{name}_answers": figure.n if figure else None for name, figure in computed.items()},
         **{f"metric_{one.name}{end}": value for one in standing.metrics for end, value in _ends(one)},
+        **({"decision": standing.decision} if standing.decision else {}),
         **{key: v for name, share in standing.suites.items() for key, v in _pair(f"transfer_{name}", share).items()},
     }
 
@@ -355,11 +370,15 @@ def csv_safe(value: str | int | float | None) -> str | int | float:
     return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠")) else shown
 
 
-def write_csv(rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] = ()) -> None:
+def write_csv(
+    rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] = (), how: Monitored | None = None
+) -> None:
     """One record a teacher, ranked teachers first, then the references; UTF-8, lines end in a newline."""
-    summary = summarise(rows, metrics)
+    summary = summarised(rows, metrics, how)
     records = [record(s, i + 1) for i, s in enumerate(summary.teachers)]
     records += [record(s, None) for s in summary.references]
+    if summary.attempts:
+        records = [one | {"attempts": summary.attempts} for one in records]
     text = io.StringIO()
     fields = list(dict.fromkeys(field for one in records for field in one))
     writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n", restval="")
@@ -379,6 +398,7 @@ def write_page(
     metrics: Sequence[str] = (),
     played: Board | None = None,
     added: Sequence[str] = (),
+    how: Monitored | None = None,
 ) -> None:
     """The board as one self-contained HTML file: no script, nothing loaded from elsewhere.
 
@@ -388,8 +408,9 @@ def write_page(
         metrics: Registered metrics, each a further column.
         played: The board that was played; if it is none of ours the page shows its file.
         added: Labels of its teachers that were added to it on the command line.
+        how: See ``summarised``.
     """
     from dataenv.leaderboard.report.page import render
 
     board = read(rows)
-    write_whole(path, render(board, summarise(board, metrics), played, added))
+    write_whole(path, render(board, summarised(board, metrics, how), played, added))
