@@ -116,16 +116,15 @@ def crossing(bound: float, looks: Sequence[int]) -> float:
 
 @cache
 def _table(looks: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Bounds and the logarithms of their ``crossing``."""
-    bounds = np.linspace(LARGEST / STEPS, LARGEST, STEPS)
-    chances = np.array([crossing(float(bound), looks) for bound in bounds])
+    """Bounds from 0, and the logarithms of their ``crossing``."""
+    bounds = np.linspace(0, LARGEST, STEPS + 1)
+    chances = np.array([1.0, *(crossing(float(bound), looks) for bound in bounds[1:])])
     return bounds, np.log(np.clip(chances, 1e-14, 1.0))
 
 
 def sequential_p(statistic: float, looks: tuple[int, ...]) -> float:
     """``crossing`` from a table: 1 at 0, and at least 1e-14."""
-    bounds, chances = _table(looks)
-    return float(np.exp(np.interp(statistic, np.insert(bounds, 0, 0.0), np.insert(chances, 0, 0.0))))
+    return math.exp(float(np.interp(statistic, *_table(looks))))
 
 
 @cache
