@@ -55,9 +55,15 @@ def in_groups(
 
     Returns:
         The rows of what was played: a teacher that was decided is not in later groups, the baseline is in all.
+
+    Raises:
+        SettingError: If there is no teacher beside the baseline, or the log cannot be read. Nothing is played then.
     """
     if board.until is None:
         return play(planned_runs)
+    read_log(folder)
+    if len(board.teachers) == 1:
+        raise SettingError(f"teachers hold {BASELINE!r} alone, so nothing can be decided; add a teacher")
     rows, before = list[Row](), 0
     going = {planned.label for planned in planned_runs if planned.role == "teacher"}
     for n in board.until.looks:

@@ -85,8 +85,8 @@ def level(boards: int, seed: int) -> Claims:
                 claims[f"{name}, {world}: false verdicts in the family at most 5 %"] = not either.above(0.05)
             if name == "until decided, guard" or (name == "until decided (shipped)" and "collapses" not in world):
                 claims[f"{name}, {world}: false better in the family at most 5 %"] = not better.above(0.05)
-    table(f"no teacher is better; {boards} boards of {TEACHERS} teachers: called so at any look, in the family",
-          ["true gain 0; differences are", "procedure", "any better, %", "any worse, %", "either, %"], rows)  # fmt: skip
+    head = ["true gain 0; differences are", "procedure", "any better, %", "any worse, %", "either, %"]
+    table(f"no teacher is better; {boards} boards of {TEACHERS} teachers: called so at any look", head, rows)
     return claims
 
 
@@ -123,9 +123,8 @@ def cost(boards: int, seed: int) -> Claims:
         rows.append([name, seen, needed, *(f"{ratio:.2f}" for ratio in ratios)])
         claims[f"{name}: median runs at most 0.8 of those of fixed seeds at equal power"] = bool(ratios[0] <= 0.8)
     nobody = np.array([runs(last(SHIPPED, d)) for d in scene(boards, (0.0,) * TEACHERS, seed)])
-    table(f"runs, {boards} boards each; the difference worth finding is {SHIPPED.effect:g} sd",
-          ["true gains", "found better, %", "fixed seeds at equal power", "median runs / fixed", "mean", "90 % quantile"],
-          rows)  # fmt: skip
+    head = ["true gains", "found better, %", "fixed seeds at equal power", "median runs / fixed", "mean", "90 %"]
+    table(f"runs, {boards} boards each; the difference worth finding is {SHIPPED.effect:g} sd", head, rows)
     print(f"  six equal: median {np.median(nobody) / (TEACHERS + 1):.1f} seeds of all, at most {SHIPPED.most}")
     return claims
 
