@@ -20,6 +20,7 @@ from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Run
 from dataenv.leaderboard.statistics.monitoring import Monitored, judge
 from dataenv.leaderboard.statistics.sequential import Look
+from dataenv.leaderboard.trackers import Tracker
 from dataenv.validation import explain
 from tasks.records import Record, canonical_json, digest
 
@@ -43,7 +44,7 @@ class Logged(Record):
 
 
 def in_groups(
-    board: Board, planned_runs: Sequence[Run], folder: Path, play: Callable[[Sequence[Run]], list[Row]]
+    board: Board, planned_runs: Sequence[Run], folder: Path, watch: Tracker, play: Callable[[Sequence[Run]], list[Row]]
 ) -> list[Row]:
     """Play the groups of seeds of a board, one after another, until nobody is undecided.
 
@@ -51,6 +52,7 @@ def in_groups(
         board: From ``config.until_decided``; its manifest is in the folder.
         planned_runs: All of its runs, on all declared seeds.
         folder: Where the log is.
+        watch: Told of each look.
         play: Plays some of them.
 
     Returns:
@@ -76,6 +78,7 @@ def in_groups(
         rows += play(group)
         look = judge(board, rows)[-1]
         _append(folder, look, seeds)
+        watch.look(look)
         going, before = {BASELINE, *look.undecided}, n
         if not look.undecided:
             break

@@ -100,7 +100,7 @@ def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_de
 
     if board.until is None:
         return side_by_side(runner, planned_runs, one)
-    return in_groups(board, planned_runs, folder, lambda part: side_by_side(runner, part, one))
+    return in_groups(board, planned_runs, folder, watch, lambda part: side_by_side(runner, part, one))
 
 
 def _outline(board: Board, planned_runs: Sequence[Run], runner: Runner) -> Outline:

@@ -413,6 +413,7 @@ def test_a_board_until_decided_has_a_folder_of_its_own_and_a_report(cli: Cli, tm
     assert not (tmp_path / "runs" / "toy-until").exists()
     done = play(cli, "--until-decided")
     assert done.code == 0, done.err
+    assert "look 1, 3 seeds: failure " in done.out
     assert not (tmp_path / "runs" / "toy").exists()
     folder = tmp_path / "runs" / "toy-until"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
