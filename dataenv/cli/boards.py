@@ -99,6 +99,7 @@ def leaderboard(
     from dataenv.leaderboard.planning.preflight import checked_board
     from dataenv.leaderboard.play import play
     from dataenv.leaderboard.progress import Terminal
+    from dataenv.leaderboard.sequential.looks import in_groups
     from dataenv.leaderboard.trackers import tracking
 
     changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
@@ -110,7 +111,8 @@ def leaderboard(
     runner = make_runner(store or str(out / ".store"), spec)
     try:
         with trackers as watch:
-            rows = play(config, runner, folder, watch, replace, added, act_deadline)
+            in_parts = in_groups if until_decided else None
+            rows = play(config, runner, folder, watch, replace, added, act_deadline, in_parts)
     finally:
         runner.executor.close()
     _show(rows, folder, as_json, config.metrics)
@@ -189,8 +191,8 @@ def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...]
         out: Where CSV and page go, if not into the board's folder.
     """
     from dataenv.leaderboard.folder import read_manifest
-    from dataenv.leaderboard.looks import monitored_of
     from dataenv.leaderboard.report.tables import summarised, terminal_table, write_csv, write_page
+    from dataenv.leaderboard.sequential.looks import monitored_of
 
     manifest, how = read_manifest(folder), monitored_of(folder)
     axes = metrics or (manifest.board.metrics if manifest else ())

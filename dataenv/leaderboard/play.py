@@ -6,7 +6,7 @@ knows is not computed, and equal rows have equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -29,7 +29,6 @@ from dataenv.errors import (
 from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.config import STATIC, Board, Entry, joined
 from dataenv.leaderboard.folder import additions, hold, prepare, write_row
-from dataenv.leaderboard.looks import in_groups
 from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Run, by_group, known_runs, reference_seeds, search_runs, static_runs
@@ -47,6 +46,9 @@ from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
 
+InParts = Callable[[Board, Sequence[Run], Path, Tracker, Callable[[Sequence[Run]], list[Row]]], list[Row]]
+"""Plays the runs of a board in parts: the board, all its runs, its folder, who is told, and what plays some of them."""
+
 FAILURES = (JobFailedError, ActionError, UnansweredError, TeacherFailedError)
 """Sentences that a failed run's row holds as they are."""
 
@@ -59,6 +61,7 @@ def play(
     replace: bool = False,
     added: Sequence[Entry] = (),
     act_deadline: float | None = ACT_DEADLINE,
+    in_parts: InParts | None = None,
 ) -> list[Row]:
     """Play a board and write one row a run under ``folder/rows``, each as soon as its run has ended.
 
@@ -70,6 +73,8 @@ def play(
         replace: See ``folder.prepare``.
         added: Teachers beside those of the board; who was added to this folder before is played too.
         act_deadline: Seconds for each call of a teacher; ``None`` for no limit.
+        in_parts: Which runs are played, and in which order: ``sequential.looks.in_groups`` for those of a board that
+            adds seeds until its teachers are decided. All of them side by side, if not given.
 
     Raises:
         DataenvError: If a setting, a name, the folder or the store is at fault. A run that failed is a failed row, no
@@ -82,10 +87,17 @@ def play(
     board = joined(board, added) if added else board
     with hold(board, folder, added):
         prepare(board, folder, replace, added)
-        return _play_all(board, runner, folder, watch, act_deadline)
+        return _play_all(board, runner, folder, watch, act_deadline, in_parts)
 
 
-def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_deadline: float | None) -> list[Row]:
+def _play_all(
+    board: Board,
+    runner: Runner,
+    folder: Path,
+    watch: Tracker,
+    act_deadline: float | None,
+    in_parts: InParts | None,
+) -> list[Row]:
     planned_runs, search = known_runs(board), search_runs(board)
     watch.begin(_outline(board, [*search, *planned_runs], runner))
     scores = side_by_side(runner, search, lambda planned: _selection(planned, runner, watch))
@@ -98,9 +110,9 @@ def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_de
         write_row(row, folder)
         return row
 
-    if board.until is None:
+    if in_parts is None:
         return side_by_side(runner, planned_runs, one)
-    return in_groups(board, planned_runs, folder, watch, lambda part: side_by_side(runner, part, one))
+    return in_parts(board, planned_runs, folder, watch, lambda part: side_by_side(runner, part, one))
 
 
 def _outline(board: Board, planned_runs: Sequence[Run], runner: Runner) -> Outline:

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dataenv.environment.steps import StepRecord
+from dataenv.leaderboard.decisions import Look
 from dataenv.leaderboard.format import visible
 from dataenv.leaderboard.runs import SEARCH, Run
-from dataenv.leaderboard.statistics.sequential import Look
 from dataenv.leaderboard.trackers import Outline, Tracker
 
 EARLY = 0.02

@@ -16,8 +16,8 @@ from typing import IO, Any, NamedTuple, Self
 from dataenv import registry
 from dataenv.environment.steps import StepRecord
 from dataenv.errors import SettingError
+from dataenv.leaderboard.decisions import Look
 from dataenv.leaderboard.runs import Run
-from dataenv.leaderboard.statistics.sequential import Look
 from tasks.records import canonical_json
 
 

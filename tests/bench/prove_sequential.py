@@ -19,9 +19,9 @@ from prove_statistics import Claims, Rate
 from worlds import DEPTH, WORLDS
 
 from dataenv.leaderboard.config import Until
-from dataenv.leaderboard.statistics import sequential
+from dataenv.leaderboard.decisions import Judged
+from dataenv.leaderboard.sequential import monitor as sequential
 from dataenv.leaderboard.statistics.formulas import holm, paired_t
-from dataenv.leaderboard.statistics.sequential import Judged
 from tasks.records import stream
 
 SD, TEACHERS, OWN = 0.01, 6, 0.3

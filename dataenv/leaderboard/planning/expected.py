@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dataenv.leaderboard.config import Board, Until
-from dataenv.leaderboard.statistics.sequential import monitor
+from dataenv.leaderboard.sequential.monitor import monitor
 from tasks.records import Record, stream
 
 BOARDS = 100

@@ -17,7 +17,7 @@ from dataenv.leaderboard.accuracy import Accuracy, Derived, mean, number
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.format import NONE, counts, measured, money, p_value, percent, signed, tokens, visible
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.statistics.monitoring import Monitored, monitored
+from dataenv.leaderboard.sequential.judging import Monitored, monitored
 from dataenv.leaderboard.statistics.standings import Axis, AxisMean, PerPoint, Standing, Summary
 from dataenv.leaderboard.statistics.summary import summarise
 from tasks.records import canonical_json

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from dataenv.leaderboard.accuracy import derive
 from dataenv.leaderboard.config import BASELINE, UNTAUGHT, Board, Until
+from dataenv.leaderboard.decisions import Decision, Judged, Look
 from dataenv.leaderboard.format import MINUS
 from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.sequential.monitor import Pairs, monitor
 from dataenv.leaderboard.statistics import formulas as st
-from dataenv.leaderboard.statistics.sequential import Decision, Judged, Look, Pairs, monitor
 from dataenv.leaderboard.statistics.standings import Standing, Summary, Verdict
 
 VERDICTS: Mapping[Decision, Verdict] = {

@@ -15,14 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from dataenv.leaderboard.accuracy import Floats
 from dataenv.leaderboard.config import Until
+from dataenv.leaderboard.decisions import Judged, Look
 from dataenv.leaderboard.statistics.formulas import ALPHA, PairedT, holm, paired_t
-from tasks.records import Record
 
 DELTA = 0.4
 """Shape of the boundaries. Nearer to Pocock's, so that large differences stop early; chosen by simulation."""
@@ -30,50 +30,8 @@ FUTILE = 0.9
 """Level at which a difference of the size worth finding is excluded, in each direction."""
 NODES, LARGEST, STEPS = 120, 9.0, 300
 
-Decision = Literal["better", "worse", "futile", "undecided"]
 Pairs = Sequence[float | None]
 """A teacher's differences to the baseline in the order of the declared seeds; ``None`` where the baseline failed."""
-
-
-class Judged(Record):
-    """What one look says of one teacher.
-
-    Attributes:
-        teacher: Its label.
-        seeds: Declared seeds that were played before it was decided, or before this look.
-        pairs: Of them those that are compared.
-        gain: Mean difference, in parts of 1.
-        low: Lower end of the interval that holds the true gain at all looks together with 95 % (``high`` the upper);
-            not corrected for several teachers.
-        p: Of this look alone.
-        p_sequential: Over the looks so far.
-        p_holm: The same after Holm over the teachers.
-        decision: ``undecided`` teachers go on while there are looks.
-    """
-
-    teacher: str
-    seeds: int
-    pairs: int
-    gain: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    p_sequential: float
-    p_holm: float
-    decision: Decision
-
-
-class Look(Record):
-    """One look at a board: its number from 1, declared seeds so far, and every teacher but the baseline."""
-
-    number: int
-    seeds: int
-    teachers: tuple[Judged, ...]
-
-    @property
-    def undecided(self) -> tuple[str, ...]:
-        """Who goes on."""
-        return tuple(one.teacher for one in self.teachers if one.decision == "undecided")
 
 
 class _Path(NamedTuple):

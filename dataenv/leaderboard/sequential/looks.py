@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from dataenv.errors import SettingError
 from dataenv.leaderboard.config import BASELINE, Board
+from dataenv.leaderboard.decisions import Look
 from dataenv.leaderboard.files import read_small, write_whole
 from dataenv.leaderboard.folder import Manifest, read_manifest
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Run
-from dataenv.leaderboard.statistics.monitoring import Monitored, judge
-from dataenv.leaderboard.statistics.sequential import Look
+from dataenv.leaderboard.sequential.judging import Monitored, judge
 from dataenv.leaderboard.trackers import Tracker
 from dataenv.validation import explain
 from tasks.records import Record, canonical_json, digest

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from dataenv.leaderboard.config import Until
-from dataenv.leaderboard.statistics import sequential
-from dataenv.leaderboard.statistics.sequential import bound_at, crossing, monitor, sequential_p, shape
+from dataenv.leaderboard.sequential import monitor as sequential
+from dataenv.leaderboard.sequential.monitor import bound_at, crossing, monitor, sequential_p, shape
 from tasks.records import stream
 
 BENCH = Path(__file__).resolve().parents[3] / "bench"

@@ -16,13 +16,13 @@ from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import BASELINE, Board, Until, folder_name, until_decided
 from dataenv.leaderboard.folder import MANIFEST
-from dataenv.leaderboard.looks import LOG, monitored_of, read_log
 from dataenv.leaderboard.play import play
 from dataenv.leaderboard.report.again import to_make_again, toml
 from dataenv.leaderboard.report.tables import summarised, write_csv, write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Run, expected
-from dataenv.leaderboard.statistics.monitoring import judge
+from dataenv.leaderboard.sequential.judging import judge
+from dataenv.leaderboard.sequential.looks import LOG, in_groups, monitored_of, read_log
 from dataenv.leaderboard.trackers import Tracker
 from tests.toys import TOY_BOARD
 
@@ -63,7 +63,7 @@ class Scissors(Tracker):
 
 
 def played(folder: Path, store: Store, board: Board, **how: Any) -> list[Row]:
-    rows = play(board, Runner(store), folder, **how)
+    rows = play(board, Runner(store), folder, in_parts=in_groups, **how)
     write_page(rows, folder / "leaderboard.html", played=board, how=monitored_of(folder))
     write_csv(rows, folder / "leaderboard.csv", how=monitored_of(folder))
     return rows
@@ -112,12 +112,12 @@ def cut_and_resumed(board: Board, whole: Path, folder: Path, after: int) -> None
     """Cut a board off after so many runs, go on, and end with the bytes of one that was not; then play it again."""
     store = Store(None)
     with pytest.raises(Cut):
-        play(board, Runner(store), folder, Scissors(after))
+        play(board, Runner(store), folder, Scissors(after), in_parts=in_groups)
     assert len(list((folder / "rows").glob("*.json"))) < len(list((whole / "rows").glob("*.json")))
     played(folder, store, board)
     assert contents(folder) == contents(whole)
     runner = Runner(store)
-    play(board, runner, folder)
+    play(board, runner, folder, in_parts=in_groups)
     assert runner.trained == 0
     assert contents(folder) == contents(whole)
 
@@ -173,14 +173,14 @@ def test_a_log_that_is_none_is_refused(toys: None, toy_store: Store, tmp_path: P
     folder.mkdir()
     (folder / LOG).write_text('{"attempt": 1}\n')
     with pytest.raises(SettingError, match="line 1, is no look at a board"):
-        play(board, Runner(toy_store), folder)
+        play(board, Runner(toy_store), folder, in_parts=in_groups)
     assert (folder / LOG).read_text() == '{"attempt": 1}\n'
 
 
 def test_a_board_of_the_baseline_alone_is_refused(toys: None, toy_store: Store, tmp_path: Path) -> None:
     board = until_decided(Board.model_validate(TOY_BOARD | {"teachers": [BASELINE], "until": RULE}))
     with pytest.raises(SettingError, match="add a teacher"):
-        play(board, Runner(toy_store), tmp_path / "toy")
+        play(board, Runner(toy_store), tmp_path / "toy", in_parts=in_groups)
 
 
 def test_a_report_says_who_was_stopped_and_when(whole: tuple[Path, list[Row]], board: Board) -> None:
