@@ -94,6 +94,7 @@ bench: $(VENV)/.bench
 
 statistics: install
 	@$(BIN)/python tests/bench/prove_statistics.py
+	@$(BIN)/python tests/bench/prove_sequential.py
 
 leaks: install
 	@$(BIN)/python tests/bench/leak_catch_rates.py

@@ -55,6 +55,17 @@ Track = Annotated[
 ]
 
 
+UntilDecided = Annotated[
+    bool,
+    typer.Option(
+        "--until-decided",
+        rich_help_panel="Board",
+        help="Add seeds in groups, from a list that the board declares, until each teacher is decided; in a folder of "
+        "its own.",
+    ),
+]
+
+
 @command(panel=BOARDS)
 @takes_executor
 def leaderboard(
@@ -62,6 +73,7 @@ def leaderboard(
     board: BoardName = "quick",
     add: Adds = None,
     set_: BoardFields = None,
+    until_decided: UntilDecided = False,
     replace: Annotated[
         bool,
         typer.Option(
@@ -83,22 +95,25 @@ def leaderboard(
     quiet: Quiet = False,
 ) -> None:
     """Compare teachers: every teacher on every seed, a table, a page, and one JSON row a run."""
+    from dataenv.leaderboard.config import folder_name
     from dataenv.leaderboard.format import visible
     from dataenv.leaderboard.planning.preflight import checked_board
     from dataenv.leaderboard.play import play
     from dataenv.leaderboard.progress import Terminal
+    from dataenv.leaderboard.sequential.looks import in_groups
     from dataenv.leaderboard.trackers import tracking
 
     changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
-    config = checked_board(board, changes, added, out, force, replace)
-    folder = out / config.name
+    config = checked_board(board, changes, added, out, force, replace, until_decided)
+    folder = out / folder_name(config)
     trackers = tracking(track or [], {"terminal": Terminal(errors if as_json else console, quiet)}, _warn)
     if dry_run:
         return _plan(config, added, folder, store, spec, replace, voice)
     runner = make_runner(store or str(out / ".store"), spec)
     try:
         with trackers as watch:
-            rows = play(config, runner, folder, watch, replace, added, act_deadline)
+            in_parts = in_groups if until_decided else None
+            rows = play(config, runner, folder, watch, replace, added, act_deadline, in_parts)
     finally:
         runner.executor.close()
     _show(rows, folder, as_json, config.metrics)
@@ -123,6 +138,7 @@ def plan(
     board: BoardName = "quick",
     add: Adds = None,
     set_: BoardFields = None,
+    until_decided: UntilDecided = False,
     force: Force = False,
     out: Out = Path("runs"),
     allow_key: AllowKey = None,
@@ -131,11 +147,12 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """What a board will take: training runs, student tokens, time from a measured step, disk. Nothing is written."""
+    from dataenv.leaderboard.config import folder_name
     from dataenv.leaderboard.planning.preflight import checked_board
 
     changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
-    config = checked_board(board, changes, added, out, force)
-    _plan(config, added, out / config.name, store, spec, False, voice)
+    config = checked_board(board, changes, added, out, force, until=until_decided)
+    _plan(config, added, out / folder_name(config), store, spec, False, voice)
 
 
 def _plan(
@@ -176,20 +193,20 @@ def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...]
     """
     from dataenv.leaderboard.conduct import conduct_of
     from dataenv.leaderboard.folder import read_manifest
-    from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
-    from dataenv.leaderboard.statistics.summary import summarise
+    from dataenv.leaderboard.report.tables import summarised, terminal_table, write_csv, write_page
+    from dataenv.leaderboard.sequential.looks import monitored_of
 
-    manifest = read_manifest(folder)
+    manifest, how = read_manifest(folder), monitored_of(folder)
     axes = metrics or (manifest.board.metrics if manifest else ())
     where = out or folder
     played, added = (manifest.board, manifest.added) if manifest else (None, ())
     conduct = conduct_of(folder, played)
-    write_csv(rows, where / "leaderboard.csv", axes, conduct)
-    write_page(rows, where / "leaderboard.html", axes, played, added, conduct)
+    write_csv(rows, where / "leaderboard.csv", axes, conduct, how)
+    write_page(rows, where / "leaderboard.html", axes, played, added, conduct, how)
     if as_json:
-        print_json(summarise(rows, axes, conduct).model_dump(mode="json"))
+        print_json(summarised(rows, axes, conduct, how).model_dump(mode="json"))
     else:
-        console.print(terminal_table(rows, axes, conduct))
+        console.print(terminal_table(rows, axes, conduct, how))
 
 
 @command(panel=BOARDS)

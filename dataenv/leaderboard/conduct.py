@@ -57,7 +57,8 @@ class Conduct(Record):
     """What a board's files tell beside its rows.
 
     Attributes:
-        runs: Runs that the board has, by teacher; empty where its file is not known.
+        runs: Runs that the board has, by teacher; empty where its file is not known, and where seeds are added until
+            teachers are decided.
         replayed: Rows that changed when they were played again, by teacher; ``failed`` of them had failed before.
         failed: See ``replayed``.
         cost: What it cost; ``None`` where nobody wrote that down.
@@ -116,7 +117,7 @@ def conduct_of(folder: Path, board: Board | None) -> Conduct:
     replays = _lines(folder / REPLAYS)
     labels = [*(entry.shown for entry in board.teachers), *board.references] if board else []
     return Conduct(
-        runs={label: len(board.seeds) for label in labels} if board else {},
+        runs={label: len(board.seeds) for label in labels} if board and board.until is None else {},
         replayed=dict(Counter(replay.teacher for replay in replays)),
         failed=dict(Counter(replay.teacher for replay in replays if replay.ended == "failed")),
         cost=_cost(folder / COST),

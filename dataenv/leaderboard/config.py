@@ -22,7 +22,7 @@ from dataenv.levels import make_level
 from dataenv.setting import Phases, Setting
 from dataenv.validation import all_faults, assigned, explain
 from dataenv.wrappers.mask import masked_fields
-from tasks.records import Record
+from tasks.records import Record, stream
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 BASELINE, UNTAUGHT, STATIC = "stratified", "nothing", "static-best"
@@ -83,6 +83,43 @@ class Mixtures(Record):
     weights: dict[str, dict[str, float]] = {}
 
 
+class Until(Record):
+    """When a board that adds seeds until its teachers are decided looks at them, and when it stops.
+
+    Attributes:
+        first: Seeds before the first look.
+        group: Seeds that are added between two looks.
+        most: Seeds at the last look; who is not decided by then stays so.
+        effect: The difference worth finding, in points. A teacher stops as *futile* where a difference of that size, in
+            either direction, is excluded at 90 % each.
+        guard: Whether *better* has to hold too if one more run had ended as the untaught student. It protects against
+            teachers that seldom collapse, and needs many more seeds.
+    """
+
+    first: Annotated[int, Field(ge=3, le=1000)] = 6
+    group: Annotated[int, Field(ge=1, le=1000)] = 3
+    most: Annotated[int, Field(ge=3, le=1000)] = 24
+    effect: Annotated[float, Field(gt=0, le=100)] = 3.0
+    guard: bool = False
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """Seeds at each look."""
+        return (*range(self.first, self.most, self.group), self.most)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Until:
+        if self.first > self.most:
+            raise ValueError(f"first is {self.first} and most is {self.most}; give at most as many first seeds")
+        if len(self.looks) > LOOKS:
+            raise ValueError(f"there are {len(self.looks)} looks; give a larger group, for at most {LOOKS} looks")
+        return self
+
+
+LOOKS = 50
+"""Most looks of a board; each is one more chance to err, which the others pay for."""
+
+
 class Board(Record):
     """A board.
 
@@ -98,6 +135,7 @@ class Board(Record):
             nearest student's test exam is opened when its run has ended.
         mixtures: Where ``static-best`` comes from.
         setting: What all of them share.
+        until: How seeds are added until teachers are decided; used by ``--until-decided`` alone. See ``until_decided``.
     """
 
     name: Annotated[str, Field(pattern=rf"^{NAME}$")]
@@ -109,6 +147,7 @@ class Board(Record):
     curve_points: Annotated[int, Field(ge=1, le=64)] = Field(default=4, exclude_if=(4).__eq__)
     mixtures: Mixtures = Mixtures()
     setting: Setting = Setting()
+    until: Until | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @field_validator("teachers", mode="before")
     @classmethod
@@ -248,6 +287,26 @@ def joined(board: Board, more: Sequence[Entry]) -> Board:
     for entry in fresh:
         check_mask(entry, build_teacher(entry.name, entry.args), out.setting)
     return out
+
+
+def until_decided(board: Board) -> Board:
+    """A board as it is played until its teachers are decided: with its rule, and with the seeds that it declares.
+
+    The seeds follow from the Setting alone, in one order, so that nobody picks them; a larger ``most`` adds some behind
+    the others. They lie far above those that people write into files, which may have been looked at before.
+    """
+    until, seeds = board.until or Until(), dict[int, None]()
+    rng = stream(0, f"until decided/{board.setting.digest}")
+    while len(seeds) < until.most:
+        seed = int(rng.integers(10**8, 10**9))
+        if seed not in board.mixtures.seeds:
+            seeds[seed] = None
+    return board.model_copy(update={"until": until, "seeds": tuple(seeds)})
+
+
+def folder_name(board: Board) -> str:
+    """The name of the folder of its results: one of its own for a board that is played until it is decided."""
+    return board.name if board.until is None else f"{board.name}-until"
 
 
 def check_mask(entry: Entry, teacher: TeacherLike, setting: Setting) -> None:

@@ -7,7 +7,7 @@ knows is not computed, and equal rows have equal bytes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -34,7 +34,7 @@ from dataenv.leaderboard.config import STATIC, Board, Entry, joined
 from dataenv.leaderboard.folder import additions, hold, prepare, write_row
 from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.runs import Run, by_group, known_runs, search_runs, static_runs
+from dataenv.leaderboard.runs import Run, by_group, known_runs, reference_seeds, search_runs, static_runs
 from dataenv.leaderboard.scoring import (
     best_step,
     closing_job,
@@ -53,6 +53,9 @@ from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
 
 log = logging.getLogger(__name__)
+InParts = Callable[[Board, Sequence[Run], Path, Tracker, Callable[[Sequence[Run]], list[Row]]], list[Row]]
+"""Plays the runs of a board in parts: the board, all its runs, its folder, who is told, and what plays some of them."""
+
 FAILURES = (JobFailedError, ActionError, UnansweredError, TeacherFailedError)
 """Sentences that a failed run's row holds as they are."""
 
@@ -65,6 +68,7 @@ def play(
     replace: bool = False,
     added: Sequence[Entry] = (),
     act_deadline: float | None = ACT_DEADLINE,
+    in_parts: InParts | None = None,
 ) -> list[Row]:
     """Play a board and write one row a run under ``folder/rows``, each as soon as its run has ended.
 
@@ -76,6 +80,8 @@ def play(
         replace: See ``folder.prepare``.
         added: Teachers beside those of the board; who was added to this folder before is played too.
         act_deadline: Seconds for each call of a teacher; ``None`` for no limit.
+        in_parts: Which runs are played, and in which order: ``sequential.looks.in_groups`` for those of a board that
+            adds seeds until its teachers are decided. All of them side by side, if not given.
 
     Raises:
         DataenvError: If a setting, a name, the folder or the store is at fault. A run that failed is a failed row, no
@@ -88,10 +94,17 @@ def play(
     board = joined(board, added) if added else board
     with hold(board, folder, added):
         prepare(board, folder, replace, added)
-        return _play_all(board, runner, folder, watch, act_deadline)
+        return _play_all(board, runner, folder, watch, act_deadline, in_parts)
 
 
-def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_deadline: float | None) -> list[Row]:
+def _play_all(
+    board: Board,
+    runner: Runner,
+    folder: Path,
+    watch: Tracker,
+    act_deadline: float | None,
+    in_parts: InParts | None,
+) -> list[Row]:
     planned_runs, search = known_runs(board), search_runs(board)
     runner.asked = set()
     watch.begin(_outline(board, [*search, *planned_runs], runner))
@@ -112,7 +125,10 @@ def _play_all(board: Board, runner: Runner, folder: Path, watch: Tracker, act_de
             )
         return row
 
-    rows = side_by_side(runner, planned_runs, one)
+    def some(part: Sequence[Run]) -> list[Row]:
+        return side_by_side(runner, part, one)
+
+    rows = some(planned_runs) if in_parts is None else in_parts(board, planned_runs, folder, watch, some)
     write_cost(folder, runner)
     return rows
 
@@ -121,8 +137,8 @@ def _outline(board: Board, planned_runs: Sequence[Run], runner: Runner) -> Outli
     runs = {group: len(members) for group, members in by_group(planned_runs).items()}
     tokens = sum(planned.setting.budget.student_tokens for planned in planned_runs)
     if STATIC in board.references:
-        runs[STATIC] = len(board.seeds)
-        tokens += len(board.seeds) * board.setting.budget.student_tokens
+        runs[STATIC] = len(reference_seeds(board, STATIC))
+        tokens += runs[STATIC] * board.setting.budget.student_tokens
     seeds = len({planned.seed for planned in planned_runs})
     width = runner.executor.width
     return Outline(runs, tokens, warm_tokens(board.setting), seeds, width, lambda: min(runner.busy, width))

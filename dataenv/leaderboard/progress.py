@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dataenv.environment.steps import StepRecord
+from dataenv.leaderboard.decisions import Look
 from dataenv.leaderboard.format import visible
 from dataenv.leaderboard.runs import SEARCH, Run
 from dataenv.leaderboard.trackers import Outline, Tracker
@@ -98,6 +99,13 @@ class Terminal(Tracker):
             if not self._quiet and self._live is None:
                 runs, end = sum(self._outline.runs.values()), "done" if error is None else f"failed ({visible(error)})"
                 self._say(f"{_name(planned)} {end}: {sum(self._done.values())} of {runs} runs")
+
+    def look(self, look: Look) -> None:
+        """See Tracker."""
+        with self._lock:
+            if not self._quiet:
+                ended = [f"{one.teacher} {one.decision}" for one in look.teachers if one.seeds == look.seeds]
+                self._say(f"look {look.number}, {look.seeds} seeds: {', '.join(ended)}")
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)

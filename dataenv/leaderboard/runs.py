@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from dataenv.episode.teacher import AdaptedTeacher, as_teacher, build_teacher
-from dataenv.leaderboard.config import STATIC, Board
+from dataenv.leaderboard.config import STATIC, UNTAUGHT, Board
 from dataenv.leaderboard.references import reference_class
 from dataenv.leaderboard.rows import Row
 from dataenv.setting import Setting
@@ -83,7 +83,7 @@ def search_runs(board: Board) -> list[Run]:
 
 def static_runs(board: Board, weights: dict[str, float]) -> list[Run]:
     """The runs of a mixture that was found to be the best, on the board's own seeds."""
-    return _registered(STATIC, "static", fixed(weights), "reference", board.seeds, board.setting)
+    return _registered(STATIC, "static", fixed(weights), "reference", reference_seeds(board, STATIC), board.setting)
 
 
 def fixed(weights: dict[str, float]) -> dict[str, Any]:
@@ -93,8 +93,16 @@ def fixed(weights: dict[str, float]) -> dict[str, Any]:
 
 def expected(board: Board) -> list[tuple[str, int]]:
     """Label and seed of every row that a finished board has."""
-    labels = [*(entry.shown for entry in board.teachers), *board.references]
-    return [(label, seed) for label in labels for seed in board.seeds]
+    wanted = [(entry.shown, seed) for entry in board.teachers for seed in board.seeds]
+    return wanted + [(name, seed) for name in board.references for seed in reference_seeds(board, name)]
+
+
+def reference_seeds(board: Board, name: str) -> tuple[int, ...]:
+    """The seeds of a reference. Where seeds are added until teachers are decided, it has the first ones only.
+
+    The untaught student costs no training and is what a failed run is scored as, so it is there on all of them.
+    """
+    return board.seeds if board.until is None or name == UNTAUGHT else board.seeds[: board.until.first]
 
 
 def all_runs(board: Board) -> list[Run]:
@@ -165,4 +173,4 @@ def _registered(
 def _reference_runs(board: Board, name: str) -> list[Run]:
     kind = reference_class(name)
     setting = kind.within(board.setting.changed(finish=()) if board.setting.finish else board.setting)
-    return [Run(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in board.seeds]
+    return [Run(name, "", "reference", kind, {}, kind.level, seed, setting) for seed in reference_seeds(board, name)]

@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple, Self
 from dataenv import registry
 from dataenv.environment.steps import StepRecord
 from dataenv.errors import SettingError
+from dataenv.leaderboard.decisions import Look
 from dataenv.leaderboard.runs import Run
 from tasks.records import canonical_json
 
@@ -67,6 +68,9 @@ class Tracker:
 
         Of runs that are cut off with their board, nothing is said.
         """
+
+    def look(self, look: Look) -> None:
+        """Called with each look at a board that adds seeds until its teachers are decided."""
 
 
 def make_tracker(given: str) -> Tracker:
@@ -126,6 +130,10 @@ class Trackers(Tracker):
     def done(self, cell: Run, error: str | None) -> None:
         """See Tracker."""
         self._tell(lambda member: member.done(cell, error))
+
+    def look(self, look: Look) -> None:
+        """See Tracker."""
+        self._tell(lambda member: member.look(look))
 
     def _tell(self, tell: Callable[[Tracker], None], to_failed: bool = False) -> None:
         for name, member in self._members.items():
@@ -188,6 +196,10 @@ class JsonlTracker(Tracker):
     def done(self, cell: Run, error: str | None) -> None:
         """Why it failed; ``null`` where it did not."""
         self._write("done", _run(cell) | {"error": error})
+
+    def look(self, look: Look) -> None:
+        """The look, as ``looks.jsonl`` has it."""
+        self._write("look", look.model_dump(mode="json"))
 
     def _write(self, event: str, told: dict[str, Any]) -> None:
         with self._lock:

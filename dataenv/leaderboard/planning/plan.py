@@ -10,10 +10,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from dataenv.execution.executors import cores
 from dataenv.execution.store import Store
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.format import visible
+from dataenv.leaderboard.planning.expected import Expected, expected, told_of
 from dataenv.leaderboard.planning.forecast import Oracle, RunForecast
 from dataenv.leaderboard.planning.measure import Measured, measure
 from dataenv.leaderboard.planning.spending import Asking, asking, told
@@ -88,6 +91,7 @@ class Forecast(Record):
         measured: What the time and the weights come from.
         asking: The teachers that ask language models, and the most that this may cost.
         assumes: What the figures take for granted.
+        expected: The part of it that is likely, where seeds are added until teachers are decided.
     """
 
     board: str
@@ -105,6 +109,7 @@ class Forecast(Record):
     measured: Measured
     asking: tuple[Asking, ...] = ()
     assumes: str = ASSUMES
+    expected: Expected | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool = True) -> Forecast:
@@ -142,6 +147,7 @@ def make_plan(board: Board, store: Store, folder: Path, width: int, local: bool 
         kept=kept,
         peak=peak,
         measured=measured,
+        expected=expected(board),
         asking=asking(
             {
                 name: [(c, len(forecasts[id(c)].updates)) for c in planned_runs]
@@ -315,6 +321,7 @@ def sentences(plan: Forecast) -> list[str]:
         f"{1e3 * m.answer:.2f} ms an answer and {1e3 * m.loss:.2f} ms a loss ({m.answers} problems), {m.lesson:.2f} s "
         f"of the driver a lesson, {m.start:.1f} s to start, {_bytes(m.blob)} a student; medians of three.",
         *busy,
+        *told_of(plan.expected, plan.seconds),
         *map(told, plan.asking),
         f"Assumes: {plan.assumes}.",
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from dataenv.episode.teacher import TeacherLike
 from dataenv.errors import SettingError
-from dataenv.leaderboard.config import Board, Entry, joined, load
+from dataenv.leaderboard.config import Board, Entry, folder_name, joined, load, until_decided
 from dataenv.leaderboard.folder import Manifest, additions, read_manifest
 from dataenv.leaderboard.planning.validate import examine, faults_of_setting
 from dataenv.levels import make_level
@@ -23,6 +23,7 @@ def checked_board(
     out: Path,
     force: bool = False,
     replace: bool = False,
+    until: bool = False,
 ) -> Board:
     """A board that passed what ``validate`` checks, or one that did when it was begun in its folder.
 
@@ -33,6 +34,7 @@ def checked_board(
         out: Where the folders of boards are.
         force: Whether to go on whatever is found; what cannot be read is refused all the same.
         replace: Whether teachers that were added to the folder before are left out.
+        until: Whether seeds are added until teachers are decided; then the board holds its rule and declared seeds.
 
     Raises:
         SettingError: With everything that is wrong, a line each.
@@ -40,7 +42,8 @@ def checked_board(
     with waiting("checking the board …"):
         try:
             board = load(which, changes)
-            if force or _begun(board, added, out / board.name, replace):
+            board = until_decided(board) if until else board.model_copy(update={"until": None})
+            if force or _begun(board, added, out / folder_name(board), replace):
                 return board
         except SettingError:
             if found := examine(which, changes, added):

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataenv.leaderboard.config import Board, Entry, built_in, read
+from dataenv.leaderboard.config import Board, Entry, built_in, read, until_decided
 from dataenv.leaderboard.format import visible
 from dataenv.leaderboard.rows import Row
 from tasks.records import canonical_json
@@ -31,6 +31,7 @@ def to_make_again(rows: Sequence[Row], played: Board | None, added: Sequence[str
         return {"command": command, "name": "", "file": "", "own": []}
     alone = played.model_copy(update={"teachers": tuple(e for e in played.teachers if e.shown not in added)})
     adds = "".join(f" --add {shlex.quote(_given(entry))}" for entry in played.teachers if entry.shown in added)
+    adds += " --until-decided" * (played.until is not None)
     if _is_ours(alone):
         return {"command": f"dataenv leaderboard {name}{adds}", "name": "", "file": "", "own": []}
     file = f"{played.name}.toml"
@@ -46,7 +47,9 @@ def _is_ours(board: Board) -> bool:
     """Whether it is what a board that comes along says today."""
     if board.name not in built_in():
         return False
-    return bool(Board.model_validate(read(board.name)[1]).model_dump(mode="json") == board.model_dump(mode="json"))
+    ours = Board.model_validate(read(board.name)[1])
+    ours = ours.model_copy(update={"until": None}) if board.until is None else until_decided(ours)
+    return bool(ours.model_dump(mode="json") == board.model_dump(mode="json"))
 
 
 def _modules(board: Board) -> list[str]:

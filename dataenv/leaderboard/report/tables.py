@@ -17,6 +17,7 @@ from dataenv.leaderboard.accuracy import Accuracy, Derived, mean, number
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.format import NONE, counts, measured, money, p_value, percent, signed, tokens, visible
 from dataenv.leaderboard.rows import Row, read
+from dataenv.leaderboard.sequential.judging import Monitored, monitored
 from dataenv.leaderboard.statistics.conducted import price_sentence
 from dataenv.leaderboard.statistics.standings import Axis, AxisMean, PerPoint, Standing, Summary
 from dataenv.leaderboard.statistics.summary import summarise
@@ -49,18 +50,36 @@ EXAMS = ("test %", "transfer %")
 COSTS = ("teacher tokens", "tokens a point [95 %]", "money", "money a point [95 %]")
 
 
-def terminal_table(rows: Rows, metrics: Sequence[str] = (), conduct: Conduct | None = None) -> TerminalBoard:
+def terminal_table(
+    rows: Rows, metrics: Sequence[str] = (), conduct: Conduct | None = None, how: Monitored | None = None
+) -> TerminalBoard:
     """The board for a terminal, as a ``rich`` renderable: ``Console().print(terminal_table(rows))``.
 
     Args:
         rows: Of one board.
         metrics: Registered metrics, each a further column.
         conduct: How the board was conducted, where its folder tells.
+        how: See ``summarised``.
 
     Raises:
         ValueError: If the rows cannot stand on one board.
     """
-    return TerminalBoard(summarise(rows, metrics, conduct))
+    return TerminalBoard(summarised(rows, metrics, conduct, how))
+
+
+def summarised(
+    rows: Rows, metrics: Sequence[str] = (), conduct: Conduct | None = None, how: Monitored | None = None
+) -> Summary:
+    """``summarise``, with the verdicts of its looks where seeds were added until teachers were decided.
+
+    Args:
+        rows: Of one board.
+        metrics: Registered metrics, each a further column.
+        conduct: How the board was conducted, where its folder tells.
+        how: From ``looks.monitored_of``; ``None`` for a board of fixed seeds.
+    """
+    board = read(rows)
+    return monitored(summarise(board, metrics, conduct), board, how)
 
 
 class TerminalBoard:
@@ -294,6 +313,7 @@ def record(standing: Standing, rank: int | None, primary: str = "final") -> dict
         "outcome": _value(standing.outcome),
         **_further_cells(standing),
         **{f"metric_{one.name}{end}": value for one in standing.metrics for end, value in _ends(one)},
+        **({"decision": standing.decision} if standing.decision else {}),
         **{key: v for name, share in standing.suites.items() for key, v in _pair(f"transfer_{name}", share).items()},
     }
 
@@ -389,12 +409,18 @@ def csv_safe(value: str | int | float | None) -> str | int | float:
 
 
 def write_csv(
-    rows: Rows, path: str | os.PathLike[str], metrics: Sequence[str] = (), conduct: Conduct | None = None
+    rows: Rows,
+    path: str | os.PathLike[str],
+    metrics: Sequence[str] = (),
+    conduct: Conduct | None = None,
+    how: Monitored | None = None,
 ) -> None:
     """One record a teacher, ranked teachers first, then the references; UTF-8, lines end in a newline."""
-    summary = summarise(rows, metrics, conduct)
+    summary = summarised(rows, metrics, conduct, how)
     records = [record(s, i + 1, summary.primary) for i, s in enumerate(summary.teachers)]
     records += [record(s, None, summary.primary) for s in summary.references]
+    if summary.attempts:
+        records = [one | {"attempts": summary.attempts} for one in records]
     text = io.StringIO()
     fields = list(dict.fromkeys(field for one in records for field in one))
     writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n", restval="")
@@ -415,6 +441,7 @@ def write_page(
     played: Board | None = None,
     added: Sequence[str] = (),
     conduct: Conduct | None = None,
+    how: Monitored | None = None,
 ) -> None:
     """The board as one self-contained HTML file: no script, nothing loaded from elsewhere.
 
@@ -425,8 +452,9 @@ def write_page(
         played: The board that was played; if it is none of ours the page shows its file.
         added: Labels of its teachers that were added to it on the command line.
         conduct: How the board was conducted, where its folder tells.
+        how: See ``summarised``.
     """
     from dataenv.leaderboard.report.page import render
 
     board = read(rows)
-    write_whole(path, render(board, summarise(board, metrics, conduct), played, added))
+    write_whole(path, render(board, summarised(board, metrics, conduct, how), played, added))

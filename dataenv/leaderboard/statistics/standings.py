@@ -149,6 +149,7 @@ class Standing(Record):
             other figure over seeds (they would be over the seeds that went well), and nothing is compared.
         metrics: The metrics that the board names, in its order.
         suites: The transfer suites by name, where the task has several.
+        decision: What the last look says, where seeds are added until teachers are decided; else empty.
     """
 
     teacher: str
@@ -180,6 +181,7 @@ class Standing(Record):
     verdict: Verdict = "not compared"
     metrics: tuple[AxisMean, ...] = Field(default=(), exclude_if=not_)
     suites: dict[str, Accuracy] = Field(default={}, exclude_if=not_)
+    decision: str = Field(default="", exclude_if=not_)
 
     @property
     def completed(self) -> int:
@@ -209,6 +211,7 @@ class Summary(Record):
         metrics: What the board says of the metrics that it names.
         exam: ``avg@4``, ``pass@4`` and so on, where a problem is answered several times; else empty.
         nobody_right: Whether no test answer of the board is right: then nothing is compared, and ``reading`` says why.
+        attempts: Configurations that were played in this folder, where seeds are added until teachers are decided.
     """
 
     board: str
@@ -234,6 +237,7 @@ class Summary(Record):
     metrics: tuple[Axis, ...] = Field(default=(), exclude_if=not_)
     exam: str = Field(default="", exclude_if=not_)
     nobody_right: bool = Field(default=False, exclude_if=not_)
+    attempts: int = Field(default=0, exclude_if=not_)
 
     @property
     def price_of_resolution(self) -> float | None:

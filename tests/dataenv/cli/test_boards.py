@@ -403,3 +403,25 @@ def test_a_board_that_validate_refuses_is_not_played(cli: Cli, tmp_path: Path, c
     assert all(fault in refused.err for fault in faults)
     assert "Traceback" not in refused.err
     assert files(tmp_path) == before
+
+
+def test_a_board_until_decided_has_a_folder_of_its_own_and_a_report(cli: Cli, tmp_path: Path) -> None:
+    rule = {"first": 3, "group": 2, "most": 7, "effect": 5.0}
+    write_toml(tmp_path / "toy.toml", TOY_BOARD | {"until": rule})
+    planned = cli("plan", "toy.toml", "--workers", "1", "--until-decided")
+    assert "7 at the most" in " ".join(planned.out.split())
+    assert not (tmp_path / "runs" / "toy-until").exists()
+    done = play(cli, "--until-decided")
+    assert done.code == 0, done.err
+    assert "look 1, 3 seeds: failure " in done.out
+    assert not (tmp_path / "runs" / "toy").exists()
+    folder = tmp_path / "runs" / "toy-until"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    again = cli("report", "runs/toy-until")
+    assert "After look" in again.out
+    assert "missing" not in again.err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert trained(play(cli, "--until-decided")) == 0
+    assert trained(play(cli)) > 0  # the board of fixed seeds, which the rule does not touch
+    assert json.loads((tmp_path / "runs" / "toy" / "board.json").read_text())["board"]["seeds"] == [0, 1]
+    assert "until" not in json.loads((tmp_path / "runs" / "toy" / "board.json").read_text())["board"]

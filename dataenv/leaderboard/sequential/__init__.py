@@ -1,0 +1,1 @@
+"""Seeds until decided: a group-sequential test of every teacher, and boards that are played by it."""
