@@ -9,6 +9,7 @@ backward pass (autocast), and what frozen weights are held in. Dropout is off.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +19,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from students.admission import Candidate, admit
+from students.admission import Candidate, Ways, admit
 from students.architecture import check_targets, reach, shared_weights, skeleton, takes_adapter
-from students.checkpoint import CheckpointError, guarded, quiet
+from students.checkpoint import CheckpointError, guarded, longest_context, quiet
 from students.loop import unpack
 from students.smollm2 import cache
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     Tensors = dict[str, torch.Tensor]
 
 
-SHARED, WHOLE = "shared", "whole"
-"""Whether what the rows of a batch share at the front may be computed apart, or rows go through whole."""
 COMPUTED = ("rotary_emb.inv_freq", ".masked_bias", ".attn.bias", ".attention.bias", "position_ids")
 """Ends of the names of tensors in older files that a model computes by itself."""
 
@@ -109,7 +108,15 @@ class Network:
     @property
     def reach(self) -> int | None:
         """The longest row of a batch that may have a prefix, ``None`` for any; see ``students.ragged.lay``."""
-        return self._loaded[1]
+        return self._near if self._loaded[1].shares else 0
+
+    @property
+    def pack_most(self) -> int:
+        """Tokens of the longest pack, and so of a row in one; 0 for none. See ``students.packing``."""
+        if self.device != "cpu" or not self._loaded[1].packs:  # on CUDA it was not measured
+            return 0
+        known = (self._near, longest_context(self.folder))
+        return min((n for n in known if n is not None), default=self._use.context)
 
     @cached_property
     def trainable(self) -> dict[str, torch.nn.Parameter]:
@@ -194,33 +201,34 @@ class Network:
         whole.save_pretrained(folder)
 
     @cached_property
-    def _loaded(self) -> tuple[Any, int | None]:
-        """The model, admitted; and the longest row that may have a prefix."""
+    def _loaded(self) -> tuple[Any, Ways]:
+        """The model, admitted; and in which ways rows may go through it."""
         whole = self._load(self.dtype if self.lora else "float32").to(self.device)
-        known = self._known()
-        if known is None:
-            model = whole.get_base_model() if self.lora else whole
+        model = whole.get_base_model() if self.lora else whole
+        _feed_head(model)
+        ways = self._known()
+        if ways is None:
             parameters, kind = list(_trainable(whole).values()), str(self.dtype).removeprefix("torch.")
             shown = f"path {str(self.folder)!r} (model_type {model.config.model_type!r})"
             reach, context = self._near, self._use.context
             with self._repeatable():
-                shares = admit(Candidate(shown, model, parameters, self.autocast, kind, self.device, context, reach))
-            known = SHARED if shares else WHOLE
-            self._keep(known)
-        return whole, self._near if known == SHARED else 0
+                ways = admit(Candidate(shown, model, parameters, self.autocast, kind, self.device, context, reach))
+            self._keep(ways)
+        return whole, ways
 
-    def _known(self) -> str | None:
+    def _known(self) -> Ways | None:
         """What this machine found when it tried the same model before, with the same releases."""
         try:
-            known = self._kept.read_text(encoding="ascii")
+            found = json.loads(self._kept.read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
-        return known if known in (SHARED, WHOLE) else None
+        fits = isinstance(found, dict) and found.keys() == set(Ways._fields) and {*map(type, found.values())} == {bool}
+        return Ways(**found) if fits else None
 
-    def _keep(self, known: str) -> None:
+    def _keep(self, ways: Ways) -> None:
         try:
             self._kept.parent.mkdir(parents=True, exist_ok=True)
-            self._kept.write_text(known, encoding="ascii")
+            self._kept.write_text(json.dumps(ways._asdict()), encoding="ascii")
         except OSError:
             pass  # a cache that cannot be written costs time and nothing else
 
@@ -250,6 +258,17 @@ class Network:
                 with guarded(f"{shown} takes no adapter with targets {self.lora.targets!r}", "give adapter='none'"):
                     model = _adapted(model, self.lora)
         return model.eval()
+
+
+def _feed_head(model: Any) -> None:
+    """Give the head its input in one piece.
+
+    It is given the last columns of a batch, which lie apart in memory. There torch repeats the head's weights for each
+    row of the batch and multiplies row by row.
+    """
+    head = model.get_output_embeddings()
+    if head is not None:
+        head.register_forward_pre_hook(lambda module, given: tuple(part.contiguous() for part in given))
 
 
 def _adapted(model: Any, lora: Lora) -> Any:

@@ -34,7 +34,7 @@ def student_of(folder: Path, **args: Any) -> CausalLM:
 @pytest.mark.parametrize("kind", ["mistral", "gpt_neo", "modernbert-decoder"])
 def test_where_windows_slide_batches_are_as_rows_alone(kind: str, tmp_path: Path) -> None:
     """Losses, answers and gradients, with rows that are shorter than the window and rows that are longer."""
-    assert play(kind, tmp_path / "model") == (kind, "equal", "", True, "lora")
+    assert play(kind, tmp_path / "model") == (kind, "equal", "", True, True, "lora")
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ def test_every_architecture_is_as_rows_alone_or_refused(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_repeated_is_done_without(tmp_path: Path) -> None:
     """Rows go through whole."""
-    assert play("mpt", tmp_path / "model") == ("mpt", "equal", "", False, "lora")
+    assert play("mpt", tmp_path / "model") == ("mpt", "equal", "", False, False, "lora")
 
 
 def test_a_shared_beginning_is_used_within_the_window_and_not_beyond(
@@ -88,7 +88,7 @@ def test_no_answer_depends_on_who_is_asked_beside_it(tmp_path: Path) -> None:
 
 def test_a_window_that_no_name_tells_of_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "reach", lambda config: None)
-    assert play("mistral", tmp_path / "model") == ("mistral", "equal", "", False, "lora")
+    assert play("mistral", tmp_path / "model") == ("mistral", "equal", "", False, True, "lora")
 
 
 def bidirectional(folder: Path) -> None:
