@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 COMPUTED = ("rotary_emb.inv_freq", ".masked_bias", ".attn.bias", ".attention.bias", "position_ids")
 """Ends of the names of tensors in older files that a model computes by itself."""
 
+ADAPTER = "default"
+"""The name that ``peft`` gives an adapter."""
+TWICE = 2 << 30
+"""Bytes of weights that may be held twice, once with the adapter merged into them."""
 ZERO = ("lora_B", "lora_embedding_A")
 """The factor of an adapter that is zero before any training, by its name in ``peft``."""
 
@@ -153,7 +157,7 @@ class Network:
 
         Args:
             weights: The State's.
-            trunk: Whether training goes on; see ``students.loop.unpack``.
+            trunk: Whether training goes on; see ``students.loop.unpack``. If not, the adapter is merged meanwhile.
 
         Yields:
             AdamW's moments.
@@ -161,7 +165,8 @@ class Network:
         with self._repeatable():
             tensors, moments = unpack(weights, trunk)
             _put(tensors, self.trainable)
-            yield {name: tensor.to(self.device) for name, tensor in moments.items()}
+            with nullcontext() if trunk else self._merged():
+                yield {name: tensor.to(self.device) for name, tensor in moments.items()}
 
     @contextmanager
     def _repeatable(self) -> Iterator[None]:
@@ -177,6 +182,35 @@ class Network:
             yield
         finally:
             torch.use_deterministic_algorithms(before)
+
+    @contextmanager
+    def _merged(self) -> Iterator[None]:
+        """Add the adapter to the weights that it belongs to while this lasts: a pass then has no products of its own.
+
+        It is added to a copy, so that the weights are afterwards what they were, to the bit. Not in bfloat16, whose
+        weights would round the adapter away, and not in a model that is too large to be held twice.
+        """
+        held: list[tuple[Any, torch.Tensor]] = []
+        try:
+            for layer in self._mergeable:
+                weight = layer.get_base_layer().weight
+                held.append((layer, weight.data))
+                weight.data = weight.data + layer.get_delta_weight(ADAPTER)
+                layer.merged_adapters.append(ADAPTER)
+            yield
+        finally:
+            for layer, weight in held:
+                layer.get_base_layer().weight.data = weight
+                layer.merged_adapters.clear()
+
+    @cached_property
+    def _mergeable(self) -> list[Any]:
+        """The layers whose adapters are merged while it answers; none if not all may be."""
+        import torch
+
+        layers = list(_adapters(self._loaded[0]).values()) if self.lora and self.dtype == torch.float32 else []
+        weights = [layer.get_base_layer().weight for layer in layers]
+        return layers if sum(weight.nbytes for weight in weights) <= TWICE else []
 
     def autocast(self) -> torch.autocast:
         """The arithmetic of a forward pass."""
@@ -195,7 +229,7 @@ class Network:
         whole = self._load("auto")  # what is on disk, so that only what was trained differs from it
         _put(unpack(weights)[0], _trainable(whole))
         if self.lora:
-            whole.peft_config["default"].base_model_name_or_path = name
+            whole.peft_config[ADAPTER].base_model_name_or_path = name
             whole.save_pretrained(folder / "adapter", save_embedding_layers=False)  # else peft asks the hub
             whole = whole.merge_and_unload()
         whole.save_pretrained(folder)
@@ -274,22 +308,28 @@ def _feed_head(model: Any) -> None:
 def _adapted(model: Any, lora: Lora) -> Any:
     """The model with an adapter, which is held in float32 whatever the model is in."""
     from peft import LoraConfig, get_peft_model
-    from peft.tuners.lora import LoraLayer
-    from peft.tuners.lora.layer import ParamWrapper
 
     targets = lora.targets if lora.targets == "all-linear" else list(_names(lora.targets))
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=targets, task_type="CAUSAL_LM")
     adapted = get_peft_model(model, config)
     shared = shared_weights(adapted)
-    for name, module in adapted.named_modules():
-        if isinstance(module, LoraLayer) and not isinstance(module, ParamWrapper):  # which adds to the weight itself
-            layer = module.get_base_layer()
-            if not takes_adapter(layer) or id(layer.weight) in shared:
-                raise CheckpointError(
-                    f"targets {lora.targets!r} put an adapter on {name}, which is a {type(layer).__name__} or shares "
-                    "its weight with another; name linear layers with weights of their own, or give adapter='none'"
-                )
+    for name, module in _adapters(adapted).items():
+        layer = module.get_base_layer()
+        if not takes_adapter(layer) or id(layer.weight) in shared:
+            raise CheckpointError(
+                f"targets {lora.targets!r} put an adapter on {name}, which is a {type(layer).__name__} or shares "
+                "its weight with another; name linear layers with weights of their own, or give adapter='none'"
+            )
     return adapted
+
+
+def _adapters(adapted: Any) -> dict[str, Any]:
+    """Adapters on layers by name, without those on single parameters, which add to the weight in every pass."""
+    from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora.layer import ParamWrapper
+
+    modules = adapted.named_modules()
+    return {name: m for name, m in modules if isinstance(m, LoraLayer) and not isinstance(m, ParamWrapper)}
 
 
 def _check_report(shown: str, report: dict[str, Any]) -> None:

@@ -211,7 +211,7 @@ def _differences(student: CausalLM) -> Iterator[str]:
         answers = student.answer(weights, asked([example.prompt for example in examples]), decoding, 0)
         if answers != said:
             yield f"answers {answers}, alone {said}"
-        with student._network.ready(weights):
+        with student._network.ready(weights, trunk=True):
             together, alone = _gradients(student, rows, True), _gradients(student, rows, False)
         if float((together - alone).norm()) > 1e-3 * float(alone.norm()):
             yield f"gradients of norm {float(together.norm()):.3g}, alone {float(alone.norm()):.3g}"
