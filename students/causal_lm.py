@@ -71,6 +71,7 @@ class CausalLM(Student):
         "students.architecture",
         "students.ragged",
         "students.packing",
+        "students.merging",
         "students.checkpoint",
         "students.chat_format",
         "students.chat_template",

@@ -23,6 +23,7 @@ from students.admission import Candidate, Ways, admit
 from students.architecture import check_targets, reach, shared_weights, skeleton, takes_adapter
 from students.checkpoint import CheckpointError, guarded, longest_context, quiet
 from students.loop import unpack
+from students.merging import ADAPTER, Merging
 from students.smollm2 import cache
 
 if TYPE_CHECKING:
@@ -34,10 +35,8 @@ if TYPE_CHECKING:
 COMPUTED = ("rotary_emb.inv_freq", ".masked_bias", ".attn.bias", ".attention.bias", "position_ids")
 """Ends of the names of tensors in older files that a model computes by itself."""
 
-ADAPTER = "default"
-"""The name that ``peft`` gives an adapter."""
 TWICE = 2 << 30
-"""Bytes of weights that may be held twice, once with the adapter merged into them."""
+"""Bytes of weights that may be held twice: as they are, and with the adapter merged into them."""
 ZERO = ("lora_B", "lora_embedding_A")
 """The factor of an adapter that is zero before any training, by its name in ``peft``."""
 
@@ -165,7 +164,7 @@ class Network:
         with self._repeatable():
             tensors, moments = unpack(weights, trunk)
             _put(tensors, self.trainable)
-            with nullcontext() if trunk else self._merged():
+            with nullcontext() if trunk else self._merging.merged():
                 yield {name: tensor.to(self.device) for name, tensor in moments.items()}
 
     @contextmanager
@@ -183,34 +182,17 @@ class Network:
         finally:
             torch.use_deterministic_algorithms(before)
 
-    @contextmanager
-    def _merged(self) -> Iterator[None]:
-        """Add the adapter to the weights that it belongs to while this lasts: a pass then has no products of its own.
-
-        It is added to a copy, so that the weights are afterwards what they were, to the bit. Not in bfloat16, whose
-        weights would round the adapter away, and not in a model that is too large to be held twice.
-        """
-        held: list[tuple[Any, torch.Tensor]] = []
-        try:
-            for layer in self._mergeable:
-                weight = layer.get_base_layer().weight
-                held.append((layer, weight.data))
-                weight.data = weight.data + layer.get_delta_weight(ADAPTER)
-                layer.merged_adapters.append(ADAPTER)
-            yield
-        finally:
-            for layer, weight in held:
-                layer.get_base_layer().weight.data = weight
-                layer.merged_adapters.clear()
-
     @cached_property
-    def _mergeable(self) -> list[Any]:
-        """The layers whose adapters are merged while it answers; none if not all may be."""
+    def _merging(self) -> Merging:
+        """What merges the adapter while the model answers.
+
+        Not in bfloat16, whose weights would round it away, and not in a model that is too large to be held twice.
+        """
         import torch
 
         layers = list(_adapters(self._loaded[0]).values()) if self.lora and self.dtype == torch.float32 else []
-        weights = [layer.get_base_layer().weight for layer in layers]
-        return layers if sum(weight.nbytes for weight in weights) <= TWICE else []
+        size = sum(layer.get_base_layer().weight.nbytes for layer in layers)
+        return Merging(layers if size <= TWICE else [])
 
     def autocast(self) -> torch.autocast:
         """The arithmetic of a forward pass."""

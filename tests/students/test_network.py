@@ -148,37 +148,6 @@ def test_a_mixture_of_experts_is_taught_and_exported(tmp_path: Path) -> None:
     assert plain_losses(plain(tmp_path / "out"), student) == pytest.approx(student.losses(weights, EXAMPLES), abs=1e-3)
 
 
-def test_what_answers_is_the_adapter_merged_and_the_weights_stay_as_they_were(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Equal to the adapter beside the weights but for rounding; and also where an answer fails, nothing stays."""
-    student = student_of(tiny, targets=["embed_tokens", "q_proj", "down_proj"])
-    weights, _ = student.fit(student.initial(0), Data(EXAMPLES), RECIPE, 0)
-    whole, layers = student._network._loaded[0], student._network._mergeable
-    assert len(layers) == 5
-    before = {name: tensor.clone() for name, tensor in whole.state_dict().items()}
-    merged = student.losses(weights, EXAMPLES), student.answer(weights, asked(PROMPTS), Decoding(max_tokens=6), 0)
-
-    def fail() -> None:
-        with student._network.ready(weights):
-            assert all(layer.merged for layer in layers)
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert not any(layer.merged for layer in layers)
-    assert all(tensor.equal(before[name]) for name, tensor in whole.state_dict().items())
-    monkeypatch.setattr(network, "TWICE", 0)
-    apart = student_of(tiny, targets=["embed_tokens", "q_proj", "down_proj"])
-    assert not apart._network._mergeable
-    assert apart.losses(weights, EXAMPLES) == pytest.approx(merged[0], abs=1e-4)
-    assert apart.answer(weights, asked(PROMPTS), Decoding(max_tokens=6), 0) == merged[1]
-
-
-def test_in_bfloat16_an_adapter_stays_beside_weights_that_would_round_it_away(tiny: Path) -> None:
-    assert not student_of(tiny, dtype="bfloat16")._network._mergeable
-
-
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_head_is_given_its_input_in_one_piece(tied: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also a head that is the embeddings, or that has an adapter of its own."""
