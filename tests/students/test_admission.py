@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from students import network, ragged
+from students import admission, network, ragged
 from students.base import Decoding, asked
 from students.causal_lm import CausalLM
 from students.checkpoint import CheckpointError
@@ -173,11 +173,10 @@ def test_gradients_must_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_model_is_tried_once_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, tried = save_tiny(tmp_path / "model"), []
-    admit = network.admit
 
-    def spy(candidate: Any) -> bool:
+    def spy(candidate: Any) -> admission.Ways:
         tried.append(candidate.dtype)
-        return admit(candidate)
+        return admission.admit(candidate)
 
     monkeypatch.setattr(network, "admit", spy)
     student = student_of(folder)

@@ -67,6 +67,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {kind: save_tiny(tmp_path_factory.mktemp(kind), kind) for kind in ("llama", "gpt2")}
 
 
+def gradients(parameters: list[Any]) -> Any:
+    """All of them as one vector; they are taken off."""
+    import torch
+
+    found = torch.cat([p.grad.flatten() for p in parameters])
+    for parameter in parameters:
+        parameter.grad = None
+    return found
+
+
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_logits_and_gradients_are_those_of_rows_alone(kind: str, folders: dict[str, Path]) -> None:
     """Over lengths, shared beginnings and numbers of packs; heads that are tied, and all weights trained."""
@@ -90,13 +100,8 @@ def test_logits_and_gradients_are_those_of_rows_alone(kind: str, folders: dict[s
             return
         for logits in (found, expected):
             (logits * weights).sum().backward()
-        names = [name for name, _ in model.named_parameters()]
-        one, other = (
-            torch.cat([parameters[name].grad.flatten() for name in names])
-            for parameters in (network.trainable, dict(model.named_parameters()))
-        )
-        for parameter in (*network.trainable.values(), *model.parameters()):
-            parameter.grad = None
+        one = gradients([network.trainable[name] for name, _ in model.named_parameters()])
+        other = gradients(list(model.parameters()))
         assert float((one - other).norm()) <= 1e-4 * float(other.norm())
 
     with network.ready(student.initial(0), trunk=True):
