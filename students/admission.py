@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from students import ragged
+from students import packing, ragged
 from students.checkpoint import CheckpointError, fields_of, guarded
 
 if TYPE_CHECKING:
@@ -31,6 +31,18 @@ BEYOND = 8
 EXACT = {"float32": 1e-3, "bfloat16": 0.25}
 """How far logits may differ, as a share of their spread. Rounding makes 1e-6 and 0.03, another mask 0.1 to 2."""
 MEND = "give a model of another architecture (docs/causal-lm.md lists some)"
+
+
+class Ways(NamedTuple):
+    """In which ways rows may go through a model, beside whole and padded.
+
+    Attributes:
+        shares: What rows share at the front may be computed apart; see ``students.ragged``.
+        packs: Rows may be packed into one sequence; see ``students.packing``.
+    """
+
+    shares: bool
+    packs: bool
 
 
 @dataclass(frozen=True)
@@ -58,11 +70,8 @@ class Candidate:
     reach: int | None
 
 
-def admit(candidate: Candidate) -> bool:
+def admit(candidate: Candidate) -> Ways:
     """Check that the rows of a batch have the results that each has alone, and that training reaches the model.
-
-    Returns:
-        Whether the beginning that the rows of a batch share may be computed apart; see ``students.ragged``.
 
     Raises:
         CheckpointError: If it cannot be taught.
@@ -78,9 +87,11 @@ def admit(candidate: Candidate) -> bool:
             alone = _check_rows(candidate, short)
             if whole < candidate.context:
                 _check_rows(candidate, _rows(candidate, max(SHORTEST, min(whole + BEYOND, candidate.context)), 2))
-            shares = whole >= SHORTEST and _may_share(candidate, short, alone)
+            ways = Ways(
+                *(whole >= SHORTEST and _holds(may, candidate, short, alone) for may in (_may_share, _may_pack))
+            )
         _check_learns(candidate, short[:2])
-    return shares
+    return ways
 
 
 def _rows(candidate: Candidate, longest: int, count: int = 3) -> list[Ids]:
@@ -146,13 +157,28 @@ def _check_rows(candidate: Candidate, rows: Sequence[Ids]) -> Tensors:
     return alone
 
 
+def _holds(trial: Callable[[Candidate, Sequence[Ids], Tensors], bool], *given: Any) -> bool:
+    """What a trial says; no, where the model does not take what it is given."""
+    try:
+        return trial(*given)
+    except (AttributeError, TypeError, ValueError, RuntimeError, IndexError):
+        return False  # caches that cannot be repeated, or do not go on with several tokens; masks of other dimensions
+
+
 def _may_share(candidate: Candidate, rows: Sequence[Ids], alone: Tensors) -> bool:
     """Whether a prefix that is computed apart changes nothing; else rows go through whole, which takes longer."""
-    try:
-        same = _equal(candidate, _batched(candidate, rows, None), alone)
-        return same and _equal(candidate, _written(candidate, rows, None), _last(alone))
-    except (AttributeError, TypeError, ValueError, RuntimeError, IndexError):
-        return False  # caches that cannot be repeated, or that do not go on with several tokens at once
+    same = _equal(candidate, _batched(candidate, rows, None), alone)
+    return same and _equal(candidate, _written(candidate, rows, None), _last(alone))
+
+
+def _may_pack(candidate: Candidate, rows: Sequence[Ids], alone: Tensors) -> bool:
+    """Whether rows that are packed into one sequence are as rows alone; else they go in as a batch."""
+    import torch
+
+    kept, dtype = [LOOKED] * len(rows), getattr(torch, candidate.dtype)
+    with candidate.arithmetic():
+        logits = packing.forward(candidate.model, rows, kept, sum(map(len, rows)), dtype, candidate.device)
+    return _equal(candidate, list(logits.float().split(kept)), alone)
 
 
 def _check_learns(candidate: Candidate, rows: Sequence[Ids]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from students import ragged
+from students import packing, ragged
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, code_digest
 from students.chat_format import Format
 from students.checkpoint import CheckpointError, guarded, located, longest_context, names_of
@@ -70,6 +70,8 @@ class CausalLM(Student):
         "students.admission",
         "students.architecture",
         "students.ragged",
+        "students.packing",
+        "students.merging",
         "students.checkpoint",
         "students.chat_format",
         "students.chat_template",
@@ -181,7 +183,7 @@ class CausalLM(Student):
 
             def loss_of(batch: Batch) -> torch.Tensor:
                 logits, targets = self._logits([_row(*each) for each in zip(batch.ids, batch.targets, strict=True)])
-                return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE)
+                return F.cross_entropy(logits, targets)
 
             def look() -> float:
                 return float(np.mean(self._each(data.watched, _loss)))
@@ -275,10 +277,16 @@ class CausalLM(Student):
 
     def _policy(self) -> Policy:
         """The network as methods beyond next-token loss see it."""
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
 
         def score(batch: Batch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-            logits, due = self._logits([_row(*each) for each in zip(batch.ids, batch.targets, strict=True)])
-            return -_loss(logits / temperature, due), due != IGNORE
+            rows = [_row(*each) for each in zip(batch.ids, batch.targets, strict=True)]
+            logits, due = self._logits(rows)
+            lengths = [len(response) for _, response in rows]
+            scores = pad_sequence((-_loss(logits / temperature, due)).split(lengths), batch_first=True)
+            columns = torch.arange(scores.shape[1], device=scores.device)
+            return scores, columns < torch.tensor(lengths, device=scores.device)[:, None]
 
         def write(
             rows: Sequence[Sequence[int]], most: int, temperature: float, generator: torch.Generator
@@ -308,17 +316,20 @@ class CausalLM(Student):
         return prompt[-(self.context - len(response)) :], response
 
     def _logits(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Teacher-forced: logits in float32 (rows, longest response, vocabulary), and the tokens that were due."""
+        """Teacher-forced: logits in float32 (tokens, vocabulary), and the tokens that were due, row after row."""
         import torch
 
-        keep = max(len(response) for _, response in rows)
+        network, kept = self._network, [len(response) for _, response in rows]
         inputs = [(*prompt, *response[:-1]) for prompt, response in rows]  # of the last token nothing is predicted
-        kept = [len(response) for _, response in rows]
-        laid = ragged.lay(inputs, kept, self._network.device, self._network.reach)
-        due = [[IGNORE] * (keep - len(response)) + list(response) for _, response in rows]
-        with self._network.autocast():
-            logits, _ = ragged.forward(self._network.model, laid, keep)
-        return logits.float(), torch.tensor(due, device=self._network.device)
+        most = network.pack_most
+        with network.autocast():
+            if max(map(len, inputs)) <= most:
+                logits = packing.forward(network.model, inputs, kept, most, network.dtype, network.device)
+            else:
+                laid = ragged.lay(inputs, kept, network.device, network.reach)
+                logits = ragged.looked_at(ragged.forward(network.model, laid, max(1, *kept))[0], kept)
+        due = [token for _, response in rows for token in response]
+        return logits.float(), torch.tensor(due, device=network.device)
 
     def _each(self, examples: Sequence[Example], score: Score) -> list[float]:
         """Mean of a score over each example's response tokens."""
@@ -329,11 +340,10 @@ class CausalLM(Student):
         out = [0.0] * len(rows)
         with torch.no_grad():
             for chunk in ragged.chunks([sum(map(len, rows[i])) for i in order], self._most):
-                logits, due = self._logits([rows[order[k]] for k in chunk])
-                counts = due != IGNORE
-                each = (score(logits, due) * counts).sum(1) / counts.sum(1)
-                for k, value in zip(chunk, each.tolist(), strict=True):
-                    out[order[k]] = value
+                some = [rows[order[k]] for k in chunk]
+                scores = score(*self._logits(some)).split([len(response) for _, response in some])
+                for k, each in zip(chunk, scores, strict=True):
+                    out[order[k]] = float(each.mean())
         return out
 
 
@@ -373,13 +383,13 @@ def _row(ids: Any, targets: Any) -> Row:
 
 
 def _loss(logits: torch.Tensor, due: torch.Tensor) -> torch.Tensor:
-    """Nats of each token that was due, (rows, columns)."""
+    """Nats of each token that was due, (tokens,)."""
     import torch.nn.functional as F
 
-    return F.cross_entropy(logits.transpose(1, 2), due, ignore_index=IGNORE, reduction="none")
+    return F.cross_entropy(logits, due, reduction="none")
 
 
 def _entropy(logits: torch.Tensor, due: torch.Tensor) -> torch.Tensor:
-    """Nats of each distribution, (rows, columns); what was due plays no part."""
+    """Nats of each distribution, (tokens,); what was due plays no part."""
     logs = logits.log_softmax(-1)
     return -(logs.exp() * logs).sum(-1)

@@ -9,19 +9,21 @@ backward pass (autocast), and what frozen weights are held in. Dropout is off.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from students.admission import Candidate, admit
+from students.admission import Candidate, Ways, admit
 from students.architecture import check_targets, reach, shared_weights, skeleton, takes_adapter
-from students.checkpoint import CheckpointError, guarded, quiet
+from students.checkpoint import CheckpointError, guarded, longest_context, quiet
 from students.loop import unpack
+from students.merging import ADAPTER, Merging
 from students.smollm2 import cache
 
 if TYPE_CHECKING:
@@ -30,11 +32,11 @@ if TYPE_CHECKING:
     Tensors = dict[str, torch.Tensor]
 
 
-SHARED, WHOLE = "shared", "whole"
-"""Whether what the rows of a batch share at the front may be computed apart, or rows go through whole."""
 COMPUTED = ("rotary_emb.inv_freq", ".masked_bias", ".attn.bias", ".attention.bias", "position_ids")
 """Ends of the names of tensors in older files that a model computes by itself."""
 
+TWICE = 2 << 30
+"""Bytes of weights that may be held twice: as they are, and with the adapter merged into them."""
 ZERO = ("lora_B", "lora_embedding_A")
 """The factor of an adapter that is zero before any training, by its name in ``peft``."""
 
@@ -109,7 +111,15 @@ class Network:
     @property
     def reach(self) -> int | None:
         """The longest row of a batch that may have a prefix, ``None`` for any; see ``students.ragged.lay``."""
-        return self._loaded[1]
+        return self._near if self._loaded[1].shares else 0
+
+    @property
+    def pack_most(self) -> int:
+        """Tokens of the longest pack, and so of a row in one; 0 for none. See ``students.packing``."""
+        if self.device != "cpu" or not self._loaded[1].packs:  # on CUDA it was not measured
+            return 0
+        known = (self._near, longest_context(self.folder))
+        return min((n for n in known if n is not None), default=self._use.context)
 
     @cached_property
     def trainable(self) -> dict[str, torch.nn.Parameter]:
@@ -146,7 +156,7 @@ class Network:
 
         Args:
             weights: The State's.
-            trunk: Whether training goes on; see ``students.loop.unpack``.
+            trunk: Whether training goes on; see ``students.loop.unpack``. If not, the adapter is merged meanwhile.
 
         Yields:
             AdamW's moments.
@@ -154,7 +164,8 @@ class Network:
         with self._repeatable():
             tensors, moments = unpack(weights, trunk)
             _put(tensors, self.trainable)
-            yield {name: tensor.to(self.device) for name, tensor in moments.items()}
+            with nullcontext() if trunk else self._merging.merged():
+                yield {name: tensor.to(self.device) for name, tensor in moments.items()}
 
     @contextmanager
     def _repeatable(self) -> Iterator[None]:
@@ -170,6 +181,18 @@ class Network:
             yield
         finally:
             torch.use_deterministic_algorithms(before)
+
+    @cached_property
+    def _merging(self) -> Merging:
+        """What merges the adapter while the model answers.
+
+        Not in bfloat16, whose weights would round it away, and not in a model that is too large to be held twice.
+        """
+        import torch
+
+        layers = list(_adapters(self._loaded[0]).values()) if self.lora and self.dtype == torch.float32 else []
+        size = sum(layer.get_base_layer().weight.nbytes for layer in layers)
+        return Merging(layers if size <= TWICE else [])
 
     def autocast(self) -> torch.autocast:
         """The arithmetic of a forward pass."""
@@ -188,39 +211,40 @@ class Network:
         whole = self._load("auto")  # what is on disk, so that only what was trained differs from it
         _put(unpack(weights)[0], _trainable(whole))
         if self.lora:
-            whole.peft_config["default"].base_model_name_or_path = name
+            whole.peft_config[ADAPTER].base_model_name_or_path = name
             whole.save_pretrained(folder / "adapter", save_embedding_layers=False)  # else peft asks the hub
             whole = whole.merge_and_unload()
         whole.save_pretrained(folder)
 
     @cached_property
-    def _loaded(self) -> tuple[Any, int | None]:
-        """The model, admitted; and the longest row that may have a prefix."""
+    def _loaded(self) -> tuple[Any, Ways]:
+        """The model, admitted; and in which ways rows may go through it."""
         whole = self._load(self.dtype if self.lora else "float32").to(self.device)
-        known = self._known()
-        if known is None:
-            model = whole.get_base_model() if self.lora else whole
+        model = whole.get_base_model() if self.lora else whole
+        _feed_head(model)
+        ways = self._known()
+        if ways is None:
             parameters, kind = list(_trainable(whole).values()), str(self.dtype).removeprefix("torch.")
             shown = f"path {str(self.folder)!r} (model_type {model.config.model_type!r})"
             reach, context = self._near, self._use.context
             with self._repeatable():
-                shares = admit(Candidate(shown, model, parameters, self.autocast, kind, self.device, context, reach))
-            known = SHARED if shares else WHOLE
-            self._keep(known)
-        return whole, self._near if known == SHARED else 0
+                ways = admit(Candidate(shown, model, parameters, self.autocast, kind, self.device, context, reach))
+            self._keep(ways)
+        return whole, ways
 
-    def _known(self) -> str | None:
+    def _known(self) -> Ways | None:
         """What this machine found when it tried the same model before, with the same releases."""
         try:
-            known = self._kept.read_text(encoding="ascii")
+            found = json.loads(self._kept.read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
-        return known if known in (SHARED, WHOLE) else None
+        fits = isinstance(found, dict) and found.keys() == set(Ways._fields) and {*map(type, found.values())} == {bool}
+        return Ways(**found) if fits else None
 
-    def _keep(self, known: str) -> None:
+    def _keep(self, ways: Ways) -> None:
         try:
             self._kept.parent.mkdir(parents=True, exist_ok=True)
-            self._kept.write_text(known, encoding="ascii")
+            self._kept.write_text(json.dumps(ways._asdict()), encoding="ascii")
         except OSError:
             pass  # a cache that cannot be written costs time and nothing else
 
@@ -252,25 +276,42 @@ class Network:
         return model.eval()
 
 
+def _feed_head(model: Any) -> None:
+    """Give the head its input in one piece.
+
+    It is given the last columns of a batch, which lie apart in memory. There torch repeats the head's weights for each
+    row of the batch and multiplies row by row.
+    """
+    head = model.get_output_embeddings()
+    if head is not None:
+        head.register_forward_pre_hook(lambda module, given: tuple(part.contiguous() for part in given))
+
+
 def _adapted(model: Any, lora: Lora) -> Any:
     """The model with an adapter, which is held in float32 whatever the model is in."""
     from peft import LoraConfig, get_peft_model
-    from peft.tuners.lora import LoraLayer
-    from peft.tuners.lora.layer import ParamWrapper
 
     targets = lora.targets if lora.targets == "all-linear" else list(_names(lora.targets))
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=targets, task_type="CAUSAL_LM")
     adapted = get_peft_model(model, config)
     shared = shared_weights(adapted)
-    for name, module in adapted.named_modules():
-        if isinstance(module, LoraLayer) and not isinstance(module, ParamWrapper):  # which adds to the weight itself
-            layer = module.get_base_layer()
-            if not takes_adapter(layer) or id(layer.weight) in shared:
-                raise CheckpointError(
-                    f"targets {lora.targets!r} put an adapter on {name}, which is a {type(layer).__name__} or shares "
-                    "its weight with another; name linear layers with weights of their own, or give adapter='none'"
-                )
+    for name, module in _adapters(adapted).items():
+        layer = module.get_base_layer()
+        if not takes_adapter(layer) or id(layer.weight) in shared:
+            raise CheckpointError(
+                f"targets {lora.targets!r} put an adapter on {name}, which is a {type(layer).__name__} or shares "
+                "its weight with another; name linear layers with weights of their own, or give adapter='none'"
+            )
     return adapted
+
+
+def _adapters(adapted: Any) -> dict[str, Any]:
+    """Adapters on layers by name, without those on single parameters, which add to the weight in every pass."""
+    from peft.tuners.lora import LoraLayer
+    from peft.tuners.lora.layer import ParamWrapper
+
+    modules = adapted.named_modules()
+    return {name: m for name, m in modules if isinstance(m, LoraLayer) and not isinstance(m, ParamWrapper)}
 
 
 def _check_report(shown: str, report: dict[str, Any]) -> None:

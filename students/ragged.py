@@ -80,6 +80,14 @@ def forward(model: Any, rows: Rows, keep: int) -> tuple[torch.Tensor, Any]:
     return out.logits, out.past_key_values
 
 
+def looked_at(logits: torch.Tensor, kept: Sequence[int]) -> torch.Tensor:
+    """Of logits that ``forward`` gives, those of the last columns of each row, row after row: (tokens, vocabulary)."""
+    import torch
+
+    keep = logits.shape[1]
+    return logits[torch.arange(keep, device=logits.device) >= keep - torch.tensor(kept, device=logits.device)[:, None]]
+
+
 def step(model: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: Any, keep: int) -> Any:
     """A pass of ``ids`` (rows, w) behind a cache (``None`` for nothing), with logits of the last ``keep`` columns."""
     return model(

@@ -127,6 +127,7 @@ class Played(NamedTuple):
         outcome: ``equal``; ``refused`` before anything was trained; ``differs`` and ``fails``, which must not be.
         why: The sentence of a refusal, or what differs.
         prefix: Whether a shared beginning is computed once.
+        packs: Whether rows are packed into one sequence.
         adapter: What is trained: ``lora``, or ``none`` where there is no adapter for it.
     """
 
@@ -134,6 +135,7 @@ class Played(NamedTuple):
     outcome: str
     why: str = ""
     prefix: bool = False
+    packs: bool = False
     adapter: str = "lora"
 
 
@@ -178,9 +180,11 @@ def play(kind: str, folder: Path) -> Played:
             student = _student(folder, adapter)
     except CheckpointError as error:
         return Played(kind, "refused", str(error).replace(f"path {str(folder)!r}", "path"))
-    prefix = student._network.reach != 0
+    network = student._network
     amiss = next(_differences(student), None)
-    return Played(kind, "differs" if amiss else "equal", amiss or "", prefix, adapter)
+    return Played(
+        kind, "differs" if amiss else "equal", amiss or "", network.reach != 0, network.pack_most > 0, adapter
+    )
 
 
 def _student(folder: Path, adapter: str) -> CausalLM:
@@ -207,7 +211,7 @@ def _differences(student: CausalLM) -> Iterator[str]:
         answers = student.answer(weights, asked([example.prompt for example in examples]), decoding, 0)
         if answers != said:
             yield f"answers {answers}, alone {said}"
-        with student._network.ready(weights):
+        with student._network.ready(weights, trunk=True):
             together, alone = _gradients(student, rows, True), _gradients(student, rows, False)
         if float((together - alone).norm()) > 1e-3 * float(alone.norm()):
             yield f"gradients of norm {float(together.norm()):.3g}, alone {float(alone.norm()):.3g}"
@@ -240,7 +244,7 @@ def _gradients(student: CausalLM, rows: Any, together: bool) -> Any:
     parameters, count = list(student._network.trainable.values()), sum(len(response) for _, response in rows)
     if together:
         logits, due = student._logits(rows)
-        (F.cross_entropy(logits.flatten(0, 1), due.flatten(), reduction="sum") / count).backward()
+        (F.cross_entropy(logits, due, reduction="sum") / count).backward()
     else:
         for prompt, response in rows:
             logits = _plain(student._network.model, (*prompt, *response))[len(prompt) - 1 : -1]
@@ -271,8 +275,9 @@ def table(played: Sequence[Played]) -> str:
             what = f"**{each.outcome}** ({each.why})"
         elif each.outcome == "equal" and each.adapter == "none":
             what += ' with `adapter="none"` alone'
-        elif each.outcome == "equal" and not each.prefix:
-            what += ", what rows share is computed for each"
+        elif each.outcome == "equal":
+            prefix = "" if each.prefix else ", in exams what rows share is computed for each"
+            what += prefix + ("" if each.packs else ", rows are not packed")
         groups.setdefault(what, []).append(f"`{each.kind}`")
     lines = [f"- **{what}:** {', '.join(kinds)}." for what, kinds in sorted(groups.items(), reverse=True)]
     return "\n".join(textwrap.fill(line, 118, subsequent_indent="  ", break_on_hyphens=False) for line in lines)

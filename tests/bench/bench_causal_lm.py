@@ -171,7 +171,7 @@ def main() -> int:
 
 
 def compare(title: str, unit: str, arms: dict[str, Arm], count: Callable[[list[Any]], int], rounds: int) -> None:
-    """Run the arms in turns and print what each does in a processor second, as a table for docs/causal-lm.md."""
+    """Run the arms in turns and print what each does in a processor second, as a table for docs/smollm2.md."""
     times: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(rounds):
         for name, (part, act) in arms.items():

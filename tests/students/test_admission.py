@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from students import network, ragged
+from students import admission, network, ragged
 from students.base import Decoding, asked
 from students.causal_lm import CausalLM
 from students.checkpoint import CheckpointError
@@ -31,10 +31,13 @@ def student_of(folder: Path, **args: Any) -> CausalLM:
     return CausalLM(path=str(folder), **{"template": "plain", "context": 96, "rank": 4, "dtype": "float32", **args})
 
 
-@pytest.mark.parametrize("kind", ["mistral", "gpt_neo", "modernbert-decoder"])
-def test_where_windows_slide_batches_are_as_rows_alone(kind: str, tmp_path: Path) -> None:
-    """Losses, answers and gradients, with rows that are shorter than the window and rows that are longer."""
-    assert play(kind, tmp_path / "model") == (kind, "equal", "", True, "lora")
+@pytest.mark.parametrize(("kind", "packs"), [("mistral", True), ("gpt_neo", False), ("modernbert-decoder", True)])
+def test_where_windows_slide_batches_are_as_rows_alone(kind: str, packs: bool, tmp_path: Path) -> None:
+    """Losses, answers and gradients, with rows that are shorter than the window and rows that are longer.
+
+    The windows of gpt_neo count places in a sequence, whatever mask it is given.
+    """
+    assert play(kind, tmp_path / "model") == (kind, "equal", "", True, packs, "lora")
 
 
 @pytest.mark.slow
@@ -50,12 +53,33 @@ def test_every_architecture_is_as_rows_alone_or_refused(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_repeated_is_done_without(tmp_path: Path) -> None:
     """Rows go through whole."""
-    assert play("mpt", tmp_path / "model") == ("mpt", "equal", "", False, "lora")
+    assert play("mpt", tmp_path / "model") == ("mpt", "equal", "", False, False, "lora")
+
+
+def test_no_pack_is_longer_than_the_window_or_than_the_rows_it_was_made_for(tmp_path: Path) -> None:
+    assert student_of(save_kind("mistral", tmp_path / "mistral"))._network.pack_most == WINDOW
+    assert student_of(save_tiny(tmp_path / "tiny", positions=100))._network.pack_most == 100
+
+
+def test_a_model_that_ignores_which_logits_to_keep_is_not_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import LlamaForCausalLM
+
+    plain = LlamaForCausalLM.forward
+
+    def ignores(self: Any, *given: Any, logits_to_keep: Any = 0, **more: Any) -> Any:
+        keep = logits_to_keep if isinstance(logits_to_keep, int) else 0
+        return plain(self, *given, logits_to_keep=keep, **more)
+
+    monkeypatch.setattr(LlamaForCausalLM, "forward", ignores)
+    assert play("llama", tmp_path / "model") == ("llama", "equal", "", True, False, "lora")
 
 
 def test_a_shared_beginning_is_used_within_the_window_and_not_beyond(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(network.Network, "pack_most", 0)
     student, laid = student_of(save_kind("mistral", tmp_path / "model")), []
     weights, lay = student.initial(0), ragged.lay
     student.losses(weights, SHORT)
@@ -88,7 +112,7 @@ def test_no_answer_depends_on_who_is_asked_beside_it(tmp_path: Path) -> None:
 
 def test_a_window_that_no_name_tells_of_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "reach", lambda config: None)
-    assert play("mistral", tmp_path / "model") == ("mistral", "equal", "", False, "lora")
+    assert play("mistral", tmp_path / "model") == ("mistral", "equal", "", False, False, "lora")
 
 
 def bidirectional(folder: Path) -> None:
@@ -149,11 +173,10 @@ def test_gradients_must_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_model_is_tried_once_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, tried = save_tiny(tmp_path / "model"), []
-    admit = network.admit
 
-    def spy(candidate: Any) -> bool:
+    def spy(candidate: Any) -> admission.Ways:
         tried.append(candidate.dtype)
-        return admit(candidate)
+        return admission.admit(candidate)
 
     monkeypatch.setattr(network, "admit", spy)
     student = student_of(folder)

@@ -19,6 +19,7 @@ from students import checkpoint, ragged, smollm2
 from students.base import Data, Decoding, Recipe, TrainingDivergedError, asked
 from students.causal_lm import CausalLM
 from students.loop import unpack
+from students.network import Network
 from tasks.records import Example, stream
 from tests.tiny_lm import SIZES, TEMPLATE, save_tiny
 
@@ -71,6 +72,8 @@ def test_shared_prefix_and_padding_change_nothing(kind: str, tmp_path: Path, mon
     student, model = student_of(save_tiny(tmp_path, kind)), plain(tmp_path)
     weights = student.initial(0)
     expected = plain_losses(model, student)
+    assert student.losses(weights, EXAMPLES) == pytest.approx(expected, abs=1e-4)  # packed
+    monkeypatch.setattr(Network, "pack_most", 0)
     assert student.losses(weights, EXAMPLES) == pytest.approx(expected, abs=1e-4)
     monkeypatch.setattr(ragged, "WORTH", 10**9)  # padding at the left end, and nothing before it
     assert student.losses(weights, EXAMPLES) == pytest.approx(expected, abs=1e-4)
@@ -81,13 +84,14 @@ def test_gradients_are_those_of_rows_one_by_one(tiny: Path, worth: int, monkeypa
     import torch
     import torch.nn.functional as F
 
+    monkeypatch.setattr(Network, "pack_most", 0)
     monkeypatch.setattr(ragged, "WORTH", worth)
     student = student_of(tiny, adapter="none")
     model, network = plain(tiny), student._network
     rows = [student._row(e) for e in EXAMPLES]
     with network.ready(student.initial(0)):
         logits, due = student._logits(rows)
-        F.cross_entropy(logits.flatten(0, 1), due.flatten()).backward()
+        F.cross_entropy(logits, due).backward()
     total = torch.zeros(())
     for prompt, response in rows:
         alone = model(input_ids=torch.tensor([[*prompt, *response]])).logits[0, len(prompt) - 1 : -1]

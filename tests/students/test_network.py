@@ -8,12 +8,18 @@ from typing import Any
 
 import pytest
 
-from students.base import Data, Recipe
+from students import network
+from students.base import Data, Decoding, Recipe, asked
 from students.causal_lm import CausalLM
 from students.checkpoint import CheckpointError
 from tests.architectures import save_kind
-from tests.students.test_causal_lm import DATA, EXAMPLES, RECIPE, changed, plain, plain_losses, student_of
+from tests.students.test_causal_lm import DATA, EXAMPLES, PROMPTS, RECIPE, changed, plain, plain_losses, student_of
 from tests.tiny_lm import save_tiny
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 def saved_as(folder: Path, auto: str) -> None:
@@ -140,3 +146,22 @@ def test_a_mixture_of_experts_is_taught_and_exported(tmp_path: Path) -> None:
     assert any(".experts." in name for name in student._network.trainable)
     student.export(weights, tmp_path / "out")
     assert plain_losses(plain(tmp_path / "out"), student) == pytest.approx(student.losses(weights, EXAMPLES), abs=1e-3)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_head_is_given_its_input_in_one_piece(tied: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a head that is the embeddings, or that has an adapter of its own."""
+    save_tiny(tmp_path)
+    if tied:
+        edited(tmp_path, lambda tensors: tensors.pop("lm_head.weight"))
+        changed(tmp_path, tie_word_embeddings=True)
+    student = student_of(tmp_path, targets=["q_proj"] if tied else ["q_proj", "lm_head"])
+    monkeypatch.setattr(network.Network, "pack_most", 0)
+    given: list[bool] = []
+    head = student._network.model.get_output_embeddings()
+    head = head if tied else head.get_base_layer()
+    head.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0].is_contiguous()))
+    student.losses(student.initial(0), EXAMPLES)
+    student.answer(student.initial(0), asked(PROMPTS), Decoding(max_tokens=3), 0)
+    assert given
+    assert all(given)
