@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BETAS = (0.9, 0.95)
 EPSILON = 1e-8
-Array = npt.NDArray[np.floating[Any]]
+Array = npt.NDArray[Any]
 B = TypeVar("B")
 B_in = TypeVar("B_in", contravariant=True)
 
@@ -89,17 +89,20 @@ class TensorAdamW(Generic[B]):
         """What ``torch.optim.AdamW(fused=True)`` calls; the class itself would import 1.8 seconds of torch._dynamo."""
         import torch
 
-        moved = {name: p for name, p in self._parameters.items() if p.grad is not None}
-        if not self._moments:
-            device = next(iter(moved.values())).device
-            self._moments["step"] = torch.zeros((), dtype=torch.float32, device=device)
-            for name, p in moved.items():
-                for moment in ("exp_avg", "exp_avg_sq"):
-                    self._moments[f"{moment}.{name}"] = torch.zeros_like(p, memory_format=torch.preserve_format)
-        self._moments["step"] = self._moments["step"] + 1
+        moved, gradients = {}, []
+        for name, parameter in self._parameters.items():
+            if parameter.grad is None:  # not reached by this batch
+                continue
+            moved[name] = parameter
+            gradients.append(parameter.grad)
+            for moment in ("exp_avg", "exp_avg_sq"):
+                if f"{moment}.{name}" not in self._moments:
+                    self._moments[f"{moment}.{name}"] = torch.zeros_like(parameter)
+        device = gradients[0].device
+        self._moments["step"] = self._moments.get("step", torch.zeros((), device=device)) + 1
         torch._fused_adamw_(
             list(moved.values()),
-            [p.grad for p in moved.values()],
+            gradients,
             [self._moments[f"exp_avg.{name}"] for name in moved],
             [self._moments[f"exp_avg_sq.{name}"] for name in moved],
             [],
@@ -134,7 +137,9 @@ class ArrayAdamW(Generic[B]):
         self._parameters, self._loss_of, self._recipe = parameters, loss_of, recipe
         self._steps = int(moments["step"]) if moments else 0
         self._m, self._v = (
-            np.concatenate([moments.get(f"{moment}.{name}", np.zeros_like(p)).ravel() for name, p in parameters.items()])
+            np.concatenate(
+                [moments.get(f"{moment}.{name}", np.zeros_like(p)).ravel() for name, p in parameters.items()]
+            )
             for moment in ("exp_avg", "exp_avg_sq")
         )
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 IGNORE = -100
 """The target of a token that carries no loss."""
 Ints = npt.NDArray[np.int64]
-Arrays = dict[str, npt.NDArray[np.floating[Any]]]
+Arrays = dict[str, npt.NDArray[Any]]
 V = TypeVar("V")
 
 
@@ -99,10 +99,12 @@ def pack(model: Mapping[str, Any], fitted: Fitted | None = None) -> bytes:
     if all(isinstance(value, np.ndarray) for value in held.values()):
         from safetensors.numpy import save as save_arrays
 
-        return save_arrays({name: np.ascontiguousarray(value) for name, value in held.items()})
+        return save_arrays({name: np.asarray(value, order="C") for name, value in held.items()})
+    import torch
     from safetensors.torch import save
 
-    return save({name: value.detach().cpu().contiguous() for name, value in held.items()})
+    tensors = {name: torch.as_tensor(value).detach().cpu().contiguous() for name, value in held.items()}
+    return save(tensors)
 
 
 def unpack(weights: bytes, trunk: bool = False) -> tuple[Tensors, Tensors]:
@@ -113,10 +115,10 @@ def unpack(weights: bytes, trunk: bool = False) -> tuple[Tensors, Tensors]:
 
 
 def unpack_arrays(weights: bytes, trunk: bool = False) -> tuple[Arrays, Arrays]:
-    """The same as NumPy's arrays; they may be written to."""
+    """The same as NumPy's arrays, which may be written to; by name, for in a blob they have no order."""
     from safetensors.numpy import load
 
-    return _parts({name: np.array(value) for name, value in load(weights).items()}, trunk)
+    return _parts({name: np.array(value) for name, value in sorted(load(weights).items())}, trunk)
 
 
 def _parts(held: dict[str, V], trunk: bool) -> tuple[dict[str, V], dict[str, V]]:

@@ -1,8 +1,8 @@
 """A decoder-only transformer of the Llama kind in NumPy, forward and backward by hand.
 
 Blocks of causal attention (arXiv 1706.03762) with rotary positions (arXiv 2104.09864) and SwiGLU (arXiv 2002.05202),
-each behind RMSNorm (arXiv 1910.07467) and beside a residual connection; embedding and head are not tied. Parameters have
-the names and shapes that ``transformers`` gives them in ``LlamaForCausalLM``, and all is computed in their dtype.
+each behind RMSNorm (arXiv 1910.07467) and beside a residual connection; embedding and head are not tied. Parameters
+have the names and shapes of ``LlamaForCausalLM`` in ``transformers``, and all is computed in their dtype.
 
 What is not needed is not computed. Rows are packed one behind the other, so there is no padding outside attention. In
 the last block, queries, SwiGLU and head see the positions of targets alone. The input of the first block is the
@@ -11,14 +11,13 @@ embedding alone, so its queries, keys and values are a table with one line for e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.floating[Any]]
+Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 Parameters = dict[str, Array]
 At = Ints | slice
@@ -29,8 +28,6 @@ THETA = 10_000.0
 """Base of the rotary wavelengths."""
 MOST = 60.0
 """Attention scores up to this size need no shift: a sum of their exponentials neither overflows nor vanishes."""
-INITIAL_SD = 0.02
-"""Of matrices before any training, as in ``transformers``; norms begin at one."""
 
 
 class Packed(NamedTuple):
@@ -147,7 +144,7 @@ class Transformer:
         half = self.width // heads // 2
         self._turn = np.zeros((2 * half, 2 * half), self.dtype)  # x @ turn = (−second half, first half)
         self._turn[half:, :half], self._turn[:half, half:] = -np.eye(half), np.eye(half)
-        self._temper = (2 * half) ** -0.5
+        self.score_scale = (2 * half) ** -0.5
         self._wavelengths = THETA ** (-np.arange(half) / half)
 
     def forward(self, rows: Packed) -> tuple[Array, Tape]:
@@ -171,7 +168,8 @@ class Transformer:
 
     def backward(self, tape: Tape, upstream: Array) -> Parameters:
         """The gradient of each parameter, from that of the logits, ``(m, vocabulary)``."""
-        rows, out = tape.rows, {}
+        rows = tape.rows
+        out: Parameters = {}
         scale = self.parameters["model.norm.weight"]
         out["lm_head.weight"] = upstream.T @ (tape.norm.unit * scale)
         x, out["model.norm.weight"] = _norm_back(upstream @ self.parameters["lm_head.weight"], tape.norm, scale)
@@ -216,7 +214,7 @@ class Transformer:
 
     def rotate(self, x: Array, cos: Array, sin: Array) -> Array:
         """RoFormer's equation 34, with the halves of a head in place of its pairs, as ``transformers`` has it."""
-        turned = (x.reshape(-1, len(self._turn)) @ self._turn).reshape(x.shape)
+        turned: Array = (x.reshape(-1, len(self._turn)) @ self._turn).reshape(x.shape)
         turned *= sin
         turned += x * cos
         return turned
@@ -259,12 +257,12 @@ class Transformer:
         """Queries at some places, keys and values everywhere, ``(n, width)``, and the norm of the input."""
         if layer == 0:
             table, norm = self.table()
-            kv = table[:, self.width :][tokens]
-            return table[:, : self.width][tokens[at]], *np.hsplit(kv, 2), norm
+            k, v = np.hsplit(table[:, self.width :][tokens], 2)
+            return table[:, : self.width][tokens[at]], k, v, norm
         norm = _norm(x)
         normed, weight = norm.unit * self._weight(layer, "input_layernorm"), self._qkv(layer)
-        kv = normed @ weight[self.width :].T
-        return normed[at] @ weight[: self.width].T, *np.hsplit(kv, 2), norm
+        k, v = np.hsplit(normed @ weight[self.width :].T, 2)
+        return normed[at] @ weight[: self.width].T, k, v, norm
 
     def _project_back(
         self,
@@ -298,7 +296,7 @@ class Transformer:
     ) -> tuple[Array, AttentionTape]:
         """``softmax(q k / sqrt(d)) v`` over the tokens of a row up to the query's own, for each head."""
         slots, grid = (rows.asked_slots, rows.asked_grid) if last else (rows.slots, rows.grid)
-        q = self._spread(queries * self._temper, slots, grid)
+        q = self._spread(queries * self.score_scale, slots, grid)
         k, v = (self._spread(part, rows.slots, rows.grid) for part in (keys, values))
         columns = np.arange(rows.grid[1])
         if last:  # an empty place of the grid sees everything, so that its sum is not zero; nothing reads it
@@ -323,7 +321,7 @@ class Transformer:
         scores = mixed @ tape.values.swapaxes(-1, -2)
         scores -= np.einsum("bhqd,bhqd->bhq", mixed, tape.out)[..., None]  # what each weight takes from the others
         scores *= tape.weights
-        queries = scores @ tape.keys * self._temper
+        queries = scores @ tape.keys * self.score_scale
         keys = scores.swapaxes(-1, -2) @ tape.queries
         return _gather(queries, slots), _gather(keys, rows.slots), _gather(values, rows.slots)
 
@@ -410,31 +408,4 @@ def token_scores_back(upstream: Array, probabilities: Array, targets: Ints) -> A
 def entropy(logits: Array) -> Array:
     """Entropy of each distribution, in nats, ``(m,)``."""
     logs = log_softmax(logits)
-    return -np.einsum("mv,mv->m", np.exp(logs), logs)
-
-
-def initial_parameters(shapes: Mapping[str, Sequence[int]], rng: np.random.Generator) -> Parameters:
-    """Parameters before any training, float32: matrices normal, norms one, and the padding token's embedding zero."""
-    out: Parameters = {}
-    for name, shape in shapes.items():
-        matrix = len(shape) == 2
-        out[name] = INITIAL_SD * rng.standard_normal(shape, np.float32) if matrix else np.ones(shape, np.float32)
-    return out
-
-
-def parameter_shapes(vocabulary: int, width: int, inner: int, layers: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all parameters, matrices as (to, from)."""
-    block = {
-        "self_attn.q_proj": (width, width),
-        "self_attn.k_proj": (width, width),
-        "self_attn.v_proj": (width, width),
-        "self_attn.o_proj": (width, width),
-        "mlp.gate_proj": (inner, width),
-        "mlp.up_proj": (inner, width),
-        "mlp.down_proj": (width, inner),
-        "input_layernorm": (width,),
-        "post_attention_layernorm": (width,),
-    }
-    blocks = {f"model.layers.{i}.{name}.weight": shape for i in range(layers) for name, shape in block.items()}
-    outside = {"model.norm.weight": (width,), "lm_head.weight": (vocabulary, width)}
-    return {"model.embed_tokens.weight": (vocabulary, width)} | blocks | outside
+    return np.asarray(-np.einsum("mv,mv->m", np.exp(logs), logs))
