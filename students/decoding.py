@@ -109,8 +109,9 @@ class _Block:
         rows, width = tape.rows.grid
         row = tape.rows.slots // width
         at = tape.rows.positions + self._empty.sum(0)[row]
-        out = [np.zeros((slots, rows, self._model.width), self._model.dtype) for _ in parts]
+        out = [np.empty((slots, rows, self._model.width), self._model.dtype) for _ in parts]
         for cache, part in zip(out, parts, strict=True):
+            cache[self._empty] = 0  # weighs nothing, and must be finite for that
             cache[at, row] = part
         return out
 

@@ -65,7 +65,7 @@ class Pocket(Student):
     methods, has_policy = METHODS, True
     code = (
         *CODE,
-        "students.blas",
+        "students.arrays",
         "students.decoding",
         "students.pocket_numpy",
         "students.pocket_torch",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from students import blas
+from students import arrays
 from students.adamw import ArrayAdamW
 from students.base import Recipe
 from students.decoding import Draws, generate
@@ -33,14 +33,15 @@ class NumpyModel:
     """
 
     def __init__(self, weights: bytes, trunk: bool, heads: int, context: int, threads: int) -> None:
-        blas.set_threads(threads)
+        arrays.keep_memory()
+        arrays.set_threads(threads)
         self.state, self._moments = unpack_arrays(weights, trunk)
         self._model = Transformer(self.state, heads)
 
     @staticmethod
     def numerics() -> dict[str, Any]:
         """What computes."""
-        return blas.numerics()
+        return arrays.numerics()
 
     def optimisation(self, recipe: Recipe) -> Optimisation[Batch]:
         """A training run by next-token loss."""

@@ -25,7 +25,7 @@ At = Ints | slice
 EPSILON = 1e-6
 """Of RMSNorm."""
 THETA = 10_000.0
-"""Base of the rotary wavelengths."""
+"""Base of the rotary frequencies."""
 MOST = 60.0
 """Attention scores up to this size need no shift: a sum of their exponentials neither overflows nor vanishes."""
 
@@ -87,12 +87,13 @@ class Norm(NamedTuple):
 
 @dataclass
 class MlpTape:
-    """Of SwiGLU: its input, and gate, up and the gate's sigmoid, ``(n, inner)``."""
+    """Of SwiGLU: its input; the gate's sigmoid, its SiLU, ``up`` and the product of the last two, ``(n, inner)``."""
 
     norm: Norm
-    gate: Array
-    up: Array
     sigmoid: Array
+    silu: Array
+    up: Array
+    hidden: Array
 
 
 @dataclass
@@ -145,7 +146,7 @@ class Transformer:
         self._turn = np.zeros((2 * half, 2 * half), self.dtype)  # x @ turn = (−second half, first half)
         self._turn[half:, :half], self._turn[:half, half:] = -np.eye(half), np.eye(half)
         self.score_scale = (2 * half) ** -0.5
-        self._wavelengths = THETA ** (-np.arange(half) / half)
+        self._frequencies = THETA ** (-np.arange(half) / half)
 
     def forward(self, rows: Packed) -> tuple[Array, Tape]:
         """Logits where something is asked, ``(m, vocabulary)``, and what was computed on the way."""
@@ -208,9 +209,9 @@ class Transformer:
 
     def rotations(self, positions: Ints) -> tuple[Array, Array]:
         """Cosines and sines of rotary positions, ``(n, width)``: both halves of each head turn alike."""
-        known, which = np.unique(positions, return_inverse=True)
-        angles = np.tile(known[:, None] * self._wavelengths, 2 * self.heads)
-        return np.cos(angles).astype(self.dtype)[which], np.sin(angles).astype(self.dtype)[which]
+        angles = np.arange(positions.max(initial=0) + 1)[:, None] * self._frequencies
+        cos, sin = (np.tile(part.astype(self.dtype), 2 * self.heads) for part in (np.cos(angles), np.sin(angles)))
+        return cos[positions], sin[positions]
 
     def rotate(self, x: Array, cos: Array, sin: Array) -> Array:
         """RoFormer's equation 34, with the halves of a head in place of its pairs, as ``transformers`` has it."""
@@ -230,18 +231,17 @@ class Transformer:
         gate = normed @ self._weight(layer, "mlp.gate_proj").T
         up = normed @ self._weight(layer, "mlp.up_proj").T
         sigmoid = _sigmoid(gate)
-        hidden = gate * sigmoid
-        hidden *= up
-        return hidden @ self._weight(layer, "mlp.down_proj").T, MlpTape(norm, gate, up, sigmoid)
+        silu = np.multiply(gate, sigmoid, out=gate)
+        hidden = silu * up
+        return hidden @ self._weight(layer, "mlp.down_proj").T, MlpTape(norm, sigmoid, silu, up, hidden)
 
     def _swiglu_back(self, layer: int, tape: MlpTape, upstream: Array, out: Parameters) -> Array:
-        prefix, silu = f"model.layers.{layer}", tape.gate * tape.sigmoid
-        out[f"{prefix}.mlp.down_proj.weight"] = upstream.T @ (silu * tape.up)
+        prefix = f"model.layers.{layer}"
+        out[f"{prefix}.mlp.down_proj.weight"] = upstream.T @ tape.hidden
         gate = upstream @ self._weight(layer, "mlp.down_proj")
-        up = gate * silu
-        # silu'(g) = s + g s (1 − s), with s the sigmoid of g
-        slope = 1 - tape.sigmoid
-        slope *= silu
+        up = gate * tape.silu
+        slope = 1 - tape.sigmoid  # silu'(g) = s + g s (1 − s), with s the sigmoid of g
+        slope *= tape.silu
         slope += tape.sigmoid
         gate *= tape.up
         gate *= slope
@@ -374,7 +374,8 @@ def _norm_back(upstream: Array, norm: Norm, weight: Array) -> tuple[Array, Array
 
 
 def _sigmoid(x: Array) -> Array:
-    out = np.exp(-x)
+    out = np.negative(x)
+    np.exp(out, out=out)
     out += 1
     return np.reciprocal(out, out=out)
 

@@ -78,11 +78,12 @@ def fingerprints() -> dict[str, str]:
 def taught() -> tuple[Pocket, bytes]:
     """A student that can do it, taught other words than the exam's.
 
-    It has two layers: one alone cannot know at which letter it is, and would learn words by heart.
+    It has two layers: one alone cannot know at which letter it is, and would learn words by heart. Of the first six
+    seeds two begin so that they learn it in these updates; this is one of them.
     """
     student = Pocket(**SMALL | {"layers": 2})
     lesson = tuple(e for e in reversals(2000, "many") if e not in EXAM)
-    weights, _ = student.fit(student.initial(0), Data(lesson), RECIPE.model_copy(update={"updates": 250}), 0)
+    weights, _ = student.fit(student.initial(3), Data(lesson), RECIPE.model_copy(update={"updates": 250}), 0)
     return student, weights
 
 
