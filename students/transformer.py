@@ -221,8 +221,9 @@ class Transformer:
         return turned
 
     def _rotate_back(self, upstream: Array, cos: Array, sin: Array) -> Array:
-        turned = (upstream * sin).reshape(-1, len(self._turn)) @ self._turn.T
-        return turned.reshape(upstream.shape) + upstream * cos
+        back: Array = ((upstream * sin).reshape(-1, len(self._turn)) @ self._turn.T).reshape(upstream.shape)
+        back += upstream * cos
+        return back
 
     def swiglu(self, layer: int, x: Array) -> tuple[Array, MlpTape]:
         """``down(silu(gate(h)) * up(h))`` of the normed ``h``, ``(n, width)``, and what its backward pass needs."""
