@@ -145,8 +145,9 @@ class ArrayAdamW(Generic[B]):
 
     def update(self, batch: B, rate: float) -> float:
         """See ``AdamW``."""
-        loss, gradients = self._loss_of(batch)
-        self._step(np.concatenate([gradients[name].ravel() for name in self._parameters]), rate)
+        with np.errstate(all="ignore"):  # what is not finite is found by its value
+            loss, gradients = self._loss_of(batch)
+            self._step(np.concatenate([gradients[name].ravel() for name in self._parameters]), rate)
         return loss
 
     def parameters(self) -> dict[str, Array]:

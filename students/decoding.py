@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from students.transformer import Array, Ints, Tape, Transformer, log_softmax, packed
+from students.packing import Ints, packed
+from students.transformer import Array, Tape, Transformer, log_softmax
 from tasks.records import digest
 
 BLOCK = 256

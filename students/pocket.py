@@ -67,6 +67,7 @@ class Pocket(Student):
         *CODE,
         "students.arrays",
         "students.decoding",
+        "students.packing",
         "students.pocket_numpy",
         "students.pocket_torch",
         "students.transformer",

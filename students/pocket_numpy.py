@@ -12,7 +12,8 @@ from students.adamw import ArrayAdamW
 from students.base import Recipe
 from students.decoding import Draws, generate
 from students.loop import IGNORE, Batch, Ints, Optimisation, unpack_arrays
-from students.transformer import Array, Parameters, Transformer, entropy, packed, token_scores, token_scores_back
+from students.packing import packed
+from students.transformer import Array, Parameters, Transformer, entropy, token_scores, token_scores_back
 
 if TYPE_CHECKING:
     import torch
@@ -102,11 +103,10 @@ class NumpyModel:
         targets = batch.targets[:, 1:]
         asked = targets != IGNORE
         due = targets[asked]
-        with np.errstate(all="ignore"):  # what is not finite is found by its value
-            logits, tape = self._model.forward(packed(batch.ids[:, :-1], asked))
-            scores, probabilities = token_scores(logits, due)
-            upstream = np.full(len(due), -1 / len(due), logits.dtype)
-            gradients = self._model.backward(tape, token_scores_back(upstream, probabilities, due))
+        logits, tape = self._model.forward(packed(batch.ids[:, :-1], asked))
+        scores, probabilities = token_scores(logits, due)
+        upstream = np.full(len(due), -1 / len(due), logits.dtype)
+        gradients = self._model.backward(tape, token_scores_back(upstream, probabilities, due))
         return -float(scores.mean()), gradients
 
     def _each(self, ids: Ints, targets: Ints, measure: Callable[[Array, Ints], Array]) -> list[float]:

@@ -23,8 +23,9 @@ REFERENCE = TorchModel(pack(MODEL.parameters), False, HEADS, 64, 1)
 
 
 def prompts(n: int, seed: int = 0) -> list[list[int]]:
+    """Rows of any length, no two alike."""
     rng = np.random.default_rng(seed)
-    return [rng.integers(VOCABULARY, size=length).tolist() for length in rng.integers(1, 9, n)]
+    return [[i % VOCABULARY, *rng.integers(VOCABULARY, size=length)] for i, length in enumerate(rng.integers(1, 8, n))]
 
 
 def written(rows: Sequence[Sequence[int]], most: int, temperature: float, seed: int = 0) -> list[list[int]]:
