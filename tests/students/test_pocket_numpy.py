@@ -135,7 +135,7 @@ from tests.tiny import TINY
 env = TeachingEnv("skill-list", store="off", **TINY)
 env.reset(seed=0)
 env.step(np.ones(len(env.task.skills), np.float32))
-assert env.student.name == "pocket" and len(env.history) == 1
+assert env.student.name == "pocket" and env.history[-1].kept
 """
 WORKER = """
 import tempfile
