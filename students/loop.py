@@ -1,4 +1,4 @@
-"""The training loop that students made of tensors share: batches, schedule, AdamW, patience, and the branch.
+"""The training loop that students made of tensors or arrays share: batches, schedule, patience, and the branch.
 
 A student brings its model's trainable parameters and a function from a batch to its loss; what is random here comes
 from the seed that was passed in, so the loop is as pure as the student that calls it.
@@ -10,11 +10,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from students.adamw import AdamW, TensorAdamW
 from students.base import Recipe, Trained, TrainingDivergedError
 from tasks.records import stream
 
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
 IGNORE = -100
 """The target of a token that carries no loss."""
-ADAM_BETAS = (0.9, 0.95)
 Ints = npt.NDArray[np.int64]
+Arrays = dict[str, npt.NDArray[Any]]
+V = TypeVar("V")
 
 
 class Batch(NamedTuple):
@@ -81,26 +83,49 @@ class Fitted:
     """
 
     report: Trained
-    moments: Tensors
-    trunk: Tensors
+    moments: Mapping[str, Any]
+    trunk: Mapping[str, Any]
 
 
-def pack(model: Mapping[str, torch.Tensor], fitted: Fitted | None = None) -> bytes:
-    """A State's weights: the tensors that are examined, and what training goes on with, as one safetensors blob."""
+def pack(model: Mapping[str, Any], fitted: Fitted | None = None) -> bytes:
+    """A State's weights: what is examined, and what training goes on with, as one safetensors blob.
+
+    Args:
+        model: Tensors or arrays by name.
+        fitted: What training left.
+    """
+    parts = {"model": model, "adam": fitted.moments if fitted else {}, "trunk": fitted.trunk if fitted else {}}
+    held = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+    if all(isinstance(value, np.ndarray) for value in held.values()):
+        from safetensors.numpy import save as save_arrays
+
+        return save_arrays({name: np.asarray(value, order="C") for name, value in held.items()})
+    import torch
     from safetensors.torch import save
 
-    parts = {"model": model, "adam": fitted.moments if fitted else {}, "trunk": fitted.trunk if fitted else {}}
-    return save({f"{part}.{k}": v.detach().cpu().contiguous() for part, held in parts.items() for k, v in held.items()})
+    tensors = {name: torch.as_tensor(value).detach().cpu().contiguous() for name, value in held.items()}
+    return save(tensors)
 
 
 def unpack(weights: bytes, trunk: bool = False) -> tuple[Tensors, Tensors]:
     """The model's tensors and AdamW's moments; with ``trunk`` those to go on with, not the branch that exams see."""
     from safetensors.torch import load
 
-    tensors = load(weights)
-    part = "trunk." if trunk and any(k.startswith("trunk.") for k in tensors) else "model."
-    parts = ({k.removeprefix(p): v for k, v in tensors.items() if k.startswith(p)} for p in (part, "adam."))
-    model, moments = parts
+    return _parts(load(weights), trunk)
+
+
+def unpack_arrays(weights: bytes, trunk: bool = False) -> tuple[Arrays, Arrays]:
+    """The same as NumPy's arrays, which may be written to; by name, for in a blob they have no order."""
+    from safetensors.numpy import load
+
+    return _parts({name: np.array(value) for name, value in sorted(load(weights).items())}, trunk)
+
+
+def _parts(held: dict[str, V], trunk: bool) -> tuple[dict[str, V], dict[str, V]]:
+    part = "trunk." if trunk and any(name.startswith("trunk.") for name in held) else "model."
+    model, moments = (
+        {name.removeprefix(p): value for name, value in held.items() if name.startswith(p)} for p in (part, "adam.")
+    )
     return model, moments
 
 
@@ -112,19 +137,21 @@ class Optimisation(Generic[B]):
         loss_of: The loss of a batch, with a gradient.
         recipe: How.
         moments: AdamW's of the state before; empty to start afresh, and then the rate warms up.
+        adamw: What makes an update: of tensors, or of arrays, whose ``loss_of`` gives loss and gradients.
     """
 
     def __init__(
         self,
-        parameters: dict[str, torch.nn.Parameter],
-        loss_of: Callable[[B], torch.Tensor],
+        parameters: Mapping[str, Any],
+        loss_of: Callable[[B], Any],
         recipe: Recipe,
-        moments: Tensors,
+        moments: Mapping[str, Any],
+        adamw: Callable[..., AdamW[B]] = TensorAdamW,
     ) -> None:
-        self._parameters, self._loss_of, self._recipe = parameters, loss_of, recipe
+        self._recipe = recipe
         moments = {} if recipe.optimiser == "reset" else moments
         self._warmup = 0 if moments else recipe.warmup
-        self._optimiser = _adamw(parameters, recipe, moments)
+        self._adamw = adamw(parameters, loss_of, recipe, moments)
         self._losses: list[float] = []
         self._tokens = 0
 
@@ -145,14 +172,13 @@ class Optimisation(Generic[B]):
             if patience.is_over(len(self._losses)):
                 break
         updates, losses = len(self._losses), tuple(self._losses)
-        moments, trunk = self._moments(), {}
+        moments, trunk = self._adamw.moments(), {}
         if recipe.cooldown:
-            moments = {name: tensor.clone() for name, tensor in moments.items()}
-            trunk = {name: p.detach().clone() for name, p in self._parameters.items()}
+            trunk = self._adamw.parameters()
             for i in range(recipe.cooldown):
                 share = 0.5 * (1 + math.cos(math.pi * (i + 1) / (recipe.cooldown + 1)))
                 self._update(next(batches), recipe.rate * share)
-        if not all(bool(p.isfinite().all()) for p in self._parameters.values()):  # by the very last update
+        if not self._adamw.is_finite():  # by the very last update
             raise TrainingDivergedError(f"weights are not finite after {len(self._losses)} updates; lower recipe.rate")
         eighth = max(1, updates // 8)
         ends = (float(np.mean(losses[:eighth])), float(np.mean(losses[-eighth:])))
@@ -160,35 +186,14 @@ class Optimisation(Generic[B]):
         return Fitted(report, moments, trunk)
 
     def _update(self, batch: B, rate: float) -> None:
-        import torch
-
         if not batch.tokens:
             self._losses.append(0.0)
             return
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        loss = self._loss_of(batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._recipe.clip)
-        self._optimiser.step()
-        self._optimiser.zero_grad(set_to_none=True)
-        self._losses.append(loss.item())
+        loss = self._adamw.update(batch, rate)
+        self._losses.append(loss)
         self._tokens += batch.tokens
-        if not math.isfinite(self._losses[-1]):
-            raise TrainingDivergedError(
-                f"the loss became {self._losses[-1]} at update {len(self._losses)}; lower recipe.rate"
-            )
-
-    def _moments(self) -> Tensors:
-        out: Tensors = {}
-        for name, parameter in self._parameters.items():
-            state = self._optimiser.state[parameter]
-            if not state:  # no step was made
-                continue
-            out["step"] = state["step"]
-            out[f"exp_avg.{name}"] = state["exp_avg"]
-            out[f"exp_avg_sq.{name}"] = state["exp_avg_sq"]
-        return out
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(f"the loss became {loss} at update {len(self._losses)}; lower recipe.rate")
 
 
 class _Patience:
@@ -244,19 +249,3 @@ def _trim(rows: Ints, width: int, fill: int) -> Ints:
     if rows.shape[1] >= width:
         return rows[:, :width]
     return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=fill)
-
-
-def _adamw(parameters: dict[str, torch.nn.Parameter], recipe: Recipe, moments: Tensors) -> torch.optim.AdamW:
-    import torch
-
-    optimiser = torch.optim.AdamW(
-        parameters.values(), lr=recipe.rate, betas=ADAM_BETAS, weight_decay=recipe.weight_decay, fused=True
-    )
-    if moments:
-        for name, parameter in parameters.items():
-            optimiser.state[parameter] = {
-                "step": moments["step"].clone(),
-                "exp_avg": moments[f"exp_avg.{name}"].clone(),
-                "exp_avg_sq": moments[f"exp_avg_sq.{name}"].clone(),
-            }
-    return optimiser

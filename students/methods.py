@@ -20,7 +20,7 @@ BUILT_IN = {"sft": "students.methods:NextToken", "grpo": "students.grpo:Practisi
 GROUP = "dataenv.methods"
 """The entry-point group of methods from outside."""
 METHODS = tuple(BUILT_IN)
-CODE = ("students.loop", "students.policy", "students.grpo", "students.dpo")
+CODE = ("students.adamw", "students.loop", "students.policy", "students.grpo", "students.dpo")
 """Modules that decide what such a student computes; see ``Student.code``."""
 
 

@@ -1,34 +1,38 @@
-"""``pocket``: a 0.1 M-parameter Llama from a ``transformers`` config, trained from scratch, one second of CPU a step.
+"""``pocket``: a 0.1 M-parameter Llama, trained from scratch, half a second of CPU a step.
 
-Characters are tokens (printable ASCII), so there is no tokenizer to fit. Batches are right-padded and prompts are
-decoded in groups of equal length, so no attention mask is ever needed and a token's position is its place in the text.
+Characters are tokens (printable ASCII), so there is no tokenizer to fit, and a token's position is its place in the
+text. NumPy computes it (``students.transformer``); PyTorch and ``transformers`` compute the same to rounding, and are
+the reference.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained
-from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack, unpack
+from students.decoding import Draws, draws_for
+from students.loop import Batch, Encoded, batches, pack
 from students.methods import CODE, METHODS, beyond
+from students.pocket_numpy import NumpyModel
+from students.pocket_torch import TorchModel
 from students.policy import Policy
-from tasks.records import Example
+from students.transformer import Parameters
+from tasks.records import Example, stream
 
 if TYPE_CHECKING:
     import torch
-    from transformers import LlamaForCausalLM
-
-    Tensors = dict[str, torch.Tensor]
 
 PAD, EOS, FIRST = 0, 1, 2
 ALPHABET = "".join(map(chr, range(32, 127)))
+BACKENDS: dict[str, type[NumpyModel] | type[TorchModel]] = {"numpy": NumpyModel, "torch": TorchModel}
+Model = NumpyModel | TorchModel
+INITIAL_SD = 0.02
+"""Of matrices before any training."""
 
 
 def _encode(text: str) -> list[int]:
@@ -45,12 +49,6 @@ def _decode(ids: Sequence[int]) -> str:
     return "".join(letters)
 
 
-def _ended(ids: Sequence[int]) -> list[int]:
-    """Tokens up to the one that ends an answer, with it."""
-    end = next((i for i, token in enumerate(ids) if token < FIRST), len(ids) - 1)
-    return list(ids[: end + 1])
-
-
 class Pocket(Student):
     """The pocket student.
 
@@ -59,20 +57,42 @@ class Pocket(Student):
         layers: Transformer blocks.
         heads: Attention heads.
         context: Longest prompt and response together, in characters and one end token.
-        threads: Torch threads while it trains or answers. Results are bit-exact within one number of threads.
+        threads: Threads while it trains or answers. Results are bit-exact within one number of threads.
+        backend: ``numpy``, or ``torch``, which is the reference and takes twice as long.
     """
 
     name = "pocket"
-    methods, code, has_policy = METHODS, CODE, True
+    methods, has_policy = METHODS, True
+    code = (
+        *CODE,
+        "students.arrays",
+        "students.decoding",
+        "students.packed",
+        "students.pocket_numpy",
+        "students.pocket_torch",
+        "students.transformer",
+    )
 
-    def __init__(self, width: int = 64, layers: int = 2, heads: int = 4, context: int = 64, threads: int = 1) -> None:
-        super().__init__(width=width, layers=layers, heads=heads, context=context, threads=threads)
-        for field, value in self.args.items():
+    def __init__(
+        self,
+        width: int = 64,
+        layers: int = 2,
+        heads: int = 4,
+        context: int = 64,
+        threads: int = 1,
+        backend: str = "numpy",
+    ) -> None:
+        sizes = {"width": width, "layers": layers, "heads": heads, "context": context, "threads": threads}
+        super().__init__(**sizes, backend=backend)
+        for field, value in sizes.items():
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"student_args.{field} is {value!r}; it must be a whole number of at least 1")
         if width % (2 * heads):
             raise ValueError(f"student_args.width is {width}; it must be a multiple of twice heads ({2 * heads})")
+        if backend not in BACKENDS:
+            raise ValueError(f"student_args.backend is {backend!r}; give one of {', '.join(BACKENDS)}")
         self.width, self.layers, self.heads, self.context, self.threads = width, layers, heads, context, threads
+        self.backend = backend
 
     @property
     def base(self) -> dict[str, Any]:
@@ -81,87 +101,46 @@ class Pocket(Student):
 
     @cached_property
     def numerics(self) -> dict[str, Any]:
-        """CPU, float32, the number of threads, the instruction set, and the releases that compute."""
-        import torch
-
-        capability = torch.backends.cpu.get_cpu_capability()
-        return {
-            "device": "cpu",
-            "dtype": "float32",
-            "threads": self.threads,
-            "isa": capability,
-            "numpy": np.__version__,
-            "torch": torch.__version__.split("+")[0],
-            "transformers": version("transformers"),  # the model's code is theirs
-        }
+        """CPU, float32, the number of threads, the instruction set, and the libraries that compute."""
+        return {"device": "cpu", "dtype": "float32", "threads": self.threads} | BACKENDS[self.backend].numerics()
 
     def initial(self, seed: int) -> bytes:
-        """Freshly initialised weights of a seed, without optimiser state."""
-        import torch
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = self._build()
-        return pack(model.state_dict())
+        """Freshly initialised weights of a seed, without optimiser state; the same for both back ends."""
+        return pack(_untaught(self.width, self.layers, stream(seed, "weights")))
 
     def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
         """Train with AdamW (betas 0.9, 0.95) on ``data``; see ``Student.fit``."""
-        import torch
-        import torch.nn.functional as F
-
         if not data.lesson:
             raise ValueError("data.lesson is empty; a lesson of which nothing was kept is not trained")
-        torch.set_num_threads(self.threads)
-        model, moments = self._unpack(weights, trunk=True)
-
-        def loss_of(batch: Batch) -> torch.Tensor:
-            logits = model(input_ids=torch.from_numpy(batch.ids[:, :-1]), use_cache=False).logits
-            flat = torch.from_numpy(batch.targets[:, 1:]).reshape(-1)
-            return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), flat, ignore_index=IGNORE)
+        model = self._model(weights, trunk=True)
 
         def look() -> float:
-            model.eval()
-            loss = float(np.mean(_losses(model, data.watched)))
-            model.train()
-            return loss
+            return float(np.mean(_losses(model, data.watched)))
 
-        model.train()
         if recipe.method != "sft":
-            fitted = beyond(self._policy(model), data, recipe, seed, moments)
+            parameters, moments = model.tensors()
+            fitted = beyond(self._policy(model, parameters), data, recipe, seed, moments)
         else:
-            optimisation = Optimisation(dict(model.named_parameters()), loss_of, recipe, moments)
             endless = batches(_encoded(data.lesson), _encoded(data.earlier), recipe, seed)
-            fitted = optimisation.run(endless, look if data.watched else None)
-        return pack(model.state_dict(), fitted), fitted.report
+            fitted = model.optimisation(recipe).run(endless, look if data.watched else None)
+        return pack(model.state, fitted), fitted.report
 
     def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
-        """Decode in groups of prompts of equal length, with a key-value cache, until every answer has ended."""
-        import torch
-
-        torch.set_num_threads(self.threads)
-        model, _ = self._unpack(weights)
-        model.eval()
-        generator = torch.Generator().manual_seed(seed)
+        """Decode with a key-value cache until every answer has ended; no answer depends on what else is asked."""
         rows = [_encode(text) if len(text) < self.context else [] for text, _ in asked]
-        return [_decode(row) for row in self._write(model, rows, decoding.max_tokens, decoding.temperature, generator)]
+        draws = np.zeros((len(rows), decoding.max_tokens))
+        if decoding.temperature:
+            draws = draws_for(seed, [text for text, _ in asked], decoding.max_tokens)
+        return [_decode(row) for row in self._write(self._model(weights), rows, decoding.temperature, draws)]
 
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean response loss of each example, in nats per token."""
-        import torch
-
-        torch.set_num_threads(self.threads)
-        model, _ = self._unpack(weights)
-        model.eval()
-        return _losses(model, examples)
+        return _losses(self._model(weights), examples)
 
     def entropies(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean predictive entropy over the response of each example, in nats; at most the log of the vocabulary."""
-        import torch
-
-        torch.set_num_threads(self.threads)
-        model, _ = self._unpack(weights)
-        model.eval()
-        return _each(model, examples, _entropy)
+        encoded = _encoded(examples)
+        return self._model(weights).entropies(encoded.ids, encoded.targets)
 
     def tokens(self, example: Example) -> int:
         """Characters of prompt and response, and the end token."""
@@ -179,8 +158,7 @@ class Pocket(Student):
         from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
         from transformers import PreTrainedTokenizerFast
 
-        model, _ = self._unpack(weights)
-        model.save_pretrained(folder)
+        TorchModel(weights, False, self.heads, self.context, self.threads).model.save_pretrained(folder)
         vocabulary = {"<pad>": PAD, "<eos>": EOS} | {c: i + FIRST for i, c in enumerate(ALPHABET)}
         characters = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
         characters.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
@@ -190,46 +168,32 @@ class Pocket(Student):
             tokenizer_object=characters, pad_token="<pad>", eos_token="<eos>", clean_up_tokenization_spaces=False
         ).save_pretrained(folder)
 
-    def _write(
-        self,
-        model: LlamaForCausalLM,
-        rows: Sequence[Sequence[int]],
-        most: int,
-        temperature: float,
-        generator: torch.Generator,
-    ) -> list[list[int]]:
-        """What the model writes behind rows, nothing where there is no room; it may run on after an end token."""
-        import torch
-
-        groups: dict[int, list[int]] = defaultdict(list)
-        for i, row in enumerate(rows):
-            groups[len(row)].append(i)
+    def _write(self, model: Model, rows: Sequence[Sequence[int]], temperature: float, draws: Draws) -> list[list[int]]:
+        """What the model writes behind rows with the token that ends it; nothing where there is no room."""
         written: list[list[int]] = [[] for _ in rows]
-        for length, members in sorted(groups.items()):
-            room = min(most, self.context - length)
-            if room < 1 or length < 1:
-                continue
-            ids = torch.tensor([rows[i] for i in members])
-            for i, row in zip(members, _generate(model, ids, room, temperature, generator), strict=True):
-                written[i] = row
+        some = [i for i, row in enumerate(rows) if 0 < len(row) < self.context]
+        rooms = np.array([min(draws.shape[1], self.context - len(rows[i])) for i in some], np.int64)
+        found = model.write([rows[i] for i in some], rooms, temperature, draws[some], FIRST)
+        for i, tokens in zip(some, found, strict=True):
+            written[i] = tokens
         return written
 
-    def _policy(self, model: LlamaForCausalLM) -> Policy:
+    def _policy(self, model: Model, parameters: dict[str, torch.nn.Parameter]) -> Policy:
         """The model as methods beyond next-token loss see it."""
-        import torch
 
         def write(
             rows: Sequence[Sequence[int]], most: int, temperature: float, generator: torch.Generator
         ) -> list[list[int]]:
-            return [_ended(row) for row in self._write(model, rows, most, temperature, generator)]
+            import torch
+
+            draws = torch.rand((len(rows), most), generator=generator, dtype=torch.float64).numpy()
+            return self._write(model, rows, temperature, draws)
 
         def score(batch: Batch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-            logits = model(input_ids=torch.from_numpy(batch.ids[:, :-1]), use_cache=False).logits / temperature
-            targets = torch.from_numpy(batch.targets[:, 1:])
-            return -_cross_entropy(logits, targets), targets != IGNORE
+            return model.score(parameters, batch, temperature)
 
         return Policy(
-            parameters=dict(model.named_parameters()),
+            parameters=parameters,
             prompt=lambda example: _encode(example.prompt),
             response=lambda text: [*_encode(text), EOS],
             write=write,
@@ -238,98 +202,32 @@ class Pocket(Student):
             pad=PAD,
         )
 
-    def _build(self) -> LlamaForCausalLM:
-        from transformers import LlamaConfig, LlamaForCausalLM
-
-        config = LlamaConfig(
-            vocab_size=FIRST + len(ALPHABET),
-            hidden_size=self.width,
-            intermediate_size=3 * self.width,
-            num_hidden_layers=self.layers,
-            num_attention_heads=self.heads,
-            max_position_embeddings=self.context,
-            tie_word_embeddings=False,
-            pad_token_id=PAD,
-            bos_token_id=None,
-            eos_token_id=EOS,
-            attn_implementation="sdpa",
-        )
-        return LlamaForCausalLM(config)
-
-    def _unpack(self, weights: bytes, trunk: bool = False) -> tuple[LlamaForCausalLM, Tensors]:
-        """The model and AdamW's moments; with ``trunk`` the model to go on with, not the branch that exams see."""
-        import torch
-        from transformers.initialization import no_init_weights
-
-        tensors, moments = unpack(weights, trunk)
-        with torch.random.fork_rng(devices=[]), no_init_weights():
-            model = self._build()
-        model.load_state_dict(tensors)
-        return model, moments
+    def _model(self, weights: bytes, trunk: bool = False) -> Model:
+        """The model of a State; with ``trunk`` the one to go on with, not the branch that exams see."""
+        return BACKENDS[self.backend](weights, trunk, self.heads, self.context, self.threads)
 
 
 def _encoded(examples: Sequence[Example]) -> Encoded:
     return Encoded([(_encode(e.prompt), [*_encode(e.response), EOS]) for e in examples], PAD)
 
 
-def _losses(model: LlamaForCausalLM, examples: Sequence[Example]) -> list[float]:
+def _losses(model: Model, examples: Sequence[Example]) -> list[float]:
     """Mean response loss of each example, in nats per token."""
-    return _each(model, examples, _cross_entropy)
+    encoded = _encoded(examples)
+    return model.losses(encoded.ids, encoded.targets)
 
 
-def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    import torch.nn.functional as F
-
-    return F.cross_entropy(logits.transpose(1, 2), targets, ignore_index=IGNORE, reduction="none")
-
-
-def _entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    likely = logits.log_softmax(-1)
-    return -(likely.exp() * likely).sum(-1) * (targets != IGNORE)
-
-
-def _each(
-    model: LlamaForCausalLM, examples: Sequence[Example], measure: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-) -> list[float]:
-    """The mean over the response of what is measured at each token.
-
-    Args:
-        model: In evaluation mode.
-        examples: Any number.
-        measure: From logits (rows, length, vocabulary) and targets (rows, length) to (rows, length), zero where a
-            target is ignored.
-    """
-    import torch
-
-    encoded, out = _encoded(examples), []
-    with torch.inference_mode():
-        for start in range(0, len(encoded), 512):
-            ids = torch.from_numpy(encoded.ids[start : start + 512])
-            targets = torch.from_numpy(encoded.targets[start : start + 512])[:, 1:]
-            measured = measure(model(input_ids=ids[:, :-1], use_cache=False).logits, targets)
-            out.extend((measured.sum(1) / (targets != IGNORE).sum(1)).tolist())
-    return [float(x) for x in out]
-
-
-def _generate(
-    model: LlamaForCausalLM, ids: torch.Tensor, room: int, temperature: float, generator: torch.Generator
-) -> list[list[int]]:
-    """At most ``room`` new tokens for each row of ``ids`` (rows, length); rows may run on after their end token."""
-    import torch
-
-    with torch.inference_mode():
-        out = model(input_ids=ids, use_cache=True, logits_to_keep=1)
-        columns, ended = [], torch.zeros(len(ids), dtype=torch.bool)
-        for step in range(room):
-            logits = out.logits[:, -1]
-            if temperature > 0:
-                token = torch.multinomial(torch.softmax(logits / temperature, -1), 1, generator=generator)[:, 0]
-            else:
-                token = logits.argmax(-1)
-            columns.append(token)
-            ended |= token < FIRST
-            if bool(ended.all()) or step == room - 1:
-                break
-            out = model(input_ids=token[:, None], past_key_values=out.past_key_values, use_cache=True, logits_to_keep=1)
-    rows: list[list[int]] = torch.stack(columns, 1).tolist()
-    return rows
+def _untaught(width: int, layers: int, rng: np.random.Generator) -> Parameters:
+    """Parameters as ``transformers`` begins with: normal matrices (to, from), norms of one, no padding."""
+    vocabulary, inner = FIRST + len(ALPHABET), 3 * width
+    block = {f"self_attn.{part}_proj": (width, width) for part in "qkvo"}
+    block |= {"mlp.gate_proj": (inner, width), "mlp.up_proj": (inner, width), "mlp.down_proj": (width, inner)}
+    matrices = {"model.embed_tokens": (vocabulary, width), "lm_head": (vocabulary, width)}
+    matrices |= {f"model.layers.{i}.{name}": shape for i in range(layers) for name, shape in block.items()}
+    norms = ["model.norm"]
+    norms += [f"model.layers.{i}.{name}_layernorm" for i in range(layers) for name in ("input", "post_attention")]
+    out: Parameters = {f"{name}.weight": np.ones(width, np.float32) for name in norms}
+    for name, shape in matrices.items():
+        out[f"{name}.weight"] = INITIAL_SD * rng.standard_normal(shape, np.float32)
+    out["model.embed_tokens.weight"][PAD] = 0
+    return out

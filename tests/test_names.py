@@ -87,10 +87,10 @@ def test_an_optional_field_more_changes_no_name(copy: Path) -> None:
 @pytest.mark.timeout(300)
 def test_other_training_code_is_another_student(copy: Path) -> None:
     before = names_in(copy)
-    loop = copy / "students" / "loop.py"
-    text = loop.read_text(encoding="utf-8")
-    assert "ADAM_BETAS = (0.9, 0.95)" in text
-    loop.write_text(text.replace("ADAM_BETAS = (0.9, 0.95)", "ADAM_BETAS = (0.9, 0.96)"), encoding="utf-8")
+    adamw = copy / "students" / "adamw.py"
+    text = adamw.read_text(encoding="utf-8")
+    assert "BETAS = (0.9, 0.95)" in text
+    adamw.write_text(text.replace("BETAS = (0.9, 0.95)", "BETAS = (0.9, 0.96)"), encoding="utf-8")
     after = names_in(copy)
     assert after["quick"][2] != before["quick"][2]  # the student's fingerprint
     assert after["quick"][:2] == before["quick"][:2]  # neither the Setting nor the task

@@ -5,6 +5,8 @@ cold   median of interleaved fresh processes, from the start of Python to the en
        student is on disk beforehand for both: in a store for us, in a from_pretrained folder for them.
 flat   step 10 beside step 2 of one episode, each taken again and again from its snapshot, in turns and in turned order:
        under (current, lesson) a step must not grow with what went before.
+back   with `--backends` alone, and without TRL: the parts of a step in NumPy beside the same in PyTorch, interleaved,
+       in processor seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -191,17 +194,58 @@ def flat(env) -> bool:
     return holds
 
 
+def backends(env) -> None:
+    """Training, exam and losses of one lesson by both back ends, from the same weights."""
+    import numpy as np
+
+    from students.base import Data, asked
+    from students.pocket import Pocket
+
+    env.reset(seed=0)
+    env.step(action_of(env))
+    setting, weights, lesson = env.unwrapped.setting, env.unwrapped.runner.weights(env.unwrapped.state), lesson_of(env)
+    prompts = asked(exam_prompts(setting))
+    sides = {name: Pocket(backend=name) for name in ("numpy", "torch")}
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for i in range(WARM + 1):
+        for name, student in sides.items():
+            parts = {
+                "train": partial(student.fit, weights, Data(lesson), setting.recipe, i),
+                "exam": partial(student.answer, weights, prompts, setting.decoding, 0),
+                "losses": partial(student.losses, weights, lesson[:800]),
+            }
+            for part, call in parts.items():
+                begun = time.process_time()
+                call()
+                if i:
+                    seconds.setdefault((part, name), []).append(time.process_time() - begun)
+    rows = []
+    for part in ("train", "exam", "losses"):
+        ours, theirs = (np.array(seconds[part, name]) for name in sides)
+        rows.append([part, f"{median(ours):.2f}", f"{median(theirs):.2f}", f"{median(theirs / ours):.2f}"])
+    table(
+        f"parts of a step by back end, processor seconds, median of {WARM} interleaved",
+        ["", "numpy", "torch", "median ratio of a pair"],
+        rows,
+    )
+
+
 def main() -> int:
-    """Print the three tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ours", nargs=1, help=argparse.SUPPRESS)
     parser.add_argument("--theirs", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--backends", action="store_true", help="NumPy beside PyTorch alone; needs no TRL")
     args = parser.parse_args()
     if args.ours:
         cold_ours(*args.ours)
         return 0
     if args.theirs:
         cold_theirs(*args.theirs)
+        return 0
+    if args.backends:
+        print(machine("numpy", "torch", "transformers"))
+        backends(make())
         return 0
     print(machine("torch", "transformers", "trl"))
     with tempfile.TemporaryDirectory() as name:

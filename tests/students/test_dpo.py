@@ -17,6 +17,7 @@ from dataenv.setting import make_setting
 from students.base import Data, Decoding, Recipe, asked
 from students.dpo import Preferring, dpo_loss, unlikelihood_loss
 from students.pocket import Pocket
+from students.pocket_torch import TorchModel
 from tasks.records import Example, digest_examples, stream
 from tests.tiny import TINY
 
@@ -81,8 +82,9 @@ def test_the_reference_is_the_student_before(taught: bytes) -> None:
 
 def test_the_gradient_is_that_of_the_formula(taught: bytes) -> None:
     """Equation 7 written out, response by response, without batches, padding or masks."""
-    model, _ = STUDENT._unpack(taught)
-    policy = STUDENT._policy(model)
+    numpy = STUDENT._model(taught, trunk=True)
+    policy = STUDENT._policy(numpy, numpy.tensors()[0])
+    model = TorchModel(taught, False, STUDENT.heads, STUDENT.context, 1).model
 
     def likelihood(examples: tuple[Example, ...]) -> torch.Tensor:
         out = []
@@ -97,9 +99,10 @@ def test_the_gradient_is_that_of_the_formula(taught: bytes) -> None:
     want = torch.autograd.grad(-F.logsigmoid(0.1 * (gained[0] - gained[1])).mean(), list(model.parameters()))
     whole = Recipe.model_validate({"method": "dpo", "updates": 1, "batch": len(LESSON), "rate": 1e-3, "clip": 1e9})
     method = Preferring(policy, Data(LESSON), whole, 0)
-    found = torch.autograd.grad(method._loss(next(method._batches())), list(model.parameters()))
-    for one, other in zip(found, want, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+    found = torch.autograd.grad(method._loss(next(method._batches())), list(policy.parameters.values()))
+    by_name = dict(zip(policy.parameters, found, strict=True))
+    for (name, _), other in zip(model.named_parameters(), want, strict=True):
+        torch.testing.assert_close(by_name[name], other, rtol=1e-3, atol=1e-6)
 
 
 def test_pairs_are_priced_whole() -> None:

@@ -10,6 +10,7 @@ from safetensors.numpy import load, save
 
 from students.base import Data, Recipe, Student
 from students.pocket import ALPHABET, EOS, FIRST, Pocket
+from students.pocket_torch import TorchModel
 from tasks.errors import UnsupportedError
 from tasks.records import Example, stream
 from tests.toys import Parrot
@@ -121,7 +122,7 @@ def test_entropy_is_the_mean_over_the_response_and_its_end() -> None:
 
     weights = trained(RECIPE)
     examples = [Example(prompt="ab>", response="ba"), Example(prompt="abcd>", response="dcba"), EXAM[0]]
-    model, _ = STUDENT._unpack(weights)
+    model = TorchModel(weights, False, STUDENT.heads, STUDENT.context, 1).model
     for example, found in zip(examples, STUDENT.entropies(weights, examples), strict=True):
         ids = [ord(c) - 32 + FIRST for c in example.prompt + example.response] + [EOS]
         logits = model.eval()(input_ids=torch.tensor([ids[:-1]])).logits[0, len(example.prompt) - 1 :]
