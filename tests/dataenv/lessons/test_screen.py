@@ -170,7 +170,7 @@ def test_pool_lessons_do_not_repeat_until_the_pool_is_used_up() -> None:
     for _ in range(3):
         _, _, _, _, info = env.step(uniform(env))
         assert info["rejected/leak"] == 0
-        lesson = {e.prompt for e in env._lessons[-1]}
+        lesson = {e.prompt for e in env._taught.lessons[-1]}
         assert not seen & lesson
         seen |= lesson
 
