@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -31,6 +32,7 @@ from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
+from dataenv.execution.written import Written
 from dataenv.lessons.engines import engine_of, mixed, require_no_pairs, require_problems
 from dataenv.lessons.leaks import Leaks
 from dataenv.lessons.offer import Offer
@@ -272,7 +274,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             with self.runner.lesson_lock.released():  # a checker may run slow code: nobody waits for it
                 now = Evaluation.of(self.setting, outcome)
             taught = taught.plus(pending.screened.kept)
-            name = self.runner.store.put_lesson(pending.screened.kept)
+            name = self._keep(pending.screened.kept, pending.tuition.training)
             update |= {"state": outcome.key, "lessons": (*snap.lessons, name)}
             pending = replace(pending, tuition=pending.tuition.settled(outcome.trained, self.purse))
         mastered = now.selection.score >= self.setting.mastery
@@ -288,6 +290,13 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self._record(reward, pending, trained)
         info = self._info(pending, trained)
         return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", info
+
+    def _keep(self, kept: tuple[Example, ...], training: Training | None) -> str:
+        """Have a lesson in the store; returns its digest. What was trained the runner has put there."""
+        alone = training is not None and training.recipe.data == "lesson"
+        lesson = training.written["lesson"] if training and alone else Written(kept)
+        store = self.runner.store
+        return lesson.name if store.remembers(lesson.name) else store.put_lesson(lesson)
 
     def abort(self) -> None:
         """Give up a step that has begun: nothing had changed but the purse, which gets the price back.
@@ -390,7 +399,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         setting, level = self.setting.digest, self.level
         return Snapshot(setting=setting, level=level.name, seed=seed, student_seed=student_seed, memory=level.begin())
 
-    @property
+    @cached_property
     def _exams(self) -> tuple[Exam, ...]:
         """What the student is asked after every lesson."""
         own = self.level.exam

@@ -118,10 +118,14 @@ class Runner:
             job = job.model_copy(update={"exams": owed})
         fresh = self._compute(job, key)
         if job.train is not None:
-            row = self._commit(job, fresh)
-        for exam in owed:
-            record = fresh.answers[exam.name].model_dump(mode="json")
-            known[exam.name] = Answers.model_validate(self.store.put("exams", exam.key(key), record))
+            for written in job.train.written.values():
+                written.body  # noqa: B018 (packed before the database is held)
+        with self.store.together():
+            if job.train is not None:
+                row = self._commit(job, fresh)
+            for exam in owed:
+                record = fresh.answers[exam.name].model_dump(mode="json")
+                known[exam.name] = Answers.model_validate(self.store.put("exams", exam.key(key), record))
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
 
     @contextmanager
