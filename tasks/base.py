@@ -55,6 +55,14 @@ class Task(ABC):
     def identity(self, prompt: str) -> str:
         """The canonical form of a prompt: two prompts that ask the same thing have the same identity."""
 
+    def asks_sealed(self, prompts: Sequence[str]) -> list[bool]:
+        """Of many prompts, in order, whether each may ask what a sealed problem asks.
+
+        The screen looks closer at each that may, so a task may say so of too many, and must not of too few. The default
+        is exact: the identity is that of a sealed problem.
+        """
+        return [self.identity(prompt) in self.sealed for prompt in prompts]
+
     def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
         """``n`` fresh worked examples of one skill, none of them in a sealed split.
 

@@ -85,6 +85,25 @@ class Example(Record):
     check: str | None = Field(default=None, exclude_if=absent)
     media: tuple[str, ...] = Field(default=(), exclude_if=not_)
 
+    @classmethod
+    def made(
+        cls, prompts: Iterable[str], responses: Iterable[str], skills: tuple[str, ...], origin: str
+    ) -> list[Example]:
+        """Examples of our own making, which nobody validates: plain texts of a generator, alike in skills and origin.
+
+        They equal those that are validated. What comes from anybody else is given to ``Example(…)``.
+        """
+        rest = {"skills": skills, "kind": "solution", "origin": origin, "rejected": None, "check": None, "media": ()}
+        given, new, put, made = {"prompt", "response", "skills", "origin"}, cls.__new__, object.__setattr__, []
+        for prompt, response in zip(prompts, responses, strict=True):
+            example = new(cls)
+            put(example, "__dict__", {"prompt": prompt, "response": response, **rest})
+            put(example, "__pydantic_fields_set__", given)
+            put(example, "__pydantic_extra__", None)
+            put(example, "__pydantic_private__", None)
+            made.append(example)
+        return made
+
     @field_validator("check")
     @classmethod
     def _is_json(cls, value: str | None) -> str | None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -25,11 +26,13 @@ from dataenv.environment.info import figures
 from dataenv.environment.render import ansi
 from dataenv.environment.restore import lessons_of
 from dataenv.environment.steps import StepRecord, record_of
+from dataenv.environment.taught import Taught
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_for
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
+from dataenv.execution.written import Written
 from dataenv.lessons.engines import engine_of, mixed, require_no_pairs, require_problems
 from dataenv.lessons.leaks import Leaks
 from dataenv.lessons.offer import Offer
@@ -114,7 +117,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.history: list[StepRecord] = []
         self._snapshot: Snapshot | None = None
         self._pending: Pending | None = None
-        self._lessons: list[tuple[Example, ...]] = []
+        self._taught = Taught.of(self.task.skills, ())
         self._now: Evaluation | None = None
 
     def reset(
@@ -172,7 +175,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         snap = self._fresh(seed) if given is None else Snapshot.read(given)
         lessons = lessons_of(snap, self.setting, self.level.name, self.runner.store, self.account.is_branch)
         self.level.check(snap.memory)
-        self._snapshot, self._lessons = snap, lessons
+        self._snapshot, self._taught = snap, Taught.of(self.task.skills, lessons)
         self.account.open(snap)
         self._pending, self.history, self.yields = None, [], Counter()
         if snap.state == snap.base:
@@ -224,7 +227,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
 
     def _scene(self, snap: Snapshot) -> Scene:
         chats, purse = self.runner.chats, self.teacher_purse
-        return Scene(self.setting, snap, self._lessons, chats, purse, self.yields)
+        return Scene(self.setting, snap, self._taught.lessons, chats, purse, self.yields)
 
     def _screened(self, offer: Offer, recipe: Recipe) -> Screened:
         """A lesson passed through the screen."""
@@ -235,7 +238,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
             self.student,
             verify=self.setting.verify,
             largest=LARGEST * self.setting.lesson_size,
-            allowed=None if cap is None else max(0, cap - sum(map(len, self._lessons))),
+            allowed=None if cap is None else max(0, cap - self._taught.total),
             pairs=method_of(recipe).needs_pairs(recipe),
             judge=self._judged,
         )
@@ -266,27 +269,34 @@ class TeachingEnv(gym.Env[Observation, Any]):
             raise DataenvError("outcome is that of another job; give end() what the job that begin() returned came to")
         before, now = self._standing, self._standing
         update: dict[str, Any] = {"step": snap.step + 1, "taken": pending.taken, "memory": pending.memory}
-        lessons = self._lessons
+        taught = self._taught
         if outcome is not None and pending.tuition is not None:
             with self.runner.lesson_lock.released():  # a checker may run slow code: nobody waits for it
                 now = Evaluation.of(self.setting, outcome)
-            lessons = [*lessons, pending.screened.kept]
-            name = self.runner.store.put_lesson(pending.screened.kept)
+            taught = taught.plus(pending.screened.kept)
+            name = self._keep(pending.screened.kept, pending.tuition.training)
             update |= {"state": outcome.key, "lessons": (*snap.lessons, name)}
             pending = replace(pending, tuition=pending.tuition.settled(outcome.trained, self.purse))
         mastered = now.selection.score >= self.setting.mastery
-        ended = pending.ended or ("mastered" if mastered else "spent" if self._spent(pending, lessons) else "")
+        ended = pending.ended or ("mastered" if mastered else "spent" if self._spent(pending, taught) else "")
         if snap.finishing < len(self.setting.finish) and not self.account.is_branch and ended in ("spent", "stopped"):
             ended, update["finishing"] = "", snap.finishing + 1  # this part is over, and the episode is not
             self.purse.release(self.setting.asides[snap.finishing])
         self._snapshot = snap.model_copy(update=update | {"ended": ended})
-        self._now, self._lessons, self._pending = now, lessons, None
+        self._now, self._taught, self._pending = now, taught, None
         self.account.step = snap.step + 1
         reward = now.selection.score - before.selection.score
         trained = outcome.trained if outcome else None
         self._record(reward, pending, trained)
         info = self._info(pending, trained)
         return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", info
+
+    def _keep(self, kept: tuple[Example, ...], training: Training | None) -> str:
+        """Have a lesson in the store; returns its digest. What was trained the runner has put there."""
+        alone = training is not None and training.recipe.data == "lesson"
+        lesson = training.written["lesson"] if training and alone else Written(kept)
+        store = self.runner.store
+        return lesson.name if store.remembers(lesson.name) else store.put_lesson(lesson)
 
     def abort(self) -> None:
         """Give up a step that has begun: nothing had changed but the purse, which gets the price back.
@@ -389,7 +399,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         setting, level = self.setting.digest, self.level
         return Snapshot(setting=setting, level=level.name, seed=seed, student_seed=student_seed, memory=level.begin())
 
-    @property
+    @cached_property
     def _exams(self) -> tuple[Exam, ...]:
         """What the student is asked after every lesson."""
         own = self.level.exam
@@ -400,26 +410,18 @@ class TeachingEnv(gym.Env[Observation, Any]):
         parent = snap.state if training.recipe.start == "current" else snap.base
         return self.anchor(Job(student=spec, parent=parent, train=training, exams=self._exams))
 
-    def _spent(self, pending: Pending, lessons: Sequence[tuple[Example, ...]]) -> bool:
+    def _spent(self, pending: Pending, taught: Taught) -> bool:
         """Whether the budget buys nothing more: not one update like the last, or no further example."""
         cap = self.setting.budget.examples
-        if cap is not None and sum(map(len, lessons)) >= cap:
+        if cap is not None and taught.total >= cap:
             return True
         tuition = pending.tuition
         return tuition is None or tuition.payment.price == 0 or self.purse.remaining < tuition.price.most(1)
 
     def _observe(self) -> Observation:
-        counts = np.zeros(len(self.task.skills), np.int64)
-        for lesson in self._lessons:
-            counts += self._count(lesson)
-        total = self.purse.open
-        view = self._standing.view(counts, self.purse.remaining / total if total else 0.0)
-        return self.level.observe(replace(view, lessons=self._lessons), self._need().memory)
-
-    def _count(self, lesson: tuple[Example, ...]) -> list[int]:
-        """Examples by primary skill; those that name no skill of the task count nowhere."""
-        first = Counter(e.skills[0] for e in lesson if e.skills)
-        return [first[skill] for skill in self.task.skills]
+        total, taught = self.purse.open, self._taught
+        view = self._standing.view(taught.counts, self.purse.remaining / total if total else 0.0)
+        return self.level.observe(replace(view, lessons=taught.lessons), self._need().memory)
 
     def _record(self, reward: float, pending: Pending | None, trained: Trained | None = None) -> None:
         snap, screened = self._need(), pending.screened if pending else NOTHING
@@ -430,7 +432,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
                 self._standing,
                 screened,
                 reward=reward,
-                counts=self._count(screened.kept) if taught else None,
+                counts=self._taught.latest.tolist() if taught else None,
                 spent=self.purse.spent,
                 teacher=self.teacher_purse.spent,
                 practice=trained.practice if trained else None,

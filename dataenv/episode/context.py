@@ -12,7 +12,7 @@ from dataenv.environment.branch import fork
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode import probes
 from dataenv.errors import SettingError
-from dataenv.lessons.screen import as_example, passing
+from dataenv.lessons.screen import as_example, passing, pool_of
 from dataenv.lessons.tuition import nominal_price, nominal_tokens
 from dataenv.validation import finite, whole
 from students.base import FORWARD
@@ -83,7 +83,6 @@ class Context:
         self.teacher_purse = env.teacher_purse
         self._feedback = {p.id: p for p in env.setting.exam_items("feedback")}
         self._draws = self._samples = 0
-        self._pool: tuple[Example, ...] | None = None
 
     def pool(self) -> Sequence[Example]:
         """The task's public training examples that pass the screen, the primary skill first in ``skills``.
@@ -91,9 +90,7 @@ class Context:
         Raises:
             tasks.errors.UnsupportedError: If the task has none.
         """
-        if self._pool is None:
-            self._pool = tuple(passing(self._env.task.pool(), self._env.task, self._env.student))
-        return self._pool
+        return pool_of(self._env.task, self._env.student)
 
     def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
         """Fresh examples from the task's own generator: ``n``, or less those that would not pass the screen.

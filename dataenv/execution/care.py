@@ -24,7 +24,7 @@ from dataenv.execution.advice import advice
 from dataenv.execution.blobs import DiskBlobs
 from dataenv.execution.database import SCHEMA, TABLES, Sealed, connect, connect_to_read, seal
 from dataenv.execution.files import HeldError, Hold
-from dataenv.execution.jobs import Answers
+from dataenv.execution.jobs import DATA, Answers
 from dataenv.execution.salvage import rows_in, schema_in
 from dataenv.execution.store import LOCK, ROWS
 from tasks.records import Example, Record
@@ -250,7 +250,7 @@ def _lost(states: dict[str, tuple[int, Any]], lessons: set[str], blobs: set[str]
             job = row["job"]
             if key in lost:
                 continue
-            absent = [name for part in lineage.DATA if (name := job["train"][part]) not in lessons]
+            absent = [name for part in DATA if (name := job["train"][part]) not in lessons]
             if absent:
                 lost[key] = f"lesson {absent[0][:12]} that it came from is not there"
             elif row["blob"] not in blobs and job["initial"] is None and is_lost(job["parent"]):

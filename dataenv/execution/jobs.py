@@ -6,18 +6,20 @@ the blobs it was given. Jobs are never nested, and a job says everything that it
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from operator import not_
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
 from dataenv import registry
 from dataenv.errors import JobFailedError, SettingError
 from dataenv.execution.blobs import Blobs
+from dataenv.execution.written import Written
 from students.base import (
     Asked,
     Data,
@@ -34,6 +36,19 @@ from students.methods import METHODS, method_code
 from tasks.base import Task
 from tasks.records import Example, Record, absent, canonical_json, digest, stream
 
+DATA = ("lesson", "earlier", "watched")
+"""The parts of what a training run sees."""
+
+
+class _Remembering(Record):
+    """A record with cached properties. A copy, which ``model_copy`` then changes, begins without their values."""
+
+    def __copy__(self) -> Self:
+        made = super().__copy__()
+        for name in vars(made).keys() - type(made).model_fields.keys():
+            del vars(made)[name]
+        return made
+
 
 class BuildSpec(Record):
     """A registered name and its arguments, as JSON."""
@@ -42,7 +57,7 @@ class BuildSpec(Record):
     args: dict[str, Any] = {}
 
 
-class Training(Record):
+class Training(_Remembering):
     """What is trained: the lesson, the sample of earlier examples that is replayed, how, and in which order.
 
     ``watched`` is what patience looks at. ``task`` is whose checker says what is right, where the student practises: a
@@ -59,15 +74,25 @@ class Training(Record):
     @cached_property
     def data(self) -> Data:
         """The same, as the student takes it; kept, for it knows its digest."""
+        names = [self.written[part].name for part in DATA]
         if self.task is None:
-            return Data(self.lesson, self.earlier, self.watched)
-        task: Task = registry.shared("task", self.task.name, canonical_json(self.task.args))
-        # What rewards is part of what is trained: a worker with another checker has another name for the state.
-        checker = digest([task.fingerprint, code_digest(type(task))])
-        return Data(self.lesson, self.earlier, self.watched, task.verify, checker)
+            data = Data(self.lesson, self.earlier, self.watched)
+        else:
+            task: Task = registry.shared("task", self.task.name, canonical_json(self.task.args))
+            # What rewards is part of what is trained: a worker with another checker has another name for the state.
+            checker = digest([task.fingerprint, code_digest(type(task))])
+            data = Data(self.lesson, self.earlier, self.watched, task.verify, checker)
+            names.append(checker)
+        vars(data)["digest"] = digest(names)  # as Data.digest has it, which would list and hash every example again
+        return data
+
+    @cached_property
+    def written(self) -> dict[str, Written]:
+        """Each part of the data as it is stored, sent and hashed."""
+        return {part: Written(getattr(self, part)) for part in DATA}
 
 
-class Exam(Record):
+class Exam(_Remembering):
     """Prompts to answer. With ``golds`` the loss on each gold answer is measured too, with ``entropy`` its entropy.
 
     ``media`` holds digests of the images of each prompt; it is empty where no prompt has any. ``samples`` is how often
@@ -92,7 +117,13 @@ class Exam(Record):
 
     def key(self, state: str) -> str:
         """The name of this exam's record for a state; the exam's own name plays no part in it."""
-        return digest(["exam", state, self.model_dump(mode="json", exclude={"name"})])
+        # canonical_json(["exam", state, …]) to the letter; what is asked is the same after every step
+        text = f'["exam",{canonical_json(state)},{self._asked}]'
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @cached_property
+    def _asked(self) -> str:
+        return canonical_json(self.model_dump(mode="json", exclude={"name"}))
 
     def answers(self, record: Any) -> Answers:
         """The answers of a record.
@@ -132,6 +163,14 @@ class Job(Record):
     blob: str | None = None
     train: Training | None = None
     exams: tuple[Exam, ...] = ()
+
+    def text(self) -> str:
+        """The job as JSON, of which ``Job.model_validate_json`` makes it again; lessons are not listed anew for it."""
+        if self.train is None:
+            return self.model_dump_json()
+        rest = self.train.model_dump_json(exclude=set(DATA))
+        parts = ",".join(f'"{part}":{written.text}' for part, written in self.train.written.items())
+        return f'{self.model_dump_json(exclude={"train"})[:-1]},"train":{{{parts},{rest[1:]}}}'
 
     def key(self) -> str:
         """The name of the state that the job ends in."""

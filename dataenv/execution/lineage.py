@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataenv.execution.jobs import Job, Training
+from dataenv.execution.jobs import DATA, Job, Training
 from dataenv.execution.store import Store
 from students.base import Trained
 from tasks.records import Record
-
-DATA = ("lesson", "earlier", "watched")
 
 
 class StateRow(Record):
@@ -48,14 +46,14 @@ def mend(train: Training, row: dict[str, Any], store: Store) -> None:
     """Write the lessons of a state's row anew, where they are lost or damaged: weights are rebuilt from them."""
     for name in DATA:
         if not store.readonly and not store.has("lessons", row["job"]["train"][name]):
-            store.put_lesson(getattr(train, name))
+            store.put_lesson(train.written[name])
 
 
 def write(job: Job, store: Store) -> dict[str, Any]:
     """What a row keeps of the job that made its state; the lessons are put into the store."""
     assert job.train is not None, "a state without training has no lineage"
     kept = job.model_dump(mode="json", exclude={"exams": True, "blob": True, "train": set(DATA)})
-    kept["train"] |= {name: store.put_lesson(getattr(job.train, name)) for name in DATA}
+    kept["train"] |= {name: store.put_lesson(job.train.written[name]) for name in DATA}
     return kept
 
 

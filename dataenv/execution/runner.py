@@ -132,10 +132,14 @@ class Runner:
         made = [key] * (job.train is not None) + [names[exam.name] for exam in owed]
         self._note(made, (fresh.seconds or 0.0) + between)
         if job.train is not None:
-            row = self._commit(job, fresh)
-        for exam in owed:
-            record = fresh.answers[exam.name].model_dump(mode="json")
-            known[exam.name] = Answers.model_validate(self.store.put("exams", names[exam.name], record))
+            for written in job.train.written.values():
+                written.body  # noqa: B018 (packed before the database is held)
+        with self.store.together():
+            if job.train is not None:
+                row = self._commit(job, fresh)
+            for exam in owed:
+                record = fresh.answers[exam.name].model_dump(mode="json")
+                known[exam.name] = Answers.model_validate(self.store.put("exams", names[exam.name], record))
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
 
     def _note(self, made: Sequence[str], seconds: float) -> None:

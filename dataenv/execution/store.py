@@ -7,13 +7,13 @@ and its key too: a row that was swapped or copied is as damaged as one whose byt
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import sqlite3
 import threading
-import zlib
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,11 +23,14 @@ from dataenv.execution.blobs import Blobs, DiskBlobs, MemoryBlobs
 from dataenv.execution.costs import Costs
 from dataenv.execution.database import Sealed, connect, connect_to_read, seal, writable
 from dataenv.execution.files import HeldError, Hold
-from tasks.records import Example, as_objects, canonical_json
+from dataenv.execution.written import Written, packed
+from tasks.records import Example, canonical_json
 
 ROWS, LOCK = "store.sqlite", ".lock"
 USE = "use"
 """The purpose for which all who use a store share its lock; ``dataenv store repair`` has one of its own."""
+RECENT = 1 << 18
+"""Examples of recent lessons that are kept as objects: a hundred and twenty lessons of ordinary size."""
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -49,6 +52,7 @@ class Store:
         self._hold: Hold | None = None
         self.costs = Costs(path)
         self.blobs: Blobs = MemoryBlobs()
+        self._recent = _Recent()
         if path is None:
             self._rows, self._schema = connect(":memory:")
         else:
@@ -139,9 +143,28 @@ class Store:
         except ValueError:
             return False
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit what is put within as one: after a kill all of it is there or nothing. The disk is waited for once."""
+        with self._lock:
+            if self.readonly or self._rows.in_transaction:  # what cannot be written is refused where it is put
+                yield
+                return
+            self._guard(lambda: self._rows.execute("BEGIN IMMEDIATE"))
+            try:
+                yield
+                self._guard(lambda: self._rows.execute("COMMIT"))
+            except BaseException:
+                if self._rows.in_transaction:  # SQLite may have ended it itself
+                    self._rows.execute("ROLLBACK")
+                raise
+
     def put(self, table: str, key: str, record: Any) -> Any:
         """Commit a record; returns the committed one, which is an earlier one where there was one."""
-        body = zlib.compress(canonical_json(record).encode("utf-8", "surrogatepass"), 1)
+        return self._put(table, key, packed(canonical_json(record).encode("utf-8", "surrogatepass")), record)
+
+    def _put(self, table: str, key: str, body: bytes, record: T) -> T | Any:
+        """Commit a record that is packed already."""
         row = (key, body, seal(table, key, body))
         insert = f"INSERT OR {'IGNORE' if self.reuse else 'REPLACE'} INTO {table} VALUES (?,?,?)"
         with self._lock:
@@ -153,14 +176,18 @@ class Store:
                     break
             return committed
 
-    def put_lesson(self, examples: Iterable[Example]) -> str:
+    def put_lesson(self, lesson: Iterable[Example] | Written) -> str:
         """Keep a lesson; returns its digest. One that is there and damaged is written anew."""
-        held = as_objects(examples)
-        name = hashlib.sha256(canonical_json(held).encode("utf-8", "surrogatepass")).hexdigest()
-        if not self.has("lessons", name):
-            self.get("lessons", name)  # which says that it is damaged, if it is there, and drops it
-            self.put("lessons", name, held)
-        return name
+        held = lesson if isinstance(lesson, Written) else Written(tuple(lesson))
+        if not self.has("lessons", held.name):
+            self.get("lessons", held.name)  # which says that it is damaged, if it is there, and drops it
+            self._put("lessons", held.name, held.body, None)
+        self._recent.add(held.name, held.examples)
+        return held.name
+
+    def remembers(self, name: str) -> bool:
+        """Whether a lesson was put here or read a short while ago, so that nobody need look whether it is there."""
+        return self._recent.get(name) is not None
 
     def lesson(self, name: str) -> tuple[Example, ...]:
         """The examples of a lesson.
@@ -168,12 +195,15 @@ class Store:
         Raises:
             StoreError: If this store does not hold it.
         """
-        found = self.get("lessons", name, lambda held: tuple(map(Example.model_validate, held)))
+        found = self._recent.get(name)
+        if found is None:
+            found = self.get("lessons", name, lambda held: tuple(map(Example.model_validate, held)))
         if found is None:
             raise StoreError(
                 f"lesson {name[:12]} is not in store {self.path or 'in memory'}; open the store that made it"
             )
-        return tuple(found)
+        self._recent.add(name, found)
+        return found
 
     def table(self, name: str) -> Table:
         """One table by itself, without access to the others."""
@@ -190,6 +220,28 @@ class Store:
             self._rows.close()
             if self._hold is not None:
                 self._hold.close()
+
+
+class _Recent:
+    """The lessons that were used last, by name: forks and restores ask for all lessons of an episode at once.
+
+    A lesson's name is the hash of what it holds, so one that was read once is right for good.
+    """
+
+    def __init__(self, most: int = RECENT) -> None:
+        self._most, self._size = most, 0
+        self._lessons: OrderedDict[str, tuple[Example, ...]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> tuple[Example, ...] | None:
+        return self._lessons.get(name)
+
+    def add(self, name: str, lesson: tuple[Example, ...]) -> None:
+        with self._lock:
+            self._size += len(lesson) - len(self._lessons.pop(name, ()))
+            self._lessons[name] = lesson
+            while self._size > self._most and len(self._lessons) > 1:
+                self._size -= len(self._lessons.popitem(last=False)[1])
 
 
 class Table:

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 
 from dataenv.budget.price import Price, price_of, totals
 from dataenv.budget.purse import Payment, Purse
-from dataenv.validation import whole
+from dataenv.validation import MOST, whole
 from students.base import FORWARD, Recipe, Student
 from students.methods import method_of
 from students.walk import walk_of
@@ -105,7 +105,7 @@ def sizes(student: Student, recipe: Recipe, examples: Sequence[Example]) -> list
         SettingError: If the student or the method counts no whole number of at least 1.
     """
     size, where = method_of(recipe).size, f"size() of method {recipe.method!r} for student {student.name!r}"
-    return [whole(where, size(student, example, recipe), 1) for example in examples]
+    return _counts(where, [size(student, example, recipe) for example in examples])
 
 
 def tokens_of(student: Student, examples: Sequence[Example]) -> list[int]:
@@ -115,4 +115,11 @@ def tokens_of(student: Student, examples: Sequence[Example]) -> list[int]:
         SettingError: If the student counts no whole number of at least 1.
     """
     where = f"tokens() of student {student.name!r}"
-    return [whole(where, student.tokens(example), 1) for example in examples]
+    return _counts(where, [student.tokens(example) for example in examples])
+
+
+def _counts(where: str, found: list[int]) -> list[int]:
+    """Counts of code that may not be ours, each a plain int of at least 1; all are looked at together first."""
+    if all(type(n) is int for n in found) and (not found or 1 <= min(found) <= max(found) <= MOST):
+        return found
+    return [whole(where, n, 1) for n in found]

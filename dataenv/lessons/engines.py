@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -125,9 +126,7 @@ class Pool(Engine):
 
     def make(self, requests: Sequence[Request], rng: np.random.Generator, scene: Scene) -> list[list[Example]]:
         """See Engine. A skill of which the pool holds nothing gives nothing."""
-        by_skill: dict[str, list[Example]] = {skill: [] for skill in scene.task.skills}
-        for example in scene.task.pool():
-            by_skill[example.skills[0]].append(example)
+        by_skill = _by_skill(scene.task)
         made: list[list[Example]] = []
         for request in requests:
             rows, start = by_skill[request.skill], scene.taken.get(request.skill, 0)
@@ -142,6 +141,15 @@ class Pool(Engine):
     def check(self, task: Task) -> None:
         """See Engine."""
         task.pool()
+
+
+@lru_cache(maxsize=8)
+def _by_skill(task: Task) -> dict[str, list[Example]]:
+    """A task's pool by primary skill; gone through once, for it is fixed."""
+    found: dict[str, list[Example]] = {skill: [] for skill in task.skills}
+    for example in task.pool():
+        found[example.skills[0]].append(example)
+    return found
 
 
 def engine_of(setting: Setting) -> Engine:

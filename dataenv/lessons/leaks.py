@@ -19,6 +19,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from dataenv.lessons.letters import FirstLetters
 from dataenv.validation import Count, RowPart, Text
 from tasks.base import Task
 from tasks.records import SPLITS, Example, Problem, Split
@@ -127,11 +128,28 @@ class Guard:
     def __init__(self, task: Task) -> None:
         problems = [p for name in SPLITS for p in task.split(name)]
         self._identity = task.identity
+        self._asks_sealed = task.asks_sealed if type(task).asks_sealed is not Task.asks_sealed else self._asks
         self._identities = {task.identity(p.prompt): p for p in problems}
         self._words = _Words(problems) if task.natural else None
         # Eight words in a row are found to the letter too, wherever the first and the last of ten are cut.
         by_letter = range(FEWEST, WORDS + 2)
         self._letters = _Letters([p for p in problems if not task.natural or len(words(p.prompt)) in by_letter])
+
+    def find_all(self, examples: Sequence[Example]) -> list[Hit | None]:
+        """The first hit of each example, or ``None``: what ``find`` gives of each.
+
+        One look at all texts together tells which of them cannot hold what is sealed; ``find`` is asked of the rest.
+        """
+        if self._words is not None:
+            return [self.find(example) for example in examples]
+        asks = self._asks_sealed([example.prompt for example in examples])
+        holds = self._letters.may_hold([example.prompt + example.response for example in examples])
+        suspect = [a or b for a, b in zip(asks, holds, strict=True)]
+        return [self.find(e) if look else None for e, look in zip(examples, suspect, strict=True)]
+
+    def _asks(self, prompts: Sequence[str]) -> list[bool]:
+        """What a task is asked that has no quicker way (``Task.asks_sealed``)."""
+        return [self._identity(prompt) in self._identities for prompt in prompts]
 
     def find(self, example: Example) -> Hit | None:
         """The first hit of an example, or ``None``."""
@@ -160,6 +178,11 @@ class _Letters:
         for prompt in self._prompts:
             lengths.setdefault(prompt[: self._start], set()).add(len(prompt))
         self._lengths = {start: tuple(sorted(found)) for start, found in lengths.items()}
+        self._first = FirstLetters(lengths)
+
+    def may_hold(self, texts: Sequence[str]) -> list[bool]:
+        """Of many texts, whether each may hold a sealed prompt; of one that does it is always said."""
+        return self._first.stand_in(texts)
 
     def find(self, text: str) -> Problem | None:
         start, lengths, prompts = self._start, self._lengths, self._prompts

@@ -11,7 +11,7 @@ import numpy as np
 from dataenv.budget.teacher import TeacherPurse
 from dataenv.execution.store import Store, Table
 from dataenv.lessons.offer import Lessons
-from dataenv.lessons.screen import as_example, passing
+from dataenv.lessons.screen import as_example, passing, pool_of
 from dataenv.setting import Setting
 from tasks.records import Example, stream
 
@@ -66,7 +66,7 @@ class Scene:
         Raises:
             tasks.errors.UnsupportedError: If the task has none.
         """
-        return passing(self.task.pool(), self.task, self.student)
+        return pool_of(self.task, self.student)
 
     def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
         """Fresh examples from the task's own generator: ``n``, or less those that would not pass the screen.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -72,19 +73,20 @@ def screen(
     """
     sieve, (offers, beyond) = _Sieve(task, student, pairs), _first(offered, largest)
     sieve.rejected.update({"size": beyond} if beyond else {})
-    passed = [example for offer in offers if (example := sieve.passes(offer)) is not None]
+    passed = sieve.passing(offers)
     kept: list[Example] = []
     taken: set[Name] = set()
     judged: Counter[str] = Counter()
     for example, verdict in zip(passed, (judge or task.judges)(passed), strict=True):
-        if name_of(example) in taken:
+        name = name_of(example)
+        if name in taken:
             sieve.rejected["duplicate"] += 1
         elif verify and verdict is False:
             sieve.rejected["wrong"] += 1
         elif allowed is not None and len(kept) >= allowed:
             sieve.rejected["budget"] += 1
         else:
-            taken.add(name_of(example))
+            taken.add(name)
             judged[_VERDICTS[verdict]] += 1
             kept.append(example)
     rejected = dict(sorted(sieve.rejected.items()))
@@ -118,18 +120,36 @@ class _Sieve:
         self.leaks: list[Hit] = []
         self.refused: list[Example] = []
 
-    def passes(self, offer: Any) -> Example | None:
-        """The example, if nothing is against it but what the judge, the size or the budget may have; else counted."""
-        example = as_example(offer)
-        reason = "form" if example is None or (self._pairs and example.rejected is None) else None
-        if example is not None and reason is None:
-            reason = self._unreadable(example) or self._leaks(example)
-        if reason is None:
-            return example
-        if example is not None and reason == "leak":
-            self.refused.append(example)
-        self.rejected[reason] += 1
-        return None
+    def passing(self, offers: Sequence[Any]) -> list[Example]:
+        """The examples that nothing is against but what the judge, the size or the budget may have; the rest counted.
+
+        The guard looks at all of a lesson at once.
+        """
+        readable: list[Example] = []
+        for offer in offers:
+            example = as_example(offer)
+            if example is None or (self._pairs and example.rejected is None):
+                self.rejected["form"] += 1
+            elif (reason := self._unreadable(example)) is not None:
+                self.rejected[reason] += 1
+            else:
+                readable.append(example)
+        return [e for e, hit in zip(readable, self._hits(readable), strict=True) if hit is None or self._leaks(e, hit)]
+
+    def _hits(self, examples: Sequence[Example]) -> list[Hit | None]:
+        """The first hit of each; of a pair, that of the response that is rejected is the second."""
+        hits = self._guard.find_all(examples)
+        for i, example in enumerate(examples):
+            if hits[i] is None and example.rejected is not None:
+                hits[i] = self._guard.find(refused(example))
+        return hits
+
+    def _leaks(self, example: Example, hit: Hit) -> bool:
+        """Count a leak; it never passes."""
+        self.leaks.append(hit)
+        self.refused.append(example)
+        self.rejected["leak"] += 1
+        return False
 
     def _unreadable(self, example: Example) -> str | None:
         if example.kind not in self._student.kinds:
@@ -137,13 +157,6 @@ class _Sieve:
         if example.media and "image" not in self._student.sees:
             return "media"
         return next(filter(None, map(self._student.refuse, both_of(example))), None)
-
-    def _leaks(self, example: Example) -> str | None:
-        hit = next(filter(None, map(self._guard.find, both_of(example))), None)
-        if hit is None:
-            return None
-        self.leaks.append(hit)
-        return "leak"
 
 
 def both_of(example: Example) -> list[Example]:
@@ -153,8 +166,19 @@ def both_of(example: Example) -> list[Example]:
 
 def passing(examples: Iterable[Example], task: Task, student: Student) -> list[Example]:
     """Those that the student can read and that copy nothing sealed, in their order; duplicates stay."""
-    guard = guard_of(task)
-    return [example for example in examples if student.refuse(example) is None and guard.find(example) is None]
+    readable = [example for example in examples if student.refuse(example) is None]
+    hits = guard_of(task).find_all(readable)
+    return [example for example, hit in zip(readable, hits, strict=True) if hit is None]
+
+
+@lru_cache(maxsize=8)
+def pool_of(task: Task, student: Student) -> tuple[Example, ...]:
+    """The task's pool as far as it passes; screened once, for the pool is fixed and so is what is sealed.
+
+    Raises:
+        tasks.errors.UnsupportedError: If the task has none.
+    """
+    return tuple(passing(task.pool(), task, student))
 
 
 _VERDICTS = {True: "right", False: "wrong", None: "unknown"}

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.arithmetic import diagnosis
+from tasks.arithmetic.batch import Operands, among, by_form
 from tasks.arithmetic.grammar import OPERATORS, WIDTH, Digits, codes, identity, read, write
 from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, anywhere, draw, parts
 from tasks.base import Task
@@ -24,7 +25,8 @@ POOL = 1000
 _SEED = 0
 """The splits and the pool are part of the task, so they have a seed of their own."""
 
-Operands = tuple[Digits, Digits, Digits]
+NO_CODES = np.zeros(0, np.int64)
+_RIGHT, _WRONG = Grade(correct=True), Grade(correct=False)
 Questions = tuple[str, Operands]
 """A form and the operands of its questions."""
 
@@ -55,6 +57,36 @@ class Arithmetic(Task):
         """Whether the response is right; ``None`` for a prompt that is no question of this grammar."""
         question = read(example.prompt)
         return None if question is None else example.response.strip(" ") == question.answer()
+
+    def grades(self, asked: Sequence[tuple[Problem, str]]) -> list[Grade]:
+        """See Task."""
+        if type(self).grade is not Arithmetic.grade:  # a task that is derived from this one, with a checker of its own
+            return super().grades(asked)
+        return [_RIGHT if response.strip(" ") == problem.answer else _WRONG for problem, response in asked]
+
+    def judges(self, examples: Sequence[Example]) -> list[bool | None]:
+        """See Task. What is written as the generator writes it is computed at once, the rest one by one."""
+        if type(self).judge is not Arithmetic.judge:
+            return super().judges(examples)
+        verdicts: list[bool | None] = [None] * len(examples)
+        groups, others = by_form([example.prompt for example in examples])
+        for form, (rows, operands) in groups.items():
+            for i, gold in zip(rows, write(form, *operands)[1], strict=True):
+                verdicts[i] = examples[i].response.strip(" ") == gold
+        for i in others:
+            verdicts[i] = self.judge(examples[i])
+        return verdicts
+
+    def asks_sealed(self, prompts: Sequence[str]) -> list[bool]:
+        """See Task. What is written as the generator writes it is compared as numbers, the rest one by one."""
+        if type(self).identity is not Arithmetic.identity:
+            return super().asks_sealed(prompts)
+        groups, others = by_form(prompts)
+        found = np.zeros(len(prompts), np.bool_)
+        for form, (rows, operands) in groups.items():
+            found[rows] = self._is_sealed(form, *operands)
+        found[others] = super().asks_sealed([prompts[i] for i in others])
+        return [bool(x) for x in found]
 
     def solve(self, prompt: str) -> tuple[str, str] | None:
         """By the grammar: the first skill of the catalogue that uses these operators on such numbers."""
@@ -149,17 +181,17 @@ class Arithmetic(Task):
                 found.setdefault(question.operators, []).append(question.operands)
         return {form: np.unique(codes(form, *_operands(rows))) for form, rows in found.items()}
 
+    def _is_sealed(self, form: str, a: Digits, b: Digits, c: Digits) -> npt.NDArray[np.bool_]:
+        """Which of many questions of a form are sealed, ``(n,)``."""
+        return among(codes(form, a, b, c), self._sealed_codes.get(form, NO_CODES))
+
     def _teachable(self, skill: Skill, n: int, rng: np.random.Generator, active: int, origin: str) -> list[Example]:
         """``n`` examples of a skill, its forms in equal shares and mixed."""
         share = np.bincount(rng.permutation(n) % len(skill.forms), minlength=len(skill.forms))
         made: list[Example] = []
         for form, count in zip(skill.forms, rng.permutation(share).tolist(), strict=True):
             prompts, answers = write(form, *self._unsealed(skill, form, count, rng, active))
-            needs = skill.needs(form)
-            made.extend(
-                Example(prompt=prompt, response=answer, skills=needs, origin=origin)
-                for prompt, answer in zip(prompts, answers, strict=True)
-            )
+            made.extend(Example.made(prompts, answers, skill.needs(form), origin))
         return made if len(skill.forms) == 1 else [made[i] for i in rng.permutation(n)]
 
     def _unsealed(self, skill: Skill, form: str, n: int, rng: np.random.Generator, active: int) -> Operands:
@@ -171,8 +203,7 @@ class Arithmetic(Task):
         have, tries = 0, 0
         while have < n or not parts:
             a, b, c = draw(skill, n - have + 16, rng, min(WIDTH, active + tries // 8))
-            keep = ~np.isin(codes(form, a, b, c), self._sealed_codes[form])
-            keep &= ~np.isin(codes(form[0], a, b, c), self._sealed_codes[form[0]])
+            keep = ~self._is_sealed(form, a, b, c) & ~self._is_sealed(form[0], a, b, c)
             parts.append((a[keep], b[keep], c[keep]))
             have, tries = have + int(keep.sum()), tries + 1
         a, b, c = (np.concatenate(column)[:n] for column in zip(*parts, strict=True))

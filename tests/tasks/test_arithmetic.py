@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tasks.arithmetic import Arithmetic
 from tasks.arithmetic.grammar import OPERATORS, codes, identity, read
 from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT
-from tasks.records import SPLITS, Example, Problem, digest_examples, stream
+from tasks.records import SPLITS, Example, Grade, Problem, digest_examples, stream
 
 TASK = Arithmetic()
 SYMBOLS = "".join(OPERATORS)
@@ -294,3 +294,69 @@ def test_another_process_with_other_hashes_makes_the_same_task() -> None:
 
 def test_a_fresh_task_has_the_same_content() -> None:
     assert Arithmetic().fingerprint == TASK.fingerprint
+
+
+SEALED = [p for name in SPLITS for p in TASK.split(name)]
+written = st.one_of(
+    st.builds(lambda p: p.prompt, st.sampled_from(SEALED)),
+    st.builds("{}{}{}....=".format, operand, symbol, operand),
+    st.builds("{}{}{}{}{}=".format, operand, symbol, operand, symbol, operand),
+    st.text("0123456789.=+<~ \t\n/:", min_size=12, max_size=12),
+    st.text(max_size=14),
+    st.builds(lambda p, i, c: p.prompt[:i] + c + p.prompt[i + 1 :], st.sampled_from(SEALED), st.integers(0, 11),
+              st.sampled_from(sorted(SYMBOLS + "0./:é٣ \x00"))),
+)  # fmt: skip
+
+
+@quick
+@given(prompts=st.lists(written, max_size=30))
+def test_many_prompts_are_sealed_as_each_one_is(prompts: list[str]) -> None:
+    assert TASK.asks_sealed(prompts) == [TASK.identity(prompt) in TASK.sealed for prompt in prompts]
+
+
+@quick
+@given(prompts=st.lists(written, max_size=30), said=st.text("0123456789: ", max_size=7), right=st.booleans())
+def test_many_examples_are_judged_as_each_one_is(prompts: list[str], said: str, right: bool) -> None:
+    golds = [question.answer() if right and (question := read(prompt)) else said for prompt in prompts]
+    examples = [Example(prompt=p, response=f" {gold} ") for p, gold in zip(prompts, golds, strict=True)]
+    assert TASK.judges(examples) == [TASK.judge(example) for example in examples]
+
+
+def test_many_answers_are_graded_as_each_one_is() -> None:
+    asked = [
+        (p, said) for p in SEALED[::97] for said in (p.answer, f" {p.answer}  ", p.answer[:-1], "", "\t" + p.answer)
+    ]
+    assert TASK.grades(asked) == [TASK.grade(problem, said) for problem, said in asked]
+
+
+class Strict(Arithmetic):
+    """Another checker, judge and form, which must be asked in place of the batches of its parent."""
+
+    def grade(self, problem: Problem, response: str) -> Grade:
+        return Grade(correct=False)
+
+    def judge(self, example: Example) -> bool | None:
+        return False
+
+    def identity(self, prompt: str) -> str:
+        return "all alike"
+
+
+def test_a_task_that_is_derived_is_asked_by_its_own_methods() -> None:
+    task, problem = Strict(), SEALED[0]
+    assert task.grades([(problem, problem.answer)]) == [Grade(correct=False)]
+    assert task.judges([Example(prompt=problem.prompt, response=problem.answer)]) == [False]
+    assert task.asks_sealed(["anything"]) == [True]
+
+
+def test_examples_that_are_made_equal_those_that_are_validated() -> None:
+    (made,) = Example.made(["1+1="], ["2"], ("add", "sub"), "generator")
+    plain = Example(prompt="1+1=", response="2", skills=("add", "sub"), origin="generator")
+    assert made == plain
+    assert made.model_dump(mode="json") == plain.model_dump(mode="json")
+    assert made.model_fields_set == plain.model_fields_set
+    assert (
+        made.model_copy(update={"origin": "me"}).model_dump_json()
+        == plain.model_copy(update={"origin": "me"}).model_dump_json()
+    )
+    assert Example.made(["a"], ["b"], (), "")[0].model_fields_set == {"prompt", "response", "skills", "origin"}

@@ -45,7 +45,7 @@ Reply = tuple[str, str]
 def serialized(job: Job, key: str, root: Path, limits: Limits) -> tuple[str, str, str, str, str]:
     """The arguments of ``work``."""
     fingerprint = student_of(job.student).fingerprint
-    return job.model_dump_json(), key, fingerprint, str(root), limits.model_dump_json()
+    return job.text(), key, fingerprint, str(root), limits.model_dump_json()
 
 
 def work(job: str, key: str, fingerprint: str, root: str, limits: str) -> Reply:

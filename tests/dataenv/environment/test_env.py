@@ -239,7 +239,7 @@ def test_what_drifts_is_noticed_with_the_store_off(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_store_that_fails_in_the_middle_of_a_step_changes_nothing(env: TeachingEnv) -> None:
-    before, lessons, spent = env.snapshot(), list(env._lessons), env.purse.spent
+    before, lessons, spent = env.snapshot(), env._taught.lessons, env.purse.spent
 
     def full(examples: Any) -> str:
         raise dataenv.StoreError("store x cannot be used (disk full); free space")
@@ -248,9 +248,9 @@ def test_a_store_that_fails_in_the_middle_of_a_step_changes_nothing(env: Teachin
     with pytest.raises(dataenv.StoreError):
         env.step(uniform(env))
     del env.runner.store.put_lesson
-    assert (env.snapshot(), env._lessons, env.purse.spent) == (before, lessons, spent)
+    assert (env.snapshot(), env._taught.lessons, env.purse.spent) == (before, lessons, spent)
     env.step(uniform(env))
-    assert len(env._lessons) == len(env.snapshot().lessons) == 1
+    assert len(env._taught.lessons) == len(env.snapshot().lessons) == 1
 
 
 def test_end_takes_the_outcome_of_its_own_job_alone(env: TeachingEnv) -> None:

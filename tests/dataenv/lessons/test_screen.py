@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
-from dataenv.lessons.screen import screen
+from dataenv.lessons.leaks import guard_of
+from dataenv.lessons.screen import as_example, passing, pool_of, refused, screen
 from dataenv.setting import make_setting
-from tasks.records import Example, stream
+from students.pocket import Pocket
+from tasks.arithmetic import Arithmetic
+from tasks.records import SPLITS, Example, stream
 from tests.tiny import TINY
 from tests.toys import Parrot, Reverse
 
@@ -170,7 +174,7 @@ def test_pool_lessons_do_not_repeat_until_the_pool_is_used_up() -> None:
     for _ in range(3):
         _, _, _, _, info = env.step(uniform(env))
         assert info["rejected/leak"] == 0
-        lesson = {e.prompt for e in env._lessons[-1]}
+        lesson = {e.prompt for e in env._taught.lessons[-1]}
         assert not seen & lesson
         seen |= lesson
 
@@ -229,3 +233,68 @@ def test_a_judge_of_many_is_asked_once_a_lesson() -> None:
     found = screen(lesson, Batching(), Parrot(), verify=True, largest=9, allowed=None)
     assert asked == [3]
     assert (found.rejected, found.judged) == ({"wrong": 1}, {"right": 1, "unknown": 1})
+
+
+ARITHMETIC = Arithmetic()
+POCKET = Pocket()
+sealed = st.sampled_from([p for name in SPLITS for p in ARITHMETIC.split(name)])
+near = st.one_of(
+    st.sampled_from(ARITHMETIC.generate("add", 20, stream(0, "near"))),
+    st.builds(lambda p, cut: Example(prompt=p.prompt[:cut], response=p.prompt[cut:]), sealed, st.integers(1, 11)),
+    st.builds(lambda p, by: Example(prompt=by + p.prompt, response=p.answer), sealed, st.text("9 é=", max_size=2)),
+    st.builds(lambda p, q: Example(prompt="1+1=", response="2", rejected=q.prompt + "x"), sealed, sealed),
+    st.builds(lambda p: Example(prompt=p.prompt.replace("....", " "), response=p.answer), sealed),
+    st.builds(lambda p: Example(prompt=p.prompt[4:7] + p.prompt[3] + p.prompt[:3] + "=", response="1"), sealed),
+    st.builds(lambda kind: Example(prompt="12+13=", response="250", kind=kind), st.sampled_from(["edit", "document"])),
+    st.just(Example(prompt="1", response="2", media=("0",))),
+    st.just({"prompt": "a\x00b", "response": "\ud800"}),
+    hostile,
+)
+
+
+def one_by_one(offered: list[Any], verify: bool, allowed: int | None, pairs: bool) -> tuple[Any, ...]:
+    """What the screen says, asked example by example, reason by reason, in the order of ``REASONS``."""
+    guard, kept, rejected, leaks = guard_of(ARITHMETIC), list[Example](), Counter[str](), list[str]()
+    for offer in offered:
+        example = as_example(offer)
+        if example is None or (pairs and example.rejected is None):
+            rejected["form"] += 1
+            continue
+        both = [example] if example.rejected is None else [example, refused(example)]
+        unread = "kind" if example.kind not in POCKET.kinds else "media" if example.media else None
+        unread = unread or next(filter(None, map(POCKET.refuse, both)), None)
+        hit = None if unread else next(filter(None, map(guard.find, both)), None)
+        name = (example.prompt, example.response, example.rejected)
+        if hit is not None:
+            leaks.append(hit.how)
+        late = "duplicate" if name in [(k.prompt, k.response, k.rejected) for k in kept] else None
+        late = late or ("wrong" if verify and ARITHMETIC.judge(example) is False else None)
+        late = late or ("budget" if allowed is not None and len(kept) >= allowed else None)
+        reason = unread or ("leak" if hit else None) or late
+        if reason is None:
+            kept.append(example)
+        else:
+            rejected[reason] += 1
+    return tuple(kept), dict(sorted(rejected.items())), leaks
+
+
+@given(
+    offered=st.lists(near, max_size=24),
+    verify=st.booleans(),
+    allowed=st.none() | st.integers(0, 5),
+    pairs=st.booleans(),
+)
+def test_a_lesson_is_screened_as_its_examples_are_one_by_one(
+    offered: list[Any], verify: bool, allowed: int | None, pairs: bool
+) -> None:
+    given: dict[str, Any] = {"verify": verify, "largest": 99, "allowed": allowed, "pairs": pairs}
+    found = screen(offered, ARITHMETIC, POCKET, **given)
+    assert (found.kept, found.rejected, [hit.how for hit in found.leaks]) == one_by_one(offered, verify, allowed, pairs)
+    judged = Counter({True: "right", False: "wrong", None: "unknown"}[ARITHMETIC.judge(e)] for e in found.kept)
+    assert found.judged == dict(judged)
+
+
+def test_a_pool_is_screened_once_for_all_episodes() -> None:
+    first, again = make(engine="pool"), make(engine="pool")
+    assert pool_of(first.task, first.student) is pool_of(again.task, again.student)
+    assert list(pool_of(first.task, first.student)) == passing(first.task.pool(), first.task, first.student)

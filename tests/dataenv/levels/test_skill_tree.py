@@ -89,7 +89,7 @@ def test_shares_of_the_lesson_are_those_of_the_allocation() -> None:
 def test_lessons_hold_what_their_subskill_is() -> None:
     env = make()
     env.step(ALL)
-    (lesson,) = env._lessons
+    (lesson,) = env._taught.lessons
     for example in lesson:
         first, last = Branching.parts[example.skills[0]][example.origin.removeprefix("toy/")]
         assert first <= example.prompt[0] <= last
@@ -309,6 +309,6 @@ def test_a_verdict_filters_where_the_setting_says_so(verify: bool, monkeypatch: 
     monkeypatch.setitem(registry.TASKS, "careless", "tests.dataenv.levels.test_skill_tree:Careless")
     env = make(task="careless", verify=verify)
     _, _, _, _, info = env.step(move(explore=(2, 1)))
-    wrong = sum(e.response == "no" for e in env._lessons[0])
+    wrong = sum(e.response == "no" for e in env._taught.lessons[0])
     assert info["rejected/wrong"] + info["judged/wrong"] == 6
     assert wrong == (0 if verify else 6)

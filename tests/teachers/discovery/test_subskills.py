@@ -84,7 +84,7 @@ def test_a_forest_grows_what_was_proposed(server: Server, tmp_path: Path) -> Non
     grow = {"explore": np.array([1, 0]), "data": np.ones(2, np.float32), "allocation": np.zeros((2, 3), np.float32)}
     observation, *_, info = env.step(grow)
     assert observation["subskill_counts"].sum() == observation["subskill_counts"][0, 0] == info["kept"] > 0
-    taught = {e.prompt for lesson in env._lessons for e in lesson}
+    taught = {e.prompt for lesson in env._taught.lessons for e in lesson}
     assert taught <= {e.prompt for e in found.subskills["short"][0].examples}
 
 
