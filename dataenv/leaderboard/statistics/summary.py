@@ -345,6 +345,7 @@ def _sources(board: Sequence[Row], standings: Sequence[Standing]) -> list[str]:
              "selection": [sum(row.steps[0].selection.n) // held.out_of for row in board if row.steps],
              "transfer": [row.transfer.n for row in board if row.transfer is not None]}  # fmt: skip
     named: dict[str, list[Counted | None]] = {
+        "area %": [s.outcome for s in standings] if primary_of(board) == "area" else [],
         "test %": [s.score for s in standings],
         "gain": [s.comparison.gain for s in standings if s.comparison],
         "a point": [s.cost.learnt for s in standings if s.cost],

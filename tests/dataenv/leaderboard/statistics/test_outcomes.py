@@ -59,6 +59,7 @@ def test_a_board_ranks_and_tests_the_area_and_says_so() -> None:
     rows = [with_curve(name, seed) for name in names for seed in range(6)]
     summary = summarise(rows)
     assert summary.primary == "area"
+    assert any("area %" in said and "test split" in said for said in summary.sources)
     assert summary.reading[0].startswith("Over 6 seeds, by area under the learning curve on the test split: ")
     values = [s.outcome.value for s in summary.teachers]
     assert values == sorted(values, reverse=True)
