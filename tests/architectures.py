@@ -266,6 +266,15 @@ def _short(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.2f}" for value in values)
 
 
+NOT = {
+    (True, True): "",
+    (True, False): ", in exams what rows share is computed for each",
+    (False, True): ", rows are padded and not packed",
+    (False, False): ", what rows share is computed for each",
+}
+"""What the page says of an architecture that is not packed, or whose rows have no prefix."""
+
+
 def table(played: Sequence[Played]) -> str:
     """What is supported and what is refused, as a list for docs/causal-lm.md."""
     groups: dict[str, list[str]] = {}
@@ -276,8 +285,7 @@ def table(played: Sequence[Played]) -> str:
         elif each.outcome == "equal" and each.adapter == "none":
             what += ' with `adapter="none"` alone'
         elif each.outcome == "equal":
-            prefix = "" if each.prefix else ", in exams what rows share is computed for each"
-            what += prefix + ("" if each.packs else ", rows are not packed")
+            what += NOT[each.packs, each.prefix]
         groups.setdefault(what, []).append(f"`{each.kind}`")
     lines = [f"- **{what}:** {', '.join(kinds)}." for what, kinds in sorted(groups.items(), reverse=True)]
     return "\n".join(textwrap.fill(line, 118, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
