@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from students.transformer import Array, Parameters, Transformer, entropy, token_
 if TYPE_CHECKING:
     import torch
 
-PASS = 512
-"""Examples that are measured at once."""
+PASS = 128
+"""Examples that are measured at once: what is computed of them stays in a processor's cache."""
 
 
 class NumpyModel:
@@ -36,13 +37,14 @@ class NumpyModel:
     def __init__(self, weights: bytes, trunk: bool, heads: int, context: int, threads: int) -> None:
         arrays.keep_memory()
         arrays.set_threads(threads)
+        self._threads = threads
         self.state, self._moments = unpack_arrays(weights, trunk)
         self._model = Transformer(self.state, heads)
 
     @staticmethod
     def numerics() -> dict[str, Any]:
-        """What computes."""
-        return arrays.numerics()
+        """What computes; PyTorch's release too, for methods beyond next-token loss. It is not imported for that."""
+        return arrays.numerics() | {"torch": version("torch").split("+")[0]}
 
     def optimisation(self, recipe: Recipe) -> Optimisation[Batch]:
         """A training run by next-token loss."""
@@ -67,6 +69,7 @@ class NumpyModel:
         """Parameters and moments as tensors; the parameters share their memory with the model's."""
         import torch
 
+        torch.set_num_threads(self._threads)
         parameters = {name: torch.nn.Parameter(torch.from_numpy(value)) for name, value in self.state.items()}
         return parameters, {name: torch.from_numpy(value) for name, value in self._moments.items()}
 

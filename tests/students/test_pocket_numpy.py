@@ -112,8 +112,9 @@ def test_a_back_end_is_named_and_is_another_student() -> None:
     numpy, reference = pair()
     assert numpy.args["backend"] == "numpy"
     assert numpy.fingerprint != reference.fingerprint
-    assert "torch" not in numpy.numerics
-    assert {"numpy", "blas", "isa", "threads"} <= numpy.numerics.keys()
+    assert {"numpy", "blas", "isa", "threads", "torch"} <= numpy.numerics.keys()
+    assert "transformers" not in numpy.numerics
+    assert numpy.numerics["torch"] == reference.numerics["torch"]
     with pytest.raises(ValueError, match=r"student_args\.backend is 'jax'; give one of numpy, torch"):
         Pocket(backend="jax")
 
