@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from common import table
+from worlds import FURTHER, SKEW, SYMMETRIC
 
 from dataenv.leaderboard.statistics.comparisons import corrected, p_of_seeds
 from dataenv.leaderboard.statistics.crossed import crossed
@@ -70,37 +70,7 @@ def t_and_holm(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return p, np.array([[one[name] for name in names] for one in adjusted])
 
 
-# --- worlds ----------------------------------------------------------------------------------------------------------
-
-
-def _outlier(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.standard_normal(shape) * np.where(np.arange(shape[-1]) == 0, 5.0, 1.0)
-
-
-World = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
-SYMMETRIC: dict[str, World] = {
-    "normal": lambda rng, shape: rng.standard_normal(shape),
-    "heavy tails (t, 3 degrees of freedom)": lambda rng, shape: rng.standard_t(3, shape),
-    "one seed with 5 times the sd": _outlier,
-    "every seed its own sd (lognormal, 0.75)": lambda rng, shape: (
-        rng.standard_normal(shape) * rng.lognormal(0, 0.75, shape)
-    ),
-}
-SKEW: dict[str, World] = {
-    "skew (exponential, long side up)": lambda rng, shape: rng.exponential(1, shape) - 1,
-    "one run in six collapses (−4 sd)": lambda rng, shape: (
-        rng.standard_normal(shape) - 4 * ((rng.random(shape) < 1 / 6) - 1 / 6)
-    ),
-}
-FURTHER: dict[str, World] = {
-    "ties: −1, 0 or +1 item": lambda rng, shape: rng.integers(-1, 2, shape).astype(float),
-    "gambler: +1, or −11.5 in 8 %, noise 0.3": lambda rng, shape: (
-        np.where(rng.random(shape) < 0.92, 1.0, -11.5) + 0.3 * rng.standard_normal(shape)
-    ),
-    "gambler: +4, or −46 in 8 %, noise 2.5": lambda rng, shape: (
-        np.where(rng.random(shape) < 0.92, 4.0, -46.0) + 2.5 * rng.standard_normal(shape)
-    ),
-}
+# --- what is asked ---------------------------------------------------------------------------------------------------
 
 
 def shapes(boards: int, seed: int) -> Claims:

@@ -24,7 +24,7 @@ def prove(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         monkeypatch.setenv(name, "1")
     monkeypatch.delenv("DATAENV_STORE", raising=False)
     monkeypatch.syspath_prepend(BENCH)
-    for name in ("common", "prove_statistics", "prove_sequential", "worlds"):
+    for name in ("common", "prove_sequential", "worlds"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import prove_sequential
 

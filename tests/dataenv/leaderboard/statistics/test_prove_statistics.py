@@ -20,7 +20,7 @@ def prove(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         monkeypatch.setenv(name, "1")
     monkeypatch.delenv("DATAENV_STORE", raising=False)
     monkeypatch.syspath_prepend(BENCH)
-    for name in ("common", "null_models", "prove_statistics"):
+    for name in ("common", "worlds", "null_models", "prove_statistics"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import prove_statistics
 
