@@ -302,7 +302,8 @@ def _unloadable(kind: Kind, name: str, where: str, error: BaseException) -> str:
     """Why something cannot be loaded; of a name that a module has not, the nearest one that it has."""
     module, _, attribute = where.partition(":")
     there = sys.modules.get(module)
-    said = f"{kind} {name!r} is {where!r}, which cannot be loaded ({type(error).__name__}: {error})"
+    alias = "" if name == where else f" is {where!r}, which"
+    said = f"{kind} {name!r}{alias} cannot be loaded ({type(error).__name__}: {error})"
     if isinstance(error, AttributeError) and there is not None and not hasattr(there, attribute.partition(".")[0]):
         public = [other for other in vars(there) if not other.startswith("_")]
         return f"{said}; {did_you_mean(attribute, public)}"

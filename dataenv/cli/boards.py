@@ -34,6 +34,7 @@ from dataenv.cli.options import (
     Out,
     Quiet,
     Store,
+    out_folder,
 )
 from dataenv.errors import SettingError
 from dataenv.waiting import waiting
@@ -193,13 +194,7 @@ def _show(rows: list[Row], folder: Path, as_json: bool, metrics: tuple[str, ...]
 def report(
     folder: BoardFolder,
     out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            show_default="the board's",
-            rich_help_panel=OUTPUT,
-            help="For the CSV and the page, where the board's folder can only be read.",
-        ),
+        Path | None, out_folder("the board's", "For the CSV and the page, where the board's folder can only be read.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -282,15 +277,7 @@ def compare(
 @command(panel=BOARDS)
 def rescore(
     folder: BoardFolder,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            show_default="beside the board's",
-            rich_help_panel=OUTPUT,
-            help="For the rows; one that is not there.",
-        ),
-    ] = None,
+    out: Annotated[Path | None, out_folder("beside the board's", "For the rows; one that is not there.")] = None,
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,

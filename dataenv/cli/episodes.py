@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from dataenv.cli.options import (
     DEFAULT_STORE,
     OUTPUT,
     WITHIN,
+    ActDeadline,
     AllowKey,
     ChatAt,
     ChatKeyEnv,
@@ -29,8 +31,9 @@ from dataenv.cli.options import (
     TeacherArg,
     TeacherArgs,
     TeacherName,
+    out_folder,
 )
-from dataenv.errors import SettingError
+from dataenv.errors import DataenvError, SettingError, TeacherFailedError
 from dataenv.waiting import waiting
 
 if TYPE_CHECKING:
@@ -54,13 +57,13 @@ def run(
     chat_key_env: ChatKeyEnv = None,
     allow_key: AllowKey = None,
     force: Force = False,
+    act_deadline: ActDeadline = 600.0,
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Let one teacher teach one episode, and show the student step by step."""
     from dataenv.environment.env import TeachingEnv
-    from dataenv.episode.loop import run as play
     from dataenv.episode.teacher import build_teacher, yields_of
     from dataenv.leaderboard.planning.preflight import check_setting
     from dataenv.setting import make_setting
@@ -70,7 +73,7 @@ def run(
     within = make_setting(setting_fields(setting, set_, task=task, student=student))
     check_setting(within, who, force)
     env = TeachingEnv(who.level, store=store or DEFAULT_STORE, render_mode="ansi", setting=within)
-    episode = play(env, who, seed, lambda record: voice.say(env.render() or "", "\n"))
+    episode = _played(env, teacher, who, seed, act_deadline, lambda: voice.say(env.render() or "", "\n"))
     value = {
         "teacher": teacher,
         "teacher_args": given,
@@ -87,6 +90,21 @@ def run(
     voice.result(value, first)
     if not as_json:
         voice.say(*more)
+
+
+def _played(
+    env: TeachingEnv, named: str, who: AdaptedTeacher, seed: int, act_deadline: float, on_step: Callable[[], None]
+) -> Episode:
+    """One episode; what somebody else's code raises in it is one sentence, as in a row of a board."""
+    from dataenv.episode.calls import described, raised_here
+    from dataenv.episode.loop import run as play
+
+    try:
+        return play(env, who, seed, lambda record: on_step(), act_deadline)
+    except Exception as error:
+        if isinstance(error, DataenvError) or raised_here(error):
+            raise
+        raise TeacherFailedError(f"the run of {named} has failed: {described(error)}") from error
 
 
 def _told(teacher: str, who: AdaptedTeacher, seed: int, env: TeachingEnv, episode: Episode) -> list[str]:
@@ -115,10 +133,7 @@ def _told(teacher: str, who: AdaptedTeacher, seed: int, env: TeachingEnv, episod
 @command(panel=EPISODES)
 def export(
     run: Annotated[Path, typer.Argument(metavar="ROW", help="Of a board: runs/BOARD/rows/TEACHER--SEED.json.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", show_default="beside the row", rich_help_panel=OUTPUT, help="For both."),
-    ] = None,
+    out: Annotated[Path | None, out_folder("beside the row", "For both.")] = None,
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +37,16 @@ Out = Annotated[
         metavar="FOLDER", rich_help_panel=OUTPUT, help="For results; a folder of the board's name is made in it."
     ),
 ]
+
+
+def out_folder(default: str, what: str) -> Any:
+    """The option ``--out`` of a command whose results have a place already.
+
+    Args:
+        default: Where they go else, as the help says it.
+        what: Goes there.
+    """
+    return typer.Option(metavar="FOLDER", show_default=default, rich_help_panel=OUTPUT, help=what)
 
 
 def _boards() -> list[str]:

@@ -240,6 +240,10 @@ def _row_finding(kind: Literal["damaged", "missing"], row: Sealed, why: str) -> 
 def _lost(states: dict[str, tuple[int, Any]], lessons: set[str], blobs: set[str]) -> dict[str, str]:
     """States that could not be rebuilt, and why; what was taught from one of them without its weights is lost too."""
     lost: dict[str, str] = {}
+
+    def is_lost(key: str) -> bool:
+        return key not in states or key in lost
+
     while True:
         before = len(lost)
         for key, (_, row) in states.items():
@@ -249,7 +253,7 @@ def _lost(states: dict[str, tuple[int, Any]], lessons: set[str], blobs: set[str]
             absent = [name for part in DATA if (name := job["train"][part]) not in lessons]
             if absent:
                 lost[key] = f"lesson {absent[0][:12]} that it came from is not there"
-            elif row["blob"] not in blobs and job["initial"] is None and job["parent"] not in states.keys() - lost:
+            elif row["blob"] not in blobs and job["initial"] is None and is_lost(job["parent"]):
                 lost[key] = f"its weights and state {job['parent'][:12]} that it came from are not there"
         if len(lost) == before:
             return lost

@@ -118,7 +118,10 @@ def recorded() -> tuple[str, bytes]:
     job = env.begin(np.ones(len(env.task.skills), np.float32))
     assert job is not None
     outcome = env.runner.run(job)
-    return outcome.model_dump_json(), env.runner.store.blobs.get(str(outcome.blob))
+    assert outcome.trained is not None
+    # It answers for lessons of any length, and no lesson may report more tokens than were paid for it.
+    short = outcome.model_copy(update={"trained": outcome.trained.model_copy(update={"tokens": 1})})
+    return short.model_dump_json(), env.runner.store.blobs.get(str(outcome.blob))
 
 
 def driver(outcome: tuple[str, bytes], folder: Path) -> None:

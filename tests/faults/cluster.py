@@ -53,7 +53,7 @@ class Cluster:
                 env=self._environ, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         self.nodes.append(node)
-        until(lambda: b"block forever" in log.read_bytes() or node.poll() is not None, 90)
+        until(lambda: b"block forever" in log.read_bytes() or node.poll() is not None, 300)
         assert node.poll() is None, log.read_text()
         return node
 

@@ -60,14 +60,14 @@ def test_a_driver_killed_at_random_moments(faults: Faults, workers: list[str], o
         driver = faults.driver(*words, DATAENV_FAULTS_PAUSE="0.8")  # long enough for all kills on a fast processor too
         if kill % 4:  # while it trains; else at a random moment of its start
             done = len(faults.log("begun"))
-            until(lambda n=done, d=driver: len(faults.log("begun")) > n or d.poll() is not None, 90)
+            until(lambda n=done, d=driver: len(faults.log("begun")) > n or d.poll() is not None, 300)
             time.sleep(rng.uniform(0.0, 1.2))
         else:
             time.sleep(rng.uniform(0.0, 6.0))
         assert driver.poll() is None, "the board ended before it was killed often enough"
         driver.kill()
         driver.communicate()
-        until(lambda: not faults.processes(jobs="ray" in workers), 30)
+        until(lambda: not faults.processes(jobs="ray" in workers), 120)
         for left in faults.processes():  # two agents of Ray's own outlive a driver that was killed
             with contextlib.suppress(ProcessLookupError):
                 os.kill(left, signal.SIGKILL)
@@ -110,7 +110,7 @@ def test_damaged_blobs_of_a_half_played_board(faults: Faults, damage: str, obser
     until(lambda: len(faults.log("ended")) > 12, 120)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.communicate()
-    until(lambda: not faults.processes(), 30)
+    until(lambda: not faults.processes(), 120)
     blobs = [
         path for path in (faults.folder / "runs/.store/blobs").rglob("*") if path.is_file() and "tmp" not in path.name
     ]
@@ -140,6 +140,6 @@ def test_workers_end_with_their_driver(faults: Faults, observed: Observed) -> No
     driver.kill()
     driver.communicate()
     began = time.monotonic()
-    until(lambda: not faults.processes(), 30)
+    until(lambda: not faults.processes(), 120)
     assert time.monotonic() - began < 10
     observed(f"{len(workers)} processes, gone")

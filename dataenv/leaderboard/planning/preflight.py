@@ -81,5 +81,5 @@ def _refusal(which: str, found: Sequence[str], forcible: bool = True) -> str:
     """The findings, a line each, and what to do about them."""
     lines = [f"{which}: {len(found)} faults, and nothing was computed:", *(f"  {fault}" for fault in found)]
     if len(found) == 1:
-        lines = [f"{which}: {found[0]}"]
+        lines = [found[0] if found[0].startswith(f"{which}: ") else f"{which}: {found[0]}"]
     return "\n".join(lines + ["mend what is told above, or go on all the same with --force"] * forcible)

@@ -304,7 +304,7 @@ def test_metrics_are_columns_and_trackers_are_told(cli: Cli, tmp_path: Path) -> 
     [
         ("metrics", "transfr", "metric 'transfr' is not registered; did you mean 'transfer'?"),
         ("metrics", "tests.toys:Reverse", "no subclass of dataenv.leaderboard.metric.Metric"),
-        ("metrics", "no.module:Here", "which cannot be loaded"),
+        ("metrics", "no.module:Here", "cannot be loaded"),
         ("references", "nothin", "reference 'nothin' is not registered; did you mean 'nothing'?"),
         ("references", "tests.toys:Reverse", "no subclass of dataenv.leaderboard.references.Reference"),
     ],

@@ -23,6 +23,46 @@ def test_a_run_is_checked_too(cli: Cli) -> None:
     assert cli(*words, *few, "-s", "decoding.max_tokens=8").code == 0
 
 
+TEACHERS = """
+import sys
+
+class Broken:
+    def __init__(self, where="act"):
+        self.args, self.where = {"where": where}, where
+    def act(self, observation, info):
+        if self.where == "act":
+            raise LookupError("no such \\x1b[31mskill")
+        if self.where == "exit":
+            sys.exit(0)
+        while self.where == "hang":
+            pass
+        return observation["accuracy"] * 0 + 1
+    def learn(self, transition):
+        if self.where == "learn":
+            1 / 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("act", "the run of mine:Broken has failed: LookupError: no such"),
+        ("learn", "the run of mine:Broken has failed: ZeroDivisionError: division by zero (mine.py:"),
+        ("exit", "SystemExit: 0 (mine.py:"),
+        ("hang", "act() was not done within 1 seconds (mine.py:"),
+    ],
+)
+def test_a_teacher_that_fails_is_one_sentence(cli: Cli, tmp_path: Path, where: str, said: str) -> None:
+    (tmp_path / "mine.py").write_text(TEACHERS)
+    words = ("run", "--task", "reverse", "--student", "apprentice", "-s", "warm_start.examples=0", "--force")
+    few = ("-s", "recipe.updates=4", "-s", "recipe.batch=4", "-s", "lesson_size=16", "-s", "budget.student_tokens=1200")
+    failed = cli(*words, *few, "--teacher", "mine:Broken", "-t", f"where={where}", "--act-deadline", "1")
+    assert failed.code == 2
+    assert said in failed.err
+    assert "Traceback" not in failed.err
+    assert "\x1b" not in failed.err
+
+
 def test_the_export_of_an_untaught_student_says_so(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.toys import Apprentice
 

@@ -274,7 +274,7 @@ def test_a_probe_from_outside_is_paid_and_read_like_ours(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("thing", "said"),
     [
-        ("no.module:Here", "which cannot be loaded"),
+        ("no.module:Here", "cannot be loaded"),
         (dict, "no subclass of dataenv.episode.probe.Probe; derive it from that"),
         (type("Free", (LossProbe,), {"tokens": lambda *_: 0}), "is 0; give a whole number of at least 1"),
         (type("Short", (LossProbe,), {"read": lambda *_: [1.0]}), r"reads shape \(1,\) from 2 answers"),

@@ -350,7 +350,7 @@ def test_an_executor_from_outside_is_one_class_and_one_name(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("thing", "said"),
     [
-        ("no.module:Here", "which cannot be loaded"),
+        ("no.module:Here", "cannot be loaded"),
         (dict, r"has no from_spec\(spec\); add that classmethod"),
         (type("Bare", (), {"from_spec": classmethod(lambda cls, spec: cls())}), "has no submit; add it"),
     ],

@@ -63,7 +63,7 @@ def test_those_of_the_project_are_what_they_were() -> None:
     ("thing", "said"),
     [
         (None, "reference 'halved' is not registered; "),
-        ("no.module:Here", "reference 'halved' .* which cannot be loaded"),
+        ("no.module:Here", "reference 'halved' .* cannot be loaded"),
         (dict, "no subclass of dataenv.leaderboard.references.Reference"),
         (type("Bare", (Reference,), {}), "reference 'halved' lacks act"),
         (type("Lost", (Nothing,), {"level": "skil-list"}), "skil-list"),

@@ -249,7 +249,7 @@ def test_an_engine_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     ("change", "said"),
     [
         ({"engine": "pol"}, "engine 'pol' is not registered; did you mean 'pool'"),
-        ({"engine": "nowhere:Engine"}, r"engine 'nowhere:Engine' is 'nowhere:Engine', which cannot be loaded"),
+        ({"engine": "nowhere:Engine"}, r"engine 'nowhere:Engine' cannot be loaded"),
         ({"engine": "llm"}, "engine_args of engine 'llm' do not fit: missing a required argument: 'chat'"),
         ({"engine": "tests.toys:Reverse"}, "derive it from dataenv.lessons.engines.Engine"),
         ({"engine": "pool", "engine_args": {"size": 3}}, "engine_args of engine 'pool' do not fit"),

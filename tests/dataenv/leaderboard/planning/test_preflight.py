@@ -49,6 +49,13 @@ def test_what_cannot_be_read_cannot_be_forced(toys: None, tmp_path: Path) -> Non
         assert "--force" not in str(caught.value)
 
 
+def test_one_fault_names_its_file_once(toys: None, tmp_path: Path) -> None:
+    file = write_toml(tmp_path / "b.toml", TOY_BOARD | {"seeds": 3})
+    with pytest.raises(SettingError) as caught:
+        checked_board(file, {}, (), tmp_path)
+    assert str(caught.value) == f"{file}: seeds is 3; give a list such as [0, 1, 2]"
+
+
 def test_a_board_that_was_begun_is_not_checked_again(
     toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

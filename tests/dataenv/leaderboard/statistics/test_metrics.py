@@ -88,7 +88,7 @@ def test_one_of_your_own(board: list[dict[str, Any]], monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("thing", "said"),
     [
-        ("no.module:Here", "which cannot be loaded"),
+        ("no.module:Here", "cannot be loaded"),
         (dict, "no subclass of dataenv.leaderboard.metric.Metric"),
         (type("Bare", (Metric,), {"unit": "%"}), "lacks of"),
         (type("Unitless", (Metric,), {"of": lambda *_: 1.0}), "has the unit None"),
