@@ -1,4 +1,4 @@
-"""What was taught: the lessons of an episode and the counts of them, which grow by one lesson a step and are never recounted."""
+"""What an episode was taught: its lessons and the counts of them, which grow by a lesson a step and are never recounted."""
 
 from __future__ import annotations
 
