@@ -1,4 +1,4 @@
-"""What an episode was taught: its lessons and the counts of them, which grow by a lesson a step and are never recounted."""
+"""What an episode was taught: its lessons, and counts of them, which grow by a lesson a step."""
 
 from __future__ import annotations
 
