@@ -26,7 +26,7 @@ from dataenv.environment.info import figures
 from dataenv.environment.render import ansi
 from dataenv.environment.restore import lessons_of
 from dataenv.environment.steps import StepRecord, record_of
-from dataenv.environment.taught import Taught
+from dataenv.environment.taught import TaughtLessons
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.execution.executors import make_executor
 from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_for
@@ -117,7 +117,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.history: list[StepRecord] = []
         self._snapshot: Snapshot | None = None
         self._pending: Pending | None = None
-        self._taught = Taught.of(self.task.skills, ())
+        self._taught = TaughtLessons.of(self.task.skills, ())
         self._now: Evaluation | None = None
 
     def reset(
@@ -175,7 +175,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         snap = self._fresh(seed) if given is None else Snapshot.read(given)
         lessons = lessons_of(snap, self.setting, self.level.name, self.runner.store, self.account.is_branch)
         self.level.check(snap.memory)
-        self._snapshot, self._taught = snap, Taught.of(self.task.skills, lessons)
+        self._snapshot, self._taught = snap, TaughtLessons.of(self.task.skills, lessons)
         self.account.open(snap)
         self._pending, self.history, self.yields = None, [], Counter()
         if snap.state == snap.base:
@@ -410,7 +410,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         parent = snap.state if training.recipe.start == "current" else snap.base
         return self.anchor(Job(student=spec, parent=parent, train=training, exams=self._exams))
 
-    def _spent(self, pending: Pending, taught: Taught) -> bool:
+    def _spent(self, pending: Pending, taught: TaughtLessons) -> bool:
         """Whether the budget buys nothing more: not one update like the last, or no further example."""
         cap = self.setting.budget.examples
         if cap is not None and taught.total >= cap:

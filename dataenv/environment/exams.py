@@ -70,15 +70,16 @@ def exam_of(setting: Setting, split: Split) -> Exam:
 def grade(setting: Setting, split: Split, answers: Answers) -> Result:
     """Grade the answers to a split's exam."""
     task, attempts, problems = setting.built_task, setting.attempts(split), setting.exam_items(split)
-    row = {skill: i for i, skill in enumerate(task.skills)}
-    correct, n = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
-    asked = list(zip([p for p in problems for _ in range(attempts.samples)], answers.responses, strict=True))
+    row, said, each = {skill: i for i, skill in enumerate(task.skills)}, answers.responses, attempts.samples
+    correct, n = [0] * len(row), [0] * len(row)
+    asked = list(zip([p for p in problems for _ in range(each)], said, strict=True))
     verdicts = list(task.grades(asked))
     right, points, unasked = tuple(verdict.correct for verdict in verdicts), [], 0
+    worth = [attempts.worth(k) for k in range(each + 1)]
     for at, problem in enumerate(problems):
-        mine = slice(at * attempts.samples, (at + 1) * attempts.samples)
-        points.append(attempts.worth(sum(right[mine])))
-        unasked += not any(answers.responses[mine]) and _unreadable(setting, problem)
+        first = at * each
+        points.append(worth[int(right[at]) if each == 1 else sum(map(int, right[first : first + each]))])
+        unasked += not said[first] and not any(said[first : first + each]) and _unreadable(setting, problem)
         i = row.get(problem.skills[0])
         if i is not None:  # a transfer problem may need skills that the catalogue has no row for
             correct[i] += points[-1]
@@ -86,7 +87,8 @@ def grade(setting: Setting, split: Split, answers: Answers) -> Result:
     failures = sum(verdict.error is not None for verdict in verdicts)
     lenient = tuple(verdict.lenient for verdict in verdicts if verdict.lenient is not None)
     forgiven = lenient if verdicts and len(lenient) == len(verdicts) else None
-    return Result(right, tuple(points), correct, n, failures, forgiven, attempts, unasked)
+    counts = np.array(correct, np.int64), np.array(n, np.int64)
+    return Result(right, tuple(points), *counts, failures, forgiven, attempts, unasked)
 
 
 def _unreadable(setting: Setting, problem: Problem) -> bool:

@@ -1,4 +1,4 @@
-"""Taught: the lessons of an episode and the counts of them, which grow by one lesson a step and are never recounted."""
+"""What an episode was taught: its lessons, and counts of them, which grow by a lesson a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.records import Example
 
 
 @dataclass(frozen=True)
-class Taught:
+class TaughtLessons:
     """What was taught so far.
 
     Attributes:
@@ -31,7 +31,7 @@ class Taught:
     total: int
 
     @classmethod
-    def of(cls, skills: tuple[str, ...], lessons: Iterable[tuple[Example, ...]]) -> Taught:
+    def of(cls, skills: tuple[str, ...], lessons: Iterable[tuple[Example, ...]]) -> TaughtLessons:
         """All lessons of an episode, each counted once."""
         nothing = np.zeros(len(skills), np.int64)
         found = cls(skills, (), nothing, nothing, 0)
@@ -39,9 +39,9 @@ class Taught:
             found = found.plus(lesson)
         return found
 
-    def plus(self, lesson: tuple[Example, ...]) -> Taught:
+    def plus(self, lesson: tuple[Example, ...]) -> TaughtLessons:
         """The same with one more lesson."""
         first = Counter([e.skills[0] for e in lesson if e.skills])
         latest = np.array([first[skill] for skill in self.skills], np.int64)
         lessons, total = (*self.lessons, lesson), self.total + len(lesson)
-        return Taught(self.skills, lessons, self.counts + latest, latest, total)
+        return TaughtLessons(self.skills, lessons, self.counts + latest, latest, total)

@@ -155,8 +155,8 @@ class Store:
                 yield
                 self._guard(lambda: self._rows.execute("COMMIT"))
             except BaseException:
-                if self._rows.in_transaction:  # SQLite may have ended it itself
-                    self._rows.execute("ROLLBACK")
+                self._rows.rollback()  # nothing, where SQLite has ended it itself
+                self._recent = _Recent()  # what was put within is not there
                 raise
 
     def put(self, table: str, key: str, record: Any) -> Any:

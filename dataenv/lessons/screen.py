@@ -199,9 +199,12 @@ def as_example(offer: Any) -> Example | None:
             offer = Example.model_validate(dict(offer))
         except (ValidationError, TypeError, RecursionError):  # the last of a check that is nested without end
             return None
-    if not _is_text(offer.prompt) or not _is_text(offer.response):
+    prompt, response = offer.prompt, offer.response
+    if type(prompt) is type(response) is str and prompt and response and prompt.isascii() and response.isascii():
+        pass  # by far the most: the rest of this is then all there is to ask
+    elif not _is_text(prompt) or not _is_text(response):
         return None
-    if offer.rejected is not None and (not _is_text(offer.rejected) or offer.rejected == offer.response):
+    if offer.rejected is not None and (not _is_text(offer.rejected) or offer.rejected == response):
         return None
     return offer if all(map(_is_text, offer.skills)) and _is_text(offer.origin or "-") else None
 

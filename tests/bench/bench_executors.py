@@ -79,7 +79,7 @@ class Replay:
         """As an executor on other machines would: the job becomes text, and the outcome comes as text."""
         from dataenv.execution.jobs import Outcome
 
-        job.model_dump_json()
+        job.text()
         blobs.put(self._weights)  # a worker's work, but for one look whether they are there
         answered: Future[Any] = Future()
         promised: Future[Any] = Future()
