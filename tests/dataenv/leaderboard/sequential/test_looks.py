@@ -14,6 +14,7 @@ import pytest
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
+from dataenv.leaderboard.conduct import COST
 from dataenv.leaderboard.config import BASELINE, Board, Until, folder_name, until_decided
 from dataenv.leaderboard.folder import MANIFEST
 from dataenv.leaderboard.play import play
@@ -70,7 +71,9 @@ def played(folder: Path, store: Store, board: Board, **how: Any) -> list[Row]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """All files but ``cost.json``: processor time is measured, and no two runs take the same."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != COST)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
