@@ -15,7 +15,8 @@ import pytest
 from rich.console import Console
 
 from dataenv.leaderboard.format import p_value, signed, tokens, visible
-from dataenv.leaderboard.report.tables import csv_safe, fitting, terminal_table, write_csv, write_json, write_page
+from dataenv.leaderboard.report.records import csv_safe
+from dataenv.leaderboard.report.tables import fitting, terminal_table, write_csv, write_json, write_page
 from dataenv.leaderboard.statistics.standings import Summary
 from dataenv.leaderboard.statistics.summary import summarise
 from tests.dataenv.leaderboard.synthetic import HOSTILE, make_board, make_row
