@@ -72,7 +72,7 @@ def _outcomes(executor: Executor, jobs: list[Job], blobs: Blobs) -> list[Outcome
     outcomes = [future.result(PATIENCE) for future in futures]
     named = all(isinstance(o, Outcome) and o.key == job.key() for o, job in zip(outcomes, jobs, strict=True))
     demand(named, f"submit() comes to {outcomes[0]!r:.80}; give the Outcome of the job that was handed in")
-    return outcomes
+    return [outcome.model_copy(update={"seconds": None}) for outcome in outcomes]  # what it took is no part of it
 
 
 def _executor_fails(executor: Executor, job: Job, blobs: Blobs) -> None:
