@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 from html import unescape
@@ -201,6 +202,46 @@ def needed(runs: list[dict], baseline: list[dict]) -> list[str]:
     return [tokens(np.median(spent)), tokens(np.median(taught)), str(int(np.isfinite(spent).sum())), str(len(spent))]
 
 
+def of_new_items(ours: list[dict], theirs: list[dict]) -> float:
+    """p of the gain over new seeds and new items: what a two-way analysis of variance says that each of them adds."""
+    ahead = np.array(
+        [[int(a) - int(b) for a, b in zip(x["test"]["correct"], y["test"]["correct"], strict=True)]
+         for x, y in zip(ours, theirs, strict=True)], float
+    )  # fmt: skip
+    counts = ours[0]["test"]["n"]
+    n, k, of_items, means, start = len(ahead), len(counts), 0.0, [], 0
+    for m in counts:
+        block = ahead[:, start : start + m]
+        start += m
+        means.append(block.mean(1))
+        between = n * ((block.mean(0) - block.mean()) ** 2).sum() / (m - 1)
+        both = block - block.mean(0) - block.mean(1)[:, None] + block.mean()
+        of_items += (between - (both**2).sum() / ((m - 1) * (n - 1))) / n / m
+    of_seeds, of_items = np.mean(means, 0).var(ddof=1) / n, max(of_items, 0) / k**2
+    whole = of_seeds + of_items
+    df = whole**2 / (of_seeds**2 / (n - 1) + of_items**2 / (sum(counts) - k))
+    return float(2 * scipy.stats.t.sf(abs(np.mean(means)) / whole**0.5, df))
+
+
+def by_sign_flips(differences: dict[str, np.ndarray]) -> dict[str, float]:
+    """Step-down max-T over all flips of the signs of seeds, one flip at a time."""
+    n = len(next(iter(differences.values())))
+    spread = np.mean([np.abs(d).var(ddof=1) for d in differences.values()])
+
+    def statistic(name: str, signs: tuple[int, ...]) -> float:
+        d = differences[name]
+        scale = (((d**2).mean() + spread) / 2) ** 0.5
+        return abs(np.dot(d, signs)) / scale if scale else 0.0
+
+    every, plain_signs = list(itertools.product((1, -1), repeat=n)), (1,) * n
+    left, floor, found = sorted(differences, key=lambda name: -statistic(name, plain_signs)), 0.0, {}
+    while left:
+        seen = statistic(left[0], plain_signs) * (1 - 1e-9)
+        floor = max(floor, np.mean([max(statistic(name, signs) for name in left) >= seen for signs in every]))
+        found[left.pop(0)] = float(floor)
+    return found
+
+
 def expected(board: list[dict]) -> dict[str, dict[str, list[str]]]:
     """By teacher: the numbers of its row, computed from the counts of the rows and by nothing that is shipped."""
     runs = as_scored(board)
@@ -211,9 +252,13 @@ def expected(board: list[dict]) -> dict[str, dict[str, list[str]]]:
     tests = {
         name: scipy.stats.ttest_1samp(scores[name] - scores["stratified"], 0) for name in runs if name != "stratified"
     }
-    family = sorted((t.pvalue, name) for name, t in tests.items() if runs[name][0]["role"] == "teacher")
+    ranked = [name for name in tests if runs[name][0]["role"] == "teacher"]
+    of_items = {name: of_new_items(runs[name], runs["stratified"]) for name in ranked}
+    family = sorted((max(tests[name].pvalue, of_items[name]), name) for name in ranked)
     steps = [min(1, (len(family) - i) * p) for i, (p, _) in enumerate(family)]
-    adjusted = {name: max(steps[: i + 1]) for i, (_, name) in enumerate(family)}
+    by_holm = {name: max(steps[: i + 1]) for i, (_, name) in enumerate(family)}
+    flipped = by_sign_flips({name: scores[name] - scores["stratified"] for name in ranked})
+    adjusted = {name: max(by_holm[name], flipped[name]) for name in ranked}
     found = {}
     for name, of in runs.items():
         by_skill = np.sum([r["test"]["by_skill"] for r in of], axis=0)
