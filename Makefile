@@ -23,7 +23,7 @@ LEGS := sb3 rllib trl
 .PHONY: leaderboard smoke real test coverage test-slow test-gpu test-sb3 test-rllib test-trl faults check bench statistics leaks install dev clean help
 
 help:
-	@echo "make leaderboard   install, run the board 'quick' (5 to 15 minutes), write runs/quick/leaderboard.html"
+	@echo "make leaderboard   install, run the board 'quick' (about 10 minutes), write runs/quick/leaderboard.html"
 	@echo "make smoke         install, run the board 'smoke' (a minute)"
 	@echo "make real          install PEFT and SmolLM2 too, run the board 'real': a pre-trained language model (under an hour)"
 	@echo "make test          install, then lint, import direction, types and the tests that are not slow"
