@@ -38,10 +38,10 @@ def screen(terminal: Terminal, width: int, height: int) -> list[str]:
 
 @pytest.fixture
 def under_way() -> tuple[Terminal, Tracker, dict[tuple[str, int], Run]]:
-    """The board ``quick`` some way in."""
+    """The board ``quick-2026`` some way in."""
     terminal = Terminal(Console(file=io.StringIO()), quiet=True)
     watch = terminal.__enter__()
-    cells = all_runs(load("quick"))
+    cells = all_runs(load("quick-2026"))
     runs: dict[str, int] = {}
     for cell in cells:
         runs[cell.group] = runs.get(cell.group, 0) + 1

@@ -48,9 +48,9 @@ def test_a_reference_from_outside_is_played_within_its_own_setting(
 
 
 def test_those_of_the_project_are_what_they_were() -> None:
-    cells = {cell.label: cell for cell in all_runs(load("quick")) if cell.role == "reference"}
+    cells = {cell.label: cell for cell in all_runs(load("quick-2026")) if cell.role == "reference"}
     assert set(cells) == {"nothing", "format-only", "joint", "joint-x4", "static-best"}
-    purse = load("quick").setting.budget.student_tokens
+    purse = load("quick-2026").setting.budget.student_tokens
     assert [cells[name].setting.budget.student_tokens // purse for name in ("nothing", "joint", "joint-x4")] == [
         1,
         1,
