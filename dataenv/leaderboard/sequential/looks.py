@@ -46,7 +46,7 @@ class Logged(Record):
 def in_groups(
     board: Board, planned_runs: Sequence[Run], folder: Path, watch: Tracker, play: Callable[[Sequence[Run]], list[Row]]
 ) -> list[Row]:
-    """Play the groups of seeds of a board, one after another, until nobody is undecided.
+    """Play the groups of seeds of a board, one after another, until every teacher is decided.
 
     Args:
         board: From ``config.until_decided``; its manifest is in the folder.
