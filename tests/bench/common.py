@@ -48,3 +48,11 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     for row in cells:
         rest = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
         print("  " + "  ".join([row[0].ljust(widths[0]), *rest]))
+
+
+def verdict(claims: dict[str, bool]) -> int:
+    """Print the claims of a simulation; the exit code says whether all of them hold."""
+    print("\n± is 1.96 Monte Carlo standard errors. Claims:")
+    for claim, holds in claims.items():
+        print(f"  {'holds' if holds else 'DOES NOT HOLD'}: {claim}")
+    return 0 if all(claims.values()) else 1

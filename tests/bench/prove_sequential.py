@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from common import table
+from common import table, verdict
 from prove_statistics import Claims, Rate
 from worlds import DEPTH, WORLDS
 
@@ -157,10 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     claims: Claims = {}
     for part, boards in ((level, 1000), (cost, 600), (futile, 1000)):
         claims |= part(boards // share, options.seed)
-    print("\n± is 1.96 Monte Carlo standard errors. Claims:")
-    for claim, holds in claims.items():
-        print(f"  {'holds' if holds else 'DOES NOT HOLD'}: {claim}")
-    return 0 if all(claims.values()) else 1
+    return verdict(claims)
 
 
 if __name__ == "__main__":

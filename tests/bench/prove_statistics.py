@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
-from common import table
+from common import table, verdict
 from null_models import Claims, Rate, families, items_drawn, shapes, shipped, t_and_holm
 
 from dataenv.leaderboard.rows import Row
@@ -298,10 +298,7 @@ def main(arguments: list[str] | None = None) -> int:
                          (families, 2000), (items_drawn, 4000),
                          (failures, 10_000), (mixtures, 10_000)):  # fmt: skip
         claims |= part(boards // share, options.seed)
-    print("\n± is 1.96 Monte Carlo standard errors. Claims:")
-    for claim, holds in claims.items():
-        print(f"  {'holds' if holds else 'DOES NOT HOLD'}: {claim}")
-    return 0 if all(claims.values()) else 1
+    return verdict(claims)
 
 
 if __name__ == "__main__":
