@@ -20,10 +20,12 @@ from students.loop import pack
 from students.pocket import Pocket
 from students.transformer import Parameters
 from students.vocabulary import WordList
-from tasks.records import digest
+from tasks.records import canonical_json, digest
 
 PRETRAINED = Path(__file__).with_name("word_lm.safetensors")
 """The weights that come along."""
+ABOUT = "pretrained"
+"""The entry of a file's metadata that holds the rest as JSON."""
 STORED = np.float16
 """How weights are kept in a file; all is computed in float32."""
 
@@ -54,9 +56,9 @@ class Pretrained:
         """Write the file, in half precision: reading it gives what half precision keeps."""
         from safetensors.numpy import save
 
-        about = {"words": json.dumps(self.words), "heads": str(self.heads), "context": str(self.context)}
         held = {name: _stored(value) for name, value in self.parameters.items()}
-        path.write_bytes(save(held, about | {"digest": self.digest}))
+        about = {"words": self.words, "heads": self.heads, "context": self.context, "digest": self.digest}
+        path.write_bytes(save(held, {ABOUT: canonical_json(about)}))  # one entry: several have no order of their own
 
 
 def read_pretrained(path: Path) -> Pretrained:
@@ -71,9 +73,9 @@ def read_pretrained(path: Path) -> Pretrained:
         raise ValueError(f"student_args.path is {str(path)!r}, which is no file; give one of students.pretrain")
     try:
         with safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
+            about = json.loads((file.metadata() or {})[ABOUT])
             parameters = {name: file.get_tensor(name).astype(np.float32) for name in sorted(file.keys())}
-        found = Pretrained(parameters, tuple(json.loads(about["words"])), int(about["heads"]), int(about["context"]))
+        found = Pretrained(parameters, tuple(about["words"]), int(about["heads"]), int(about["context"]))
         whole = found.digest == about["digest"]
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ValueError(

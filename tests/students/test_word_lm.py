@@ -71,9 +71,7 @@ def test_it_learns_and_answers_in_words(tmp_path: Path) -> None:
 
 def test_torch_computes_the_same(tmp_path: Path) -> None:
     path = str(small(tmp_path))
-    losses = [
-        model.losses(model.initial(0), LESSON) for model in (WordLm(path), WordLm(path, backend="torch"))
-    ]
+    losses = [model.losses(model.initial(0), LESSON) for model in (WordLm(path), WordLm(path, backend="torch"))]
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
