@@ -24,7 +24,7 @@ TELLINGS = 3
 _SEED = 0
 
 
-class Asked(NamedTuple):
+class Worded(NamedTuple):
     """A prompt that was read: its kind, and what fills its places."""
 
     kind: ProblemKind
@@ -140,12 +140,12 @@ class Words(Task):
             for example in self._teachable(kind, POOL, stream(_SEED, f"pool {kind.name}"), "pool", _limits(kind))
         )
 
-    def _read(self, prompt: str) -> Asked | None:
+    def _read(self, prompt: str) -> Worded | None:
         words = spoken(prompt)
         for kind, wording in self._wordings.get(skeleton(words), ()):
             slots = wording.read(words)
             if slots is not None:
-                return Asked(kind, slots)
+                return Worded(kind, slots)
         return None
 
     def _problems(
