@@ -75,6 +75,9 @@ class Terminal(Tracker):
         """See Tracker."""
         with self._lock:
             self._outline, self._began = outline, time.monotonic()
+            if not self._quiet and self._live is None:
+                warm = "; the students' warm starts come first" if outline.warm else ""
+                self._say(f"{sum(outline.runs.values())} runs, {outline.width} at once{warm}")
 
     def start(self, planned: Run) -> None:
         """See Tracker."""
