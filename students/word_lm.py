@@ -1,4 +1,4 @@
-"""``word-lm``: a language model of 0.9 M parameters whose tokens are words, pre-trained on stories and drills.
+"""``word-lm``: a language model of 0.2 M parameters whose tokens are words, pre-trained on stories and drills.
 
 It is ``pocket`` with another vocabulary and with weights to begin from. They come along as one small file, which
 ``python -m students.pretrain`` makes (docs/words.md).
