@@ -47,6 +47,7 @@ from dataenv.leaderboard.scoring import (
     standing_job,
     test_job,
 )
+from dataenv.leaderboard.statistics.formulas import area_under_curve
 from dataenv.leaderboard.trackers import Outline, Tracker
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
@@ -108,7 +109,7 @@ def _play_all(
     planned_runs, search = known_runs(board), search_runs(board)
     runner.asked = set()
     watch.begin(_outline(board, [*search, *planned_runs], runner))
-    scores = side_by_side(runner, search, lambda planned: _selection(planned, runner, watch))
+    scores = side_by_side(runner, search, lambda planned: _worth(planned, board, runner, watch))
     if search:
         planned_runs += _best_static(board, search, scores)
     source = this_code()
@@ -152,8 +153,8 @@ def _play(
     return run(masking, teacher, planned.seed, lambda record: watch.step(planned, record), act_deadline)
 
 
-def _selection(planned: Run, runner: Runner, watch: Tracker) -> float | str:
-    """Best selection score along a run: what a mixture is chosen by. The test split stays closed.
+def _worth(planned: Run, board: Board, runner: Runner, watch: Tracker) -> float | str:
+    """What a mixture is chosen by: the board's primary outcome, on the selection split. The test split stays closed.
 
     What diverges is no best mixture: the untaught student is what it is worth. Where there is not even that, why.
     """
@@ -168,6 +169,8 @@ def _selection(planned: Run, runner: Runner, watch: Tracker) -> float | str:
         return score_of(env.history[0].selection) if env.history else failure
     watch.done(planned, None)
     _forget(env, episode, keep=())
+    if board.primary == "area":
+        return area_under_curve(episode.steps, planned.setting.budget.student_tokens).value
     return max(score_of(step.selection) for step in episode.steps)
 
 
