@@ -3,9 +3,10 @@
     python -m tests.bench.influence_order --seeds 4 --store FOLDER
 
 For each seed, after 0 and after 3 stratified lessons of the board ``quick-2026``: the influence of a group of 16
-examples of each skill on 128 reference examples, and from the same state a whole lesson (4/5 of it that skill, 1/5 all skills) for
-each skill. Printed for each state: Spearman's correlation over the skills of influence with what the lesson did to the
-reference's loss and to selection accuracy, and that of learnability ``p (1 - p)`` with the latter, for comparison.
+examples of each skill on 128 reference examples, and from the same state a whole lesson (4/5 of it that skill, 1/5 all
+skills) for each skill. Printed for each state: Spearman's correlation over the skills of influence with what the lesson
+did to the reference's loss and to selection accuracy, and that of learnability ``p (1 - p)`` with the latter, for
+comparison.
 """
 
 from __future__ import annotations
