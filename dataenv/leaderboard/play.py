@@ -47,6 +47,7 @@ from dataenv.leaderboard.scoring import (
     standing_job,
     test_job,
 )
+from dataenv.leaderboard.statistics.formulas import area_under_curve
 from dataenv.leaderboard.trackers import Outline, Tracker
 from dataenv.leaderboard.tuning import chosen_rates, tuned
 from dataenv.lessons.tuition import warm_tokens
@@ -111,7 +112,7 @@ def _play_all(
     watch.begin(_outline(board, [*tuning, *search, *planned_runs], runner))
 
     def scores(runs: Sequence[Run]) -> list[float | str]:
-        return side_by_side(runner, runs, lambda planned: _selection(planned, runner, watch))
+        return side_by_side(runner, runs, lambda planned: _worth(planned, board, runner, watch))
 
     rates = chosen_rates(tuning, scores(tuning))
     search = [tuned(planned, board.tune, rates) for planned in search]
@@ -159,8 +160,8 @@ def _play(
     return run(masking, teacher, planned.seed, lambda record: watch.step(planned, record), act_deadline)
 
 
-def _selection(planned: Run, runner: Runner, watch: Tracker) -> float | str:
-    """Best selection score along a run: what a mixture or a rate is chosen by. The test split stays closed.
+def _worth(planned: Run, board: Board, runner: Runner, watch: Tracker) -> float | str:
+    """What a mixture or a rate is chosen by: the board's primary outcome, on the selection split. Test stays closed.
 
     What diverges is no best one: the untaught student is what it is worth. Where there is not even that, why.
     """
@@ -177,6 +178,8 @@ def _selection(planned: Run, runner: Runner, watch: Tracker) -> float | str:
         return score_of(env.history[0].selection) if env.history else failure
     watch.done(planned, None)
     _forget(env, episode, keep=())
+    if board.primary == "area":
+        return area_under_curve(episode.steps, planned.setting.budget.student_tokens).value
     return max(score_of(step.selection) for step in episode.steps)
 
 
