@@ -19,6 +19,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from dataenv.lessons.columns import columns
 from dataenv.lessons.letters import FirstLetters
 from dataenv.validation import Count, RowPart, Text
 from tasks.base import Task
@@ -142,8 +143,9 @@ class Guard:
         """
         if self._words is not None:
             return [self.find(example) for example in examples]
-        asks = self._asks_sealed([example.prompt for example in examples])
-        holds = self._letters.may_hold([example.prompt + example.response for example in examples])
+        prompts, responses = columns(examples, "prompt", "response")
+        asks = self._asks_sealed(prompts)
+        holds = self._letters.may_hold([prompt + response for prompt, response in zip(prompts, responses, strict=True)])
         suspect = [a or b for a, b in zip(asks, holds, strict=True)]
         return [self.find(e) if look else None for e, look in zip(examples, suspect, strict=True)]
 

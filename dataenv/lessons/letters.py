@@ -49,10 +49,8 @@ class FirstLetters:
 
     def _numbers(self, text: bytes) -> npt.NDArray[np.uint64]:
         """The bytes that begin at each byte of a text, as one number; behind its end stand zeros."""
-        letters = np.frombuffer(text + b"\0" * (MOST - 1), np.uint8).astype(np.uint64)
-        numbers = np.zeros(len(text), np.uint64)
-        for i in range(self._n):
-            numbers |= letters[i : i + len(text)] << np.uint64(8 * i)
+        held = text + b"\0" * (MOST - 1)
+        numbers = np.ndarray(len(text), np.dtype("<u8"), held, strides=(1,)) & np.uint64((1 << 8 * self._n) - 1)
         return numbers
 
 

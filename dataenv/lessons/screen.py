@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dataenv.lessons.columns import columns, different
 from dataenv.lessons.leaks import Hit, guard_of
 from students.base import Student
 from tasks.base import Task
@@ -74,11 +75,9 @@ def screen(
     sieve, (offers, beyond) = _Sieve(task, student, pairs), _first(offered, largest)
     sieve.rejected.update({"size": beyond} if beyond else {})
     passed = sieve.passing(offers)
-    kept: list[Example] = []
-    taken: set[Name] = set()
-    judged: Counter[str] = Counter()
-    for example, verdict in zip(passed, (judge or task.judges)(passed), strict=True):
-        name = name_of(example)
+    kept, verdicts = list[Example](), list[bool | None]()
+    taken = set[Name]()
+    for example, name, verdict in zip(passed, names_of(passed), (judge or task.judges)(passed), strict=True):
         if name in taken:
             sieve.rejected["duplicate"] += 1
         elif verify and verdict is False:
@@ -87,8 +86,9 @@ def screen(
             sieve.rejected["budget"] += 1
         else:
             taken.add(name)
-            judged[_VERDICTS[verdict]] += 1
+            verdicts.append(verdict)
             kept.append(example)
+    judged = Counter(map(_VERDICTS.__getitem__, verdicts))
     rejected = dict(sorted(sieve.rejected.items()))
     able = () if kept else (*sieve.refused, *passed)
     seen = len(offers) + beyond
@@ -106,9 +106,9 @@ def _first(offered: Iterable[Any], most: int) -> tuple[list[Any], int]:
 Name = tuple[str, str, str | None]
 
 
-def name_of(example: Example) -> Name:
-    """What makes two examples of a lesson one."""
-    return example.prompt, example.response, example.rejected
+def names_of(examples: Sequence[Example]) -> list[Name]:
+    """What makes two examples of a lesson one, of each."""
+    return list(zip(*columns(examples, "prompt", "response", "rejected"), strict=True))
 
 
 class _Sieve:
@@ -125,6 +125,9 @@ class _Sieve:
 
         The guard looks at all of a lesson at once.
         """
+        if (plain := self._plain(offers)) is not None:
+            hits = self._guard.find_all(plain)
+            return [e for e, hit in zip(plain, hits, strict=True) if hit is None or self._leaks(e, hit)]
         readable: list[Example] = []
         for offer in offers:
             example = as_example(offer)
@@ -135,6 +138,28 @@ class _Sieve:
             else:
                 readable.append(example)
         return [e for e, hit in zip(readable, self._hits(readable), strict=True) if hit is None or self._leaks(e, hit)]
+
+    def _plain(self, offers: Sequence[Any]) -> list[Example] | None:
+        """The lesson without what is too long or of a strange alphabet, if that is all that may be against its form.
+
+        So it is with nearly every lesson of an engine, whose fields are looked at together. ``None`` where one example
+        is anything but two ASCII texts of a kind that the student takes: then they are looked at one by one.
+        """
+        if self._pairs or set(map(type, offers)) != {Example}:
+            return None
+        fields = columns(offers, "prompt", "response", "skills", "kind", "origin", "rejected", "media")
+        prompts, responses, skills, kinds, origins, rejected, media = fields
+        texts = [*prompts, *responses]
+        if set(map(type, texts)) != {str} or not all(texts) or not "".join(texts).isascii():
+            return None
+        if any(r is not None for r in rejected) or any(media):
+            return None
+        labels = [label for some in different(skills) for label in some] + [o or "-" for o in different(origins)]
+        if not all(kind in self._student.kinds for kind in different(kinds)) or not all(map(_is_text, labels)):
+            return None
+        reasons = list(map(self._student.refuse, offers))
+        self.rejected.update(filter(None, reasons))
+        return [offer for offer, reason in zip(offers, reasons, strict=True) if not reason]
 
     def _hits(self, examples: Sequence[Example]) -> list[Hit | None]:
         """The first hit of each; of a pair, that of the response that is rejected is the second."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,11 @@ def by_form(prompts: Sequence[str]) -> tuple[dict[str, Group], npt.NDArray[np.in
 
     ``aaa+bbb....=`` and ``aaa+bbb^ccc=`` are read, exactly as they stand here: digits, operators, filler and ``=``.
     """
+    return _by_form(tuple(prompts))
+
+
+@lru_cache(maxsize=2)  # the screen asks which prompts of a lesson are sealed, and then which responses are right
+def _by_form(prompts: tuple[str, ...]) -> tuple[dict[str, Group], npt.NDArray[np.int64]]:
     likely = [i for i, prompt in enumerate(prompts) if len(prompt) == LENGTH and prompt.isascii()]
     places, groups = np.array(likely, np.int64), dict[str, Group]()
     text = "".join([prompts[i] for i in likely]).encode("ascii")

@@ -1,0 +1,180 @@
+"""Whole runs of a board in worker processes, each of them a driver of its own on the one store.
+
+Nothing of a step passes between processes: engine, screen, student and grading are in the worker that plays the run.
+What is passed is the board and the run's place in it, and what comes back is the row, all of it as text.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from dataenv.environment.steps import StepRecord
+from dataenv.errors import SettingError
+from dataenv.execution.executors import Processes
+from dataenv.execution.executors.base import on_disk
+from dataenv.execution.executors.worker import InlineWithDeadline, Limits, portable
+from dataenv.execution.inline import WorkerLostError
+from dataenv.execution.runner import ATTEMPTS, Runner
+from dataenv.execution.store import open_store
+from dataenv.leaderboard.config import STATIC, Board
+from dataenv.leaderboard.play import Player
+from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.runs import Run, known_runs, search_runs, static_runs
+from dataenv.leaderboard.trackers import Tracker
+from tasks.records import Record
+
+log = logging.getLogger(__name__)
+LOST = "its worker process was lost each time; see the warnings above, and whether the machine has the memory"
+
+
+class Place(Record):
+    """Where a run stands in its board; ``weights`` are those of a mixture."""
+
+    label: str
+    role: Literal["teacher", "reference", "search"]
+    seed: int
+    weights: dict[str, float] | None = None
+
+
+class Played(Record):
+    """What a worker tells of a run.
+
+    Attributes:
+        row: Of the run; ``None`` of one of the search.
+        score: Of a run of the search: the best one along it, or why there is none.
+        steps: Of its episode.
+        error: Why it failed.
+        asked: Names of the states and exams that were asked for.
+        trained: How many training runs were computed.
+    """
+
+    row: dict[str, Any] | None = None
+    score: float | str = 0.0
+    steps: tuple[StepRecord, ...] = ()
+    error: str | None = None
+    asked: tuple[str, ...] = ()
+    trained: int = 0
+
+
+class WholeRuns(Player):
+    """Plays each run in a worker process. A worker that is lost is made anew, and its run goes on from the store.
+
+    Trackers are told of a run's steps when it has ended.
+
+    Raises:
+        SettingError: If the runner's executor is not ``processes``, or its store is not on disk.
+    """
+
+    def __init__(self, board: Board, runner: Runner, watch: Tracker, act_deadline: float | None) -> None:
+        super().__init__(board, runner, watch, act_deadline)
+        if not isinstance(runner.executor, Processes):
+            raise SettingError("whole runs are played in processes of this machine; give executor 'processes'")
+        self._workers, self._text = runner.executor, board.model_dump_json()
+        self._root = on_disk(runner.store.blobs, "processes").root
+
+    def row(self, planned: Run) -> Row:
+        """See Player."""
+        if planned.refused:
+            return super().row(planned)
+        played = self._played(planned)
+        if played is None:
+            return super().row(replace(planned, refused=LOST))
+        return Row.model_validate(played.row)
+
+    def selection(self, planned: Run) -> float | str:
+        """See Player."""
+        played = self._played(planned)
+        return LOST if played is None else played.score
+
+    def _played(self, planned: Run) -> Played | None:
+        """What a worker tells of a run, and tells the tracker of it; ``None`` where workers were lost too often."""
+        weights = planned.args.get("weights") if planned.label == STATIC else None
+        place = Place(label=planned.label, role=planned.role, seed=planned.seed, weights=weights)
+        limits = self._workers.limits.model_dump_json()
+        words = self._text, place.model_dump_json(), str(self._root), limits, repr(self.act_deadline)
+        self.watch.start(planned)
+        for attempt in range(1, ATTEMPTS["killed"] + 1):
+            try:
+                with self.runner.working():
+                    played = Played.model_validate_json(self._workers.hand(play_run, *words).result())
+                break
+            except WorkerLostError as error:
+                if self.runner.stopped:
+                    raise
+                who = f"{planned.label}, seed {planned.seed}"
+                log.warning("%s, try %d of %d: %s", who, attempt, ATTEMPTS["killed"], error)
+        else:
+            return None
+        self.runner.credit(played.asked, played.trained)
+        for step in played.steps:
+            self.watch.step(planned, step)
+        self.watch.done(planned, played.error)
+        return played
+
+
+# --- in the worker ---------------------------------------------------------------------------------------------------
+
+
+class _Notes(Tracker):
+    """Keeps what is told of one run."""
+
+    def __init__(self) -> None:
+        self.steps = list[StepRecord]()
+        self.error: str | None = None
+
+    def step(self, cell: Run, record: StepRecord) -> None:
+        """See Tracker."""
+        self.steps.append(record)
+
+    def done(self, cell: Run, error: str | None) -> None:
+        """See Tracker."""
+        self.error = error
+
+
+def play_run(board: str, place: str, root: str, limits: str, act_deadline: str) -> str:
+    """Play one run in this worker.
+
+    Args:
+        board: As JSON.
+        place: Of the run, as JSON.
+        root: Folder of the store's blobs.
+        limits: ``Limits`` as JSON; the deadline is that of a job.
+        act_deadline: Seconds for each call of a teacher, or ``None``.
+
+    Returns:
+        ``Played`` as JSON.
+    """
+    player = _player(board, root, limits, None if act_deadline == "None" else float(act_deadline))
+    runner, notes = player.runner, _Notes()
+    asked, before = set[str](), runner.trained
+    player.watch, runner.asked = notes, asked
+    try:
+        planned = _run(player.board, Place.model_validate_json(place))
+        if planned.role == "search":
+            found: dict[str, Any] = {"score": player.selection(planned)}
+        else:
+            found = {"row": player.row(planned).model_dump(mode="json")}
+    except Exception as error:
+        raise portable(error) from None
+    told = {"steps": notes.steps, "error": notes.error, "asked": sorted(asked), "trained": runner.trained - before}
+    return Played(**found, **told).model_dump_json()
+
+
+@lru_cache(maxsize=1)
+def _player(board: str, root: str, limits: str, act_deadline: float | None) -> Player:
+    """What plays the runs of a board in this worker, on a store that it opens once."""
+    runner = Runner(open_store(Path(root).parent), InlineWithDeadline(Limits.model_validate_json(limits), Path(root)))
+    return Player(Board.model_validate_json(board), runner, Tracker(), act_deadline)
+
+
+def _run(board: Board, place: Place) -> Run:
+    """The run at a place of a board."""
+    runs: Iterable[Run] = search_runs(board) if place.role == "search" else known_runs(board)
+    if place.weights is not None:
+        runs = static_runs(board, place.weights)
+    return next(r for r in runs if (r.label, r.role, r.seed) == (place.label, place.role, place.seed))
