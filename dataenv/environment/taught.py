@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.lessons.columns import columns
 from tasks.records import Example
 
 Lesson = tuple[Example, ...]
@@ -56,7 +57,8 @@ class TaughtLessons:
 
     def plus(self, name: str, lesson: Lesson) -> TaughtLessons:
         """The same with one more lesson."""
-        first = Counter([e.skills[0] for e in lesson if e.skills])
+        (named,) = columns(lesson, "skills")
+        first = Counter([some[0] for some in named if some])
         latest = np.array([first[skill] for skill in self.skills], np.int64)
         names, lessons, total = (*self.names, name), (*self.lessons, lesson), self.total + len(lesson)
         return TaughtLessons(self.skills, names, lessons, self.counts + latest, latest, total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tasks.records import Example
@@ -14,6 +14,6 @@ def columns(examples: Sequence[Example], *names: str) -> list[list[Any]]:
     return [[fields[name] for fields in held] for name in names]
 
 
-def different(values: Iterable[Any]) -> list[Any]:
+def different(values: Sequence[Any]) -> list[Any]:
     """The values without those that are the very same object, as labels of an engine's examples are."""
-    return list({id(value): value for value in values}.values())
+    return list(dict(zip(map(id, values), values, strict=True)).values())
