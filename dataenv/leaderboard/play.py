@@ -121,9 +121,10 @@ def play(
     watch = watch or Tracker()
     added = additions(board, folder, added, replace)
     board = joined(board, added) if added else board
+    playing = player(board, runner, watch, act_deadline)
     with hold(board, folder, added):
         prepare(board, folder, replace, added)
-        return _play_all(player(board, runner, watch, act_deadline), folder, in_parts)
+        return _play_all(playing, folder, in_parts)
 
 
 def _play_all(player: Player, folder: Path, in_parts: InParts | None) -> list[Row]:

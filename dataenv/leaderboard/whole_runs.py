@@ -73,7 +73,10 @@ class WholeRuns(Player):
     def __init__(self, board: Board, runner: Runner, watch: Tracker, act_deadline: float | None) -> None:
         super().__init__(board, runner, watch, act_deadline)
         if not isinstance(runner.executor, Processes):
-            raise SettingError("whole runs are played in processes of this machine; give executor 'processes'")
+            raise SettingError(
+                "whole runs are played in worker processes over a store on disk; give executor 'processes', with a "
+                "store and more than one worker"
+            )
         self._workers, self._text = runner.executor, board.model_dump_json()
         self._root = on_disk(runner.store.blobs, "processes").root
 
