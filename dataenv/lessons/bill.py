@@ -126,6 +126,6 @@ def tokens_of(student: Student, examples: Sequence[Example]) -> list[int]:
 
 def _counts(where: str, found: list[int]) -> list[int]:
     """Counts of code that may not be ours, each a plain int of at least 1; all are looked at together first."""
-    if all(type(n) is int for n in found) and (not found or 1 <= min(found) <= max(found) <= MOST):
+    if not found or (set(map(type, found)) == {int} and 1 <= min(found) <= max(found) <= MOST):
         return found
     return [whole(where, n, 1) for n in found]
