@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 import sys
@@ -67,6 +68,7 @@ class KillsItsProcess(Weird):
         if len(died) < self.times:
             self.path.write_text(died + "x")
             os.kill(os.getpid(), signal.SIGKILL)
+        logging.getLogger(__name__).warning("it died %d times", len(died))
         return super().act(observation, info)
 
 

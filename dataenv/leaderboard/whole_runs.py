@@ -7,18 +7,18 @@ What is passed is the board and the run's place in it, and what comes back is th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from dataenv.environment.steps import StepRecord
-from dataenv.errors import SettingError
+from dataenv.errors import JobFailedError, SettingError
 from dataenv.execution.executors import Processes
 from dataenv.execution.executors.base import on_disk
 from dataenv.execution.executors.worker import InlineWithDeadline, Limits, portable
 from dataenv.execution.inline import WorkerLostError
+from dataenv.execution.jobs import from_initial
 from dataenv.execution.runner import ATTEMPTS, Runner
 from dataenv.execution.store import open_store
 from dataenv.leaderboard.config import STATIC, Board
@@ -51,6 +51,7 @@ class Played(Record):
         error: Why it failed.
         asked: Names of the states and exams that were asked for.
         trained: How many training runs were computed.
+        warnings: What was warned of.
     """
 
     row: dict[str, Any] | None = None
@@ -59,6 +60,7 @@ class Played(Record):
     error: str | None = None
     asked: tuple[str, ...] = ()
     trained: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 class WholeRuns(Player):
@@ -78,6 +80,7 @@ class WholeRuns(Player):
                 "store and more than one worker"
             )
         self._workers, self._text = runner.executor, board.model_dump_json()
+        self._made = set[tuple[str, int]]()
         self._root = on_disk(runner.store.blobs, "processes").root
 
     def row(self, planned: Run) -> Row:
@@ -101,6 +104,7 @@ class WholeRuns(Player):
         limits = self._workers.limits.model_dump_json()
         words = self._text, place.model_dump_json(), str(self._root), limits, repr(self.act_deadline)
         self.watch.start(planned)
+        self._make_untaught(planned)
         for attempt in range(1, ATTEMPTS["killed"] + 1):
             try:
                 with self.runner.working():
@@ -113,21 +117,37 @@ class WholeRuns(Player):
                 log.warning("%s, try %d of %d: %s", who, attempt, ATTEMPTS["killed"], error)
         else:
             return None
+        for said in played.warnings:
+            log.warning("%s", said)
         self.runner.credit(played.asked, played.trained)
         for step in played.steps:
             self.watch.step(planned, step)
         self.watch.done(planned, played.error)
         return played
 
+    def _make_untaught(self, planned: Run) -> None:
+        """Have the untaught student of a run made as a job, which runs once, and not by several workers at once."""
+        setting, which = planned.setting, (planned.setting.digest, planned.seed)
+        if which in self._made:
+            return
+        training = setting.warm_training(planned.seed)
+        if training is not None:
+            try:
+                self.runner.run(from_initial(setting.student_spec, planned.seed, training))
+            except JobFailedError:
+                return  # the run comes to it too, and its row says it
+        self._made.add(which)
+
 
 # --- in the worker ---------------------------------------------------------------------------------------------------
 
 
-class _Notes(Tracker):
-    """Keeps what is told of one run."""
+class _Notes(Tracker, logging.Handler):
+    """Keeps what is told of one run, and what is warned of meanwhile: this process shows nothing to anybody."""
 
     def __init__(self) -> None:
-        self.steps = list[StepRecord]()
+        super().__init__(logging.WARNING)
+        self.steps, self.warnings = list[StepRecord](), list[str]()
         self.error: str | None = None
 
     def step(self, cell: Run, record: StepRecord) -> None:
@@ -137,6 +157,10 @@ class _Notes(Tracker):
     def done(self, cell: Run, error: str | None) -> None:
         """See Tracker."""
         self.error = error
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        self.warnings.append(record.getMessage())
 
 
 def play_run(board: str, place: str, root: str, limits: str, act_deadline: str) -> str:
@@ -152,32 +176,31 @@ def play_run(board: str, place: str, root: str, limits: str, act_deadline: str) 
     Returns:
         ``Played`` as JSON.
     """
-    player = _player(board, root, limits, None if act_deadline == "None" else float(act_deadline))
-    runner, notes = player.runner, _Notes()
+    player, runs = _player(board, root, limits, None if act_deadline == "None" else float(act_deadline))
+    runner, notes, at = player.runner, _Notes(), Place.model_validate_json(place)
     asked, before = set[str](), runner.trained
     player.watch, runner.asked = notes, asked
+    logging.getLogger().addHandler(notes)
     try:
-        planned = _run(player.board, Place.model_validate_json(place))
+        mixture = None if at.weights is None else static_runs(player.board, at.weights)
+        planned = next(
+            run for run in mixture or runs if (run.label, run.role, run.seed) == (at.label, at.role, at.seed)
+        )
         if planned.role == "search":
             found: dict[str, Any] = {"score": player.selection(planned)}
         else:
             found = {"row": player.row(planned).model_dump(mode="json")}
     except Exception as error:
         raise portable(error) from None
-    told = {"steps": notes.steps, "error": notes.error, "asked": sorted(asked), "trained": runner.trained - before}
-    return Played(**found, **told).model_dump_json()
+    finally:
+        logging.getLogger().removeHandler(notes)
+    told = {"steps": notes.steps, "error": notes.error, "warnings": notes.warnings, "asked": sorted(asked)}
+    return Played(**found, **told, trained=runner.trained - before).model_dump_json()
 
 
 @lru_cache(maxsize=1)
-def _player(board: str, root: str, limits: str, act_deadline: float | None) -> Player:
-    """What plays the runs of a board in this worker, on a store that it opens once."""
+def _player(board: str, root: str, limits: str, act_deadline: float | None) -> tuple[Player, list[Run]]:
+    """What plays the runs of a board in this worker, on a store that it opens once, and the runs known beforehand."""
     runner = Runner(open_store(Path(root).parent), InlineWithDeadline(Limits.model_validate_json(limits), Path(root)))
-    return Player(Board.model_validate_json(board), runner, Tracker(), act_deadline)
-
-
-def _run(board: Board, place: Place) -> Run:
-    """The run at a place of a board."""
-    runs: Iterable[Run] = search_runs(board) if place.role == "search" else known_runs(board)
-    if place.weights is not None:
-        runs = static_runs(board, place.weights)
-    return next(r for r in runs if (r.label, r.role, r.seed) == (place.label, place.role, place.seed))
+    read = Board.model_validate_json(board)
+    return Player(read, runner, Tracker(), act_deadline), [*search_runs(read), *known_runs(read)]

@@ -71,7 +71,9 @@ def test_rows_costs_and_what_trackers_are_told_are_the_same(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_a_worker_that_is_killed_is_made_anew_and_given_up_in_the_end(tmp_path: Path, times: int) -> None:
+def test_a_worker_that_is_killed_is_made_anew_and_given_up_in_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, times: int
+) -> None:
     args = {"path": str(tmp_path / "died"), "times": times}
     deadly = {"name": "tests.weird:KillsItsProcess", "args": args}
     changes: dict[str, Any] = {"seeds": [0], "teachers": ["stratified", deadly], "references": ["nothing"]}
@@ -79,6 +81,8 @@ def test_a_worker_that_is_killed_is_made_anew_and_given_up_in_the_end(tmp_path: 
     found = {row.teacher: row for row in rows}
     assert not found["nothing"].failed
     assert [row.error for row in rows if row.failed] == ([LOST] if times == 3 else [])
+    assert ("it died 1 times" in caplog.messages) == (times == 1)  # said in the worker, and told here
+    assert sum("try " in said for said in caplog.messages) == times
 
 
 def test_it_wants_worker_processes(tmp_path: Path) -> None:
