@@ -35,7 +35,7 @@ from dataenv.leaderboard.config import STATIC, Board, Entry, joined
 from dataenv.leaderboard.folder import additions, hold, prepare, write_row
 from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.runs import Run, by_group, known_runs, reference_seeds, search_runs, static_runs
+from dataenv.leaderboard.runs import Run, by_group, known_runs, reference_seeds, search_runs, static_runs, tuning_runs
 from dataenv.leaderboard.scoring import (
     best_step,
     closing_job,
@@ -49,6 +49,7 @@ from dataenv.leaderboard.scoring import (
     test_job,
 )
 from dataenv.leaderboard.trackers import Outline, Tracker
+from dataenv.leaderboard.tuning import chosen_rates, tuned
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
@@ -129,12 +130,14 @@ def play(
 
 def _play_all(player: Player, folder: Path, in_parts: InParts | None) -> list[Row]:
     board, runner, watch = player.board, player.runner, player.watch
-    planned_runs, search = known_runs(board), search_runs(board)
+    planned_runs, search, tuning = known_runs(board), search_runs(board), tuning_runs(board)
     runner.asked = set()
-    watch.begin(_outline(board, [*search, *planned_runs], runner))
-    scores = side_by_side(runner, search, player.selection)
+    watch.begin(_outline(board, [*tuning, *search, *planned_runs], runner))
+    rates = chosen_rates(tuning, side_by_side(runner, tuning, player.selection))
+    search = [tuned(planned, board.tune, rates) for planned in search]
     if search:
-        planned_runs += _best_static(board, search, scores)
+        planned_runs += _best_static(board, search, side_by_side(runner, search, player.selection))
+    planned_runs = [tuned(planned, board.tune, rates) for planned in planned_runs]
 
     def one(planned: Run) -> Row:
         row = player.row(planned)
@@ -176,10 +179,12 @@ def _play(
 
 
 def _selection(planned: Run, runner: Runner, watch: Tracker) -> float | str:
-    """Best selection score along a run: what a mixture is chosen by. The test split stays closed.
+    """Best selection score along a run: what a mixture or a rate is chosen by. The test split stays closed.
 
-    What diverges is no best mixture: the untaught student is what it is worth. Where there is not even that, why.
+    What diverges is no best one: the untaught student is what it is worth. Where there is not even that, why.
     """
+    if planned.refused:
+        return planned.refused
     env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
     try:
         episode = _play(planned, env, planned.teacher(), watch)
@@ -254,6 +259,7 @@ def _row(
             "simulated": env.student.simulated,
             "setting": planned.setting.model_dump(mode="json"),
             "setting_digest": planned.setting.digest,
+            "tuned": planned.tuned,
             "hashes": {"task": env.task.fingerprint, "student": env.student.fingerprint},
             "skills": env.task.skills,
             "budget": _budget(env, told["prior"]),

@@ -7,6 +7,7 @@ What is passed is the board and the run's place in it, and what comes back is th
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,8 +24,8 @@ from dataenv.execution.runner import ATTEMPTS, Runner
 from dataenv.execution.store import open_store
 from dataenv.leaderboard.config import STATIC, Board
 from dataenv.leaderboard.play import Player
-from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.runs import Run, known_runs, search_runs, static_runs
+from dataenv.leaderboard.rows import Row, Tuned
+from dataenv.leaderboard.runs import Run, at_rate, known_runs, search_runs, static_runs, tuning_runs
 from dataenv.leaderboard.trackers import Tracker
 from tasks.records import Record
 
@@ -33,12 +34,31 @@ LOST = "its worker process was lost each time; see the warnings above, and wheth
 
 
 class Place(Record):
-    """Where a run stands in its board; ``weights`` are those of a mixture."""
+    """Where a run stands in its board, and what was chosen for it: a mixture's weights, a learning rate."""
 
     label: str
     role: Literal["teacher", "reference", "search"]
+    search: str
     seed: int
-    weights: dict[str, float] | None = None
+    weights: dict[str, float] | None
+    rate: float
+    tuned: Tuned | None
+
+    @classmethod
+    def of(cls, planned: Run) -> Place:
+        """The place of a run."""
+        weights = planned.args.get("weights") if (planned.label, planned.role) == (STATIC, "reference") else None
+        rate = planned.setting.recipe.rate
+        who = {"label": planned.label, "role": planned.role, "search": planned.search, "seed": planned.seed}
+        return cls(**who, weights=weights, rate=rate, tuned=planned.tuned)
+
+    def run_in(self, board: Board, runs: Sequence[Run]) -> Run:
+        """The run at this place of a board, of which ``runs`` are known beforehand."""
+        wanted = (self.label, self.role, self.search, self.seed)
+        some = runs if self.weights is None else static_runs(board, self.weights)
+        found = next(run for run in some if (run.label, run.role, run.search, run.seed) == wanted)
+        setting = found.setting if found.setting.recipe.rate == self.rate else at_rate(found.setting, self.rate)
+        return replace(found, setting=setting, tuned=self.tuned)
 
 
 class Played(Record):
@@ -94,15 +114,15 @@ class WholeRuns(Player):
 
     def selection(self, planned: Run) -> float | str:
         """See Player."""
+        if planned.refused:
+            return planned.refused
         played = self._played(planned)
         return LOST if played is None else played.score
 
     def _played(self, planned: Run) -> Played | None:
         """What a worker tells of a run, and tells the tracker of it; ``None`` where workers were lost too often."""
-        weights = planned.args.get("weights") if planned.label == STATIC else None
-        place = Place(label=planned.label, role=planned.role, seed=planned.seed, weights=weights)
         limits = self._workers.limits.model_dump_json()
-        words = self._text, place.model_dump_json(), str(self._root), limits, repr(self.act_deadline)
+        words = self._text, Place.of(planned).model_dump_json(), str(self._root), limits, repr(self.act_deadline)
         self.watch.start(planned)
         self._make_untaught(planned)
         for attempt in range(1, ATTEMPTS["killed"] + 1):
@@ -177,15 +197,12 @@ def play_run(board: str, place: str, root: str, limits: str, act_deadline: str) 
         ``Played`` as JSON.
     """
     player, runs = _player(board, root, limits, None if act_deadline == "None" else float(act_deadline))
-    runner, notes, at = player.runner, _Notes(), Place.model_validate_json(place)
+    runner, notes = player.runner, _Notes()
     asked, before = set[str](), runner.trained
     player.watch, runner.asked = notes, asked
     logging.getLogger().addHandler(notes)
     try:
-        mixture = None if at.weights is None else static_runs(player.board, at.weights)
-        planned = next(
-            run for run in mixture or runs if (run.label, run.role, run.seed) == (at.label, at.role, at.seed)
-        )
+        planned = Place.model_validate_json(place).run_in(player.board, runs)
         if planned.role == "search":
             found: dict[str, Any] = {"score": player.selection(planned)}
         else:
@@ -203,4 +220,4 @@ def _player(board: str, root: str, limits: str, act_deadline: float | None) -> t
     """What plays the runs of a board in this worker, on a store that it opens once, and the runs known beforehand."""
     runner = Runner(open_store(Path(root).parent), InlineWithDeadline(Limits.model_validate_json(limits), Path(root)))
     read = Board.model_validate_json(board)
-    return Player(read, runner, Tracker(), act_deadline), [*search_runs(read), *known_runs(read)]
+    return Player(read, runner, Tracker(), act_deadline), [*tuning_runs(read), *search_runs(read), *known_runs(read)]

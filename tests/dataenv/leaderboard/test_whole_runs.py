@@ -29,6 +29,7 @@ TOML: dict[str, Any] = {
     "teachers": ["stratified"],
     "references": ["nothing", "static-best"],
     "mixtures": {"seeds": [7], "weights": {"plain": {}, "no-hash": {"hash": 0}}},
+    "tune": {"rates": [3e-4, 1e-2], "seeds": [8]},
     "setting": TINY,
 }
 
@@ -37,16 +38,16 @@ class Noted(Tracker):
     """What was told of each run, in order."""
 
     def __init__(self) -> None:
-        self.told: dict[tuple[str, int], list[Any]] = defaultdict(list)
+        self.told: dict[tuple[str, int, str], list[Any]] = defaultdict(list)
 
     def start(self, cell: Run) -> None:
-        self.told[cell.label, cell.seed].append("start")
+        self.told[cell.label, cell.seed, cell.setting.digest].append("start")
 
     def step(self, cell: Run, record: StepRecord) -> None:
-        self.told[cell.label, cell.seed].append(record)
+        self.told[cell.label, cell.seed, cell.setting.digest].append(record)
 
     def done(self, cell: Run, error: str | None) -> None:
-        self.told[cell.label, cell.seed].append(error)
+        self.told[cell.label, cell.seed, cell.setting.digest].append(error)
 
 
 def played(home: Path, player: type[Player], **changes: Any) -> tuple[list[Row], Runner, Noted]:
@@ -76,7 +77,12 @@ def test_a_worker_that_is_killed_is_made_anew_and_given_up_in_the_end(
 ) -> None:
     args = {"path": str(tmp_path / "died"), "times": times}
     deadly = {"name": "tests.weird:KillsItsProcess", "args": args}
-    changes: dict[str, Any] = {"seeds": [0], "teachers": ["stratified", deadly], "references": ["nothing"]}
+    changes: dict[str, Any] = {
+        "seeds": [0],
+        "teachers": ["stratified", deadly],
+        "references": ["nothing"],
+        "tune": None,
+    }
     rows, _, _ = played(tmp_path, WholeRuns, **changes)
     found = {row.teacher: row for row in rows}
     assert not found["nothing"].failed
