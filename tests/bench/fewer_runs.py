@@ -4,7 +4,7 @@ simulation  no teacher is better: does an interval made so keep its 5 %, and wha
 rows        the same on the rows of boards: python tests/bench/fewer_runs.py FOLDER… [--again FOLDER]
 
 A price is a half-width times the root of the runs that it took, over that of the shipped interval: below 1 it pays.
-``--play FOLDER`` makes the rows for ``--again``: runs of `quick` with the same untaught students and other data streams.
+``--play FOLDER`` makes rows for ``--again``: runs of `quick` with the same untaught students and other data streams.
 Read docs/fewer_runs.md.
 """
 
@@ -36,6 +36,8 @@ from tasks.records import stream
 
 TEACHERS = 6
 """Beside the baseline, as on `quick`."""
+WORLDS = ((0.0, 0.0, 0.0), (0.25, 0.0, 0.0), (0.5, 0.0, 0.0), (0.25, 0.5, 0.0), (0.25, 0.8, 0.0), (0.25, 0.0, 0.5))
+"""See ``drawn``: ``own``, ``known`` and ``shared``."""
 Interval = tuple[np.ndarray, np.ndarray]
 """Gains and half-widths, ``(boards,)`` each."""
 
@@ -77,20 +79,19 @@ def drawn(
         known: Correlation of the difference, without that noise, with what is known of the untaught student.
         shared: Correlation of the noise of both runs. It is 0 in differences of runs whose random numbers differ.
     """
-    x, of_seed, ours, theirs, again = rng.standard_normal((5, boards, n))
+    x, of_seed, ours, theirs, again, level = rng.standard_normal((6, boards, n))
     base = own**0.5
     seed = (1 - 2 * own) ** 0.5 * (known * x + (1 - known**2) ** 0.5 * of_seed)
     common = shared**0.5 * ours + (1 - shared) ** 0.5 * theirs
     return {"x": x, "once": seed + base * (ours - common), "apart": seed + base * (ours - theirs),
-            "twice": seed + base * (ours - (theirs + again) / 2), "baseline": 2 * of_seed + base * theirs}  # fmt: skip
+            "twice": seed + base * (ours - (theirs + again) / 2), "baseline": 2 * level + base * theirs}  # fmt: skip
 
 
 def simulation(boards: int, seed: int) -> None:
     """Level and price of every way, where it should help and where it cannot."""
     rows = []
     for n in (6, 8, 12):
-        for own, known, shared in ((0.0, 0.0, 0.0), (0.25, 0.0, 0.0), (0.5, 0.0, 0.0), (0.25, 0.5, 0.0), (0.25, 0.8, 0.0),
-                                   (0.25, 0.0, 0.5)):  # fmt: skip
+        for own, known, shared in WORLDS:
             at = drawn(stream(seed, f"fewer runs {own} {known} {shared}", n), boards, n, own, known, shared)
             shipped = plain(at["apart"])
             ways = {
@@ -139,29 +140,27 @@ def replicas(folder: Path) -> list[Outcomes]:
 def of_rows(folder: Path, again: Sequence[Outcomes]) -> None:
     """Half-widths on the rows of a board, one teacher a line."""
     board = outcomes(folder)
-    seeds = sorted(board[BASELINE])
-    theirs, untaught = (np.array([[board[name][seed] for seed in seeds]]) for name in (BASELINE, UNTAUGHT))
-    streams = [np.array([[one[BASELINE][seed] for seed in seeds]]) for one in again if set(seeds) <= set(one[BASELINE])]
+    seeds = sorted(set(board[BASELINE]).intersection(*(one[BASELINE] for one in again)))
+
+    def of(name: str, where: Outcomes = board) -> np.ndarray:
+        return np.array([[where[name][seed] for seed in seeds]])
+
+    theirs, untaught, streams = of(BASELINE), of(UNTAUGHT), [of(BASELINE, one) for one in again]
     rows = []
-    for name in sorted(set(board) - {BASELINE, UNTAUGHT}):
-        if set(board[name]) != set(seeds) or name in ("joint", "joint-x4", "format-only", "static-best"):
-            continue
-        ours = np.array([[board[name][seed] for seed in seeds]])
-        shipped, d = plain(ours - theirs)[1], ours - theirs
+    for name in sorted(set(board) - {BASELINE, "format-only", "joint", "joint-x4", UNTAUGHT, "static-best"}):
+        d = of(name) - theirs
+        shipped = plain(d)[1]
         cells = [f"{d.std(ddof=1):.2f}", *(f"{price(adjusted(d, x)[1], shipped):.2f}" for x in (untaught, theirs))]
         if streams:
-            cells.append(
-                f"{price(plain(ours - (theirs + streams[0]) / 2)[1], shipped, (TEACHERS + 2) / (TEACHERS + 1)):.2f}"
-            )
-            cells.append(", ".join(f"{(ours - other).std(ddof=1):.2f}" for other in streams))
+            twice = plain(of(name) - (theirs + streams[0]) / 2)[1]
+            cells.append(f"{price(twice, shipped, (TEACHERS + 2) / (TEACHERS + 1)):.2f}")
+            cells.append(", ".join(f"{(of(name) - other).std(ddof=1):.2f}" for other in streams))
         rows.append([name, *cells])
     head = ["teacher", "sd, points", "untaught", "baseline's outcome", "baseline twice", "sd, other data streams"]
     table(f"{folder}, {len(seeds)} seeds: price beside the shipped interval", head[: len(rows[0])], rows)
     if streams:
-        runs = np.concatenate([theirs, *streams])
-        print(
-            f"  sd of {BASELINE} over data streams, same untaught student: {runs.var(0, ddof=1).mean() ** 0.5:.2f} points"
-        )
+        noise = np.concatenate([theirs, *streams]).var(0, ddof=1).mean() ** 0.5
+        print(f"  sd of {BASELINE} over data streams, same untaught student: {noise:.2f} points")
 
 
 def play(folder: Path, names: Sequence[str], streams: int) -> None:

@@ -1,11 +1,11 @@
 """Seeds until decided: every teacher is tested against the baseline at looks that were declared beforehand.
 
 At each look the tests of a board of fixed seeds are made on the seeds so far: paired t, seeds and items crossed, and
-joint sign flips, each corrected for the number of teachers; the largest p counts (``comparisons.corrected``). What it is
+joint sign flips, each corrected for the number of teachers; the largest p counts (``comparisons.corrected``). Its part
 for one teacher of m, p / m, becomes a normal deviate z. The statistic is the largest z · (n / most)^(1/2 − Δ) of all
 looks so far: the boundaries of Wang and Tsiatis (1987), between those of Pocock (Δ = 1/2) and of O'Brien and Fleming
-(Δ = 0). The *sequential p* is m times the chance that, without a difference, one teacher has a statistic so large at any
-of the looks. So it holds at every look and for all teachers together, whoever stops, and whenever.
+(Δ = 0). The *sequential p* is m times the chance that, without a difference, one teacher has a statistic so large at
+any of the looks. So it holds at every look and for all teachers together, whoever stops, and whenever.
 
 Who is better or worse leaves the family of those that are tested, as in any step-down test (Glimm, Maurer and Bretz,
 2010, doi:10.1002/sim.3748). Who is futile stays in it, so that its end never helps another teacher to a verdict.

@@ -29,9 +29,10 @@ SAME = 1e-9
 def sign_flips(differences: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
     """Two-sided p-values of "no difference to the baseline", corrected for the number of teachers.
 
-    The statistic is the mean over a scale, times √n. The scale is the larger of the root mean square of the teacher's own
-    differences, and of what the sizes of differences vary by on the whole board. Neither changes under a flip, so the
-    test is exact where flips are. The second keeps a teacher that happened to collapse on no seed from looking steady.
+    The statistic is the mean over a scale, times √n. The scale is the larger of two: the root mean square of the
+    teacher's own differences, and what the sizes of differences vary by on the whole board. Neither changes under a
+    flip, so the test is exact where flips are. The second keeps a teacher that happened to collapse on no seed from
+    looking steady.
 
     Args:
         differences: By teacher, then by seed: teacher − baseline.
