@@ -20,7 +20,7 @@ export OMP_NUM_THREADS ?= 1
 
 LEGS := sb3 rllib trl
 
-.PHONY: leaderboard smoke real test coverage test-slow test-gpu test-sb3 test-rllib test-trl faults check bench statistics leaks install dev clean help
+.PHONY: leaderboard smoke real test coverage test-slow test-gpu gpu test-sb3 test-rllib test-trl faults check bench statistics leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (about 10 minutes), write runs/quick/leaderboard.html"
@@ -30,6 +30,7 @@ help:
 	@echo "make coverage      the tests that are not slow, which lines they reach, and a floor under that"
 	@echo "make test-slow     the slow tests"
 	@echo "make test-gpu      the tests that need a CUDA card; without one they are skipped, and say so"
+	@echo "make gpu           everything that waits for a card, in one go of at most eight minutes: gpu.json and a table"
 	@echo "make test-sb3      a venv beside it with Stable-Baselines3 and Minari, and the tests that need them (docs/rl.md)"
 	@echo "make test-rllib    the same with RLlib, and the environment's tests under the gymnasium that it asks for"
 	@echo "make test-trl      the same with TRL"
@@ -65,6 +66,9 @@ test-slow: dev
 # One process, for the card is one. Without a card each test is skipped and says so.
 test-gpu: dev
 	@$(BIN)/python -m pytest -m gpu $$(grep -rl --include='test_*.py' 'mark\.gpu' tests)
+
+gpu: dev
+	@$(BIN)/python tests/bench/bench_gpu.py --out gpu.json
 
 test-sb3: $(VENV)-sb3/.leg
 	@DATAENV_LEG=sb3 $(VENV)-sb3/bin/python -m pytest tests/rl/test_sb3.py tests/rl/test_record.py

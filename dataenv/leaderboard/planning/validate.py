@@ -140,6 +140,8 @@ def built(setting: Setting) -> list[str]:
         found += ungraded(setting)
     if not found:
         found += _refused("setting.student", partial(_admit, setting.built_student))
+    if not found:
+        found += _refused("setting", lambda: setting.engine_of_answers)
     return found
 
 
