@@ -71,6 +71,11 @@ class ServedStudent:
         return str(self._student._network.dtype).removeprefix("torch.")
 
     @property
+    def device(self) -> str:
+        """Where it is trained: ``cpu`` or ``cuda``."""
+        return self._student._network.device
+
+    @property
     def stops(self) -> list[int]:
         """Tokens that end an answer."""
         return sorted(self._student._format.stops)

@@ -92,10 +92,9 @@ def _named(server: Server) -> ServingEngine:
     version, told = server.version(), server.info()
     if not version:
         raise ServingError(f"the server at {server.address} names no version; is it vLLM?")
-    config, env = (told.get(part) if isinstance(told.get(part), dict) else {} for part in ("vllm_config", "vllm_env"))
-    dtype = _within(config, "model_config", "dtype")
-    device = _within(config, "device_config", "device_type")
-    invariant = _within(env, "VLLM_BATCH_INVARIANT")
+    dtype = _within(told, "vllm_config", "model_config", "dtype")
+    device = _within(told, "vllm_config", "device_config", "device_type")
+    invariant = _within(told, "vllm_env", "VLLM_BATCH_INVARIANT")
     return ServingEngine(
         version=version,
         dtype=dtype.removeprefix("torch.")[:32] if isinstance(dtype, str) else None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -30,12 +31,14 @@ from students.base import Student
 from students.served import ServedStudent
 
 COMMAND = "DATAENV_VLLM"
-"""The environment variable that says where the command ``vllm`` is, if it is not on the path."""
+"""The environment variable that says where the command ``vllm`` is, and which options it gets besides."""
 START = 900.0
 """Seconds in which it must answer."""
 KEEPER = Path(__file__).with_name("keeper.py")
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 """Variables of this environment that are not for another one."""
+SHARE = 0.5
+"""Of a card's memory, for vLLM; the student is trained on the same card."""
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes for ``--max-lora-rank``."""
 SWITCHES = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1"}
@@ -88,7 +91,8 @@ def local_server(student: ServedStudent) -> Iterator[str]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    with kept([*_executable(), *arguments(student, port)], SWITCHES) as (keeper, said):
+    command, *own = _executable()
+    with kept([command, *arguments(student, port), *own], SWITCHES) as (keeper, said):
         address = f"http://127.0.0.1:{port}"
         with waiting(f"starting vLLM for {student.folder} (a minute or more)"):
             _await(address, keeper, said)
@@ -110,20 +114,21 @@ def arguments(student: ServedStudent, port: int) -> list[str]:
         "max-cpu-loras": 4 * KEPT,
         "generation-config": "vllm",
         "seed": 0,
+        **({"gpu-memory-utilization": SHARE} if student.device == "cuda" else {}),
     }
     return ["serve", str(student.folder), "--enable-lora", *(f"--{name}={value}" for name, value in options.items())]
 
 
 def _executable() -> list[str]:
-    """The command that is vLLM."""
-    named = os.environ.get(COMMAND) or "vllm"
+    """The command that is vLLM, and what the person gives it."""
+    named, *options = shlex.split(os.environ.get(COMMAND) or "vllm")
     found = shutil.which(named)
     if found is None:
         raise SettingError(
             f"answers is {ENGINE!r} and there is no command {named!r}; install vLLM in an environment of its own and "
             f"set {COMMAND} to its vllm, or give 'vllm:http://host:port'"
         )
-    return [found]
+    return [found, *options]
 
 
 @contextlib.contextmanager
