@@ -145,7 +145,7 @@ class Fake:
 
     # --- what is asked -------------------------------------------------------------------------------------------
 
-    def answer(self, path: str, headers: dict[str, str], raw: bytes) -> tuple[dict[str, Any] | bytes, str]:
+    def answer(self, path: str, headers: dict[str, str], raw: bytes) -> dict[str, Any] | bytes:
         word = path.rstrip("/").rpartition("/")[2]
         proto = headers.get("content-type") == PROTO
         body = json.loads(raw) if raw and not proto else {}
@@ -155,12 +155,12 @@ class Fake:
             raise HttpError(self.faults[word], f"{word} is not to be had")
         if word == "retrieve_future":
             result = self.done[body["request_id"]]
-            return result if isinstance(result, dict) else result.SerializeToString(), PROTO
+            return result if isinstance(result, dict) else result.SerializeToString()
         if word == "forward_backward":
             request = pb.ForwardBackwardRequest()
             request.ParseFromString(raw)
-            return self.promise(self.passed(self.model(request.model_id), request)), ""
-        return getattr(self, f"on_{word}", self.on_other)(body), ""
+            return self.promise(self.passed(self.model(request.model_id), request))
+        return getattr(self, f"on_{word}", self.on_other)(body)
 
     def promise(self, result: Any, **more: Any) -> dict[str, Any]:
         name = f"request-{next(self._numbers)}"
@@ -256,15 +256,16 @@ def serving(folder: Path) -> Iterator[Fake]:
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            status, kind = 200, ""
+            status = 200
             try:
                 with fake._lock:
                     if "/samplers/" in self.path:
                         said: Any = fake.on_samplers(self.path.rpartition("/")[2])
                     else:
-                        said, kind = fake.answer(self.path, headers, raw)
-            except HttpError as error:
-                status, said = error.status, {"detail": str(error)}
+                        said = fake.answer(self.path, headers, raw)
+            except Exception as error:  # said, for a client asks again and again where a connection ends
+                status = error.status if isinstance(error, HttpError) else 500
+                said = {"detail": f"{type(error).__name__}: {error}"}
             data = said if isinstance(said, bytes) else json.dumps(said).encode()
             self.send_response(status)
             self.send_header("content-type", PROTO if isinstance(said, bytes) else "application/json")
