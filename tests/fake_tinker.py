@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -44,7 +45,7 @@ class Weights:
 
     def copied(self) -> Weights:
         made = Weights.of({name: p.detach().clone() for name, p in self.tensors.items()}, self.rank)
-        made.adam.load_state_dict(self.adam.state_dict())
+        made.adam.load_state_dict(deepcopy(self.adam.state_dict()))  # which would be shared
         return made
 
     @classmethod

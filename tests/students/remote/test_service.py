@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Iterator
 
 import pytest
@@ -77,6 +78,7 @@ def test_what_a_status_means(fake: Fake, status: int, sentence: str) -> None:
         with pytest.raises(UnansweredError, match=sentence) as caught:
             opened.wait(made, "make an adapter")
         assert isinstance(caught.value, RefusedByServerError) is (status == 404)
+        assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # it comes home from a worker
 
 
 def test_a_key_is_sent_where_it_may_go_and_shown_nowhere(

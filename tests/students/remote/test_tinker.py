@@ -11,6 +11,7 @@ import pytest
 
 from dataenv import check_student, registry
 from dataenv.checks.student import PLAIN, SHORT
+from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, UnansweredError, UnsupportedError
 from students.base import Data, Decoding, TrainingDivergedError, asked
 from students.causal_lm import CausalLM
@@ -19,6 +20,7 @@ from students.remote.tinker import Tinker
 from students.remote.training import Checkpoint, packed, unpacked
 from tests.rl.legs import package
 from tests.tiny_lm import save_tiny
+from tests.toys import TOYS
 
 package("tinker", leg="tinker")
 
@@ -179,6 +181,36 @@ def test_a_refusal_is_one_sentence_with_the_servers_words(fake: Fake, remote: Ti
     fake.faults = {"create_model": 400}
     with pytest.raises(UnansweredError, match=r"does not make an adapter \(HTTP 400: .*create_model is not to be had"):
         remote.fit(remote.initial(0), Data(PLAIN), RECIPE, 1)
+
+
+def test_an_episode_survives_a_server_that_is_away(fake: Fake, toys: None, tmp_path: Path) -> None:
+    args = {
+        "base_model": MODEL,
+        "tokenizer": str(fake.folder),
+        "url": fake.url,
+        "key_env": "",
+        "rank": 4,
+        "context": 96,
+    }
+    setting = TOYS | {
+        "student": "tinker",
+        "student_args": args | {"deadline": 120},
+        "recipe": {"updates": 2, "batch": 4},
+    }
+    env = TeachingEnv("open-ended", store=str(tmp_path / "store"), **setting)
+    env.reset(seed=0)
+    lesson = env.task.generate("short", 8, np.random.default_rng(0))
+    fake.faults = {"create_model": 401}
+    with pytest.raises(UnansweredError, match="does not make an adapter"):
+        env.step(lesson)
+    fake.faults = {}
+    env.step(lesson)
+    fake.asked.clear()
+    again = TeachingEnv("open-ended", store=str(tmp_path / "store"), **setting)
+    again.reset(seed=0)
+    again.step(lesson)
+    assert [step.selection for step in again.history] == [step.selection for step in env.history]
+    assert fake.asked == []  # all of it is in the store
 
 
 def test_its_name_does_not_tell_where_the_tokenizer_lies(fake: Fake, remote: Tinker, tmp_path: Path) -> None:
