@@ -149,6 +149,14 @@ class Runner:
             for i, name in enumerate(made):
                 self.store.costs.add(name, 0.0 if i else seconds)
 
+    def credit(self, asked: Iterable[str], trained: int) -> None:
+        """Count what another driver on this store asked for and computed for this one."""
+        with self._lock:
+            self.trained += trained
+            if self.asked is not None:
+                self.asked.update(asked)
+        self.store.costs.renew()
+
     @contextmanager
     def waited(self) -> Iterator[None]:
         """Note that this thread waits for jobs meanwhile."""
@@ -256,10 +264,16 @@ class Runner:
                 raise JobFailedError(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
 
     def _submit(self, job: Job, key: str) -> Outcome:
+        with self.working():
+            return self.executor.submit(job, key, self.store.blobs).result()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Note that the executor works at something for this thread meanwhile."""
         with self._lock:
             self._busy += 1
         try:
-            return self.executor.submit(job, key, self.store.blobs).result()
+            yield
         finally:
             with self._lock:
                 self._busy -= 1

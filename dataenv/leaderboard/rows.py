@@ -230,6 +230,16 @@ class Mistake(RowPart):
     answer: Text
 
 
+class Tuned(RowPart):
+    """The learning rate that a board chose for a teacher.
+
+    ``setting_digest`` is that of the Setting before, which all of the board's teachers share.
+    """
+
+    rate: float = Field(gt=0, le=1)
+    setting_digest: Name
+
+
 class Row(RowPart):
     """One run. ``selected`` indexes ``steps``; ``test`` is ``None`` only where the run failed.
 
@@ -254,6 +264,7 @@ class Row(RowPart):
     rebuilt: Literal["not bit by bit"] | None = Field(default=None, exclude_if=absent)
     setting: dict[str, JsonValue]
     setting_digest: Name
+    tuned: Tuned | None = Field(default=None, exclude_if=absent)
     commit: Text
     dirty: bool
     versions: dict[str, Text]
@@ -287,8 +298,9 @@ class Row(RowPart):
 
     @property
     def own(self) -> str:
-        """What of its Setting may be the teacher's own (its finish, its engine), as JSON."""
-        return canonical_json({name: self.setting.get(name) for name in OWN})
+        """What of its Setting may be the teacher's own (its finish, its engine, a rate chosen for it), as JSON."""
+        own = {name: self.setting.get(name) for name in OWN}
+        return canonical_json(own | ({"rate": self.tuned.rate} if self.tuned else {}))
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -436,7 +448,10 @@ def _compared(rows: Sequence[Row]) -> set[str]:
 
 def _without_own(row: Row) -> str:
     """Digest of what is not the teacher's own; that of the row where it is none of the Setting that the row holds."""
+    rest = {name: value for name, value in row.setting.items() if name not in OWN}
+    if row.tuned and isinstance(recipe := rest.get("recipe"), dict):
+        rest["recipe"] = {name: value for name, value in recipe.items() if name != "rate"}
     by_content = any(row.setting.get(name) for name in ("skills", "subskills"))  # files, named by what they hold
     if not by_content and digest(row.setting) != row.setting_digest:
         return row.setting_digest
-    return digest({name: value for name, value in row.setting.items() if name not in OWN})
+    return digest(rest)
