@@ -54,11 +54,20 @@ from dataenv.leaderboard.tuning import chosen_rates, tuned
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
+from students.remote.rebuilding import NOT_REBUILT, is_rebuilt
 
 log = logging.getLogger(__name__)
 InParts = Callable[[Board, Sequence[Run], Path, Tracker, Callable[[Sequence[Run]], list[Row]]], list[Row]]
 """Plays the runs of a board in parts: the board, all its runs, its folder, who is told, and what plays some of them."""
 
+CHANGED = (
+    "%s, seed %d: the row changed when the run was played again; its teacher, student or checker does not repeat "
+    "itself. The board counts such rows"
+)
+CHANGED_BY_SERVICE = (
+    "%s, seed %d: the row changed when the run was played again. A service trains its student, and gives other bits "
+    "another time; the board counts such rows"
+)
 FAILURES = (JobFailedError, ActionError, UnansweredError, TeacherFailedError)
 """Sentences that a failed run's row holds as they are."""
 
@@ -144,12 +153,7 @@ def _play_all(player: Player, folder: Path, in_parts: InParts | None) -> list[Ro
         row = player.row(planned)
         replay = write_row(row, folder)
         if replay is not None and replay.ended != "failed":
-            log.warning(
-                "%s, seed %d: the row changed when the run was played again; its teacher, student or checker does not "
-                "repeat itself. The board counts such rows",
-                row.teacher,
-                row.seed,
-            )
+            log.warning(CHANGED if row.rebuilt is None else CHANGED_BY_SERVICE, row.teacher, row.seed)
         return row
 
     def some(part: Sequence[Run]) -> list[Row]:
@@ -260,6 +264,7 @@ def _row(
             "mask": planned.mask,
             "seed": planned.seed,
             "simulated": env.student.simulated,
+            "rebuilt": None if is_rebuilt(env.student) else NOT_REBUILT,
             "setting": planned.setting.model_dump(mode="json"),
             "setting_digest": planned.setting.digest,
             "tuned": planned.tuned,
