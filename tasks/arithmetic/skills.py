@@ -171,15 +171,16 @@ def draw(skill: Skill, n: int, rng: np.random.Generator, active: int = WIDTH) ->
         rng: Where every draw comes from.
         active: In how many columns, 1 to 3, digits are drawn; the others hold zeros. Never fewer than ``skill.least``.
     """
-    found: list[npt.NDArray[np.int64]] = []
+    found = [np.zeros((0, 3, WIDTH), np.int64)]
     have, active = 0, max(active, skill.least)
     while have < n:
         rows = rng.integers(10, size=(2 * n + 32, 3, WIDTH))
         if active < WIDTH:
             idle = rng.random((len(rows), WIDTH)).argsort(axis=1) >= active
             rows = np.where(idle[:, None, :], 0, rows)
-        rows = rows[skill.region(rows[:, 0], rows[:, 1])]
+        if skill.region is not anywhere:
+            rows = rows[skill.region(rows[:, 0], rows[:, 1])]
         found.append(rows)
         have += len(rows)
-    drawn = np.concatenate(found)[:n] if found else np.zeros((0, 3, WIDTH), dtype=np.int64)
+    drawn = (found[1] if len(found) == 2 else np.concatenate(found))[:n]
     return drawn[:, 0], drawn[:, 1], drawn[:, 2]
