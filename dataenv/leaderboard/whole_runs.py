@@ -117,7 +117,10 @@ class WholeRuns(Player):
         if planned.refused:
             return planned.refused
         played = self._played(planned)
-        return LOST if played is None else played.score
+        if played is None:
+            self.watch.done(planned, LOST)
+            return LOST
+        return played.score
 
     def _played(self, planned: Run) -> Played | None:
         """What a worker tells of a run, and tells the tracker of it; ``None`` where workers were lost too often."""

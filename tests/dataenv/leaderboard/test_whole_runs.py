@@ -12,6 +12,8 @@ import pytest
 from dataenv.environment.steps import StepRecord
 from dataenv.errors import SettingError
 from dataenv.execution.executors import Processes
+from dataenv.execution.executors.base import HUNG
+from dataenv.execution.executors.worker import Limits
 from dataenv.execution.inline import Inline
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
@@ -89,6 +91,18 @@ def test_a_worker_that_is_killed_is_made_anew_and_given_up_in_the_end(
     assert [row.error for row in rows if row.failed] == ([LOST] if times == 3 else [])
     assert ("it died 1 times" in caplog.messages) == (times == 1)  # said in the worker, and told here
     assert sum("try " in said for said in caplog.messages) == times
+
+
+@pytest.mark.slow
+def test_a_job_past_its_deadline_ends_its_worker_and_in_the_end_its_run(tmp_path: Path) -> None:
+    runner = Runner(Store(tmp_path / "store"), Processes(2, Limits(deadline=0.001)))
+    changes: dict[str, Any] = {"seeds": [0], "references": ["nothing"], "tune": None}
+    try:
+        rows = play(Board.model_validate(TOML | changes), runner, tmp_path / "board", player=WholeRuns)
+    finally:
+        runner.executor.close()
+    assert [row.error for row in rows] == [LOST, LOST]
+    assert "execute" in (tmp_path / "store" / HUNG).read_text()
 
 
 def test_it_wants_worker_processes(tmp_path: Path) -> None:
