@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 LOST = "its worker process was lost each time; see the warnings above, and whether the machine has the memory"
 
 
-class Place(Record):
+class RunPlace(Record):
     """Where a run stands in its board, and what was chosen for it: a mixture's weights, a learning rate."""
 
     label: str
@@ -45,7 +45,7 @@ class Place(Record):
     tuned: Tuned | None
 
     @classmethod
-    def of(cls, planned: Run) -> Place:
+    def of(cls, planned: Run) -> RunPlace:
         """The place of a run."""
         weights = planned.args.get("weights") if (planned.label, planned.role) == (STATIC, "reference") else None
         rate = planned.setting.recipe.rate
@@ -125,7 +125,7 @@ class WholeRuns(Player):
     def _played(self, planned: Run) -> Played | None:
         """What a worker tells of a run, and tells the tracker of it; ``None`` where workers were lost too often."""
         limits = self._workers.limits.model_dump_json()
-        words = self._text, Place.of(planned).model_dump_json(), str(self._root), limits, repr(self.act_deadline)
+        words = self._text, RunPlace.of(planned).model_dump_json(), str(self._root), limits, repr(self.act_deadline)
         self.watch.start(planned)
         self._make_untaught(planned)
         for attempt in range(1, ATTEMPTS["killed"] + 1):
@@ -205,7 +205,7 @@ def play_run(board: str, place: str, root: str, limits: str, act_deadline: str) 
     player.watch, runner.asked = notes, asked
     logging.getLogger().addHandler(notes)
     try:
-        planned = Place.model_validate_json(place).run_in(player.board, runs)
+        planned = RunPlace.model_validate_json(place).run_in(player.board, runs)
         if planned.role == "search":
             found: dict[str, Any] = {"score": player.selection(planned)}
         else:
