@@ -89,7 +89,8 @@ class WholeRuns(Player):
     Trackers are told of a run's steps when it has ended.
 
     Raises:
-        SettingError: If the runner's executor is not ``processes``, or its store is not on disk.
+        SettingError: If the runner's executor is not ``processes``, its store is not on disk, or a server answers
+            exams in the student's place.
     """
 
     def __init__(self, board: Board, runner: Runner, watch: Tracker, act_deadline: float | None) -> None:
@@ -98,6 +99,11 @@ class WholeRuns(Player):
             raise SettingError(
                 "whole runs are played in worker processes over a store on disk; give executor 'processes', with a "
                 "store and more than one worker"
+            )
+        if board.setting.answers:  # the board as text, which a worker gets, holds no address of a server
+            raise SettingError(
+                f"setting.answers is {board.setting.answers!r}, and with whole runs the student itself answers in its "
+                "worker; leave one of them out"
             )
         self._workers, self._text = runner.executor, board.model_dump_json()
         self._made = set[tuple[str, int]]()

@@ -109,3 +109,11 @@ def test_it_wants_worker_processes(tmp_path: Path) -> None:
     runner = Runner(Store(tmp_path / "store"), Inline())
     with pytest.raises(SettingError, match="give executor 'processes'"):
         play(Board.model_validate(TOML), runner, tmp_path / "board", player=WholeRuns)
+
+
+def test_no_server_answers_in_the_place_of_the_student(tmp_path: Path) -> None:
+    runner = Runner(Store(tmp_path / "store"), Processes(2))
+    board = Board.model_validate(TOML)
+    served = board.model_copy(update={"setting": board.setting.model_copy(update={"answers": "vllm"})})
+    with pytest.raises(SettingError, match="leave one of them out"):
+        play(served, runner, tmp_path / "board", player=WholeRuns)
