@@ -203,7 +203,8 @@ def _adjusted(
     seeds = sorted({seed for given in differences.values() for seed in given})
     for name, one in futile.items():
         differences[name] = _gone_on(teachers[name].until(one.seeds), seeds)
-    alone = {name: one.p for name, one in seen.items()} | {name: one.p or 1.0 for name, one in futile.items()}
+    stopped = {name: 1.0 if one.p is None else one.p for name, one in futile.items()}
+    alone = {name: one.p for name, one in seen.items()} | stopped
     p = corrected(alone, differences)
     return {name: p[name] for name in seen}
 
