@@ -216,8 +216,10 @@ def _gone_on(had: Mapping[int, float], seeds: Sequence[int]) -> dict[int, float]
     go on were not chosen at random: without it, the last one left would be tested as if it had been the only one.
     """
     sizes = np.abs(list(had.values())) if had else np.zeros(1)
+    k, middle = len(sizes), sizes.mean()
+    sizes = middle + (sizes - middle) * math.sqrt(k / max(1, k - 1))  # repeated, they would else vary less
     further = [seed for seed in seeds if seed not in had]
-    return dict(had) | {seed: float((-1) ** j * sizes[j % len(sizes)]) for j, seed in enumerate(further)}
+    return dict(had) | {seed: float((-1) ** j * sizes[j % k]) for j, seed in enumerate(further)}
 
 
 def _decision(seen: _Seen, p: float, until: Until, alpha: float) -> Decision:
