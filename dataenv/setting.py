@@ -7,9 +7,13 @@ from functools import cached_property, partial
 from operator import eq, not_
 from typing import Annotated, Any, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
+    PlainSerializer,
     SerializerFunctionWrapHandler,
     WrapSerializer,
     model_validator,
@@ -20,6 +24,8 @@ from dataenv.attempts import ONCE, Attempts
 from dataenv.budget.purse import Budget
 from dataenv.errors import SettingError, did_you_mean
 from dataenv.execution.jobs import BuildSpec, Training, student_of
+from dataenv.execution.serving.engine import ServingEngine, checked, without_address
+from dataenv.execution.serving.process import served_by
 from dataenv.skill_files import divided, read_discovery, read_proposal, under
 from dataenv.validation import validated
 from students.base import Decoding, Recipe, Student
@@ -130,6 +136,8 @@ class Setting(Record):
         targets: The skills that reward, mastery and the test exam look at; empty for all of them. Every skill may be
             taught, and the teacher sees feedback on all of them.
         exam: How often a problem is answered, and what the answers are worth (avg@k, pass@k); once, unless given.
+        answers: Who answers exams in the student's place: ``vllm:http://host:port``, a server of vLLM; ``vllm``, one
+            that is started on this machine. Empty for the student itself. The address is left out of JSON.
     """
 
     task: str = "arithmetic"
@@ -156,6 +164,9 @@ class Setting(Record):
     targets: tuple[str, ...] = Field(default=(), exclude_if=not_)
     shown: Shown = Field(default=Shown(), exclude_if=partial(eq, Shown()))
     exam: Attempts = Field(default=ONCE, exclude_if=partial(eq, ONCE))
+    answers: Annotated[str, AfterValidator(checked), PlainSerializer(without_address, when_used="json")] = Field(
+        default="", exclude_if=not_
+    )
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -227,6 +238,27 @@ class Setting(Record):
         """The student itself; one instance a process, for students are pure."""
         return student_of(self.student_spec)
 
+    @property
+    def engine_of_answers(self) -> ServingEngine | None:
+        """The serving engine that answers exams, probed once a process; ``None`` where the student does.
+
+        Raises:
+            SettingError: If there is none, or it cannot answer for this student.
+        """
+        return served_by(self.answers, self.built_student) if self.answers else None
+
+    @property
+    def numerics(self) -> dict[str, Any]:
+        """The student's numerics class, and the engine that answers, where there is one."""
+        engine = self.engine_of_answers
+        return self.built_student.numerics | ({"answers": engine.identity} if engine else {})
+
+    @property
+    def student_fingerprint(self) -> str:
+        """Names the student, and the engine that answers in its place, where there is one."""
+        student, engine = self.built_student.fingerprint, self.engine_of_answers
+        return digest([student, engine.identity]) if engine else student
+
     @cached_property
     def digest(self) -> str:
         """Names the Setting. Discovered skills and subskills go by what the file holds, and not by where it lies."""
@@ -257,6 +289,15 @@ class Setting(Record):
     def exam_items(self, split: Split) -> tuple[Problem, ...]:
         """The problems of one exam, always the same: the first ``items`` of each skill of the split."""
         return self._exams[split]
+
+    def exam_rows(self, split: Split) -> npt.NDArray[np.int64]:
+        """The place of each problem's primary skill among the task's, ``(problems,)``; -1 for one that is none."""
+        return self._rows[split]
+
+    @cached_property
+    def _rows(self) -> dict[Split, npt.NDArray[np.int64]]:
+        place = {skill: i for i, skill in enumerate(self.built_task.skills)}
+        return {split: np.array([place.get(p.skills[0], -1) for p in self._exams[split]], np.int64) for split in SPLITS}
 
     @cached_property
     def _exams(self) -> dict[Split, tuple[Problem, ...]]:
