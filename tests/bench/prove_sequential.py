@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
     parts = (f"{n} ({100 * p:.1f} %)" for n, p in levels(SHIPPED.looks, TEACHERS).items())
     print(f"looks after {', '.join(map(str, SHIPPED.looks))} seeds; verdicts at these, by p up to: {', '.join(parts)}")
     claims: Claims = {}
-    for part, boards in ((level, 500), (cost, 300), (futile, 300)):
+    for part, boards in ((level, 500), (cost, 200), (futile, 200)):
         claims |= part(boards // share, options.seed)
     return verdict(claims)
 
