@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from operator import not_
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -48,7 +49,9 @@ class Discovery(Record):
             ``rule`` says of the feedback problems.
         skills: Their names, in the order of every array.
         examples: A few prompts of each, to read.
-        items: Skill by ``item_key`` of a pool item. Only labels of items that somebody looked at are here.
+        items: Skill by ``item_key`` of a pool item: the one that it needs most. Only labels of items that somebody
+            looked at are here.
+        further: The other skills that an item needs, by the same key; none for items that need no other.
     """
 
     format: Literal[1] = 1
@@ -61,6 +64,7 @@ class Discovery(Record):
     skills: tuple[str, ...] = Field(min_length=2)
     examples: dict[str, tuple[str, ...]] = {}
     items: dict[str, str]
+    further: dict[str, tuple[str, ...]] = Field(default={}, exclude_if=not_)
 
     @model_validator(mode="after")
     def _sound(self) -> Discovery:
@@ -70,6 +74,11 @@ class Discovery(Record):
         unknown = sorted(set(self.items.values()) - set(self.skills))
         if unknown:
             raise ValueError(f"items name {unknown[0]!r}, which skills does not; add it there or drop those items")
+        for key, others in self.further.items():
+            if key not in self.items or not others or len({self.items[key], *others} & set(self.skills)) <= len(others):
+                raise ValueError(
+                    f"further.{key} is {list(others)!r}; give skills of the list, each once, beside an item's first"
+                )
         empty = sorted(set(self.skills) - set(self.items.values()))
         if empty:
             raise ValueError(f"items hold none of skill {empty[0]!r}; drop it from skills")
@@ -78,7 +87,8 @@ class Discovery(Record):
     @cached_property
     def digest(self) -> str:
         """Names what an environment makes of it: the skills and the labels, and not how they were found."""
-        return digest([self.task, list(self.skills), self.items])
+        named: list[Any] = [self.task, list(self.skills), self.items]
+        return digest(named + ([self.further] if self.further else []))
 
 
 def item_key(task: Task, prompt: str) -> str:
@@ -127,7 +137,9 @@ class Discovered(Task):
 
     A pool item that was labelled keeps its label. Every other text (the rest of the pool, sealed problems, what the
     generator makes) has the label of ``TextRule``, fitted on the labelled items: no model is shown a sealed problem.
-    Problems have one skill each, subskills and the task's own diagnosis, which speak of its own skills, are not there.
+    An item that was labelled with several has all of them, the one that it needs most first; what goes by the rule has
+    one. Problems have one skill each; subskills and the task's own diagnosis, which speak of its own skills, are not
+    there.
 
     Args:
         task: The task itself.
@@ -258,10 +270,12 @@ class Discovered(Task):
     def _pool(self) -> tuple[Example, ...]:
         pool = self.task.pool()
         by_rule = self.label([e.prompt for e in pool])
-        labels = [
-            self.found.items.get(item_key(self.task, e.prompt), said) for e, said in zip(pool, by_rule, strict=True)
-        ]
-        return tuple(e.model_copy(update={"skills": (label,)}) for e, label in zip(pool, labels, strict=True))
+        out = []
+        for example, said in zip(pool, by_rule, strict=True):
+            key = item_key(self.task, example.prompt)
+            skills = (self.found.items.get(key, said), *self.found.further.get(key, ()))
+            out.append(example.model_copy(update={"skills": skills}))
+        return tuple(out)
 
     @cached_property
     def _sources(self) -> dict[str, dict[str, float]]:

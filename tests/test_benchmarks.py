@@ -95,3 +95,31 @@ def test_a_board_of_the_page_is_played(name: str, tmp_path: Path, monkeypatch: p
     prompts = {json.dumps(e.prompt) for lesson in taught.lessons for e in lesson.examples}
     assert prompts
     assert not prompts & set(map(json.dumps, published))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_stat_math_is_played_with_files_and_a_model_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command of docs/stat.md, with a tiny model, made-up rows, and sizes for these."""
+    files_of("math", tmp_path)
+    write_rows(tmp_path / "more.jsonl", math_rows(20, "more"))
+    monkeypatch.chdir(tmp_path)
+    smaller = {
+        "student_args.path": "my-model", "student_args.context": "1024", "task_args.train": "train.jsonl",
+        "task_args.test": "test.jsonl", "seeds": "[0]", "tune.rates": "[2e-3, 2e-4]", "lesson_size": "64",
+        "recipe.updates": "16", "recipe.warmup": "2", "budget.student_tokens": "70000", "decoding.max_tokens": "24",
+        "items.feedback": "8", "items.selection": "8", "items.test": "20",
+        "task_args.transfer.more": "more.jsonl", "items.transfer": "5",
+    }  # fmt: skip
+    changes = [word for path, value in smaller.items() for word in ("-s", f"{path}={value}")]
+    monkeypatch.setattr("sys.argv", ["dataenv", "leaderboard", "stat-math", *changes, "--workers", "1"])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    rows = {row.teacher: row for row in read_rows(tmp_path / "runs" / "stat-math")}
+    assert set(rows) == {"stratified", "stat-sel", "con-sel", "embed-sel", "hard-only", "nothing"}
+    assert {row.ended for name, row in rows.items() if name != "nothing"} == {"spent"}
+    assert all(row.tuned is not None and row.tuned.rate in (2e-3, 2e-4) for row in rows.values())
+    page = (tmp_path / "runs" / "stat-math" / "leaderboard.html").read_text()
+    assert "Learning rates, chosen on other seeds by the selection score" in page

@@ -53,13 +53,15 @@ class Found(Record):
 
     Attributes:
         skills: Their names.
-        labels: The row of each item's skill; ``None`` for one that has none.
+        labels: The row of each item's skill, the one that it needs most; ``None`` for one that has none.
+        further: The rows of the other skills of each item; empty where no item has any.
         cost: Student tokens, teacher tokens and money that it took.
         counts: Items, replies and so on by outcome.
     """
 
     skills: tuple[str, ...]
     labels: tuple[int | None, ...]
+    further: tuple[tuple[int, ...], ...] = ()
     cost: dict[str, float] = {}
     counts: dict[str, int] = {}
 
@@ -111,6 +113,7 @@ def discover(
     kept, rule = _measurable(task, chosen, labelled, found.skills, least)
     skills = tuple(skill for i, skill in enumerate(found.skills) if i in kept)
     labels = {i: found.skills[label] for i, label in labelled.items() if label in kept}
+    others = {i: tuple(found.skills[row] for row in rows if row in kept) for i, rows in enumerate(found.further)}
     dropped = len(found.skills) - len(skills)
     return Discovery(
         task=task.name,
@@ -122,6 +125,7 @@ def discover(
         skills=skills,
         examples={s: tuple(chosen[i].prompt for i in labels if labels[i] == s)[:SHOWN] for s in skills},
         items={item_key(task, chosen[i].prompt): skill for i, skill in labels.items()},
+        further={item_key(task, chosen[i].prompt): others[i] for i in labels if others.get(i)},
     )
 
 

@@ -83,6 +83,25 @@ class Mixtures(Record):
     weights: dict[str, dict[str, float]] = {}
 
 
+class Tuning(Record):
+    """Learning rates among which that of each teacher is chosen; see ``dataenv.leaderboard.tuning``.
+
+    Attributes:
+        rates: Peak rates of AdamW, each once.
+        seeds: Seeds on which they are chosen: never those of the board.
+    """
+
+    rates: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=2, max_length=64)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (100, 101)
+
+    @model_validator(mode="after")
+    def _once(self) -> Tuning:
+        for field in ("rates", "seeds"):
+            if len(set(getattr(self, field))) != len(getattr(self, field)):
+                raise ValueError(f"{field} hold one value twice; give each once")
+        return self
+
+
 class Until(Record):
     """When a board that adds seeds until its teachers are decided looks at them, and when it stops.
 
@@ -134,6 +153,7 @@ class Board(Record):
         curve_points: Parts that ``area`` divides the purse into: at the ends of these parts, and at the beginning, the
             nearest student's test exam is opened when its run has ended.
         mixtures: Where ``static-best`` comes from.
+        tune: How the learning rate of each teacher is chosen; without, all have that of the Setting.
         setting: What all of them share.
         until: How seeds are added until teachers are decided; used by ``--until-decided`` alone. See ``until_decided``.
     """
@@ -147,6 +167,7 @@ class Board(Record):
     curve_points: Annotated[int, Field(ge=1, le=64)] = Field(default=4, exclude_if=(4).__eq__)
     mixtures: Mixtures = Mixtures()
     setting: Setting = Setting()
+    tune: Tuning | None = Field(default=None, exclude_if=lambda value: value is None)
     until: Until | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @field_validator("teachers", mode="before")
@@ -209,6 +230,8 @@ class Board(Record):
             yield f"{how} {STATIC!r}, and mixtures.weights is empty; give mixtures, or references = [{UNTAUGHT!r}]"
         if STATIC in self.references and set(self.mixtures.seeds) & set(self.seeds):
             yield "mixtures.seeds and seeds overlap; choose the best mixture on other seeds"
+        if self.tune is not None and set(self.tune.seeds) & set(self.seeds):
+            yield "tune.seeds and seeds overlap; choose learning rates on other seeds"
 
 
 STAND_IN: Mapping[str, Any] = {"name": "board", "seeds": [0], "teachers": [BASELINE], "references": [UNTAUGHT]}
@@ -299,7 +322,7 @@ def until_decided(board: Board) -> Board:
     rng = stream(0, f"until decided/{board.setting.digest}")
     while len(seeds) < until.most:
         seed = int(rng.integers(10**8, 10**9))
-        if seed not in board.mixtures.seeds:
+        if seed not in {*board.mixtures.seeds, *(board.tune.seeds if board.tune else ())}:
             seeds[seed] = None
     return board.model_copy(update={"until": until, "seeds": tuple(seeds)})
 

@@ -22,7 +22,7 @@ from dataenv.leaderboard.conduct import Replay, note_replay
 from dataenv.leaderboard.config import STATIC, Board, Entry
 from dataenv.leaderboard.files import NAME, named, read_small, write_whole
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.runs import Run, all_runs, contents, expected, row_identity, run_identity
+from dataenv.leaderboard.runs import RATES, SEARCH, Run, all_runs, contents, expected, row_identity, run_identity
 from dataenv.validation import explain, faults
 from students.base import code_digest
 from tasks.records import Record, canonical_json, digest
@@ -333,12 +333,15 @@ def _identified(folder: Path, board: Board) -> dict[Path, tuple[str, str]]:
 def anew(folder: Path, old: Manifest | None, new: Manifest) -> tuple[int, int]:
     """How many runs of the new board have not been played in a folder, and how many it has.
 
-    A run of the search for the best mixture counts as played where it was part of the old board, whose search is over.
+    A run of a search (for the best mixture, for learning rates) counts as played where it was part of the old board,
+    and that search is over.
     """
     rows = {name for name, _ in _identified(folder, (old or new).board).values()}
     played = set(rows)
-    if old is not None and any(planned.label == STATIC and name in rows for name, planned in _runs(old)):
-        played |= {name for name, planned in _runs(old) if planned.role == "search"}
+    if old is not None:
+        there = [planned.label for name, planned in _runs(old) if name in rows]
+        over = [*[SEARCH] * (STATIC in there), *[RATES] * bool(there)]
+        played |= {name for name, planned in _runs(old) if planned.group in over}
     runs = _runs(new)
     return sum(name not in played for name, _ in runs), len(runs)
 

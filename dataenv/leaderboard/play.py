@@ -34,7 +34,7 @@ from dataenv.leaderboard.config import STATIC, Board, Entry, joined
 from dataenv.leaderboard.folder import additions, hold, prepare, write_row
 from dataenv.leaderboard.provenance import this_code
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.runs import Run, by_group, known_runs, reference_seeds, search_runs, static_runs
+from dataenv.leaderboard.runs import Run, by_group, known_runs, reference_seeds, search_runs, static_runs, tuning_runs
 from dataenv.leaderboard.scoring import (
     best_step,
     closing_job,
@@ -48,6 +48,7 @@ from dataenv.leaderboard.scoring import (
     test_job,
 )
 from dataenv.leaderboard.trackers import Outline, Tracker
+from dataenv.leaderboard.tuning import chosen_rates, tuned
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
@@ -105,12 +106,18 @@ def _play_all(
     act_deadline: float | None,
     in_parts: InParts | None,
 ) -> list[Row]:
-    planned_runs, search = known_runs(board), search_runs(board)
+    planned_runs, search, tuning = known_runs(board), search_runs(board), tuning_runs(board)
     runner.asked = set()
-    watch.begin(_outline(board, [*search, *planned_runs], runner))
-    scores = side_by_side(runner, search, lambda planned: _selection(planned, runner, watch))
+    watch.begin(_outline(board, [*tuning, *search, *planned_runs], runner))
+
+    def scores(runs: Sequence[Run]) -> list[float | str]:
+        return side_by_side(runner, runs, lambda planned: _selection(planned, runner, watch))
+
+    rates = chosen_rates(tuning, scores(tuning))
+    search = [tuned(planned, board.tune, rates) for planned in search]
     if search:
-        planned_runs += _best_static(board, search, scores)
+        planned_runs += _best_static(board, search, scores(search))
+    planned_runs = [tuned(planned, board.tune, rates) for planned in planned_runs]
     source = this_code()
 
     def one(planned: Run) -> Row:
@@ -153,10 +160,12 @@ def _play(
 
 
 def _selection(planned: Run, runner: Runner, watch: Tracker) -> float | str:
-    """Best selection score along a run: what a mixture is chosen by. The test split stays closed.
+    """Best selection score along a run: what a mixture or a rate is chosen by. The test split stays closed.
 
-    What diverges is no best mixture: the untaught student is what it is worth. Where there is not even that, why.
+    What diverges is no best one: the untaught student is what it is worth. Where there is not even that, why.
     """
+    if planned.refused:
+        return planned.refused
     env = TeachingEnv(planned.level, runner=runner, setting=planned.setting)
     try:
         episode = _play(planned, env, planned.teacher(), watch)
@@ -231,7 +240,8 @@ def _row(
             "simulated": env.student.simulated,
             "setting": planned.setting.model_dump(mode="json"),
             "setting_digest": planned.setting.digest,
-            "hashes": {"task": env.task.fingerprint, "student": planned.setting.student_fingerprint},
+            "tuned": planned.tuned,
+            "hashes": planned.setting.hashes,
             "skills": env.task.skills,
             "budget": _budget(env, told["prior"]),
             "asked": asked,

@@ -15,7 +15,7 @@ from rich.text import Text
 from dataenv.environment.steps import StepRecord
 from dataenv.leaderboard.decisions import Look
 from dataenv.leaderboard.format import visible
-from dataenv.leaderboard.runs import SEARCH, Run
+from dataenv.leaderboard.runs import SEARCHES, Run
 from dataenv.leaderboard.trackers import Outline, Tracker
 
 EARLY = 0.02
@@ -75,16 +75,19 @@ class Terminal(Tracker):
         """See Tracker."""
         with self._lock:
             self._outline, self._began = outline, time.monotonic()
+            if not self._quiet and self._live is None:
+                warm = "; the students' warm starts come first" if outline.warm else ""
+                self._say(f"{sum(outline.runs.values())} runs, {outline.width} at once{warm}")
 
     def start(self, planned: Run) -> None:
         """See Tracker."""
         with self._lock:
-            self._flying[planned.group, planned.label, planned.seed] = (planned, None)
+            self._flying[planned.group, planned.shown, planned.seed] = (planned, None)
 
     def step(self, planned: Run, record: StepRecord) -> None:
         """See Tracker."""
         with self._lock:
-            self._flying[planned.group, planned.label, planned.seed] = (planned, record)
+            self._flying[planned.group, planned.shown, planned.seed] = (planned, record)
             self._awake.add(planned.seed)
             if not self._quiet and self._live is None:
                 self._say(f"{_name(planned)} step {record.step}: selection {_counts(record)}; left {self._left()}")
@@ -92,7 +95,7 @@ class Terminal(Tracker):
     def done(self, planned: Run, error: str | None) -> None:
         """See Tracker."""
         with self._lock:
-            self._flying.pop((planned.group, planned.label, planned.seed), None)
+            self._flying.pop((planned.group, planned.shown, planned.seed), None)
             self._spent_by_done += planned.setting.budget.student_tokens
             self._done[planned.group] = self._done.get(planned.group, 0) + 1
             self._failed[planned.group] = self._failed.get(planned.group, 0) + (error is not None)
@@ -164,7 +167,9 @@ class Terminal(Tracker):
     def _running(self, group: str) -> str:
         """``seed 3 step 2 143/320``, for every run under way."""
         return ", ".join(
-            f"{planned.label} " * (group == SEARCH) + f"seed {planned.seed} " + (_at(record) if record else "starting")
+            f"{planned.shown} " * (group in SEARCHES)
+            + f"seed {planned.seed} "
+            + (_at(record) if record else "starting")
             for planned, record in self._flying.values()
             if planned.group == group
         )
@@ -172,8 +177,8 @@ class Terminal(Tracker):
 
 def _name(planned: Run) -> str:
     return (
-        f"{SEARCH}: {planned.label} seed {planned.seed}"
-        if planned.group == SEARCH
+        f"{planned.group}: {planned.shown} seed {planned.seed}"
+        if planned.group in SEARCHES
         else f"{planned.label} seed {planned.seed}"
     )
 

@@ -230,6 +230,16 @@ class Mistake(RowPart):
     answer: Text
 
 
+class Tuned(RowPart):
+    """The learning rate that a board chose for a teacher.
+
+    ``setting_digest`` is that of the Setting before, which all of the board's teachers share.
+    """
+
+    rate: float = Field(gt=0, le=1)
+    setting_digest: Name
+
+
 class Row(RowPart):
     """One run. ``selected`` indexes ``steps``; ``test`` is ``None`` only where the run failed.
 
@@ -252,6 +262,7 @@ class Row(RowPart):
     simulated: bool
     setting: dict[str, JsonValue]
     setting_digest: Name
+    tuned: Tuned | None = Field(default=None, exclude_if=absent)
     commit: Text
     dirty: bool
     versions: dict[str, Text]
@@ -285,8 +296,9 @@ class Row(RowPart):
 
     @property
     def own(self) -> str:
-        """What of its Setting may be the teacher's own (its finish, its engine), as JSON."""
-        return canonical_json({name: self.setting.get(name) for name in OWN})
+        """What of its Setting may be the teacher's own (its finish, its engine, a rate chosen for it), as JSON."""
+        own = {name: self.setting.get(name) for name in OWN}
+        return canonical_json(own | ({"rate": self.tuned.rate} if self.tuned else {}))
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -405,6 +417,7 @@ def _check_one_board(rows: Sequence[Row]) -> None:
         "curve (the board's primary outcome)": {row.primary for row in rows if row.test is not None},
         "curve.purse": {row.curve.purse for row in rows if row.curve is not None},
         "hashes.task": {row.hashes.get("task") for row in rows},
+        "hashes.answers (the engine that answered)": {row.hashes.get("answers") for row in rows},
     }
     for field, values in same.items():
         if len(values) > 1:
@@ -434,7 +447,10 @@ def _compared(rows: Sequence[Row]) -> set[str]:
 
 def _without_own(row: Row) -> str:
     """Digest of what is not the teacher's own; that of the row where it is none of the Setting that the row holds."""
+    rest = {name: value for name, value in row.setting.items() if name not in OWN}
+    if row.tuned and isinstance(recipe := rest.get("recipe"), dict):
+        rest["recipe"] = {name: value for name, value in recipe.items() if name != "rate"}
     by_content = any(row.setting.get(name) for name in ("skills", "subskills"))  # files, named by what they hold
     if not by_content and digest(row.setting) != row.setting_digest:
         return row.setting_digest
-    return digest({name: value for name, value in row.setting.items() if name not in OWN})
+    return digest(rest)

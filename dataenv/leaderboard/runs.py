@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 from dataenv.episode.teacher import AdaptedTeacher, as_teacher, build_teacher
-from dataenv.leaderboard.config import STATIC, UNTAUGHT, Board
+from dataenv.leaderboard.config import STATIC, UNTAUGHT, Board, Tuning
 from dataenv.leaderboard.references import reference_class
-from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.rows import Row, Tuned
 from dataenv.setting import Setting
 from tasks.records import digest
 
 SEARCH = "mixture search"
 """What the runs are called, all together, by which the best static mixture is chosen; they leave no rows."""
+RATES = "rate search"
+"""The same of the runs by which learning rates are chosen."""
+SEARCHES = (SEARCH, RATES)
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,10 @@ class Run:
     """One run of a board.
 
     ``registered`` is the name that the teacher is registered by, empty for what the board computes itself; ``args`` are
-    as a row tells them (``Teacher.row_args``). Runs of the role ``search`` are those that choose among mixtures:
-    ``label`` is then the mixture's name. ``refused`` says why a run cannot be played, where that is known beforehand.
+    as a row tells them (``Teacher.row_args``). Runs of the role ``search`` are those that choose among mixtures, or
+    among learning rates: ``label`` is then the name of the mixture, or of the teacher, and ``search`` says which of the
+    two. ``tuned`` is the rate that was chosen. ``refused`` says why a run cannot be played, where that is known
+    beforehand.
     """
 
     label: str
@@ -37,6 +42,8 @@ class Run:
     setting: Setting
     mask: tuple[str, ...] = ()
     refused: str = ""
+    tuned: Tuned | None = None
+    search: str = SEARCH
 
     def teacher(self) -> AdaptedTeacher:
         """A teacher for this run, that has taught nobody yet."""
@@ -45,7 +52,12 @@ class Run:
     @property
     def group(self) -> str:
         """The line of a plan or of a progress display that the run is counted in."""
-        return SEARCH if self.role == "search" else self.label
+        return self.search if self.role == "search" else self.label
+
+    @property
+    def shown(self) -> str:
+        """What it is called within its line."""
+        return f"{self.label} rate {self.setting.recipe.rate:g}" if self.group == RATES else self.label
 
 
 def known_runs(board: Board) -> list[Run]:
@@ -81,6 +93,24 @@ def search_runs(board: Board) -> list[Run]:
     ]
 
 
+def tuning_runs(board: Board) -> list[Run]:
+    """Every teacher at every rate on every seed on which rates are chosen; none where the board chooses none."""
+    if board.tune is None:
+        return []
+    teachers = {planned.label: planned for planned in known_runs(board) if planned.role == "teacher"}
+    return [
+        replace(planned, role="search", search=RATES, seed=seed, setting=at_rate(planned.setting, rate))
+        for planned in teachers.values()
+        for rate in board.tune.rates
+        for seed in board.tune.seeds
+    ]
+
+
+def at_rate(setting: Setting, rate: float) -> Setting:
+    """A Setting with another peak learning rate of its lessons."""
+    return setting.changed(recipe=setting.recipe.model_copy(update={"rate": rate}))
+
+
 def static_runs(board: Board, weights: dict[str, float]) -> list[Run]:
     """The runs of a mixture that was found to be the best, on the board's own seeds."""
     return _registered(STATIC, "static", fixed(weights), "reference", reference_seeds(board, STATIC), board.setting)
@@ -106,9 +136,9 @@ def reference_seeds(board: Board, name: str) -> tuple[int, ...]:
 
 
 def all_runs(board: Board) -> list[Run]:
-    """All runs of a board, those of the search included; the uniform mixture stands for the best one."""
+    """All runs of a board, those of the searches included; the uniform mixture and the Setting's rate stand in."""
     static = static_runs(board, {}) if STATIC in board.references else []
-    return [*known_runs(board), *static, *search_runs(board)]
+    return [*known_runs(board), *static, *search_runs(board), *tuning_runs(board)]
 
 
 def run_identity(planned: Run, board: Board, hashes: Mapping[str, str]) -> str:
@@ -122,7 +152,9 @@ def run_identity(planned: Run, board: Board, hashes: Mapping[str, str]) -> str:
     who, args = planned.registered or planned.label, planned.args
     if (planned.label, planned.role) == (STATIC, "reference"):
         who, args = STATIC, board.mixtures.model_dump(mode="json")
-    return _identity(who, args, planned.level, planned.mask, planned.seed, planned.setting.digest, hashes)
+    tune = board.tune if planned.role != "search" else None  # which rate it was follows from those it was chosen among
+    setting = planned.tuned.setting_digest if planned.tuned else planned.setting.digest
+    return _identity(who, args, planned.level, planned.mask, planned.seed, setting, hashes, tune)
 
 
 def row_identity(row: Row, board: Board) -> str:
@@ -130,7 +162,8 @@ def row_identity(row: Row, board: Board) -> str:
     who, args = row.registered or row.teacher, row.teacher_args
     if (row.teacher, row.role) == (STATIC, "reference"):  # which mixture it was follows from those it was chosen among
         who, args = STATIC, board.mixtures.model_dump(mode="json")
-    return _identity(who, args, row.level, row.mask, row.seed, row.setting_digest, row.hashes)
+    setting = row.tuned.setting_digest if row.tuned else row.setting_digest
+    return _identity(who, args, row.level, row.mask, row.seed, setting, row.hashes, board.tune)
 
 
 def _identity(
@@ -141,9 +174,11 @@ def _identity(
     seed: int,
     setting: str,
     hashes: Mapping[str, str],
+    tune: Tuning | None,
 ) -> str:
-    known = [who, dict(args), level, seed, setting, hashes.get("task"), hashes.get("student")]
-    return digest([*known, sorted(mask)] if mask else known)
+    known: list[Any] = [who, dict(args), level, seed, setting, hashes.get("task"), hashes.get("student")]
+    known += [sorted(mask)] if mask else []
+    return digest(known + ([tune.model_dump(mode="json")] if tune else []))
 
 
 def by_group(planned_runs: Iterable[Run]) -> dict[str, list[Run]]:

@@ -38,6 +38,8 @@ class ByChat:
         skills: The most skills, at least 2.
         names: Different names that are shown where they are grouped, the commonest first; at least 2.
         tries: Replies that are asked for until one can be used; an item with none has no skill.
+        several: The most skills of an item, the one that it needs most first; STAT's catalogue has up to five
+            (arXiv 2510.10023).
         engine: Fields of ``EngineSpec``, where subskills are proposed: how their examples are written.
 
     Attributes:
@@ -53,10 +55,11 @@ class ByChat:
         names: int = 200,
         tries: int = 3,
         engine: Mapping[str, Any] | None = None,
+        several: int = 1,
     ) -> None:
         self._spec, self._engine = make_spec(chat), dict(engine or {})
         self.skills, self.names = require_whole("skills", skills, 2), require_whole("names", names, 2)
-        self.tries = require_whole("tries", tries)
+        self.tries, self.several = require_whole("tries", tries), require_whole("several", several)
 
     def discover(self, scene: DiscoveryScene) -> Found:
         """See Discoverer.
@@ -74,9 +77,10 @@ class ByChat:
         spent = chat.purse.spent
         return Found(
             skills=skills,
-            labels=tuple(labels),
+            labels=tuple(rows[0] if rows else None for rows in labels),
+            further=tuple(tuple(rows[1:]) for rows in labels) if self.several > 1 else (),
             cost={"teacher_tokens": float(spent.tokens), "money": spent.money},
-            counts={"named": names.total(), "names": len(names), "unassigned": labels.count(None)},
+            counts={"named": names.total(), "names": len(names), "unassigned": labels.count([])},
         )
 
     def propose(self, setting: Setting, runner: Runner, most: int, each: int, seed: int) -> Proposal:
@@ -104,19 +108,22 @@ class ByChat:
                 return skills
         raise _useless(chat, f"{len(names)} names could not be grouped into two skills or more")
 
-    def _labelled(self, chat: Chat, scene: DiscoveryScene, skills: Sequence[str]) -> list[int | None]:
-        """The skill of each item, as a row; an unusable reply is asked for again, ``tries`` times in all."""
-        template, schema, seed = "teachers.discovery:label.j2", _label(skills), scene.seed
+    def _labelled(self, chat: Chat, scene: DiscoveryScene, skills: Sequence[str]) -> list[list[int]]:
+        """The skills of each item, as rows; an unusable reply is asked for again, ``tries`` times in all."""
+        many, seed = self.several > 1, scene.seed
+        template = f"teachers.discovery:{'labels' if many else 'label'}.j2"
+        schema: type[Label | Labels] = _labels(skills, self.several) if many else _label(skills)
         # One nonce for all, and the problem last: what comes before it is read once by servers that keep prefixes.
         prompts = [
-            render(template, stream(seed, "discover labels"), problem=_shown(item), skills=skills)
+            render(template, stream(seed, "discover labels"), problem=_shown(item), skills=skills, most=self.several)
             for item in scene.items
         ]
-        labels: list[int | None] = [None] * len(prompts)
+        labels: list[list[int]] = [[] for _ in prompts]
         for sample in range(self.tries):
-            open_ = [i for i, label in enumerate(labels) if label is None]
+            open_ = [i for i, rows in enumerate(labels) if not rows]
             for i, reply in zip(open_, chat.ask_many([Ask(prompts[i], schema, sample) for i in open_]), strict=True):
-                labels[i] = skills.index(reply.value.skill) if reply.ok else None
+                names = () if not reply.ok else reply.value.skills if many else (reply.value.skill,)
+                labels[i] = [skills.index(name) for name in dict.fromkeys(names)]
         return labels
 
 
@@ -138,6 +145,12 @@ class Label(Record):
     skill: str
 
 
+class Labels(Record):
+    """The reply that labels an item with several skills, without its closed list."""
+
+    skills: tuple[str, ...]
+
+
 def _catalogue(most: int) -> type[Catalogue]:
     skills: Any = Annotated[tuple[Name, ...], Field(min_length=2, max_length=most)]
     return create_model("Catalogue", __base__=Catalogue, skills=(skills, ...))
@@ -146,6 +159,12 @@ def _catalogue(most: int) -> type[Catalogue]:
 def _label(skills: Sequence[str]) -> type[Label]:
     closed: Any = Literal[tuple(skills)]
     return create_model("Label", __base__=Label, skill=(closed, ...))
+
+
+def _labels(skills: Sequence[str], most: int) -> type[Labels]:
+    name: Any = Literal[tuple(skills)]
+    closed: Any = Annotated[tuple[name, ...], Field(min_length=1, max_length=most)]
+    return create_model("Labels", __base__=Labels, skills=(closed, ...))
 
 
 def _shown(item: Example) -> dict[str, str]:

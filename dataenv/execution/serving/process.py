@@ -32,7 +32,7 @@ from students.served import ServedStudent
 
 COMMAND = "DATAENV_VLLM"
 """The environment variable that says where the command ``vllm`` is, and which options it gets besides."""
-START = 900.0
+START = 1800.0
 """Seconds in which it must answer."""
 KEEPER = Path(__file__).with_name("keeper.py")
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")

@@ -73,7 +73,8 @@ class Oracle:
             updates = tuple(planned.setting.recipe.updates for step in row.steps if step.lesson)
             return RunForecast(updates=updates, tokens=row.budget.training, known=len(updates), row=True)
         updates, price = self._expected(planned)
-        known, ended = (0, False) if planned.label == STATIC or not self.warm(planned.seed) else self._replay(planned)
+        chosen = planned.label == STATIC or (self.board.tune is not None and planned.role != "search")
+        known, ended = (0, False) if chosen or not self.warm(planned.seed) else self._replay(planned)
         if ended:
             updates = updates[:known]
         tokens = sum(map(price.most, updates))

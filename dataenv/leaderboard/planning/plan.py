@@ -20,7 +20,7 @@ from dataenv.leaderboard.planning.expected import Expected, expected, told_of
 from dataenv.leaderboard.planning.forecast import Oracle, RunForecast
 from dataenv.leaderboard.planning.measure import Measured, measure
 from dataenv.leaderboard.planning.spending import Asking, asking, told
-from dataenv.leaderboard.runs import SEARCH, Run, all_runs, by_group
+from dataenv.leaderboard.runs import SEARCHES, Run, all_runs, by_group
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.levels import make_level
 from dataenv.setting import Setting
@@ -280,7 +280,7 @@ def _disk(
     examples = lines[0].trainings * planned_runs[0].setting.warm_start.examples
     examples += 2 * sum(len(forecasts[id(planned)].updates) * planned.setting.lesson_size for planned in taught)
     records = examples * measured.example + ANSWER * sum(line.answers for line in lines)
-    rows = ROW * sum(line.runs for line in lines if line.name != SEARCH)
+    rows = ROW * sum(line.runs for line in lines if line.name not in SEARCHES)
     kept = weights * measured.blob + records + rows
     at_once = min(width + (width > 1), len(planned_runs))
     most = max((len(forecast.updates) for forecast in forecasts.values()), default=0)
@@ -315,7 +315,7 @@ def sentences(plan: Forecast) -> list[str]:
     return [
         f"Time left: about {minutes // 60}:{minutes % 60:02d} (minutes:seconds), {workers}. "
         f"{plan.known:,} of {plan.trainings:,} training runs are in the store, {plan.rows} of "
-        f"{sum(line.runs for line in plan.lines if line.name != SEARCH)} rows in the folder.",
+        f"{sum(line.runs for line in plan.lines if line.name not in SEARCHES)} rows in the folder.",
         f"Disk: {_bytes(plan.kept)} kept at the end, {_bytes(plan.peak)} at the most.",
         f"Measured here, one thread: {1e6 * m.token:.2f} µs a student token ({m.updates} updates), "
         f"{1e3 * m.answer:.2f} ms an answer and {1e3 * m.loss:.2f} ms a loss ({m.answers} problems), {m.lesson:.2f} s "

@@ -42,7 +42,7 @@ from dataenv.leaderboard.planning.student_checks import SAMPLED, cautions
 from dataenv.leaderboard.planning.student_checks import fits as _fits
 from dataenv.leaderboard.planning.student_checks import golds as _gold
 from dataenv.leaderboard.references import reference_class
-from dataenv.leaderboard.runs import Run, all_runs, fixed
+from dataenv.leaderboard.runs import RATES, Run, all_runs, fixed
 from dataenv.lessons.bill import sizes
 from dataenv.lessons.engines import engine_of, require_problems
 from dataenv.lessons.leaks import guard_of
@@ -305,7 +305,7 @@ def _beginnings(board: Board) -> Iterator[str]:
     """Check that every teacher and reference can begin; one that probes at once needs a student and is skipped."""
     made: dict[str, Run] = {}
     try:
-        made = {f"{planned.role}/{planned.label}": planned for planned in all_runs(board)}
+        made = {f"{planned.role}/{planned.label}": planned for planned in all_runs(board) if planned.group != RATES}
     except UnsupportedError as error:
         yield f"references: {error}"
     for name in board.references:

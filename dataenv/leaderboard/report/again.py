@@ -68,10 +68,10 @@ def _given(entry: Entry) -> str:
 def toml(board: Board) -> str:
     """A board as a TOML file, without what is as it would be anyway."""
     plain = board.model_dump(mode="json", exclude_defaults=True)
-    setting, mixtures = plain.pop("setting", {}), plain.pop("mixtures", {})
+    tables = {name: plain.pop(name, {}) for name in ("mixtures", "tune", "setting")}
     teachers = [entry["name"] if set(entry) == {"name"} else entry for entry in plain.pop("teachers")]
     lines = [*_lines(plain), "teachers = [", *(f"    {_value(entry)}," for entry in teachers), "]"]
-    for table, fields in (("mixtures", mixtures), ("setting", setting)):
+    for table, fields in tables.items():
         if fields:
             lines += ["", f"[{table}]", *_lines(fields)]
     return "\n".join(lines)

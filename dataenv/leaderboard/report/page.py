@@ -33,7 +33,7 @@ from dataenv.leaderboard.report.again import to_make_again
 from dataenv.leaderboard.rows import Row, TestExam
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics import standings as standings_module
-from dataenv.leaderboard.statistics.conducted import price_sentence
+from dataenv.leaderboard.statistics.conducted import how_sentences
 from dataenv.leaderboard.statistics.outcomes import OUTCOMES, outcome
 from dataenv.leaderboard.statistics.standings import Standing, Summary
 
@@ -78,7 +78,7 @@ def render(board: Sequence[Row], summary: Summary, played: Board | None = None, 
     everyone = (*summary.teachers, *summary.references)
     page = _template().render(
         summary=summary,
-        price=price_sentence(summary),
+        how=how_sentences(summary),
         outcome=OUTCOMES[summary.primary],
         heading="Ranking" if len(summary.seeds) >= st.FEWEST else "Teachers",
         facts=_facts(board, summary),

@@ -19,7 +19,7 @@ from dataenv.leaderboard.format import NONE, counts, measured, money, p_value, p
 from dataenv.leaderboard.report.records import csv_safe, record
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.sequential.judging import Monitored, monitored
-from dataenv.leaderboard.statistics.conducted import price_sentence
+from dataenv.leaderboard.statistics.conducted import how_sentences
 from dataenv.leaderboard.statistics.standings import Axis, PerPoint, Standing, Summary
 from dataenv.leaderboard.statistics.summary import summarise
 from tasks.records import canonical_json
@@ -115,8 +115,8 @@ class TerminalBoard:
             yield from self._table(("teacher", *map(metric_heading, self.summary.metrics)), width)
         for sentence in (*self.summary.reading, *self.summary.seen):
             yield Text(visible(sentence))
-        if price := price_sentence(self.summary):
-            yield Text(visible(price))
+        for sentence in how_sentences(self.summary):
+            yield Text(visible(sentence))
         yield Text(visible(" ".join(self.summary.sources)), style="dim")
         for axis in self.summary.metrics:
             yield Text(visible(axis.reading), style="dim")

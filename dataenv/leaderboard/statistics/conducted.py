@@ -40,3 +40,18 @@ def price_sentence(summary: Summary) -> str:
         f"Price of resolution: {percent(summary.typical)} points × √{summary.core_minutes:.1f} core-minutes = "
         f"{summary.price_of_resolution:.1f} (smallest visible gain times the root of the cost; lower is better)."
     )
+
+
+def rates_sentence(summary: Summary) -> str:
+    """The learning rates that were chosen, as one sentence; empty where the board chooses none."""
+    if not summary.rates:
+        return ""
+    teachers = ", ".join(
+        f"{s.teacher} {summary.rates[s.teacher]:g}" for s in summary.teachers if s.teacher in summary.rates
+    )
+    return f"Learning rates, chosen on other seeds by the selection score: {teachers}. References have stratified's."
+
+
+def how_sentences(summary: Summary) -> list[str]:
+    """How the board was held: the learning rates that were chosen, and what its resolution cost."""
+    return [sentence for sentence in (rates_sentence(summary), price_sentence(summary)) if sentence]

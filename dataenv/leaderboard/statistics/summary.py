@@ -75,6 +75,7 @@ def summarise(
         sources=tuple(_sources(board, compared)),
         metrics=tuple(axis_of(name) for name in metrics),
         exam=_attempts(board).name,
+        rates={row.teacher: row.tuned.rate for row in board if row.tuned is not None},
     )
 
 

@@ -103,6 +103,13 @@ def test_time_left_follows_from_the_tokens(
     assert screen(terminal, 80, 24)[-1].split("left")[1].strip() == "17:35"  # 95 s * 105.5 / 9.5
 
 
+def test_the_first_plain_line_tells_of_warm_starts() -> None:
+    """They take seconds, in which nothing else is printed."""
+    console = Console(record=True, force_terminal=False, width=200)
+    Terminal(console).begin(Outline({"random": 3}, 80, 5, 3, 2, lambda: 0))
+    assert console.export_text() == "3 runs, 2 at once; the students' warm starts come first\n"
+
+
 def test_plain_lines_elsewhere(toys: None, tmp_path: Path) -> None:
     def shown(quiet: bool) -> list[str]:
         console = Console(width=40, file=io.StringIO(), record=True)
@@ -111,6 +118,7 @@ def test_plain_lines_elsewhere(toys: None, tmp_path: Path) -> None:
         return console.export_text().splitlines()
 
     lines = shown(quiet=False)
+    assert lines[0] == "10 runs, 1 at once"  # before anything is computed; a toy has no warm start
     assert "mixture search: plain seed 7 step 0: selection 0/10; left ?" in lines  # not wrapped at 40 columns
     assert any(line.startswith("stratified seed 1 step 3: selection 6/10; left ") for line in lines)
     assert [line for line in lines if "runs" in line][-1].endswith("10 of 10 runs")
@@ -142,7 +150,7 @@ def test_of_a_run_that_is_cut_off_nothing_is_said(toys: None, tmp_path: Path, mo
     console = Console(width=80, file=io.StringIO(), record=True)
     with pytest.raises(KeyboardInterrupt), Terminal(console) as watch:
         play(Board.model_validate(TOY_BOARD), Runner(Store(None)), tmp_path / "toy", watch)
-    assert " runs" not in console.export_text()
+    assert " of 10 runs" not in console.export_text()
 
 
 def test_on_a_terminal_nothing_is_left_behind(toys: None, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.setting import make_setting
+from tasks.discovered import Discovered, Discovery, item_key
 from tasks.records import SPLITS, Example, stream
 from teachers.chat import load
 from teachers.chat.scripted import ScriptedTurn, Server, serving
@@ -147,9 +148,52 @@ def test_what_has_no_label_is_asked_again_and_then_left_out(server: Server) -> N
     assert all(label in (None, i % 2) for i, label in enumerate(labels))
 
 
+LABEL = {"title": "Label", "type": "object", "properties": {"skill": {"type": "string"}}, "required": ["skill"]}
+
+
+def several(turn: ScriptedTurn) -> str:
+    """Long words need reading too, and say so twice; a label that is none of the list cannot be used."""
+    if (turn.schema or {}).get("title") != "Labels":
+        return backwards(turn)
+    first = json.loads(backwards(ScriptedTurn(turn.messages, turn.seed, LABEL)))["skill"]
+    return json.dumps({"skills": [first] if first == "4 letters" else [first, "4 letters", first]})
+
+
+def test_an_item_may_need_several_skills(server: Server) -> None:
+    """STAT's catalogue has up to five skills an item; what is drawn by skill then finds it under each of them."""
+    server.script = several
+    made = ask(server, several=3)
+    assert set(made.further) == {key for key, skill in made.items.items() if skill == "6 letters"}
+    assert set(made.further.values()) == {("4 letters",)}
+    task = Discovered(Plenty(), made)
+    labelled = [e for e in task.pool() if item_key(task.task, e.prompt) in made.items]
+    assert {e.skills for e in labelled} == {("4 letters",), ("6 letters", "4 letters")}
+    assert {len(p.skills) for p in task.split("test")} == {1}
+    one = Discovered(Plenty(), Discovery.model_validate(made.model_dump() | {"further": {}}))
+    assert one.version != task.version
+
+
+def test_one_skill_an_item_asks_as_before_and_leaves_no_further_ones(server: Server) -> None:
+    made = ask(server)
+    assert made.further == {}
+    assert "further" not in made.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"nobody": ["4 letters"]}, {"first": []}, {"first": ["unknown"]}, {"first": ["6 letters"]}]
+)
+def test_further_skills_that_do_not_fit_are_refused(server: Server, wrong: dict[str, list[str]]) -> None:
+    made = ask(server).model_dump(mode="json")
+    key = next(key for key, skill in made["items"].items() if skill == "6 letters")
+    further = {key if name == "first" else name: skills for name, skills in wrong.items()}
+    with pytest.raises(ValueError, match=r"further\."):
+        Discovery.model_validate(made | {"further": further})
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [
+        ({"chat": DEAD, "several": 0}, "several is 0"),
         ({}, "discoverer_args of discoverer 'chat' do not fit: missing a required argument: 'chat'"),
         ({"chat": {"model": "m"}}, "base_url is missing"),
         ({"chat": DEAD, "skills": 1}, "skills is 1; give a whole number of at least 2"),
