@@ -93,7 +93,7 @@ def _named(server: Server) -> ServingEngine:
     if not version:
         raise ServingError(f"the server at {server.address} names no version; is it vLLM?")
     dtype = _within(told, "vllm_config", "model_config", "dtype")
-    device = _within(told, "vllm_config", "device_config", "device_type")
+    device = _within(told, "vllm_config", "device_config", "device")
     invariant = _within(told, "vllm_env", "VLLM_BATCH_INVARIANT")
     return ServingEngine(
         version=version,
