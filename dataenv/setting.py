@@ -7,6 +7,8 @@ from functools import cached_property, partial
 from operator import eq, not_
 from typing import Annotated, Any, Self
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -294,6 +296,15 @@ class Setting(Record):
     def exam_items(self, split: Split) -> tuple[Problem, ...]:
         """The problems of one exam, always the same: the first ``items`` of each skill of the split."""
         return self._exams[split]
+
+    def exam_rows(self, split: Split) -> npt.NDArray[np.int64]:
+        """The place of each problem's primary skill among the task's, ``(problems,)``; -1 for one that is none."""
+        return self._rows[split]
+
+    @cached_property
+    def _rows(self) -> dict[Split, npt.NDArray[np.int64]]:
+        place = {skill: i for i, skill in enumerate(self.built_task.skills)}
+        return {split: np.array([place.get(p.skills[0], -1) for p in self._exams[split]], np.int64) for split in SPLITS}
 
     @cached_property
     def _exams(self) -> dict[Split, tuple[Problem, ...]]:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
-from dataenv import keys
 from dataenv.errors import SettingError, did_you_mean, nearest
+from students import keys
 from tasks.records import Record
 
 R = TypeVar("R", bound=Record)

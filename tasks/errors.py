@@ -9,3 +9,11 @@ class DataenvError(Exception):
 
 class UnsupportedError(DataenvError, NotImplementedError):
     """A task or student was asked for something that it does not have (a generator, a pool, an entropy …)."""
+
+
+class SettingError(DataenvError, ValueError):
+    """A Setting, a board file or a name is not usable."""
+
+
+class UnansweredError(DataenvError, RuntimeError):
+    """A server could not be asked: a teacher's language model, or what trains a student. Play the run again."""

@@ -94,10 +94,12 @@ class Example(Record):
         They equal those that are validated. What comes from anybody else is given to ``Example(…)``.
         """
         rest = {"skills": skills, "kind": "solution", "origin": origin, "rejected": None, "check": None, "media": ()}
-        given, new, put, made = {"prompt", "response", "skills", "origin"}, cls.__new__, object.__setattr__, []
+        whole, given = {"prompt": "", "response": "", **rest}, {"prompt", "response", "skills", "origin"}
+        new, put, made = cls.__new__, object.__setattr__, []
         for prompt, response in zip(prompts, responses, strict=True):
-            example = new(cls)
-            put(example, "__dict__", {"prompt": prompt, "response": response, **rest})
+            example, fields = new(cls), whole.copy()
+            fields["prompt"], fields["response"] = prompt, response
+            put(example, "__dict__", fields)
             put(example, "__pydantic_fields_set__", given)
             put(example, "__pydantic_extra__", None)
             put(example, "__pydantic_private__", None)

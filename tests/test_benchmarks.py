@@ -122,4 +122,4 @@ def test_stat_math_is_played_with_files_and_a_model_of_ones_own(
     assert {row.ended for name, row in rows.items() if name != "nothing"} == {"spent"}
     assert all(row.tuned is not None and row.tuned.rate in (2e-3, 2e-4) for row in rows.values())
     page = (tmp_path / "runs" / "stat-math" / "leaderboard.html").read_text()
-    assert "Learning rates, chosen on other seeds by the selection score" in page
+    assert "Learning rates, chosen on other seeds and the selection split" in page

@@ -13,6 +13,7 @@ from dataenv.cli.common import app
 from dataenv.cli.ending import CTRL_C, refusal, stoppable, stopped_code, write_plainly
 from dataenv.cli.terminal import visible_lines, warn_visibly
 from dataenv.errors import DataenvError
+from dataenv.execution.collector import collect_rarely
 
 __all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "skills", "stores"]
 
@@ -53,6 +54,7 @@ def main() -> None:
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: see executors._start_worker
     os.environ.setdefault("TQDM_DISABLE", "1")  # the bars of transformers, before it is loaded: we say what goes on
+    collect_rarely()
     write_plainly()
     warn_visibly()
     with stoppable() as came:

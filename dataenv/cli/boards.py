@@ -66,6 +66,16 @@ UntilDecided = Annotated[
 ]
 
 
+WholeRunsToo = Annotated[
+    bool,
+    typer.Option(
+        "--whole-runs",
+        rich_help_panel="Executor",
+        help="Play whole runs in the worker processes, and not only their jobs.",
+    ),
+]
+
+
 @command(panel=BOARDS)
 @takes_executor
 def leaderboard(
@@ -86,6 +96,7 @@ def leaderboard(
         bool, typer.Option("--dry-run", rich_help_panel="Board", help="Plan, and write nothing.")
     ] = False,
     act_deadline: ActDeadline = 600.0,
+    whole_runs: WholeRunsToo = False,
     force: Force = False,
     out: Out = Path("runs"),
     allow_key: AllowKey = None,
@@ -98,10 +109,11 @@ def leaderboard(
     from dataenv.leaderboard.config import folder_name
     from dataenv.leaderboard.format import visible
     from dataenv.leaderboard.planning.preflight import checked_board
-    from dataenv.leaderboard.play import play
+    from dataenv.leaderboard.play import Player, play
     from dataenv.leaderboard.progress import Terminal
     from dataenv.leaderboard.sequential.looks import in_groups
     from dataenv.leaderboard.trackers import tracking
+    from dataenv.leaderboard.whole_runs import WholeRuns
 
     changes, added, voice = pairs("-s", set_, SUCH_AS), additions(add), Voice(as_json, quiet)
     config = checked_board(board, changes, added, out, force, replace, until_decided)
@@ -113,7 +125,8 @@ def leaderboard(
     try:
         with trackers as watch:
             in_parts = in_groups if until_decided else None
-            rows = play(config, runner, folder, watch, replace, added, act_deadline, in_parts)
+            player = WholeRuns if whole_runs else Player
+            rows = play(config, runner, folder, watch, replace, added, act_deadline, in_parts, player)
     finally:
         runner.executor.close()
     _show(rows, folder, as_json, config.metrics)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.console import Console
 
-from dataenv import keys, registry
+from dataenv import registry
 from dataenv.cli.help import PlainCommand, PlainGroup
 from dataenv.cli.options import Deadline, ExecutorKind, NumCpus, NumGpus, RayAddress, Threads, Workers
 from dataenv.cli.terminal import InertConsole, escaped
 from dataenv.errors import SettingError, did_you_mean
 from dataenv.waiting import telling
+from students import keys
 
 if TYPE_CHECKING:
     from dataenv.execution.executors import Executor

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dataenv import keys, registry
+from dataenv import registry
+from students import keys
 
 DEFAULT_STORE = "runs/.store"
 WHO, WITHIN, CHAT, OUTPUT, EXECUTOR = "Teacher", "Setting", "Language model", "Output", "Executor"

@@ -25,6 +25,7 @@ def fork(env: Env, share_purse: bool = False) -> TeachingEnv:
     branch = TeachingEnv(
         origin.level.name, runner=origin.runner, setting=origin.setting, render_mode=origin.render_mode
     )
+    branch._taught = origin._taught  # so that no lesson is read or counted again
     branch.account.join(origin.account)  # before the reset: a branch need not have paid for its student itself
     branch.reset(seed=snapshot.seed, options={"snapshot": snapshot})
     if not share_purse and not origin.account.is_branch:

@@ -24,7 +24,7 @@ from dataenv.environment.account import Account
 from dataenv.environment.exams import Evaluation, exam_of
 from dataenv.environment.info import figures
 from dataenv.environment.render import ansi
-from dataenv.environment.restore import lessons_of
+from dataenv.environment.restore import taught_at
 from dataenv.environment.steps import StepRecord, record_of
 from dataenv.environment.taught import TaughtLessons
 from dataenv.errors import ActionError, DataenvError, SnapshotError
@@ -117,7 +117,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.history: list[StepRecord] = []
         self._snapshot: Snapshot | None = None
         self._pending: Pending | None = None
-        self._taught = TaughtLessons.of(self.task.skills, ())
+        self._taught = TaughtLessons.nothing(self.task.skills)
         self._now: Evaluation | None = None
 
     def reset(
@@ -173,9 +173,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
         given = snapshot_in(options)
         super().reset(seed=seed)
         snap = self._fresh(seed) if given is None else Snapshot.read(given)
-        lessons = lessons_of(snap, self.setting, self.level.name, self.runner.store, self.account.is_branch)
+        store, branch = self.runner.store, self.account.is_branch
+        taught = taught_at(snap, self.setting, self.level.name, store, branch, self._taught)
         self.level.check(snap.memory)
-        self._snapshot, self._taught = snap, TaughtLessons.of(self.task.skills, lessons)
+        self._snapshot, self._taught = snap, taught
         self.account.open(snap)
         self._pending, self.history, self.yields = None, [], Counter()
         if snap.state == snap.base:
@@ -273,8 +274,8 @@ class TeachingEnv(gym.Env[Observation, Any]):
         if outcome is not None and pending.tuition is not None:
             with self.runner.lesson_lock.released():  # a checker may run slow code: nobody waits for it
                 now = Evaluation.of(self.setting, outcome)
-            taught = taught.plus(pending.screened.kept)
             name = self._keep(pending.screened.kept, pending.tuition.training)
+            taught = taught.plus(name, pending.screened.kept)
             update |= {"state": outcome.key, "lessons": (*snap.lessons, name)}
             pending = replace(pending, tuition=pending.tuition.settled(outcome.trained, self.purse))
         mastered = now.selection.score >= self.setting.mastery

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from dataenv.attempts import ONCE, Attempts
 from dataenv.execution.jobs import Answers, Exam, Outcome
+from dataenv.lessons.columns import different
 from dataenv.levels.base import EXAM as SUBSKILLS
 from dataenv.levels.base import View
 from dataenv.setting import Setting
@@ -77,25 +78,24 @@ def exam_of(setting: Setting, split: Split) -> Exam:
 def grade(setting: Setting, split: Split, answers: Answers) -> Result:
     """Grade the answers to a split's exam."""
     task, attempts, problems = setting.built_task, setting.attempts(split), setting.exam_items(split)
-    row, said, each = {skill: i for i, skill in enumerate(task.skills)}, answers.responses, attempts.samples
-    correct, n = [0] * len(row), [0] * len(row)
-    asked = list(zip([p for p in problems for _ in range(each)], said, strict=True))
+    rows, said, each = setting.exam_rows(split), answers.responses, attempts.samples
+    asked = list(zip(problems if each == 1 else [p for p in problems for _ in range(each)], said, strict=True))
     verdicts = list(task.grades(asked))
-    right, points, unasked = tuple(verdict.correct for verdict in verdicts), [], 0
+    right = tuple(verdict.correct for verdict in verdicts)
     worth = [attempts.worth(k) for k in range(each + 1)]
-    for at, problem in enumerate(problems):
-        first = at * each
-        points.append(worth[int(right[at]) if each == 1 else sum(map(int, right[first : first + each]))])
-        unasked += not said[first] and not any(said[first : first + each]) and _unreadable(setting, problem)
-        i = row.get(problem.skills[0])
-        if i is not None:  # a transfer problem may need skills that the catalogue has no row for
-            correct[i] += points[-1]
-            n[i] += attempts.out_of
-    failures = sum(verdict.error is not None for verdict in verdicts)
-    lenient = tuple(verdict.lenient for verdict in verdicts if verdict.lenient is not None)
-    forgiven = lenient if verdicts and len(lenient) == len(verdicts) else None
-    counts = np.array(correct, np.int64), np.array(n, np.int64)
-    return Result(right, tuple(points), *counts, failures, forgiven, attempts, unasked)
+    points = tuple(worth[k] for k in np.array(right, np.int64).reshape(len(problems), each).sum(1))
+    silent = () if all(said) else (i for i in range(len(problems)) if not any(said[i * each : (i + 1) * each]))
+    unasked = sum(_unreadable(setting, problems[i]) for i in silent)
+    counted = rows >= 0  # a transfer problem may need skills that the catalogue has no row for
+    n = np.bincount(rows[counted], minlength=len(task.skills)) * attempts.out_of
+    correct = np.zeros(len(task.skills), np.int64)
+    np.add.at(correct, rows[counted], np.array(points, np.int64)[counted])
+    failures, forgiven = 0, None
+    if any(verdict.error is not None or verdict.lenient is not None for verdict in different(verdicts)):
+        failures = sum(verdict.error is not None for verdict in verdicts)
+        lenient = tuple(verdict.lenient for verdict in verdicts if verdict.lenient is not None)
+        forgiven = lenient if len(lenient) == len(verdicts) else None
+    return Result(right, points, correct, n, failures, forgiven, attempts, unasked)
 
 
 def _unreadable(setting: Setting, problem: Problem) -> bool:
@@ -142,12 +142,16 @@ class Evaluation:
 def _mistakes(setting: Setting, answers: Answers, result: Result) -> tuple[dict[str, str], ...]:
     """The feedback problems answered wrongly, the first of each skill: id, skill, prompt, response, answer."""
     how, shown, out = setting.shown, dict[str, int](), []
+    most = how.characters
     for problem, response, right in zip(setting.exam_items("feedback"), answers.responses, result.answers, strict=True):
         skill = problem.skills[0]
         if not right and shown.get(skill, 0) < how.errors:
             shown[skill] = shown.get(skill, 0) + 1
-            texts = {"skill": skill, "prompt": problem.prompt, "response": response, "answer": problem.answer}
-            out.append({"id": problem.id} | {name: cut(text, how.characters) for name, text in texts.items()})
+            prompt, answer = problem.prompt, problem.answer
+            if max(len(skill), len(prompt), len(response), len(answer)) > most:
+                skill, prompt, response, answer = (cut(text, most) for text in (skill, prompt, response, answer))
+            texts = {"skill": skill, "prompt": prompt, "response": response, "answer": answer}
+            out.append({"id": problem.id} | texts)
     return tuple(out)
 
 
@@ -162,9 +166,5 @@ def cut(text: str, most: int) -> str:
 def _loss_by_skill(setting: Setting, answers: Answers) -> npt.NDArray[np.float64]:
     """Mean feedback loss of each skill, in nats per token; 0 where a skill has no problem."""
     assert answers.losses is not None, "the feedback exam measures losses"
-    row = {skill: i for i, skill in enumerate(setting.built_task.skills)}
-    total, n = np.zeros(len(row)), np.zeros(len(row))
-    for problem, loss in zip(setting.exam_items("feedback"), answers.losses, strict=True):
-        total[row[problem.skills[0]]] += loss
-        n[row[problem.skills[0]]] += 1
-    return total / np.maximum(n, 1)
+    rows, k = setting.exam_rows("feedback"), len(setting.built_task.skills)
+    return np.bincount(rows, answers.losses, k) / np.maximum(np.bincount(rows, minlength=k), 1)

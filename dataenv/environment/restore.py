@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataenv.environment.taught import TaughtLessons
 from dataenv.errors import SnapshotError
 from dataenv.execution import lineage
 from dataenv.execution.jobs import Training
@@ -10,12 +11,11 @@ from dataenv.lessons.tuition import paid_for
 from dataenv.setting import Setting
 from dataenv.snapshot import Snapshot
 from students.base import Trained
-from tasks.records import Example
 
 
-def lessons_of(
-    snapshot: Snapshot, setting: Setting, level: str, store: Store, branch: bool
-) -> list[tuple[Example, ...]]:
+def taught_at(
+    snapshot: Snapshot, setting: Setting, level: str, store: Store, branch: bool, known: TaughtLessons
+) -> TaughtLessons:
     """The lessons of an episode that goes on from a snapshot, if it may.
 
     Args:
@@ -24,6 +24,7 @@ def lessons_of(
         level: Name of the environment's level.
         store: Holds the lessons, and knows how the student came about.
         branch: Whether it spends another episode's purse; what its own snapshot says that it spent plays no part then.
+        known: What is at hand; where that is what the snapshot names, no lesson is read or counted again.
 
     Raises:
         SnapshotError: If it does not fit, or claims to have spent or taught less than its student was trained on.
@@ -37,10 +38,10 @@ def lessons_of(
         raise SnapshotError(f"snapshot.level is {snapshot.level!r} and this one's is {level!r}; make one of that level")
     if snapshot.training + snapshot.probes > setting.budget.student_tokens:
         raise SnapshotError("snapshot.training + snapshot.probes is more than the purse; give env.snapshot() as it was")
-    lessons = [store.lesson(name) for name in snapshot.lessons]
+    taught = known.at(snapshot.lessons, store.lesson)
     if not branch:
-        _check_paid(snapshot, setting, sum(map(len, lessons)), _lineage(snapshot, store))
-    return lessons
+        _check_paid(snapshot, setting, taught.total, _lineage(snapshot, store))
+    return taught
 
 
 def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, lineage: list[tuple[Training, Trained]]) -> None:

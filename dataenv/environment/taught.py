@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from dataenv.lessons.columns import columns
 from tasks.records import Example
+
+Lesson = tuple[Example, ...]
 
 
 @dataclass(frozen=True)
@@ -18,30 +21,44 @@ class TaughtLessons:
 
     Attributes:
         skills: The task's.
-        lessons: In order.
+        names: Digests of the lessons, in order.
+        lessons: The lessons themselves.
         counts: Examples by primary skill, ``(skills,)``; those that name no skill of the task count nowhere.
         latest: The same of the last lesson alone.
         total: All examples.
     """
 
     skills: tuple[str, ...]
-    lessons: tuple[tuple[Example, ...], ...]
+    names: tuple[str, ...]
+    lessons: tuple[Lesson, ...]
     counts: npt.NDArray[np.int64]
     latest: npt.NDArray[np.int64]
     total: int
 
     @classmethod
-    def of(cls, skills: tuple[str, ...], lessons: Iterable[tuple[Example, ...]]) -> TaughtLessons:
-        """All lessons of an episode, each counted once."""
-        nothing = np.zeros(len(skills), np.int64)
-        found = cls(skills, (), nothing, nothing, 0)
-        for lesson in lessons:
-            found = found.plus(lesson)
+    def nothing(cls, skills: tuple[str, ...]) -> TaughtLessons:
+        """Of an episode that begins."""
+        none = np.zeros(len(skills), np.int64)
+        return cls(skills, (), (), none, none, 0)
+
+    def at(self, names: Sequence[str], read: Callable[[str], Lesson]) -> TaughtLessons:
+        """What was taught at a moment of this episode or of another one.
+
+        Args:
+            names: Digests of the lessons, in order. Where they are these here, nothing is read or counted again.
+            read: Gives the lesson of a name.
+        """
+        if tuple(names) == self.names:
+            return self
+        found = self.nothing(self.skills)
+        for name in names:
+            found = found.plus(name, read(name))
         return found
 
-    def plus(self, lesson: tuple[Example, ...]) -> TaughtLessons:
+    def plus(self, name: str, lesson: Lesson) -> TaughtLessons:
         """The same with one more lesson."""
-        first = Counter([e.skills[0] for e in lesson if e.skills])
+        (named,) = columns(lesson, "skills")
+        first = Counter([some[0] for some in named if some])
         latest = np.array([first[skill] for skill in self.skills], np.int64)
-        lessons, total = (*self.lessons, lesson), self.total + len(lesson)
-        return TaughtLessons(self.skills, lessons, self.counts + latest, latest, total)
+        names, lessons, total = (*self.names, name), (*self.lessons, lesson), self.total + len(lesson)
+        return TaughtLessons(self.skills, names, lessons, self.counts + latest, latest, total)

@@ -45,6 +45,11 @@ class Costs:
                 with self._file.open("a", encoding="utf-8") as file:
                     file.write(json.dumps([name, known[name]]) + "\n")
 
+    def renew(self) -> None:
+        """Read the file again when somebody asks next, for another driver has added to it."""
+        with self._lock:
+            self._known = None if self._file is not None else self._known
+
     def of(self, names: Iterable[str]) -> Spending:
         """What some records cost together; each is counted once."""
         with self._lock:

@@ -20,9 +20,10 @@ from dataenv.errors import DataenvError, JobFailedError, StoreError
 from dataenv.execution import advice, lineage
 from dataenv.execution.blobs import BlobCorruptError
 from dataenv.execution.inline import Executor, Inline, WorkerLostError
-from dataenv.execution.jobs import Answers, Exam, Job, Outcome
+from dataenv.execution.jobs import Answers, BuildSpec, Exam, Job, Outcome, student_of
 from dataenv.execution.store import Store
 from students.base import Trained, TrainingDivergedError
+from students.remote.rebuilding import is_rebuilt
 
 log = logging.getLogger(__name__)
 ATTEMPTS = {"killed": 3, "memory": 2, "deadline": 2, "corrupt": 3}
@@ -148,6 +149,14 @@ class Runner:
             for i, name in enumerate(made):
                 self.store.costs.add(name, 0.0 if i else seconds)
 
+    def credit(self, asked: Iterable[str], trained: int) -> None:
+        """Count what another driver on this store asked for and computed for this one."""
+        with self._lock:
+            self.trained += trained
+            if self.asked is not None:
+                self.asked.update(asked)
+        self.store.costs.renew()
+
     @contextmanager
     def waited(self) -> Iterator[None]:
         """Note that this thread waits for jobs meanwhile."""
@@ -197,9 +206,9 @@ class Runner:
         self.executor.close()
 
     def evict(self, key: str) -> None:
-        """Drop the weights of a state; they are rebuilt from the lineage if anyone asks for them again."""
+        """Drop the weights of a state, if they can be rebuilt from the lineage when anyone asks for them again."""
         row = lineage.row_of(key, self.store)
-        if row is not None and not self.store.readonly:
+        if row is not None and not self.store.readonly and _is_rebuilt(row):
             self.store.blobs.drop(row["blob"])
 
     def weights(self, key: str) -> bytes:
@@ -255,10 +264,16 @@ class Runner:
                 raise JobFailedError(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
 
     def _submit(self, job: Job, key: str) -> Outcome:
+        with self.working():
+            return self.executor.submit(job, key, self.store.blobs).result()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Note that the executor works at something for this thread meanwhile."""
         with self._lock:
             self._busy += 1
         try:
-            return self.executor.submit(job, key, self.store.blobs).result()
+            yield
         finally:
             with self._lock:
                 self._busy -= 1
@@ -312,6 +327,11 @@ class Runner:
         with self._turn(key):
             if self.store.blobs.has(row["blob"]):  # somebody else has rebuilt it
                 return
+            if not _is_rebuilt(row):
+                raise StoreError(
+                    f"state {key[:12]} was trained by a service, which would train it to other weights now, and this "
+                    "store has lost where the service keeps it; start a new --store"
+                )
             made = self._compute(self._origin(key, row), key)
         if made.blob != row["blob"]:
             raise StoreError(
@@ -371,6 +391,11 @@ def run_all(runner: Runner, jobs: Sequence[Job]) -> list[Outcome]:
             raise outcome
         done.append(outcome)
     return done
+
+
+def _is_rebuilt(row: Any) -> bool:
+    """Whether the state of a row can be rebuilt bit by bit."""
+    return is_rebuilt(student_of(BuildSpec.model_validate(row["job"]["student"])))
 
 
 def _outcome(key: str, row: Any | None, answers: dict[str, Answers]) -> Outcome:

@@ -109,17 +109,17 @@ class Until(Record):
         first: Seeds before the first look.
         group: Seeds that are added between two looks.
         most: Seeds at the last look; who is not decided by then stays so.
-        effect: The difference worth finding, in points. A teacher stops as *futile* where a difference of that size, in
-            either direction, is excluded at 90 % each.
-        guard: Whether *better* has to hold too if one more run had ended as the untaught student. It protects against
-            teachers that seldom collapse, and needs many more seeds.
+        effect: The difference worth finding, in points. A teacher stops as *futile* where a gain of that size is
+            excluded at 90 %.
+        worse: Whether a teacher that seems worse goes on until that is certain, or until a loss of that size is
+            excluded too. Without, it stops as soon as it cannot be better, and seldom gets the verdict *worse*.
     """
 
-    first: Annotated[int, Field(ge=3, le=1000)] = 6
+    first: Annotated[int, Field(ge=3, le=1000)] = 3
     group: Annotated[int, Field(ge=1, le=1000)] = 3
     most: Annotated[int, Field(ge=3, le=1000)] = 24
     effect: Annotated[float, Field(gt=0, le=100)] = 3.0
-    guard: bool = False
+    worse: bool = False
 
     @property
     def looks(self) -> tuple[int, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.records import Record
 
 Decision = Literal["better", "worse", "futile", "undecided"]
@@ -18,10 +20,12 @@ class Judged(Record):
         pairs: Of them those that are compared.
         gain: Mean difference, in parts of 1.
         low: Lower end of the interval that holds the true gain at all looks together with 95 % (``high`` the upper);
-            not corrected for several teachers.
-        p: Of this look alone.
-        p_sequential: Over the looks so far.
-        p_holm: The same after Holm over the teachers.
+            not corrected for several teachers. ``None`` at a look that can call nobody better or worse.
+        p: Of this look and this teacher alone, over seeds and items.
+        p_adjusted: Of this look, corrected for the number of teachers; ``None`` at a look that can call nobody better
+            or worse.
+        p_sequential: The same over all looks so far: what counts.
+        p_holm: In logs of releases before this test: ``p_sequential`` after Holm over the teachers.
         decision: ``undecided`` teachers go on while there are looks.
     """
 
@@ -33,8 +37,9 @@ class Judged(Record):
     high: float | None
     p: float | None
     p_sequential: float
-    p_holm: float
     decision: Decision
+    p_adjusted: float | None = None
+    p_holm: float | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Look(Record):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
@@ -47,18 +48,54 @@ from dataenv.leaderboard.scoring import (
     standing_job,
     test_job,
 )
+from dataenv.leaderboard.statistics.formulas import area_under_curve
 from dataenv.leaderboard.trackers import Outline, Tracker
 from dataenv.leaderboard.tuning import chosen_rates, tuned
 from dataenv.lessons.tuition import warm_tokens
 from dataenv.setting import Setting
 from dataenv.wrappers.mask import masked
+from students.remote.rebuilding import NOT_REBUILT, is_rebuilt
 
 log = logging.getLogger(__name__)
 InParts = Callable[[Board, Sequence[Run], Path, Tracker, Callable[[Sequence[Run]], list[Row]]], list[Row]]
 """Plays the runs of a board in parts: the board, all its runs, its folder, who is told, and what plays some of them."""
 
+CHANGED = (
+    "%s, seed %d: the row changed when the run was played again; its teacher, student or checker does not repeat "
+    "itself. The board counts such rows"
+)
+CHANGED_BY_SERVICE = (
+    "%s, seed %d: the row changed when the run was played again. A service trains its student, and gives other bits "
+    "another time; the board counts such rows"
+)
 FAILURES = (JobFailedError, ActionError, UnansweredError, TeacherFailedError)
 """Sentences that a failed run's row holds as they are."""
+
+
+class Player:
+    """Plays runs of a board: here their episodes are in this process, and their jobs on the runner's executor.
+
+    Args:
+        board: All of it.
+        runner: Store and executor.
+        watch: Told of progress.
+        act_deadline: Seconds for each call of a teacher; ``None`` for no limit.
+    """
+
+    def __init__(self, board: Board, runner: Runner, watch: Tracker, act_deadline: float | None) -> None:
+        self.board, self.runner, self.watch, self.act_deadline = board, runner, watch, act_deadline
+
+    def row(self, planned: Run) -> Row:
+        """Play a run and give its row; one that failed has a row too."""
+        return _row(self.board, planned, self.runner, self.watch, self._source, self.act_deadline)
+
+    def selection(self, planned: Run) -> float | str:
+        """Play a run of a search: what it is worth, or why that cannot be told."""
+        return _worth(planned, self.board, self.runner, self.watch)
+
+    @cached_property
+    def _source(self) -> dict[str, Any]:
+        return this_code()
 
 
 def play(
@@ -70,6 +107,7 @@ def play(
     added: Sequence[Entry] = (),
     act_deadline: float | None = ACT_DEADLINE,
     in_parts: InParts | None = None,
+    player: type[Player] = Player,
 ) -> list[Row]:
     """Play a board and write one row a run under ``folder/rows``, each as soon as its run has ended.
 
@@ -83,6 +121,7 @@ def play(
         act_deadline: Seconds for each call of a teacher; ``None`` for no limit.
         in_parts: Which runs are played, and in which order: ``sequential.looks.in_groups`` for those of a board that
             adds seeds until its teachers are decided. All of them side by side, if not given.
+        player: Plays each run; ``whole_runs.WholeRuns`` plays it in a worker process. Rows are the same.
 
     Raises:
         DataenvError: If a setting, a name, the folder or the store is at fault. A run that failed is a failed row, no
@@ -93,43 +132,28 @@ def play(
     watch = watch or Tracker()
     added = additions(board, folder, added, replace)
     board = joined(board, added) if added else board
+    playing = player(board, runner, watch, act_deadline)
     with hold(board, folder, added):
         prepare(board, folder, replace, added)
-        return _play_all(board, runner, folder, watch, act_deadline, in_parts)
+        return _play_all(playing, folder, in_parts)
 
 
-def _play_all(
-    board: Board,
-    runner: Runner,
-    folder: Path,
-    watch: Tracker,
-    act_deadline: float | None,
-    in_parts: InParts | None,
-) -> list[Row]:
+def _play_all(player: Player, folder: Path, in_parts: InParts | None) -> list[Row]:
+    board, runner, watch = player.board, player.runner, player.watch
     planned_runs, search, tuning = known_runs(board), search_runs(board), tuning_runs(board)
     runner.asked = set()
     watch.begin(_outline(board, [*tuning, *search, *planned_runs], runner))
-
-    def scores(runs: Sequence[Run]) -> list[float | str]:
-        return side_by_side(runner, runs, lambda planned: _selection(planned, runner, watch))
-
-    rates = chosen_rates(tuning, scores(tuning))
+    rates = chosen_rates(tuning, side_by_side(runner, tuning, player.selection))
     search = [tuned(planned, board.tune, rates) for planned in search]
     if search:
-        planned_runs += _best_static(board, search, scores(search))
+        planned_runs += _best_static(board, search, side_by_side(runner, search, player.selection))
     planned_runs = [tuned(planned, board.tune, rates) for planned in planned_runs]
-    source = this_code()
 
     def one(planned: Run) -> Row:
-        row = _row(board, planned, runner, watch, source, act_deadline)
+        row = player.row(planned)
         replay = write_row(row, folder)
         if replay is not None and replay.ended != "failed":
-            log.warning(
-                "%s, seed %d: the row changed when the run was played again; its teacher, student or checker does not "
-                "repeat itself. The board counts such rows",
-                row.teacher,
-                row.seed,
-            )
+            log.warning(CHANGED if row.rebuilt is None else CHANGED_BY_SERVICE, row.teacher, row.seed)
         return row
 
     def some(part: Sequence[Run]) -> list[Row]:
@@ -159,8 +183,8 @@ def _play(
     return run(masking, teacher, planned.seed, lambda record: watch.step(planned, record), act_deadline)
 
 
-def _selection(planned: Run, runner: Runner, watch: Tracker) -> float | str:
-    """Best selection score along a run: what a mixture or a rate is chosen by. The test split stays closed.
+def _worth(planned: Run, board: Board, runner: Runner, watch: Tracker) -> float | str:
+    """What a mixture or a rate is chosen by: the board's primary outcome, on the selection split. Test stays closed.
 
     What diverges is no best one: the untaught student is what it is worth. Where there is not even that, why.
     """
@@ -177,6 +201,8 @@ def _selection(planned: Run, runner: Runner, watch: Tracker) -> float | str:
         return score_of(env.history[0].selection) if env.history else failure
     watch.done(planned, None)
     _forget(env, episode, keep=())
+    if board.primary == "area":
+        return area_under_curve(episode.steps, planned.setting.budget.student_tokens).value
     return max(score_of(step.selection) for step in episode.steps)
 
 
@@ -238,6 +264,7 @@ def _row(
             "mask": planned.mask,
             "seed": planned.seed,
             "simulated": env.student.simulated,
+            "rebuilt": None if is_rebuilt(env.student) else NOT_REBUILT,
             "setting": planned.setting.model_dump(mode="json"),
             "setting_digest": planned.setting.digest,
             "tuned": planned.tuned,

@@ -244,7 +244,8 @@ class Row(RowPart):
     """One run. ``selected`` indexes ``steps``; ``test`` is ``None`` only where the run failed.
 
     ``asked`` counts the requests to language models by outcome (``docs/chat.md``), and ``yields`` the stages of what
-    such a teacher wrote.
+    such a teacher wrote. ``rebuilt`` says so where a service trained the student, which would give other bits another
+    time; else it is ``None``.
 
     Raises:
         pydantic.ValidationError: On an unknown field, a count that does not add up, or NaN.
@@ -260,6 +261,7 @@ class Row(RowPart):
     mask: tuple[Name, ...] = ()
     seed: Count
     simulated: bool
+    rebuilt: Literal["not bit by bit"] | None = Field(default=None, exclude_if=absent)
     setting: dict[str, JsonValue]
     setting_digest: Name
     tuned: Tuned | None = Field(default=None, exclude_if=absent)

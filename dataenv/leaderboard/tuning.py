@@ -1,4 +1,4 @@
-"""Learning rates chosen for each teacher of a board, by the selection score on seeds of their own.
+"""Learning rates chosen for each teacher of a board: by its primary outcome, on other seeds and the selection split.
 
 A comparison at one rate favours the teachers whose lessons suit that rate. STAT chooses the peak rate of each method
 apart (arXiv 2510.10023, appendix), and so does a board with a ``[tune]`` table. References have the rate of the
@@ -19,11 +19,11 @@ Chosen = dict[str, float | str]
 
 
 def chosen_rates(runs: Sequence[Run], scores: Sequence[float | str]) -> Chosen:
-    """The rate of each teacher whose selection score is the best over all seeds; the lower one of two that are equal.
+    """The rate of each teacher that did best over all seeds; the lower one of two that are equal.
 
     Args:
         runs: From ``tuning_runs``.
-        scores: Of each run its best selection score, or why there is none.
+        scores: What each run was worth, or why there is none.
     """
     totals: dict[str, dict[float, float]] = {}
     out: Chosen = {}

@@ -11,9 +11,13 @@ from dataenv.budget.price import Price, price_of, totals
 from dataenv.budget.purse import Payment, Purse
 from dataenv.validation import MOST, whole
 from students.base import FORWARD, Recipe, Student
+from students.method import Method
 from students.methods import method_of
 from students.walk import walk_of
 from tasks.records import Example
+
+DEFAULT = vars(Method)["size"].__func__
+"""How a method without a ``size`` of its own measures an example: as the student does."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ def sizes(student: Student, recipe: Recipe, examples: Sequence[Example]) -> list
         SettingError: If the student or the method counts no whole number of at least 1.
     """
     size, where = method_of(recipe).size, f"size() of method {recipe.method!r} for student {student.name!r}"
+    if getattr(size, "__func__", size) is DEFAULT:
+        return _counts(where, list(map(student.tokens, examples)))
     return _counts(where, [size(student, example, recipe) for example in examples])
 
 
@@ -115,11 +121,11 @@ def tokens_of(student: Student, examples: Sequence[Example]) -> list[int]:
         SettingError: If the student counts no whole number of at least 1.
     """
     where = f"tokens() of student {student.name!r}"
-    return _counts(where, [student.tokens(example) for example in examples])
+    return _counts(where, list(map(student.tokens, examples)))
 
 
 def _counts(where: str, found: list[int]) -> list[int]:
     """Counts of code that may not be ours, each a plain int of at least 1; all are looked at together first."""
-    if all(type(n) is int for n in found) and (not found or 1 <= min(found) <= max(found) <= MOST):
+    if not found or (set(map(type, found)) == {int} and 1 <= min(found) <= max(found) <= MOST):
         return found
     return [whole(where, n, 1) for n in found]

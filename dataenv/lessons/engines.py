@@ -191,7 +191,7 @@ def blended(engine: Engine, requests: Sequence[Request], scene: Scene) -> list[E
             "examples for each (check_engine says what else)"
         )
     made = [example for examples in given for example in examples]
-    return [made[i] for i in scene.rng.permutation(len(made))]
+    return [made[i] for i in scene.rng.permutation(len(made)).tolist()]
 
 
 def require_no_pairs(setting: Setting, brings: bool) -> None:

@@ -19,6 +19,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from dataenv.lessons.columns import columns
 from dataenv.lessons.letters import FirstLetters
 from dataenv.validation import Count, RowPart, Text
 from tasks.base import Task
@@ -140,12 +141,21 @@ class Guard:
 
         One look at all texts together tells which of them cannot hold what is sealed; ``find`` is asked of the rest.
         """
+        suspects = self.suspects(*columns(examples, "prompt", "response"))
+        return [self.find(e) if look else None for e, look in zip(examples, suspects, strict=True)]
+
+    def suspects(self, prompts: Sequence[str], responses: Sequence[str]) -> list[bool]:
+        """Of many examples, whether ``find`` may have a hit of each; it is said of too many, and never of too few.
+
+        Args:
+            prompts: Of the examples.
+            responses: Of the same, in order.
+        """
         if self._words is not None:
-            return [self.find(example) for example in examples]
-        asks = self._asks_sealed([example.prompt for example in examples])
-        holds = self._letters.may_hold([example.prompt + example.response for example in examples])
-        suspect = [a or b for a, b in zip(asks, holds, strict=True)]
-        return [self.find(e) if look else None for e, look in zip(examples, suspect, strict=True)]
+            return [True] * len(prompts)
+        asks = self._asks_sealed(prompts)
+        holds = self._letters.may_hold([prompt + response for prompt, response in zip(prompts, responses, strict=True)])
+        return [a or b for a, b in zip(asks, holds, strict=True)]
 
     def _asks(self, prompts: Sequence[str]) -> list[bool]:
         """What a task is asked that has no quicker way (``Task.asks_sealed``)."""

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 MOST = 8
 """Bytes of a beginning that are looked at: those of a 64-bit number."""
+APART = "\0" * MOST
+"""Between two texts, so that no two are read as one."""
 BITS = 20
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 """Fibonacci hashing: 2**64 over the golden ratio (Knuth, The Art of Computer Programming, volume 3, section 6.4)."""
@@ -37,27 +39,31 @@ class FirstLetters:
         """Whether a beginning may stand anywhere in each text, ``(texts,)``."""
         if not texts or not (self._some and self._n):
             return [self._some] * len(texts)
-        coded = list(map(_bytes, texts))
-        ends = np.cumsum([len(text) + MOST for text in coded])  # so far apart that no two texts are read as one
-        numbers = self._numbers((b"\0" * MOST).join(coded) + b"\0" * MOST)
+        whole = _bytes(APART.join(texts) + APART)
+        if len(whole) == sum(map(len, texts)) + MOST * len(texts):  # a letter is a byte
+            lengths = list(map(len, texts))
+        else:
+            lengths = [len(_bytes(text)) for text in texts]
+        ends, numbers = np.cumsum(lengths) + MOST * np.arange(1, len(texts) + 1), self._numbers(whole)
         at = np.flatnonzero(self._table[_hashes(numbers)])
         places = np.searchsorted(self._known, numbers[at])
         at = at[self._known[np.minimum(places, len(self._known) - 1)] == numbers[at]]
         found = np.zeros(len(texts), np.bool_)
         found[np.searchsorted(ends, at, side="right")] = True
-        return [bool(x) for x in found]
+        named: list[bool] = found.tolist()
+        return named
 
     def _numbers(self, text: bytes) -> npt.NDArray[np.uint64]:
         """The bytes that begin at each byte of a text, as one number; behind its end stand zeros."""
-        letters = np.frombuffer(text + b"\0" * (MOST - 1), np.uint8).astype(np.uint64)
-        numbers = np.zeros(len(text), np.uint64)
-        for i in range(self._n):
-            numbers |= letters[i : i + len(text)] << np.uint64(8 * i)
+        held = text + b"\0" * (MOST - 1)
+        numbers = np.ndarray(len(text), np.dtype("<u8"), held, strides=(1,)) & np.uint64((1 << 8 * self._n) - 1)
         return numbers
 
 
 def _hashes(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    return ((numbers * _FACTOR) >> np.uint64(64 - BITS)).astype(np.int64)
+    found = numbers * _FACTOR
+    found >>= np.uint64(64 - BITS)
+    return found.view(np.int64)  # few enough bits to be no negative number
 
 
 def _bytes(text: str) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dataenv.lessons.columns import columns, different
 from dataenv.lessons.leaks import Hit, guard_of
 from students.base import Student
 from tasks.base import Task
@@ -73,12 +74,13 @@ def screen(
     """
     sieve, (offers, beyond) = _Sieve(task, student, pairs), _first(offered, largest)
     sieve.rejected.update({"size": beyond} if beyond else {})
-    passed = sieve.passing(offers)
-    kept: list[Example] = []
-    taken: set[Name] = set()
-    judged: Counter[str] = Counter()
-    for example, verdict in zip(passed, (judge or task.judges)(passed), strict=True):
-        name = name_of(example)
+    passed, names = sieve.passing(offers)
+    said = list((judge or task.judges)(passed))
+    kept, verdicts = list[Example](), list[bool | None]()
+    if len(passed) == len(set(names)) == len(said) and not (verify and False in said) and allowed is None:
+        kept, verdicts, names, said, passed = passed, said, [], [], []  # nothing is against any of them
+    taken = set[Name]()
+    for example, name, verdict in zip(passed, names, said, strict=True):
         if name in taken:
             sieve.rejected["duplicate"] += 1
         elif verify and verdict is False:
@@ -87,8 +89,9 @@ def screen(
             sieve.rejected["budget"] += 1
         else:
             taken.add(name)
-            judged[_VERDICTS[verdict]] += 1
+            verdicts.append(verdict)
             kept.append(example)
+    judged = Counter(map(_VERDICTS.__getitem__, verdicts))
     rejected = dict(sorted(sieve.rejected.items()))
     able = () if kept else (*sieve.refused, *passed)
     seen = len(offers) + beyond
@@ -106,9 +109,9 @@ def _first(offered: Iterable[Any], most: int) -> tuple[list[Any], int]:
 Name = tuple[str, str, str | None]
 
 
-def name_of(example: Example) -> Name:
-    """What makes two examples of a lesson one."""
-    return example.prompt, example.response, example.rejected
+def names_of(examples: Sequence[Example]) -> list[Name]:
+    """What makes two examples of a lesson one, of each."""
+    return list(zip(*columns(examples, "prompt", "response", "rejected"), strict=True))
 
 
 class _Sieve:
@@ -120,21 +123,62 @@ class _Sieve:
         self.leaks: list[Hit] = []
         self.refused: list[Example] = []
 
-    def passing(self, offers: Sequence[Any]) -> list[Example]:
+    def passing(self, offers: Sequence[Any]) -> tuple[list[Example], list[Name]]:
         """The examples that nothing is against but what the judge, the size or the budget may have; the rest counted.
 
-        The guard looks at all of a lesson at once.
+        With them, what makes two of them one (``names_of``). The guard looks at all of a lesson at once.
         """
-        readable: list[Example] = []
-        for offer in offers:
-            example = as_example(offer)
-            if example is None or (self._pairs and example.rejected is None):
-                self.rejected["form"] += 1
-            elif (reason := self._unreadable(example)) is not None:
-                self.rejected[reason] += 1
-            else:
-                readable.append(example)
-        return [e for e, hit in zip(readable, self._hits(readable), strict=True) if hit is None or self._leaks(e, hit)]
+        if (names := self._plain(offers)) is not None:
+            readable, names = self._read(offers, names)
+            suspects = self._guard.suspects([name[0] for name in names], [name[1] for name in names])
+            if not any(suspects):
+                return readable, names
+            hits = [self._guard.find(e) if look else None for e, look in zip(readable, suspects, strict=True)]
+        else:
+            readable = [example for offer in offers if (example := self._one(offer)) is not None]
+            hits = self._hits(readable)
+        passed = [e for e, hit in zip(readable, hits, strict=True) if hit is None or self._leaks(e, hit)]
+        return passed, names_of(passed)
+
+    def _plain(self, offers: Sequence[Any]) -> list[Name] | None:
+        """The names of a lesson's examples, if nothing can be against their form, as is so of an engine's lessons.
+
+        Their fields are looked at together. ``None`` where one example is anything but two ASCII texts of a kind that
+        the student takes: then they are looked at one by one.
+        """
+        if self._pairs or set(map(type, offers)) != {Example}:
+            return None
+        fields = columns(offers, "prompt", "response", "rejected", "skills", "kind", "origin", "media")
+        prompts, responses, rejected, skills, kinds, origins, media = fields
+        texts = [*prompts, *responses]
+        if set(map(type, texts)) != {str} or not all(texts) or not "".join(texts).isascii():
+            return None
+        if different(rejected) != [None] or any(media):
+            return None
+        labels = [label for some in different(skills) for label in some] + [o or "-" for o in different(origins)]
+        if not all(kind in self._student.kinds for kind in different(kinds)) or not all(map(_is_text, labels)):
+            return None
+        return list(zip(prompts, responses, rejected, strict=True))
+
+    def _read(self, offers: Sequence[Example], names: list[Name]) -> tuple[list[Example], list[Name]]:
+        """A plain lesson without what the student cannot read, which is counted."""
+        reasons = list(map(self._student.refuse, offers))
+        if not any(reasons):
+            return list(offers), names
+        self.rejected.update(filter(None, reasons))
+        kept = [i for i, reason in enumerate(reasons) if not reason]
+        return [offers[i] for i in kept], [names[i] for i in kept]
+
+    def _one(self, offer: Any) -> Example | None:
+        """An offer as an example that the student can read; ``None`` where it is none, which is counted."""
+        example = as_example(offer)
+        if example is None or (self._pairs and example.rejected is None):
+            self.rejected["form"] += 1
+        elif (reason := self._unreadable(example)) is not None:
+            self.rejected[reason] += 1
+        else:
+            return example
+        return None
 
     def _hits(self, examples: Sequence[Example]) -> list[Hit | None]:
         """The first hit of each; of a pair, that of the response that is rejected is the second."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -26,26 +28,37 @@ def by_form(prompts: Sequence[str]) -> tuple[dict[str, Group], npt.NDArray[np.in
 
     ``aaa+bbb....=`` and ``aaa+bbb^ccc=`` are read, exactly as they stand here: digits, operators, filler and ``=``.
     """
-    likely = [i for i, prompt in enumerate(prompts) if len(prompt) == LENGTH and prompt.isascii()]
+    return _by_form(tuple(prompts))
+
+
+@lru_cache(maxsize=2)  # the screen asks which prompts of a lesson are sealed, and then which responses are right
+def _by_form(prompts: tuple[str, ...]) -> tuple[dict[str, Group], npt.NDArray[np.int64]]:
+    likely = [i for i, prompt in enumerate(prompts) if len(prompt) == LENGTH]
+    text = "".join([prompts[i] for i in likely])
+    if not text.isascii():
+        likely = [i for i in likely if prompts[i].isascii()]
+        text = "".join([prompts[i] for i in likely])
     places, groups = np.array(likely, np.int64), dict[str, Group]()
-    text = "".join([prompts[i] for i in likely]).encode("ascii")
-    letters = np.frombuffer(text, np.uint8).reshape(len(likely), LENGTH)
+    letters = np.frombuffer(text.encode("ascii"), np.uint8).reshape(len(likely), LENGTH).T.copy()  # (places, prompts)
     digits = letters - _ZERO  # below "0" they wrap around, and are no digits either
     is_digit = digits <= 9
-    a, b = slice(0, WIDTH), slice(_FIRST + 1, _SECOND)
-    c = slice(_SECOND + 1, _END)
-    sound = is_digit[:, a].all(1) & is_digit[:, b].all(1) & _IS_OPERATOR[letters[:, _FIRST]]
-    sound &= letters[:, _END] == ord("=")
-    single = sound & (letters[:, _SECOND:_END] == ord(FILL)).all(1)
-    chain = sound & _IS_OPERATOR[letters[:, _SECOND]] & is_digit[:, c].all(1)
-    forms = letters[:, _FIRST].astype(np.int64) * 256 + np.where(chain, letters[:, _SECOND], 0)
-    for form in np.unique(forms[single | chain]).tolist():
-        rows = np.flatnonzero((single | chain) & (forms == form))
+    a, b, c = slice(0, WIDTH), slice(_FIRST + 1, _SECOND), slice(_SECOND + 1, _END)
+    sound = is_digit[a].all(0) & is_digit[b].all(0) & _IS_OPERATOR[letters[_FIRST]] & (letters[_END] == ord("="))
+    single = sound & (letters[_SECOND:_END] == ord(FILL)).all(0)
+    chain = sound & _IS_OPERATOR[letters[_SECOND]] & is_digit[c].all(0)
+    forms = letters[_FIRST].astype(np.int64) * 256 + np.where(chain, letters[_SECOND], 0)
+    asks = np.flatnonzero(single | chain)
+    order = asks[np.argsort(forms[asks], kind="stable")]
+    found, starts = np.unique(forms[order], return_index=True)
+    numbers = digits[:, order].astype(np.int64)
+    numbers[c, single[order]] = 0
+    for form, (start, end) in zip(found.tolist(), pairwise([*starts.tolist(), len(order)]), strict=True):
         first, second = divmod(form, 256)
-        x, y, z = (digits[rows, part].astype(np.int64) for part in (a, b, c))
-        groups[chr(first) + (chr(second) if second else "")] = places[rows], (x, y, z if second else np.zeros_like(x))
+        rows = numbers[:, start:end].T
+        name = chr(first) + (chr(second) if second else "")
+        groups[name] = places[order[start:end]], (rows[:, a], rows[:, b], rows[:, c])
     others = np.ones(len(prompts), np.bool_)
-    others[places[single | chain]] = False
+    others[places[asks]] = False
     return groups, np.flatnonzero(others)
 
 

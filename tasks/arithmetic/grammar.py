@@ -165,5 +165,6 @@ def write(operators: str, a: Digits, b: Digits, c: Digits) -> tuple[list[str], l
 
 
 def _rows(letters: npt.NDArray[np.uint8]) -> list[str]:
-    text, width = letters.tobytes().decode("ascii"), letters.shape[1]
-    return [text[i : i + width] for i in range(0, len(text), width)]
+    """Each row as a text; they are cut apart at line ends, which no prompt or answer holds."""
+    ends = np.full((len(letters), 1), ord("\n"), np.uint8)
+    return np.concatenate([letters, ends], axis=1).tobytes().decode("ascii").split("\n")[:-1]

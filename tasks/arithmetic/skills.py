@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,12 +106,45 @@ CATALOGUE: tuple[Skill, ...] = (
     Skill("times", ("*",)),
     Skill("hash", ("#",)),
 )
+FURTHER: tuple[Skill, ...] = (Skill("min-rotate", ("_@",)),)
+"""Skills that are part of the task only where they are asked for by name."""
 UNTAUGHT: tuple[Skill, ...] = (
     Skill("chain", ("_~",)),
     Skill("chain", ("+~",), no_carry),
     Skill("chain", ("^@",)),
 )
 """Compositions that no lesson of the generator holds: the transfer split. Every step of theirs is taught elsewhere."""
+
+
+def chosen(skills: Sequence[str], known: Mapping[str, float]) -> tuple[Skill, ...]:
+    """Rows of the catalogue by name, and how much of each the untaught student has seen.
+
+    Args:
+        skills: Names, each once; empty for the whole catalogue without the further ones.
+        known: Their shares of the warm start's data, relative to each other; a skill that is not named has none. Empty
+            for the shares of the catalogue.
+
+    Raises:
+        ValueError: If a name is unknown or stands twice, a share is no number above zero, or a skill needs one that is
+            not there.
+    """
+    everything = {skill.name: skill for skill in (*CATALOGUE, *FURTHER)}
+    names = tuple(skills) or tuple(skill.name for skill in CATALOGUE)
+    for field, given, there in (("skills", names, everything), ("known", known, names)):
+        unknown = [name for name in given if name not in there]
+        if unknown:
+            raise ValueError(f"{field} has {unknown[0]!r}; give some of {', '.join(there)}")
+    if len(set(names)) < len(names):
+        raise ValueError("skills names one twice; give each once")
+    for name, share in known.items():
+        if not (isinstance(share, int | float) and 0 < share < float("inf")):
+            raise ValueError(f"known.{name} is {share!r}; give a number above 0, or leave it out")
+    rows = tuple(everything[name] for name in names)
+    for skill in rows:
+        lacking = [needed for form in skill.forms for needed in skill.needs(form) if needed not in names]
+        if lacking:
+            raise ValueError(f"skills has {skill.name!r}, which needs {lacking[0]!r}; name {lacking[0]!r} too")
+    return tuple(replace(skill, prior=float(known.get(skill.name, 0))) for skill in rows) if known else rows
 
 
 def parts(skill: Skill) -> dict[str, tuple[Skill, int]]:
@@ -138,15 +171,16 @@ def draw(skill: Skill, n: int, rng: np.random.Generator, active: int = WIDTH) ->
         rng: Where every draw comes from.
         active: In how many columns, 1 to 3, digits are drawn; the others hold zeros. Never fewer than ``skill.least``.
     """
-    found: list[npt.NDArray[np.int64]] = []
+    found = [np.zeros((0, 3, WIDTH), np.int64)]
     have, active = 0, max(active, skill.least)
     while have < n:
         rows = rng.integers(10, size=(2 * n + 32, 3, WIDTH))
         if active < WIDTH:
             idle = rng.random((len(rows), WIDTH)).argsort(axis=1) >= active
             rows = np.where(idle[:, None, :], 0, rows)
-        rows = rows[skill.region(rows[:, 0], rows[:, 1])]
+        if skill.region is not anywhere:
+            rows = rows[skill.region(rows[:, 0], rows[:, 1])]
         found.append(rows)
         have += len(rows)
-    drawn = np.concatenate(found)[:n] if found else np.zeros((0, 3, WIDTH), dtype=np.int64)
+    drawn = (found[1] if len(found) == 2 else np.concatenate(found))[:n]
     return drawn[:, 0], drawn[:, 1], drawn[:, 2]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tasks.arithmetic import diagnosis
 from tasks.arithmetic.batch import Operands, among, by_form
 from tasks.arithmetic.grammar import OPERATORS, WIDTH, Digits, codes, identity, read, write
-from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, anywhere, draw, parts
+from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, anywhere, chosen, draw, parts
 from tasks.base import Task
 from tasks.records import Example, Grade, Problem, Split, stream
 
@@ -32,11 +32,29 @@ Questions = tuple[str, Operands]
 
 
 class Arithmetic(Task):
-    """Sixteen skills on three-digit registers; prompts are in ``grammar``, skills in ``skills.CATALOGUE``."""
+    """Skills on three-digit registers; prompts are in ``grammar``, skills in ``skills.CATALOGUE``.
+
+    Args:
+        skills: Some of the catalogue or of ``skills.FURTHER``, each once, in this order; empty for the sixteen of the
+            catalogue. ``transfer`` then holds the compositions whose steps are all among them, if there are any.
+        known: Their shares of the warm start's data, relative to each other; a skill that is not named has none. Those
+            of the catalogue, if not given.
+
+    Raises:
+        ValueError: If a name is unknown or stands twice, a share is no number above zero, or a skill needs one that is
+            not there.
+    """
 
     name: ClassVar[str] = "arithmetic"
     version: ClassVar[str] = "1"
     skills = tuple(skill.name for skill in CATALOGUE)
+
+    def __init__(self, skills: Sequence[str] = (), known: Mapping[str, float] | None = None) -> None:
+        self._chosen = chosen(skills, known or {})
+        self.skills = tuple(skill.name for skill in self._chosen)
+        self._untaught = [
+            skill for skill in UNTAUGHT if all(set(skill.needs(form)) <= set(self.skills) for form in skill.forms)
+        ]
 
     def split(self, name: Split) -> Sequence[Problem]:
         """The problems of a split, grouped by skill in the order of ``skills``; within a skill in a random order.
@@ -93,7 +111,7 @@ class Arithmetic(Task):
         question = read(prompt)
         if question is None:
             return None
-        skills = [skill for skill in CATALOGUE if question.operators in skill.forms]
+        skills = [skill for skill in self._chosen if question.operators in skill.forms]
         if any(skill.region is not anywhere for skill in skills):
             a, b = (np.array([[int(digit) for digit in x]]) for x in question.operands[:2])
             skills = [skill for skill in skills if skill.region(a, b)[0]]
@@ -132,8 +150,10 @@ class Arithmetic(Task):
         return self._pool
 
     def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
-        """What an untaught student has seen: the skills with a ``prior`` share, shuffled."""
-        known = [skill for skill in CATALOGUE if skill.prior > 0]
+        """What an untaught student has seen: the skills with a ``prior`` share, shuffled. Without any, nothing."""
+        known = [skill for skill in self._chosen if skill.prior > 0]
+        if not known:
+            return []
         shares = np.array([skill.prior for skill in known])
         counts = rng.multinomial(n, shares / shares.sum())
         made: list[Example] = []
@@ -143,19 +163,19 @@ class Arithmetic(Task):
 
     @cached_property
     def _catalogue(self) -> dict[str, Skill]:
-        return {skill.name: skill for skill in CATALOGUE}
+        return {skill.name: skill for skill in self._chosen}
 
     @cached_property
     def _splits(self) -> dict[Split, tuple[Problem, ...]]:
         made: dict[Split, list[Problem]] = {name: [] for name in (*SEALED, "transfer")}
-        for skill in CATALOGUE:
+        for skill in self._chosen:
             rng = stream(_SEED, f"split {skill.name}")
             for name, rows in _deal(skill, SEALED, rng).items():
                 made[name].extend(_problems(skill, rows, name, skill.name))
         rng = stream(_SEED, "split transfer")
         untaught = [
             problem
-            for skill in UNTAUGHT
+            for skill in self._untaught
             for rows in _deal(skill, {"transfer": TRANSFER}, rng).values()
             for problem in _problems(skill, rows, "transfer", skill.forms[0])
         ]
@@ -166,7 +186,7 @@ class Arithmetic(Task):
     def _pool(self) -> tuple[Example, ...]:
         return tuple(
             example
-            for skill in CATALOGUE
+            for skill in self._chosen
             for example in self._teachable(skill, POOL, stream(_SEED, f"pool {skill.name}"), WIDTH, "pool")
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,10 +11,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dataenv import keys
 from dataenv.budget.teacher import Cost
 from dataenv.errors import DataenvError
 from dataenv.validation import validated
+from students import keys
 from tasks.records import Record, digest
 
 Outcome = Literal[
@@ -54,7 +53,7 @@ class ChatSpec(Record):
         model: As the server names it.
         key_env: The environment variable that holds the key, in capitals and with KEY or TOKEN at its end; empty where
             the server asks for none. The key itself is read when a request is sent, and is never stored, logged or
-            hashed. It is sent to hosts that the person allows (``dataenv.keys``), and to none in clear.
+            hashed. It is sent to hosts that the person allows (``students.keys``), and to none in clear.
         temperature: In [0, 2]; ``None`` leaves it to the server (some models refuse it).
         max_tokens: The longest reply.
         limit_name: What the server calls that; newer models of OpenAI want ``max_completion_tokens``.
@@ -99,7 +98,7 @@ class ChatSpec(Record):
         if self.base_url == LOCAL and self.model != LOCAL_CHAT["model"]:
             raise ValueError(f"model is {self.model!r}, and the local one is {LOCAL_CHAT['model']!r}; leave it out")
         if self.base_url != LOCAL:
-            _require_address(self.base_url)
+            keys.require_address(self.base_url, example=f"http://127.0.0.1:8080/v1, or {LOCAL!r}")
         if self.key_env and not keys.is_name(self.key_env):
             raise ValueError(
                 "key_env is no name of a variable in capitals that ends in KEY or TOKEN; "
@@ -124,30 +123,7 @@ class ChatSpec(Record):
         """
         if not self.key_env:
             return NO_KEY
-        if refused := keys.refusal(self.key_env, self.base_url):
-            raise ChatError(refused)
-        key = os.environ.get(self.key_env, "").strip()
-        if not key:
-            raise ChatError(
-                f"key_env names {self.key_env}, which is not set; set it to the key, or leave key_env empty"
-            )
-        if not (key.isascii() and key.isprintable()):
-            raise ChatError(f"key_env names {self.key_env}, which holds more than a key; set it to the key alone")
-        return key
-
-
-def _require_address(url: str) -> None:
-    """Refuse what is no address of a server, or an address that holds a key, which would be in every log."""
-    try:
-        parts = urlsplit(url)
-        plain = url.isascii() and url.isprintable() and " " not in url
-        usable = plain and parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if usable and (parts.username is not None or parts.password is not None or parts.query or parts.fragment):
-        raise ValueError("base_url holds a key or a query; name the key's environment variable in key_env instead")
-    if not usable or not keys.is_place(parts.netloc):
-        raise ValueError(f"base_url is no address; give one like http://127.0.0.1:8080/v1, or {LOCAL!r}")
+        return keys.secret(self.key_env, self.base_url, refused=ChatError)
 
 
 NO_KEY = "none"

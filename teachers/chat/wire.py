@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import math
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from dataenv import keys
 from dataenv.errors import DataenvError
+from students import keys
 from teachers.chat.heard import LOOKED_AT, Heard, complaint, cut, understand
 from teachers.chat.spec import ANSWERED, LOCAL, NO_KEY, ChatError, ChatRequest, ChatSpec, Outcome
 
@@ -69,7 +68,7 @@ class Wire:
         self._proxy = proxy_of(url)
         secrets = [key if key != NO_KEY else "", *_passwords(self._proxy)]
         self._clean = keys.hiding(secrets)
-        _LOGS.hide(secrets)
+        keys.hide_in_logs(secrets)
         self._client = openai.AsyncOpenAI(
             api_key=key,
             base_url=url,
@@ -267,38 +266,3 @@ def _trusted(url: str) -> Any:
     except OSError as error:
         why = f"SSL_CERT_FILE is {file!r}, SSL_CERT_DIR is {folder!r}, and no certificates can be read there"
         raise ChatError(f"{why} ({error.strerror or error}); mend or unset them") from None
-
-
-_LOGGERS = tuple(
-    f"{package}.{part}"
-    for package in ("httpcore", "httpcore2")
-    for part in ("connection", "http11", "http2", "proxy", "socks")
-)
-"""Made by the first request, which is too late to be found; all that a server says in its headers is logged there."""
-
-
-class _Logs(logging.Filter):
-    """Hides secrets in what the packages below log, where somebody has their debug logs on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._secrets: set[str] = set()
-        self._clean: Callable[[str], str] = str
-
-    def hide(self, secrets: Iterable[str]) -> None:
-        """Hide these too, in every logger of the packages that there is by now, and in those of the first request."""
-        self._secrets.update(secrets)
-        self._clean = keys.hiding(self._secrets)
-        for name in (*logging.root.manager.loggerDict, *_LOGGERS):
-            if name.partition(".")[0] in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
-                logging.getLogger(name).addFilter(self)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Every record passes, without secrets."""
-        said = record.getMessage()
-        if (clean := self._clean(said)) != said:
-            record.msg, record.args = clean, ()
-        return True
-
-
-_LOGS = _Logs()

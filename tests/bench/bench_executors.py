@@ -1,8 +1,8 @@
 """What fanning out costs and where it ends: real jobs on 1 and 2 workers, sleeping jobs on many, 1,000 on paper.
 
 driver   processor time of the driver for one step, and where it goes: the rate at which one driver can feed workers.
-workers  the same episodes on 1 and 2 workers, by processes and by Ray: wall time, efficiency, idle share of the workers
-         (1 - their processor time / (workers x wall time)).
+workers  the same episodes on 1 and 2 workers, by processes, by Ray, and whole in the worker processes: wall time,
+         efficiency, idle share of the workers (1 - their processor time / (workers x wall time)).
 sleep    the real driver (engine, screen, keys, JSON, grading, commits) in front of workers that sleep and then answer
          with a recorded outcome: how many of them one driver keeps busy. From its best rate, 1,000 workers on paper.
 """
@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -46,21 +47,30 @@ SEEDS = 6
 
 def episodes(runner: Any, n: int, steps: int) -> None:
     """``n`` episodes of some steps side by side on six seeds, each with actions of its own, as a board plays them."""
+    from dataenv.execution.runner import side_by_side
+
+    setting = shared_setting()
+    side_by_side(runner, range(n), lambda i: play(runner, setting, i, steps))
+
+
+@lru_cache(maxsize=1)
+def shared_setting() -> Any:
+    """One for all, as on a board: it keeps what an untaught student is made from."""
+    from dataenv.setting import make_setting
+
+    return make_setting(FREE)
+
+
+def play(runner: Any, setting: Any, i: int, steps: int) -> None:
+    """One episode."""
     import numpy as np
 
     from dataenv.environment.env import TeachingEnv
-    from dataenv.execution.runner import side_by_side
-    from dataenv.setting import make_setting
 
-    setting = make_setting(FREE)  # one for all, as on a board: it keeps what an untaught student is made from
-
-    def play(i: int) -> None:
-        env = TeachingEnv("skill-list", runner=runner, setting=setting)
-        env.reset(seed=i % SEEDS)
-        for step in range(steps):
-            env.step(np.random.default_rng((i, step)).random(len(env.task.skills)).astype(np.float32))
-
-    side_by_side(runner, range(n), play)
+    env = TeachingEnv("skill-list", runner=runner, setting=setting)
+    env.reset(seed=i % SEEDS)
+    for step in range(steps):
+        env.step(np.random.default_rng((i, step)).random(len(env.task.skills)).astype(np.float32))
 
 
 # --- driver ----------------------------------------------------------------------------------------------------------
@@ -163,7 +173,7 @@ def on_paper(rate: float) -> None:
     """What one driver that gets through so many jobs a second would make of 1,000 workers."""
     rows = [[f"{length:g} s", f"{rate * length:,.0f}", f"{min(1.0, rate * length / 1000):.0%}"] for length in LENGTHS]
     head = ["a job takes", "workers one driver feeds", "busy share of 1,000 workers"]
-    table(f"on paper, at the best rate seen above ({rate:.1f} jobs a second)", head, rows)
+    table(f"on paper, at the best rate seen above ({rate:.1f} jobs a processor second)", head, rows)
 
 
 # --- workers ---------------------------------------------------------------------------------------------------------
@@ -178,13 +188,31 @@ def processor_seconds(kind: str) -> float:
             fields = (place / "stat").read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        ours = kind == "processes" and int(fields[1]) == os.getpid() and b"--multiprocessing-fork" in words
+        ours = kind != "ray" and int(fields[1]) == os.getpid() and b"--multiprocessing-fork" in words
         if ours or (kind == "ray" and words[0].startswith(b"ray::")):
             spent += int(fields[11]) + int(fields[12])
     return spent / TICKS
 
 
-def workers(folder: Path, rounds: int) -> None:
+def whole_episode(folder: str, episode: str, steps: str) -> str:
+    """One of the episodes, played in this worker: its jobs too. A function of texts, for it is handed to a worker."""
+    from dataenv.execution.runner import Runner
+    from dataenv.execution.store import open_store
+
+    play(Runner(open_store(folder)), shared_setting(), int(episode), int(steps))
+    return ""
+
+
+def played(kind: str, runner: Any, folder: Path, steps: int) -> None:
+    """The episodes of one measurement."""
+    if kind != "whole":
+        return episodes(runner, EPISODES, steps)
+    done = [runner.executor.hand(whole_episode, str(folder), str(i), str(steps)) for i in range(EPISODES)]
+    for future in done:
+        future.result()
+
+
+def workers(folder: Path, rounds: int, kinds: tuple[str, ...]) -> None:
     """The same episodes on 1 and 2 workers; rounds are interleaved, for the machine is shared."""
     from dataenv.execution.executors import make_executor
     from dataenv.execution.runner import Runner
@@ -192,12 +220,13 @@ def workers(folder: Path, rounds: int) -> None:
 
     found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     for turn in range(rounds):
-        for kind, width in itertools.product(("processes", "ray"), (1, 2)):
-            executor = make_executor(f"{kind}:{width}")
-            runner = Runner(Store(folder / f"{kind}{width}-{turn}"), executor)
-            episodes(runner, EPISODES, 1)  # starts the workers, loads torch in each, and makes the untaught students
+        for kind, width in itertools.product(kinds, (1, 2)):
+            executor = make_executor(f"{'processes' if kind == 'whole' else kind}:{width}")
+            store = folder / f"{kind}{width}-{turn}"
+            runner = Runner(Store(store), executor)
+            played(kind, runner, store, 1)  # starts the workers, loads a student in each, makes the untaught students
             wall, cpu, busy = time.perf_counter(), time.process_time(), processor_seconds(kind)
-            episodes(runner, EPISODES, 1 + STEPS)
+            played(kind, runner, store, 1 + STEPS)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             found.setdefault((kind, width), []).append((wall, cpu, processor_seconds(kind) - busy))
             executor.close()
@@ -207,8 +236,9 @@ def workers(folder: Path, rounds: int) -> None:
         wall, cpu, busy = (median(t[i] for t in times) for i in range(3))
         ratio = median(a[0] / (width * b[0]) for a, b in zip(found[kind, 1], times, strict=True))
         idle = 1 - busy / (width * wall)
-        rows.append([f"{kind}, {width}", f"{wall:.1f}", f"{ratio:.2f}", f"{idle:.0%}", f"{1000 * cpu / jobs:.0f}"])
-    head = ["workers", "wall s", "efficiency", "idle share", "driver ms a job"]
+        spent = [f"{1000 * s / jobs:.0f}" for s in (cpu, cpu + busy)]
+        rows.append([f"{kind}, {width}", f"{wall:.1f}", f"{ratio:.2f}", f"{idle:.0%}", *spent])
+    head = ["workers", "wall s", "efficiency", "idle share", "driver ms a job", "all ms a job"]
     table(f"{jobs} real jobs of `quick` ({EPISODES} episodes side by side), median of {rounds} rounds", head, rows)
 
 
@@ -219,7 +249,7 @@ def sleep(outcome: tuple[str, bytes], folder: Path, widths: tuple[int, ...], sec
     """How busy one driver keeps workers that sleep; each is given an episode of a reset and ``WARM`` steps.
 
     Returns:
-        The best rate, in jobs a second.
+        The best rate, in jobs a second of the driver's processor time.
     """
     from dataenv.execution.runner import Runner
     from dataenv.execution.store import Store
@@ -239,26 +269,32 @@ def sleep(outcome: tuple[str, bytes], folder: Path, widths: tuple[int, ...], sec
                 f"{jobs * seconds / (width * wall):.2f}",
                 f"{jobs / wall:.1f}",
                 f"{cpu / wall:.0%}",
+                f"{jobs / cpu:.1f}",
             ]
         )
     head = ["workers", "jobs", "wall s", "busy share of the workers", "jobs a second", "driver's core"]
+    head.append("jobs a processor second")  # of the driver: what it gets through where nobody shares its core
     table(f"one driver before workers that sleep {seconds:g} s a job", head, rows)
-    return max(float(row[4]) for row in rows)
+    return max(float(row[6]) for row in rows)
 
 
 def main() -> int:
     """Print the tables."""
+    from dataenv.execution.collector import collect_rarely
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="of real jobs")
     parser.add_argument("--widths", type=int, nargs="*", default=WIDTHS, help="of sleeping workers")
+    parser.add_argument("--kinds", nargs="*", default=["processes", "whole", "ray"], help="of workers for real jobs")
     args = parser.parse_args()
     print(machine("torch", "ray"))
+    collect_rarely()  # as the command line does
     with tempfile.TemporaryDirectory() as name:
         outcome = recorded()
         driver(outcome, Path(name))
         if args.widths:
             on_paper(sleep(outcome, Path(name), tuple(args.widths), SLEEP))
-        workers(Path(name), args.rounds)
+        workers(Path(name), args.rounds, tuple(args.kinds))
     return 0
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from common import machine, table
 from leak_catch_rates import rate
 
-from dataenv import keys
 from dataenv.execution.store import Store
+from students import keys
 from tasks.arithmetic import Arithmetic
 from tasks.arithmetic.grammar import read
 from tasks.base import Task

@@ -4,9 +4,9 @@
     python -m tests.bench.discovered_skills
 
 Each teacher plays each seed under the task's own skills and under those of each file, all else equal (the Setting of
-the board ``quick``). The state with the best selection score, by the skills that the run was played under, is asked the
-whole test split, so the arms are compared on the same problems: k of n, and the mean of the paired differences over
-seeds with its interval (t).
+the board ``quick-2026``). The state with the best selection score, by the skills that the run was played under, is
+asked the whole test split, so the arms are compared on the same problems: k of n, and the mean of the paired
+differences over seeds with its interval (t).
 
 Without a file: what the rule that labels the rest is worth, when the labels that it learns from are all right.
 """
@@ -56,7 +56,7 @@ def main() -> None:
     given = parser.parse_args()
     if not given.skills:
         return rule()
-    fields = config.load("quick").setting.model_dump(mode="json")
+    fields = config.load("quick-2026").setting.model_dump(mode="json")
     fields["items"] |= {"test": 100_000, "transfer": 1}
     arms = {OWN: fields} | {k: fields | {"skills": v} for k, _, v in (pair.partition("=") for pair in given.skills)}
     runner = Runner(open_store(given.store))

@@ -2,10 +2,11 @@
 
     python -m tests.bench.influence_order --seeds 4 --store FOLDER
 
-For each seed, after 0 and after 3 stratified lessons of the board ``quick``: the influence of a group of 16 examples of
-each skill on 128 reference examples, and from the same state a whole lesson (4/5 of it that skill, 1/5 all skills) for
-each skill. Printed for each state: Spearman's correlation over the skills of influence with what the lesson did to the
-reference's loss and to selection accuracy, and that of learnability ``p (1 - p)`` with the latter, for comparison.
+For each seed, after 0 and after 3 stratified lessons of the board ``quick-2026``: the influence of a group of 16
+examples of each skill on 128 reference examples, and from the same state a whole lesson (4/5 of it that skill, 1/5 all
+skills) for each skill. Printed for each state: Spearman's correlation over the skills of influence with what the lesson
+did to the reference's loss and to selection accuracy, and that of learnability ``p (1 - p)`` with the latter, for
+comparison.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--store", default="")
     args = parser.parse_args()
-    setting = config.load("quick").setting.changed(budget={"student_tokens": 10**9})
+    setting = config.load("quick-2026").setting.changed(budget={"student_tokens": 10**9})
     env = TeachingEnv("skill-list", runner=Runner(open_store(args.store or None)), setting=setting)
     found: dict[int, list[list[float]]] = {0: [], 3: []}
     for seed in range(args.seeds):

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -360,3 +362,52 @@ def test_examples_that_are_made_equal_those_that_are_validated() -> None:
         == plain.model_copy(update={"origin": "me"}).model_dump_json()
     )
     assert Example.made(["a"], ["b"], (), "")[0].model_fields_set == {"prompt", "response", "skills", "origin"}
+
+
+SOME = ("first", "succ", "rotate", "max", "min", "chain", "max-succ", "min-rotate", "hash")
+
+
+def test_chosen_skills_are_the_task() -> None:
+    task = Arithmetic(SOME, known={"first": 3, "max": 1})
+    assert task.skills == SOME
+    for name in ("feedback", "selection", "test"):
+        counted = {skill: sum(p.skills[0] == skill for p in task.split(name)) for skill in SOME}
+        assert counted == dict.fromkeys(SOME, {"feedback": 100, "selection": 100, "test": 300}[name])
+    assert {e.skills[0] for e in task.pool()} == set(SOME)
+    prior = task.prior(400, stream(0, "prior"))
+    counted = Counter(e.skills[0] for e in prior)
+    assert set(counted) == {"first", "max"}
+    assert 250 < counted["first"] < 350
+    assert all(task.judge(e) for e in prior)
+    assert {read(p.prompt).operators for p in task.split("transfer")} == {"_~", "^@"}  # type: ignore[union-attr]
+    assert task.solve("123+456....=") is None
+    assert task.solve("205_731@000=") == ("min-rotate", "201:012")
+
+
+def test_a_chosen_skill_asks_what_it_asks_in_the_whole_catalogue() -> None:
+    task = Arithmetic(("max", "hash"))
+    for name in ("feedback", "selection", "test"):
+        assert task.split(name) == tuple(p for p in TASK.split(name) if p.skills[0] in task.skills)
+    assert task.split("transfer") == ()
+    assert task.prior(10, stream(0, "prior")) == []
+
+
+def test_the_whole_catalogue_is_the_same_task_by_name() -> None:
+    assert Arithmetic(TASK.skills).fingerprint == TASK.fingerprint
+    assert Arithmetic(SOME).fingerprint != Arithmetic(SOME[::-1]).fingerprint != TASK.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("skills", "known", "said"),
+    [
+        (("max", "ad"), {}, r"skills has 'ad'; give some of first, .*hash, min-rotate"),
+        (("max", "max"), {}, "skills names one twice; give each once"),
+        (("max-succ", "max"), {}, "skills has 'max-succ', which needs 'succ'; name 'succ' too"),
+        (("max",), {"min": 1}, "known has 'min'; give some of max"),
+        (("max",), {"max": 0}, "known.max is 0; give a number above 0, or leave it out"),
+        (("max",), {"max": "1"}, "known.max is '1'; give a number"),
+    ],
+)
+def test_a_wrong_choice_of_skills_is_named(skills: tuple[str, ...], known: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Arithmetic(skills, known)

@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from typing import Any, TypeVar
 
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs, DiskBlobs
 from dataenv.execution.inline import Why, WorkerLostError
-from dataenv.execution.jobs import Outcome
 
+T = TypeVar("T")
 HUNG = "hung.log"
 """In the store's folder: where a worker that ends itself at its deadline writes where it stood."""
 
@@ -35,17 +36,17 @@ def lost_after(began: float, deadline: float, memory: bool, said: str) -> Worker
 class Slots:
     """At most ``width`` pieces of work at once, each in a place of its own; the others wait in the order they came.
 
-    A piece of work is a function from its place (0 to ``width`` − 1) to a future of its outcome.
+    A piece of work is a function from its place (0 to ``width`` − 1) to a future of what comes of it.
     """
 
     def __init__(self, width: int) -> None:
         self._free = list(range(width))
-        self._waiting: deque[tuple[Callable[[int], Future[Outcome]], Future[Outcome]]] = deque()
+        self._waiting: deque[tuple[Callable[[int], Future[Any]], Future[Any]]] = deque()
         self._lock = threading.Lock()
 
-    def submit(self, start: Callable[[int], Future[Outcome]]) -> Future[Outcome]:
+    def submit(self, start: Callable[[int], Future[T]]) -> Future[T]:
         """Start a piece of work as soon as there is a place for it."""
-        promised: Future[Outcome] = Future()
+        promised: Future[T] = Future()
         with self._lock:
             self._waiting.append((start, promised))
         self._advance()
@@ -75,11 +76,11 @@ class Slots:
             else:
                 started.add_done_callback(partial(self._next, place, promised))
 
-    def _next(self, place: int, promised: Future[Outcome], done: Future[Outcome]) -> None:
+    def _next(self, place: int, promised: Future[Any], done: Future[Any]) -> None:
         self._settle(done, place, promised)
         self._advance()
 
-    def _settle(self, done: Future[Outcome], place: int, promised: Future[Outcome]) -> None:
+    def _settle(self, done: Future[Any], place: int, promised: Future[Any]) -> None:
         with self._lock:
             self._free.append(place)
         if done.cancelled():

@@ -7,20 +7,24 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from math import inf
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from dataenv.execution.blobs import Blobs
+from dataenv.execution.collector import collect_rarely
 from dataenv.execution.executors.base import Slots, cores, lost_after, on_disk
-from dataenv.execution.executors.worker import Limits, hand_over, serialized, work
+from dataenv.execution.executors.worker import Limits, hand_over, read_reply, serialized, work
 from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.execution.spec import ExecutorSpec, refuse_of_ray
 
+T = TypeVar("T")
 GRACE = 30.0
 """Seconds after its deadline at which a worker that has not ended itself (it was stopped, say) is ended."""
 
@@ -37,11 +41,14 @@ class Processes:
     Args:
         width: How many workers.
         limits: Threads and deadline of each.
+
+    Attributes:
+        limits: The same.
     """
 
     def __init__(self, width: int, limits: Limits | None = None) -> None:
         self.width = width
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._line = Slots(width)
         self._pools: dict[int, ProcessPoolExecutor] = {}
         self._watchers: set[threading.Thread] = set()  # of every pool, broken ones too: each has one thread
@@ -55,33 +62,53 @@ class Processes:
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
         """See Executor."""
-        words = serialized(job, key, on_disk(blobs, "processes").root, self._limits)
-        return self._line.submit(lambda place: self._start(place, job, words))
+        words = serialized(job, key, on_disk(blobs, "processes").root, self.limits)
+        read = partial(read_reply, job=job)
+        return self._line.submit(lambda place: self._start(place, work, words, read, self.limits.deadline))
 
-    def _start(self, place: int, job: Job, words: tuple[str, ...]) -> Future[Outcome]:
-        promised: Future[Outcome] = Future()
+    def hand(self, act: Callable[..., str], *words: str) -> Future[str]:
+        """Have a worker do something else than a job: ``act(*words)``, a function of a module, from texts to a text.
+
+        It has no deadline of its own, and says itself what becomes of what it runs.
+        """
+        return self._line.submit(lambda place: self._start(place, act, words, str, None))
+
+    def _start(
+        self, place: int, act: Callable[..., Any], words: tuple[str, ...], read: Callable[[Any], T], most: float | None
+    ) -> Future[T]:
+        """Have the worker of a place do something within ``most`` seconds, and read what it replies."""
+        promised: Future[T] = Future()
         began = time.monotonic()
         try:
-            raw = self._hand_in(place, words)
+            raw = self._hand_in(place, act, words)
         except BrokenProcessPool:  # killed since its last job
             self._forget(place)
-            raw = self._hand_in(place, words)
-        late = threading.Timer(self._limits.deadline + GRACE, self._kill_late, (place, raw))
-        late.daemon = True
-        late.start()
-        raw.add_done_callback(lambda done: late.cancel())
-        raw.add_done_callback(partial(self._hand_over, promised, place, job, began))
+            raw = self._hand_in(place, act, words)
+        if most is not None:
+            late = threading.Timer(most + GRACE, self._kill_late, (place, raw))
+            late.daemon = True
+            late.start()
+            raw.add_done_callback(lambda done: late.cancel())
+        raw.add_done_callback(partial(self._hand_over, promised, place, read, began, most))
         return promised
 
-    def _hand_over(self, promised: Future[Outcome], place: int, job: Job, began: float, done: Future[Any]) -> None:
+    def _hand_over(
+        self,
+        promised: Future[T],
+        place: int,
+        read: Callable[[Any], T],
+        began: float,
+        most: float | None,
+        done: Future[Any],
+    ) -> None:
         if not done.cancelled() and isinstance(done.exception(), BrokenProcessPool):
             self._forget(place)
             said = "a worker process ended (killed, out of memory, or past its deadline)"
-            promised.set_exception(lost_after(began, self._limits.deadline, False, said))
+            promised.set_exception(lost_after(began, inf if most is None else most, False, said))
             return
-        hand_over(done, promised, job)
+        hand_over(done, promised, read)
 
-    def _hand_in(self, place: int, words: tuple[str, ...]) -> Future[Any]:
+    def _hand_in(self, place: int, act: Callable[..., Any], words: tuple[str, ...]) -> Future[Any]:
         with self._lock:  # held until the job is in, so that `close` finds each process and thread there is
             if self._closed:
                 raise WorkerLostError("killed", "the executor was closed")
@@ -90,7 +117,7 @@ class Processes:
                 spawn = multiprocessing.get_context("spawn")
                 self._pools[place] = ProcessPoolExecutor(1, spawn, _start_worker)
             pool = self._pools[place]
-            raw = pool.submit(work, *words)
+            raw = pool.submit(act, *words)
             watcher: Any = pool._executor_manager_thread  # typeshed takes it for another class
             self._watchers = {thread for thread in self._watchers if thread.is_alive()} | {watcher}
             return raw
@@ -149,6 +176,7 @@ def _start_worker() -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_soon)  # often sent to the whole group: the driver is to speak first
+    collect_rarely()
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded; see worker.work for what a job asks
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -23,7 +23,7 @@ from typing import Any, Self
 from dataenv.errors import SettingError
 from dataenv.execution.blobs import Blobs
 from dataenv.execution.executors.base import Slots, cores, lost_after, on_disk
-from dataenv.execution.executors.worker import Limits, hand_over, serialized, work
+from dataenv.execution.executors.worker import Limits, hand_over, read_reply, serialized, work
 from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.execution.spec import ExecutorSpec
@@ -96,7 +96,7 @@ class RayTasks:
             memory = type(error).__name__ == "OutOfMemoryError"
             promised.set_exception(lost_after(began, self._spec.deadline, memory, f"{type(error).__name__}: {error}"))
         else:
-            hand_over(done, promised, job)
+            hand_over(done, promised, partial(read_reply, job=job))
 
     def _watch(self) -> None:
         """Fail the jobs that are late: their worker never started, or it cannot be reached."""

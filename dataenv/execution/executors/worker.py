@@ -7,21 +7,23 @@ import faulthandler
 import os
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field
 
 from dataenv.errors import SettingError, StoreError
-from dataenv.execution.blobs import BlobCorruptError, DiskBlobs
+from dataenv.execution.blobs import BlobCorruptError, Blobs, DiskBlobs
 from dataenv.execution.executors.base import HUNG
-from dataenv.execution.inline import WorkerLostError
+from dataenv.execution.inline import Inline, WorkerLostError
 from dataenv.execution.jobs import Job, Outcome, execute, student_of
 from dataenv.execution.store import ROWS
 from students.base import TrainingDivergedError
 from tasks.records import Record, canonical_json
+
+T = TypeVar("T")
 
 
 class Limits(Record):
@@ -81,9 +83,22 @@ def work(job: str, key: str, fingerprint: str, root: str, limits: str) -> Reply:
         except Exception as error:
             if _is_memory(error):
                 return "memory", str(error) or "MemoryError"
-            raise _portable(error) from None
+            raise portable(error) from None
         finally:
             _let_go()
+
+
+class InlineWithDeadline(Inline):
+    """Runs each job at once in this worker, which ends itself at a job's deadline."""
+
+    def __init__(self, limits: Limits, root: Path) -> None:
+        self._limits, self._log = limits, root.parent / HUNG
+        _prepare(limits)
+
+    def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:
+        """See Executor."""
+        with _deadline(self._limits.deadline, self._log):
+            return super().submit(job, key, blobs)
 
 
 def read_reply(reply: Reply, job: Job) -> Outcome:
@@ -102,15 +117,15 @@ def read_reply(reply: Reply, job: Job) -> Outcome:
     raise SettingError(f"executor: {_difference(text, job)}")
 
 
-def hand_over(done: Future[Any], promised: Future[Outcome], job: Job) -> None:
-    """Give what a worker's future came to, a ``Reply`` or an exception, to the future that was promised."""
+def hand_over(done: Future[Any], promised: Future[T], read: Callable[[Any], T]) -> None:
+    """Give what a worker's future came to, a reply as it is read or an exception, to the future that was promised."""
     if promised.done():  # given up before
         return
     if done.cancelled():
         promised.cancel()
         return
     try:
-        promised.set_result(read_reply(done.result(), job))
+        promised.set_result(read(done.result()))
     except Exception as error:
         promised.set_exception(error)
 
@@ -159,7 +174,7 @@ def _is_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """The error, or a copy of it that can be pickled: an error that cannot would look like a lost worker."""
     try:
         pickle.loads(pickle.dumps(error))  # what the pool and Ray will do with it; it is ours, and just made

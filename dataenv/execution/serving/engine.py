@@ -12,8 +12,8 @@ from pydantic import Field
 
 from dataenv.errors import SettingError
 from dataenv.execution.serving.server import ServingClient, ServingError
-from dataenv.keys import is_place
 from students.base import Decoding
+from students.keys import is_place
 from students.served import ServedPrompt, ServedStudent
 from tasks.records import Record, absent, digest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dataenv.leaderboard.config import Board, Until
-from dataenv.leaderboard.sequential.monitor import monitor
+from dataenv.leaderboard.sequential.monitor import Pairs, monitor
 from tasks.records import Record, stream
 
 BOARDS = 100
@@ -42,7 +42,7 @@ def _share(until: Until, teachers: int, gain: float) -> float:
     for _ in range(BOARDS):
         drawn = until.effect / 100 * rng.standard_normal((teachers, until.most))
         drawn[0] += gain
-        last = monitor(until.model_copy(update={"guard": False}), {str(i): d for i, d in enumerate(drawn.tolist())})[-1]
+        last = monitor(until, {str(i): Pairs(d) for i, d in enumerate(drawn.tolist())})[-1]
         spent.append(sum(one.seeds for one in last.teachers) + last.seeds)
     return float(np.median(spent)) / (until.most * (teachers + 1))
 

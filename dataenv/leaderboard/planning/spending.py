@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dataenv import keys
 from dataenv.leaderboard.format import money
 from dataenv.leaderboard.runs import Run
 from dataenv.lessons.engines import engine_of
+from students import keys
 from tasks.records import Record
 
 

@@ -337,7 +337,14 @@ def _made(board: Sequence[Row]) -> dict[str, Any]:
     several = [{"digest": name, "text": one["text"], "teachers": sorted(one["teachers"])}
                for name, one in settings.items()]  # fmt: skip
     several = sorted(several, key=lambda one: (-len(one["teachers"]), one["digest"]))[:NAMES]
-    return {"versions": versions, "hashes": hashes, "commits": commits, "settings": several}
+    by_service = any(row.rebuilt is not None for row in board)
+    return {
+        "versions": versions,
+        "hashes": hashes,
+        "commits": commits,
+        "settings": several,
+        "by_service": by_service,
+    }
 
 
 def _lines(text: str) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dataenv.leaderboard.accuracy import derive
-from dataenv.leaderboard.config import BASELINE, UNTAUGHT, Board, Until
+from dataenv.leaderboard.config import BASELINE, Board, Until
 from dataenv.leaderboard.decisions import Decision, Judged, Look
 from dataenv.leaderboard.format import MINUS
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.sequential.monitor import Pairs, monitor
 from dataenv.leaderboard.statistics import formulas as st
-from dataenv.leaderboard.statistics.comparisons import compare
+from dataenv.leaderboard.statistics.comparisons import ahead_of, compare, items_asked
 from dataenv.leaderboard.statistics.standings import Standing, Summary, Verdict
 
 VERDICTS: Mapping[Decision, Verdict] = {
@@ -47,14 +47,15 @@ def judge(board: Board, rows: Sequence[Row]) -> tuple[Look, ...]:
     scored, played = st.scored_rows(rows), {(row.teacher, row.seed) for row in rows}
 
     def pairs(name: str) -> Pairs:
-        c = compare(name, BASELINE, scored)
-        known = {seed: figure.value for seed, figure in zip(c.seeds, c.differences, strict=True)}
         there = [{(name, seed), (BASELINE, seed)} <= played for seed in board.seeds]
-        whole = there.index(False) if False in there else len(there)
-        return [known.get(seed) for seed in board.seeds[:whole]]
+        whole = board.seeds[: there.index(False) if False in there else len(there)]
+        c, ahead = compare(name, BASELINE, scored), ahead_of(name, BASELINE, scored)
+        known = {seed: figure.value for seed, figure in zip(c.seeds, c.differences, strict=True)}
+        items = items_asked(scored[name][c.seeds[0]]) if c.seeds else ()
+        return Pairs([known.get(seed) for seed in whole], [ahead.get(seed) for seed in whole], items)
 
     teachers = [entry.shown for entry in board.teachers if entry.shown != BASELINE]
-    return monitor(board.until, {name: pairs(name) for name in teachers}, pairs(UNTAUGHT))
+    return monitor(board.until, {name: pairs(name) for name in teachers})
 
 
 def monitored(summary: Summary, rows: Sequence[Row], how: Monitored | None) -> Summary:
@@ -82,7 +83,7 @@ def _standing(standing: Standing, one: Judged | None) -> Standing:
     if one.low is not None and one.high is not None:
         low, high = one.low, one.high
         ends = {"low": derive(lambda _: low, c.differences), "high": derive(lambda _: high, c.differences)}
-    comparison = c.model_copy(update={"p": one.p, "p_holm": one.p_holm, "p_adjusted": one.p_holm} | ends)
+    comparison = c.model_copy(update={"p_holm": None, "p_adjusted": one.p_sequential} | ends)
     return standing.model_copy(
         update={"comparison": comparison, "verdict": VERDICTS[one.decision], "decision": one.decision}
     )
@@ -102,7 +103,7 @@ def _reading(board: Board, looks: Sequence[Look]) -> list[str]:
     told = {
         "better": f"better than {BASELINE}",
         "worse": f"worse than {BASELINE}",
-        "futile": f"stopped, for it does not differ by {until.effect:g} points or more",
+        "futile": f"stopped, for it does not {'differ' if until.worse else 'gain'} by {until.effect:g} points or more",
         "undecided": "not decided",
     }
     parts = [f"{told[decision]}: {', '.join(map(_named, ones))}" for decision, ones in groups.items() if ones]

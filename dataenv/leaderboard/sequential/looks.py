@@ -25,6 +25,8 @@ from dataenv.validation import explain
 from tasks.records import Record, canonical_json, digest
 
 LOG = "looks.jsonl"
+TEST = 2
+"""Which test decides; 1 was a group-sequential t. Another test in the same folder is another attempt."""
 
 
 class Logged(Record):
@@ -32,7 +34,7 @@ class Logged(Record):
 
     Attributes:
         attempt: From 1; a configuration that was played before keeps its number.
-        configuration: Digest of what is played: board, task, student, what teachers' files hold.
+        configuration: Digest of what is played, and of the test: board, task, student, what teachers' files hold.
         seeds: That were added since the look before.
         look: What was decided.
     """
@@ -97,7 +99,8 @@ def monitored_of(folder: Path) -> Monitored | None:
     configuration, log = _configuration(manifest), read_log(folder)
     ours = [line.look.number for line in log if line.configuration == configuration]
     otherwise = tuple(sorted({number for number in ours if ours.count(number) > 1}))
-    return Monitored(manifest.board, max((line.attempt for line in log), default=1), otherwise)
+    before = max((line.attempt for line in log), default=0)
+    return Monitored(manifest.board, before if ours else before + 1, otherwise)
 
 
 def read_log(folder: Path) -> list[Logged]:
@@ -140,4 +143,4 @@ def _append(folder: Path, look: Look, seeds: Sequence[int]) -> None:
 def _configuration(manifest: Manifest) -> str:
     """What decides the rows of a folder, as a digest; metrics are shown and decide nothing."""
     played = manifest.model_copy(update={"board": manifest.board.model_copy(update={"metrics": ()})})
-    return digest(played.model_dump(mode="json"))
+    return digest([TEST, played.model_dump(mode="json")])

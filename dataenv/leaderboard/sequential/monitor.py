@@ -1,13 +1,16 @@
-"""Seeds until decided: a group-sequential test of every teacher against the baseline, at looks declared beforehand.
+"""Seeds until decided: every teacher is tested against the baseline at looks that were declared beforehand.
 
-At each look a teacher's p over its seeds so far (``paired_t``) becomes a normal deviate z. Its statistic is the largest
-|z| · (n / most)^(1/2 − Δ) of all looks so far: the boundaries of Wang and Tsiatis (1987), between those of Pocock
-(Δ = 1/2) and of O'Brien and Fleming (Δ = 0). The *sequential p* is the chance that, without a difference, a statistic
-so large is seen at any of the declared looks. It so holds at every look, whenever somebody stops, and Holm over the
-teachers keeps the family-wise error, whoever was stopped before and however the teachers depend on each other.
+At each look the tests of a board of fixed seeds are made on the seeds so far: paired t, seeds and items crossed, and
+joint sign flips, each corrected for the number of teachers; the largest p counts (``comparisons.corrected``). Its part
+for one teacher of m, p / m, becomes a normal deviate z. The statistic is the largest z · (n / most)^(1/2 − Δ) of all
+looks so far: the boundaries of Wang and Tsiatis (1987), between those of Pocock (Δ = 1/2) and of O'Brien and Fleming
+(Δ = 0). The *sequential p* is m times the chance that, without a difference, one teacher has a statistic so large at
+any of the looks. So it holds at every look and for all teachers together, whoever stops, and whenever.
 
-That a teacher is futile never helps another one to a verdict (the bound is non-binding), so it costs no error. The
-looks are a pure function of the differences in the order of the declared seeds.
+Who is better or worse leaves the family of those that are tested, as in any step-down test (Glimm, Maurer and Bretz,
+2010, doi:10.1002/sim.3748). Who is futile stays in it, so that its end never helps another teacher to a verdict.
+
+The looks are a pure function of the differences in the order of the declared seeds.
 """
 
 from __future__ import annotations
@@ -21,32 +24,62 @@ import numpy as np
 
 from dataenv.leaderboard.accuracy import Floats
 from dataenv.leaderboard.config import Until
-from dataenv.leaderboard.decisions import Judged, Look
-from dataenv.leaderboard.statistics.formulas import ALPHA, PairedT, holm, paired_t
+from dataenv.leaderboard.decisions import Decision, Judged, Look
+from dataenv.leaderboard.statistics.comparisons import corrected, p_of_seeds
+from dataenv.leaderboard.statistics.crossed import Crossed, crossed
+from dataenv.leaderboard.statistics.formulas import ALPHA, PairedT, paired_t
 
 DELTA = 0.4
 """Shape of the boundaries. Nearer to Pocock's, so that large differences stop early; chosen by simulation."""
 FUTILE = 0.9
-"""Level at which a difference of the size worth finding is excluded, in each direction."""
+"""Level at which a difference of the size worth finding is excluded, in each direction that is looked at."""
 NODES, LARGEST, STEPS = 120, 9.0, 300
 
-Pairs = Sequence[float | None]
-"""A teacher's differences to the baseline in the order of the declared seeds; ``None`` where the baseline failed."""
+
+class Pairs(NamedTuple):
+    """A teacher and the baseline, in the order of the declared seeds, as far as they were played.
+
+    Attributes:
+        differences: Of the primary outcome, in parts of 1; ``None`` where the baseline failed.
+        ahead: The same of each test item, ``(items,)`` where there is a difference; empty if seeds alone are looked at.
+        items: How many test items each skill has; see ``crossed``.
+    """
+
+    differences: Sequence[float | None]
+    ahead: Sequence[Floats | None] = ()
+    items: Sequence[int] = ()
+
+    def until(self, n: int) -> dict[int, float]:
+        """The differences of the first ``n`` seeds that there are, by their place in the order."""
+        return {i: d for i, d in enumerate(self.differences[:n]) if d is not None}
+
+    def crossed(self, n: int, alpha: float) -> Crossed | None:
+        """Seeds and items crossed, over the first ``n`` seeds."""
+        rows = [row for row in self.ahead[:n] if row is not None]
+        return crossed(np.array(rows), self.items, alpha) if rows else None
 
 
-class _Path(NamedTuple):
-    """What is known of a teacher after a look: its largest statistic, and the direction in which it was seen."""
+class _Seen(NamedTuple):
+    """A teacher at a look, before it is compared with the others of the board."""
 
-    statistic: float = 0.0
-    up: bool = True
-    judged: Judged | None = None
+    t: PairedT
+    both: Crossed | None
+    pairs: int
+    low: float | None
+    high: float | None
+
+    @property
+    def p(self) -> float:
+        """Of this teacher alone, over seeds and items; 1 where there is no pair."""
+        of_t = 1.0 if self.t.gain is None or self.t.low is None else p_of_seeds(self.t)
+        return max(of_t, self.both.p if self.both else 0.0)
 
 
 # --- boundaries ------------------------------------------------------------------------------------------------------
 
 
 def shape(n: int, most: int) -> float:
-    """Height of the boundary of |z| at n seeds, in units of that at the last look."""
+    """Height of the boundary of z at n seeds, in units of that at the last look."""
     return float((n / most) ** (DELTA - 0.5))
 
 
@@ -80,89 +113,136 @@ def _table(looks: tuple[int, ...]) -> tuple[Floats, Floats]:
     return bounds, np.log(np.clip(chances, 1e-14, 1.0))
 
 
-def sequential_p(statistic: float, looks: tuple[int, ...]) -> float:
-    """``crossing`` from a table: 1 at 0, and at least 1e-14."""
-    return math.exp(float(np.interp(statistic, *_table(looks))))
+@cache
+def bound_at(alpha: float, looks: tuple[int, ...]) -> float:
+    """The statistic that is crossed with the chance ``alpha``."""
+    bounds, chances = _table(looks)
+    return float(np.interp(-math.log(alpha), -chances, bounds))
+
+
+def sequential_p(p: float, n: int, teachers: int, looks: tuple[int, ...]) -> float:
+    """The p of one look at ``n`` seeds, corrected for the teachers, as it is over all looks."""
+    if len(looks) == 1:
+        return p
+    statistic = _deviate(p / teachers) / shape(n, looks[-1])
+    return min(1.0, teachers * math.exp(float(np.interp(statistic, *_table(looks)))))
 
 
 @cache
-def bound_at(alpha: float, looks: tuple[int, ...]) -> float:
-    """The statistic whose sequential p is ``alpha``."""
-    bounds, chances = _table(looks)
-    return float(np.interp(-math.log(alpha), -chances, bounds))
+def levels(looks: tuple[int, ...], teachers: int, alpha: float = ALPHA) -> dict[int, float]:
+    """By seeds of a look: the corrected p up to which somebody is called better or worse there.
+
+    Early looks are not among them where no p of sign flips, 2^(1 − n) at the best, is within it: at these, nobody is
+    called so, and they use up none of the error.
+
+    Args:
+        looks: Seeds at each look, rising.
+        teachers: Without the baseline.
+        alpha: Family-wise error.
+    """
+    for i, first in enumerate(looks):
+        left = looks[i:]
+        if 2.0 ** (1 - first) > alpha:
+            continue
+        if len(left) == 1:
+            return {first: alpha}
+        bound = bound_at(alpha / teachers, left)
+        found = {n: teachers * _beyond(bound * shape(n, left[-1])) for n in left}
+        if 2.0 ** (1 - first) <= found[first]:
+            return found
+    return {}
 
 
 # --- looks -----------------------------------------------------------------------------------------------------------
 
 
-def monitor(
-    until: Until, differences: Mapping[str, Pairs], untaught: Pairs = (), alpha: float = ALPHA
-) -> tuple[Look, ...]:
+def monitor(until: Until, teachers: Mapping[str, Pairs], alpha: float = ALPHA) -> tuple[Look, ...]:
     """The looks at a board, as far as it was played.
 
     Args:
         until: The rule.
-        differences: By teacher, in parts of 1, in the order of the declared seeds, as far as they were played.
-        untaught: The same of the untaught student; needed for ``until.guard``.
+        teachers: By label; all but the baseline.
         alpha: Family-wise error.
 
     Returns:
         Every look at which all teachers that were undecided before have all seeds; none after all are decided.
     """
-    paths, looks = dict.fromkeys(differences, _Path()), list[Look]()
-    active = list(differences)
+    judged, looks = dict[str, Judged](), list[Look]()
+    telling = tuple(levels(until.looks, max(1, len(teachers)), alpha))
     for number, n in enumerate(until.looks, 1):
-        if not active or min(len(differences[teacher]) for teacher in active) < n:
+        active = [name for name in teachers if name not in judged or judged[name].decision == "undecided"]
+        if not active or min(len(teachers[name].differences) for name in active) < n:
             break
-        guard = _guard(untaught[:n]) if until.guard else None
-        for teacher in active:
-            paths[teacher] = _seen(until, teacher, n, differences[teacher][:n], guard, paths[teacher])
-        judged = [path.judged for path in paths.values() if path.judged is not None]
-        adjusted = holm({one.teacher: one.p_sequential for one in judged})
-        for one in judged:
-            decision = one.decision
-            if one.teacher in active and adjusted[one.teacher] < alpha:
-                decision = "better" if paths[one.teacher].up else "worse"
-            changed = one.model_copy(update={"p_holm": _rounded(adjusted[one.teacher]), "decision": decision})
-            paths[one.teacher] = paths[one.teacher]._replace(judged=changed)
-        look = Look(number=number, seeds=n, teachers=tuple(p.judged for p in paths.values() if p.judged is not None))
-        looks.append(look)
-        active = list(look.undecided)
+        own = _beyond(bound_at(alpha, telling) * shape(n, telling[-1])) if n in telling else None
+        seen = {name: _seen(teachers[name], n, own) for name in active}
+        adjusted = _adjusted(teachers, seen, judged, n) if n in telling else {}
+        for name, one in seen.items():
+            p = sequential_p(adjusted[name], n, len(teachers), telling) if adjusted else 1.0
+            p = min(p, judged[name].p_sequential if name in judged else 1.0)
+            judged[name] = _judged(name, n, one, adjusted.get(name), p, _decision(one, p, until, alpha))
+        looks.append(Look(number=number, seeds=n, teachers=tuple(judged[name] for name in teachers)))
     return tuple(looks)
 
 
-def _seen(until: Until, teacher: str, n: int, pairs: Pairs, guard: float | None, before: _Path) -> _Path:
-    """A teacher after one more look, before Holm."""
-    values = [value for value in pairs if value is not None]
-    t, looks = paired_t(values), until.looks
-    up, z = (t.gain or 0.0) > 0, _deviate(t)
-    if guard is not None and up:
-        guarded = paired_t([*values, guard])
-        z = min(z, _deviate(guarded)) if (guarded.gain or 0.0) > 0 else 0.0
-    statistic = z / shape(n, until.most)
-    if statistic <= before.statistic:
-        statistic, up = before.statistic, before.up
-    low, high = _ends(t, len(values), 2 * _upper(bound_at(ALPHA, looks) * shape(n, until.most)))
-    p = float(f"{sequential_p(statistic, looks):.6g}")
-    judged = Judged(
+def _seen(pairs: Pairs, n: int, alpha: float | None) -> _Seen:
+    """A teacher over its first ``n`` seeds; with the ends of its interval where the look has a level for it."""
+    there = pairs.until(n)
+    t, both = paired_t(list(there.values())), pairs.crossed(n, alpha or ALPHA)
+    low, high = (None, None) if alpha is None else _ends(t, len(there), alpha)
+    if low is not None and high is not None and both is not None:
+        low, high = min(low, both.low), max(high, both.high)
+    return _Seen(t, both, len(there), low, high)
+
+
+def _adjusted(
+    teachers: Mapping[str, Pairs], seen: Mapping[str, _Seen], judged: Mapping[str, Judged], n: int
+) -> dict[str, float]:
+    """The p that count at a look, of the teachers that go on, in the family of those and of the futile ones."""
+    futile = {name: judged[name] for name in judged if judged[name].decision == "futile"}
+    differences = {name: teachers[name].until(n) for name in seen}
+    seeds = sorted({seed for given in differences.values() for seed in given})
+    for name, one in futile.items():
+        differences[name] = _gone_on(teachers[name].until(one.seeds), seeds)
+    alone = {name: one.p for name, one in seen.items()} | {name: one.p or 1.0 for name, one in futile.items()}
+    p = corrected(alone, differences)
+    return {name: p[name] for name in seen}
+
+
+def _gone_on(had: Mapping[int, float], seeds: Sequence[int]) -> dict[int, float]:
+    """A teacher that stopped, as if it had gone on with differences of the sizes that it had, as often up as down.
+
+    Sign flips take the largest teacher of every flip. One with few seeds would hardly ever be that one, and those that
+    go on were not chosen at random: without it, the last one left would be tested as if it had been the only one.
+    """
+    sizes = np.abs(list(had.values())) if had else np.zeros(1)
+    further = [seed for seed in seeds if seed not in had]
+    return dict(had) | {seed: float((-1) ** j * sizes[j % len(sizes)]) for j, seed in enumerate(further)}
+
+
+def _decision(seen: _Seen, p: float, until: Until, alpha: float) -> Decision:
+    """What becomes of a teacher that goes on, by its sequential p."""
+    if p <= alpha * (1 + 1e-6):
+        return "better" if (seen.t.gain or 0.0) > 0 else "worse"
+    low, high = _ends(seen.t, seen.pairs, 2 * (1 - FUTILE))
+    if low is None or high is None:
+        return "undecided"
+    effect = until.effect / 100
+    return "futile" if high < effect and (low > -effect or not until.worse) else "undecided"
+
+
+def _judged(teacher: str, n: int, seen: _Seen, adjusted: float | None, sequential: float, decision: Decision) -> Judged:
+    return Judged(
         teacher=teacher,
         seeds=n,
-        pairs=len(values),
-        gain=_rounded(t.gain),
-        low=_rounded(low),
-        high=_rounded(high),
-        p=_rounded(t.p),
-        p_sequential=p,
-        p_holm=p,
-        decision="futile" if _is_futile(t, len(values), until.effect / 100) else "undecided",
+        pairs=seen.pairs,
+        gain=_rounded(seen.t.gain),
+        low=_rounded(seen.low),
+        high=_rounded(seen.high),
+        p=_rounded(seen.p),
+        p_adjusted=_rounded(adjusted),
+        p_sequential=float(f"{sequential:.6g}"),
+        decision=decision,
     )
-    return _Path(statistic, up, judged)
-
-
-def _is_futile(t: PairedT, pairs: int, effect: float) -> bool:
-    """Whether a difference of the size worth finding is excluded in both directions."""
-    low, high = _ends(t, pairs, 2 * (1 - FUTILE))
-    return low is not None and high is not None and -effect < low and high < effect
 
 
 def _ends(t: PairedT, pairs: int, alpha: float) -> tuple[float | None, float | None]:
@@ -175,23 +255,18 @@ def _ends(t: PairedT, pairs: int, alpha: float) -> tuple[float | None, float | N
     return t.gain - reach, t.gain + reach
 
 
-def _guard(untaught: Pairs) -> float | None:
-    """What one more run counts that ends as the untaught student: its mean difference to the baseline."""
-    values = [value for value in untaught if value is not None]
-    return float(np.mean(values)) if values else None
-
-
-def _deviate(t: PairedT) -> float:
-    """|z| of the same two-sided p; 0 where there is none."""
+def _deviate(p: float) -> float:
+    """|z| of a two-sided p."""
     from scipy.special import ndtri
 
-    return 0.0 if t.p is None else float(-ndtri(max(t.p, 1e-300) / 2))
+    return float(-ndtri(max(p, 1e-300) / 2))
 
 
-def _upper(z: float) -> float:
+def _beyond(z: float) -> float:
+    """Chance of a larger |z|."""
     from scipy.special import ndtr
 
-    return float(ndtr(-z))
+    return float(2 * ndtr(-z))
 
 
 def _rounded(value: float | None) -> float | None:

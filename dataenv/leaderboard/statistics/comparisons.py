@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dataenv.leaderboard.accuracy import Derived, derive
+from dataenv.leaderboard.accuracy import Derived, Floats, derive
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics.crossed import crossed
 from dataenv.leaderboard.statistics.formulas import SAME, PairedT, holm, paired_t
@@ -31,10 +31,10 @@ def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]
         scored: From ``scored_rows``.
     """
     ours, theirs = scored.get(teacher, {}), scored.get(baseline, {})
-    seeds = tuple(seed for seed in sorted(ours) if seed in theirs and not theirs[seed].failed)
+    seeds = _common(ours, theirs)
     differences = tuple(outcome_difference(ours[seed], theirs[seed]) for seed in seeds)
-    ahead = np.array([by_item(ours[seed]) - by_item(theirs[seed]) for seed in seeds])
-    items = _counts(ours[seeds[0]]) if seeds else ()
+    ahead = np.array(list(ahead_of(teacher, baseline, scored).values()))
+    items = items_asked(ours[seeds[0]]) if seeds else ()
     return Comparison(
         teacher=teacher,
         baseline=baseline,
@@ -48,8 +48,25 @@ def compare(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]
     )
 
 
-def _counts(row: Row) -> tuple[int, ...]:
-    """How many test items each skill has that is asked."""
+def ahead_of(teacher: str, baseline: str, scored: Mapping[str, Mapping[int, Row]]) -> dict[int, Floats]:
+    """By seed that both have, and on which the baseline did not fail: the difference on each test item, ``(items,)``.
+
+    Args:
+        teacher: Name; may have no rows.
+        baseline: Name; may have no rows.
+        scored: From ``scored_rows``.
+    """
+    ours, theirs = scored.get(teacher, {}), scored.get(baseline, {})
+    return {seed: by_item(ours[seed]) - by_item(theirs[seed]) for seed in _common(ours, theirs)}
+
+
+def _common(ours: Mapping[int, Row], theirs: Mapping[int, Row]) -> tuple[int, ...]:
+    """The seeds of the pairs."""
+    return tuple(seed for seed in sorted(ours) if seed in theirs and not theirs[seed].failed)
+
+
+def items_asked(row: Row) -> tuple[int, ...]:
+    """How many test items each skill has that is asked; empty without an exam."""
     return tuple(n for n in row.test.n if n) if row.test is not None else ()
 
 

@@ -49,7 +49,7 @@ def rates_sentence(summary: Summary) -> str:
     teachers = ", ".join(
         f"{s.teacher} {summary.rates[s.teacher]:g}" for s in summary.teachers if s.teacher in summary.rates
     )
-    return f"Learning rates, chosen on other seeds by the selection score: {teachers}. References have stratified's."
+    return f"Learning rates, chosen on other seeds and the selection split: {teachers}. References have stratified's."
 
 
 def how_sentences(summary: Summary) -> list[str]:

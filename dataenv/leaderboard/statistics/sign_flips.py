@@ -9,6 +9,7 @@ shared. Each teacher is held against the largest statistic of those that are lef
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -19,6 +20,8 @@ from tasks.records import stream
 EXACT = 12
 """Seeds up to which every flip is looked at; beyond, ``DRAWN`` of them."""
 DRAWN = 4096
+FOLDED = 1 / (1 - 2 / np.pi)
+"""Variance of a normal deviate over that of its size."""
 SAME = 1e-9
 """Statistics that are closer than this, relatively, are equal but for rounding."""
 
@@ -26,9 +29,10 @@ SAME = 1e-9
 def sign_flips(differences: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
     """Two-sided p-values of "no difference to the baseline", corrected for the number of teachers.
 
-    The statistic is the mean over the square root of half the teacher's own mean square and half of what the sizes of
-    differences vary by on the whole board, times √n. Neither changes under a flip, so the test is exact where flips
-    are. The second half keeps a teacher that happened to collapse on no seed from looking steady.
+    The statistic is the mean over a scale, times √n. The scale is the larger of two: the root mean square of the
+    teacher's own differences, and what the sizes of differences vary by on the whole board. Neither changes under a
+    flip, so the test is exact where flips are. The second keeps a teacher that happened to collapse on no seed from
+    looking steady.
 
     Args:
         differences: By teacher, then by seed: teacher − baseline.
@@ -43,11 +47,12 @@ def sign_flips(differences: Mapping[str, Mapping[int, float]]) -> dict[str, floa
     given = np.array([[differences[name].get(seed, 0.0) for seed in seeds] for name in names])
     there = np.array([[seed in differences[name] for seed in seeds] for name in names])
     n = np.maximum(there.sum(axis=1), 1)
-    scale = np.sqrt(0.5 * ((given**2).sum(axis=1) / n + _spread(given, there)) * n)
+    scale = np.sqrt(np.maximum((given**2).sum(axis=1) / n, FOLDED * _spread(given, there)) * n)
     statistics = np.abs(given @ flips(len(seeds)).T) / np.where(scale > 0, scale, 1.0)[:, None]
     return _step_down(names, statistics)
 
 
+@cache
 def flips(n: int) -> Floats:
     """Signs, ``(flips, n)``, the observed ones first: all 2^(n−1) that differ by more than the sign of the whole.
 

@@ -425,3 +425,10 @@ def test_a_board_until_decided_has_a_folder_of_its_own_and_a_report(cli: Cli, tm
     assert trained(play(cli)) > 0  # the board of fixed seeds, which the rule does not touch
     assert json.loads((tmp_path / "runs" / "toy" / "board.json").read_text())["board"]["seeds"] == [0, 1]
     assert "until" not in json.loads((tmp_path / "runs" / "toy" / "board.json").read_text())["board"]
+
+
+def test_whole_runs_want_worker_processes(cli: Cli, tmp_path: Path) -> None:
+    done = play(cli, "--whole-runs")
+    assert done.code == 2
+    assert "give executor 'processes'" in done.err
+    assert not list(tmp_path.rglob("board.json"))

@@ -230,7 +230,7 @@ def by_sign_flips(differences: dict[str, np.ndarray]) -> dict[str, float]:
 
     def statistic(name: str, signs: tuple[int, ...]) -> float:
         d = differences[name]
-        scale = (((d**2).mean() + spread) / 2) ** 0.5
+        scale = max((d**2).mean(), spread / (1 - 2 / np.pi)) ** 0.5
         return abs(np.dot(d, signs)) / scale if scale else 0.0
 
     every, plain_signs = list(itertools.product((1, -1), repeat=n)), (1,) * n

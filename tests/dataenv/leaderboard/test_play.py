@@ -6,6 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import dataenv
 from dataenv.analysis.export import export_run
 from dataenv.environment.env import TeachingEnv
+from dataenv.environment.steps import Tally
 from dataenv.episode.loop import run
 from dataenv.errors import StoreError
 from dataenv.execution.executors import Processes
@@ -23,6 +25,8 @@ from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board, built_in, load
 from dataenv.leaderboard.report.tables import write_csv, write_page
 from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.runs import Run, search_runs
+from dataenv.leaderboard.trackers import Tracker
 from dataenv.registry import build
 from dataenv.setting import Setting, make_setting
 from students.base import TrainingDivergedError
@@ -145,6 +149,30 @@ def test_a_mixture_that_diverges_is_not_the_best_one(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Env, "step", sometimes)
     rows, _ = play(tmp_path / "a", tmp_path / "store", references=["nothing", "static-best"])
     assert len(rows) == 8
+
+
+CURVES = {"plain": (0, 9, 5), "long-alone": (0, 0, 10)}
+"""Right selection answers of two mixtures, at three moments of the purse."""
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize(("primary", "chosen"), [("final", "long-alone"), ("area", "plain")])
+def test_the_best_mixture_is_best_by_the_primary_outcome(
+    primary: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def play_as_told(planned: Run, *_: Any) -> Any:
+        tallies = [Tally(correct=(k, k), n=(10, 10)) for k in CURVES[planned.label]]
+        steps = [SimpleNamespace(spent=600 * i, selection=tally) for i, tally in enumerate(tallies)]
+        return SimpleNamespace(steps=steps)
+
+    monkeypatch.setattr(playing, "_play", play_as_told)
+    monkeypatch.setattr(playing, "_forget", lambda *_, **__: None)
+    board, runner = Board.model_validate(TOY_BOARD | {"primary": primary}), Runner(Store(None))
+    search = search_runs(board)
+    found = playing._best_static(
+        board, search, [playing._worth(planned, board, runner, Tracker()) for planned in search]
+    )
+    assert {str(planned.args["weights"]) for planned in found} == {str(board.mixtures.weights[chosen])}
 
 
 def test_export_writes_the_data_and_a_student_that_transformers_loads(played: tuple[Path, list[Row]]) -> None:

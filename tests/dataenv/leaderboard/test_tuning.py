@@ -83,7 +83,7 @@ def test_table_and_page_say_which_rates_were_chosen(fussy: None, tmp_path: Path)
     rows, _ = played(tmp_path / "toy", Store(None))
     summary = summarise(rows)
     assert summary.rates == {"stratified": 0.001, "uneven": 0.002, "nothing": 0.001, "static-best": 0.001}
-    said = "Learning rates, chosen on other seeds by the selection score"
+    said = "Learning rates, chosen on other seeds and the selection split"
     console = Console(width=200, record=True)
     console.print(terminal_table(rows))
     text = console.export_text()

@@ -235,8 +235,23 @@ def test_a_judge_of_many_is_asked_once_a_lesson() -> None:
     assert (found.rejected, found.judged) == ({"wrong": 1}, {"right": 1, "unknown": 1})
 
 
+class Sub(Example):
+    """What may show the screen one text and the student another."""
+
+
 ARITHMETIC = Arithmetic()
 POCKET = Pocket()
+ODD = [
+    Sub(prompt="11+22=", response="33"),
+    Example(prompt="12+13=", response="250", skills=("\ud800",)),
+    Example(prompt="12+13=", response="250", origin="\ud800"),
+    Example(prompt="", response="1"),
+    Example(prompt="1", response=""),
+    Example(prompt="x" * 70, response="1"),
+    Example(prompt="a\tb", response="1"),
+    Example.model_construct(prompt=b"1=", response="3", skills=(), kind="solution", origin="", rejected=None, media=()),
+]
+plain = st.sampled_from([e for s in ("add", "chain") for e in ARITHMETIC.generate(s, 20, stream(0, "plain"))])
 sealed = st.sampled_from([p for name in SPLITS for p in ARITHMETIC.split(name)])
 near = st.one_of(
     st.sampled_from(ARITHMETIC.generate("add", 20, stream(0, "near"))),
@@ -248,6 +263,7 @@ near = st.one_of(
     st.builds(lambda kind: Example(prompt="12+13=", response="250", kind=kind), st.sampled_from(["edit", "document"])),
     st.just(Example(prompt="1", response="2", media=("0",))),
     st.just({"prompt": "a\x00b", "response": "\ud800"}),
+    st.sampled_from(ODD),
     hostile,
 )
 
@@ -279,7 +295,7 @@ def one_by_one(offered: list[Any], verify: bool, allowed: int | None, pairs: boo
 
 
 @given(
-    offered=st.lists(near, max_size=24),
+    offered=st.lists(near, max_size=24) | st.lists(plain | near, max_size=3) | st.lists(plain, max_size=9),
     verify=st.booleans(),
     allowed=st.none() | st.integers(0, 5),
     pairs=st.booleans(),

@@ -146,8 +146,8 @@ def test_as_many_updates_are_bought_as_the_purse_pays_for(lengths: list[int], to
 
 
 def test_lessons_of_whole_epochs_cost_what_their_mean_says() -> None:
-    """The board ``quick``: 32 updates of 64 over 64 examples."""
-    setting = load("quick").setting
+    """The board ``quick-2026``: 32 updates of 64 over 64 examples."""
+    setting = load("quick-2026").setting
     recipe, student = setting.recipe, setting.built_student
     assert recipe.updates * recipe.batch % setting.lesson_size == 0
     made = [e for s in setting.built_task.skills for e in setting.built_task.generate(s, 16, stream(0, "quick"))]

@@ -95,7 +95,7 @@ def test_a_teacher_that_is_decided_stops_and_the_baseline_goes_on(whole: tuple[P
     _, rows = whole
     looks = judge(board, rows)
     last = {one.teacher: one for one in looks[-1].teachers}
-    assert last["one"].decision == "worse"
+    assert last["one"].decision == "futile"
     assert len(seeds_of(rows, "one")) == last["one"].seeds
     assert last["one"].seeds < looks[-1].seeds
     assert seeds_of(rows, BASELINE) == seeds_of(rows, "nothing") == set(board.seeds[: looks[-1].seeds])
@@ -190,8 +190,8 @@ def test_a_report_says_who_was_stopped_and_when(whole: tuple[Path, list[Row]], b
     folder, rows = whole
     summary = summarised(rows, how=monitored_of(folder))
     standings = {s.teacher: s for s in summary.teachers}
-    assert (standings["one"].verdict, standings["one"].decision) == ("worse", "worse")
-    assert "worse than stratified: " in summary.reading[0]
+    assert (standings["one"].verdict, standings["one"].decision) == ("cannot tell", "futile")
+    assert "stopped, for it does not gain by 3 points or more: " in summary.reading[0]
     assert "one (3 seeds" in summary.reading[0]
     half = [row for row in rows if row.seed in board.seeds[:5]]
     assert "not finished" in " ".join(summarised(half, how=monitored_of(folder)).reading)

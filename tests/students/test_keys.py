@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataenv import keys, registry
+from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.validation import validated
+from students import keys
 from tasks.records import Record
 
 OPENAI = "https://api.openai.com/v1"

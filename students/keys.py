@@ -7,6 +7,7 @@ for the person alone to say: by the pairs that are known (``KNOWN``), by ``$DATA
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import re
 import sys
@@ -15,7 +16,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from dataenv.errors import SettingError
+from tasks.errors import SettingError
 
 ALLOWED = "DATAENV_KEYS"
 """The environment variable that pairs names of keys with hosts: ``NAME=host,NAME=host:port``."""
@@ -35,6 +36,7 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
     "XAI_API_KEY": ("api.x.ai",),
     "CEREBRAS_API_KEY": ("api.cerebras.ai",),
     "HF_TOKEN": ("router.huggingface.co",),
+    "TINKER_API_KEY": ("tinker.thinkingmachines.dev",),
 }
 """Where a key belongs whose name says it: nobody but its own maker gets it."""
 
@@ -44,7 +46,7 @@ _SECRET_NAME = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$",
 _KEY = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"(?:sk|pk|rk|sess)[-_](?=[A-Za-z0-9_-]*[A-Z0-9])[A-Za-z0-9_-]{12,}|(?:gsk|hf|r8)_[A-Za-z0-9]{16,}|"
-    r"(?:xai|nvapi|pplx|glpat)-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}|(?:AKIA|ASIA)[A-Z0-9]{16}|"
+    r"(?:xai|nvapi|pplx|glpat|tml)-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}|(?:AKIA|ASIA)[A-Z0-9]{16}|"
     r"gh[a-z]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[a-z]-[A-Za-z0-9-]{10,}|"
     r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}[A-Za-z0-9_.-]*|Bearer\s+[A-Za-z0-9_.~+/=-]{12,})"
 )
@@ -93,12 +95,58 @@ def allow_for(name: str, url: str) -> None:
         allow(f"{name}={place}")
 
 
-def refusal(name: str, url: str) -> str | None:
+def require_address(url: str, field: str = "base_url", example: str = "https://api.openai.com/v1") -> None:
+    """Refuse what is no address of a server, or an address that holds a key, which would be in every log.
+
+    Args:
+        url: The address.
+        field: What the sentence calls it.
+        example: What the sentence says may be given.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        plain = url.isascii() and url.isprintable() and " " not in url
+        usable = plain and parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if usable and (parts.username is not None or parts.password is not None or parts.query or parts.fragment):
+        raise ValueError(f"{field} holds a key or a query; name the key's environment variable in key_env instead")
+    if not usable or not is_place(parts.netloc):
+        raise ValueError(f"{field} is no address; give one like {example}")
+
+
+def secret(name: str, url: str, field: str = "base_url", refused: type[Exception] = SettingError) -> str:
+    """The key that a variable holds, for an address to which it may be sent.
+
+    Args:
+        name: The variable.
+        url: Of the server.
+        field: What the sentence calls the address.
+        refused: What is raised.
+
+    Raises:
+        SettingError: If ``$DATAENV_KEYS`` is not what it should be.
+    """
+    if why := refusal(name, url, field):
+        raise refused(why)
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise refused(f"key_env names {name}, which is not set; set it to the key, or leave key_env empty")
+    if not (key.isascii() and key.isprintable()):
+        raise refused(f"key_env names {name}, which holds more than a key; set it to the key alone")
+    return key
+
+
+def refusal(name: str, url: str, field: str = "base_url") -> str | None:
     """Why a key may not be sent to an address, as one sentence; ``None`` where it may.
 
     Args:
         name: The key's variable.
-        url: A ``base_url``.
+        url: Of the server.
+        field: What the sentence calls the address.
 
     Raises:
         SettingError: If ``$DATAENV_KEYS`` is not what it should be.
@@ -107,8 +155,8 @@ def refusal(name: str, url: str) -> str | None:
         return None  # the local server, which asks for no key
     place = _place(url)
     if place is None:
-        return "base_url is no address; give one like https://api.openai.com/v1"
-    if clear := in_clear(url):
+        return f"{field} is no address; give one like https://api.openai.com/v1"
+    if clear := in_clear(url, field):
         return clear
     host = _without_port(place)
     pairs = [_split(pair, f"${ALLOWED}") for pair in os.environ.get(ALLOWED, "").split(",") if pair.strip()]
@@ -121,11 +169,11 @@ def refusal(name: str, url: str) -> str | None:
     )
 
 
-def in_clear(url: str) -> str | None:
+def in_clear(url: str, field: str = "base_url") -> str | None:
     """Why no key may be sent to an address: everybody on the way could read it. ``None`` for TLS and this machine."""
     if urlsplit(url).scheme == "https" or is_loopback(_without_port(_place(url) or "").strip("[]")):
         return None
-    return "base_url is http, and a key would be sent in clear; give an address that begins with https://"
+    return f"{field} is http, and a key would be sent in clear; give an address that begins with https://"
 
 
 def announce(name: str, url: str) -> None:
@@ -237,3 +285,43 @@ def _secrets() -> list[str]:
     found = {value.strip() for name, value in os.environ.items() if _SECRET_NAME.search(name)}
     sure = (value for value in found if len(value) >= _SURE and not value.startswith(("/", "~", ".")))
     return sorted(sure, key=lambda value: (-len(value), value))
+
+
+_LOGGERS = tuple(
+    f"{package}.{part}"
+    for package in ("httpcore", "httpcore2")
+    for part in ("connection", "http11", "http2", "proxy", "socks")
+)
+"""Made by the first request, which is too late to be found; all that a server says in its headers is logged there."""
+
+
+class _KeyFilter(logging.Filter):
+    """Hides secrets in what the packages below log, where somebody has their debug logs on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._secrets: set[str] = set()
+        self._clean: Callable[[str], str] = str
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Hide these too, in every logger of the packages that there is by now, and in those of the first request."""
+        self._secrets.update(secrets)
+        self._clean = hiding(self._secrets)
+        for name in (*logging.root.manager.loggerDict, *_LOGGERS):
+            if name.partition(".")[0] in ("openai", "httpx", "httpx2", "httpcore", "httpcore2", "tinker"):
+                logging.getLogger(name).addFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Every record passes, without secrets."""
+        said = record.getMessage()
+        if (clean := self._clean(said)) != said:
+            record.msg, record.args = clean, ()
+        return True
+
+
+_KEY_FILTER = _KeyFilter()
+
+
+def hide_in_logs(secrets: Iterable[str]) -> None:
+    """Hide secrets in what the packages that speak to servers log."""
+    _KEY_FILTER.hide(secrets)

@@ -1,0 +1,1 @@
+"""Students that a server trains."""
