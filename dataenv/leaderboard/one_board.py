@@ -63,5 +63,5 @@ def _without_own(row: Any) -> str:
         rest["recipe"] = {name: value for name, value in recipe.items() if name != "rate"}
     by_content = any(row.setting.get(name) for name in ("skills", "subskills"))  # files, named by what they hold
     if not by_content and digest(row.setting) != row.setting_digest:
-        return row.setting_digest
+        return str(row.setting_digest)
     return digest(rest)
