@@ -85,7 +85,7 @@ def test_tokens_are_compared_and_not_their_text_alone(
     served, server, name = ServedStudent(student), ServingClient(engine.address), "tokens"
     requests = [r for r in served.requests([p.text for p in PROMPTS], GREEDY, 0) if r is not None]
     with student._network.ready(states["state0"]):
-        own = student._write([r.ids for r in requests], GREEDY.max_tokens, 0.0, ())
+        own = student._write([r.ids for r in requests], GREEDY.max_tokens, 0.0, (), whole=True)
     served.write_adapter(states["state0"], tmp_path)
     server.load(name, str(tmp_path))
     try:
