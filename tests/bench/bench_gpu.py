@@ -256,7 +256,7 @@ def real(bench: Bench) -> Found:
     done = bench.command(*words, seconds=170)
     if done.returncode:
         raise RuntimeError((done.stderr or done.stdout).strip()[-300:])
-    rows = [json.loads(file.read_text()) for file in sorted(Path(out).glob("rows/*.json"))]
+    rows = [json.loads(file.read_text()) for file in sorted(Path(out).glob("*/rows/*.json"))]
     return {"seconds": round(time.perf_counter() - begun, 1), "rows": len(rows)}
 
 
