@@ -19,10 +19,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from common import markdown
 
@@ -38,8 +37,7 @@ class NotRunError(Exception):
     """A part that cannot be run here; the message says why."""
 
 
-@dataclass
-class Bench:
+class Bench(NamedTuple):
     """What the parts share.
 
     Attributes:
