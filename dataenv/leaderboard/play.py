@@ -266,7 +266,7 @@ def _row(
             "setting": planned.setting.model_dump(mode="json"),
             "setting_digest": planned.setting.digest,
             "tuned": planned.tuned,
-            "hashes": {"task": env.task.fingerprint, "student": planned.setting.student_fingerprint},
+            "hashes": planned.setting.hashes,
             "skills": env.task.skills,
             "budget": _budget(env, told["prior"]),
             "asked": asked,
