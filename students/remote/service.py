@@ -40,7 +40,7 @@ class LostCheckpointError(DataenvError):
 
 
 @dataclass(frozen=True)
-class Place:
+class Endpoint:
     """Where a server is.
 
     Attributes:
@@ -85,7 +85,7 @@ class Session:
     """
 
     client: Any
-    place: Place
+    place: Endpoint
     _clean: Callable[[str], str] = field(default=str, repr=False)
 
     def wait(self, promised: Any, what: str) -> Any:
@@ -129,7 +129,7 @@ class RefusedByServerError(UnansweredError):
 
 
 @contextmanager
-def session(place: Place) -> Iterator[Session]:
+def session(place: Endpoint) -> Iterator[Session]:
     """Open a session, and end it.
 
     Raises:
@@ -152,7 +152,7 @@ def session(place: Place) -> Iterator[Session]:
             client.close(status).result(CLOSING)
 
 
-def models(place: Place) -> list[Any]:
+def models(place: Endpoint) -> list[Any]:
     """What a server says of the models it has: ``model_name``, ``max_context_length`` and ``trainable`` of each.
 
     Raises:
@@ -170,7 +170,7 @@ def models(place: Place) -> list[Any]:
         return list(_within(place.deadline, ask).supported_models)
 
 
-def _prepared(place: Place) -> str:
+def _prepared(place: Endpoint) -> str:
     """The key; and the package told to report nothing of this process to the server, where nobody said otherwise."""
     os.environ.setdefault("TINKER_TELEMETRY", "0")
     return place.key()
@@ -191,7 +191,7 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def told(place: Place, what: str, clean: Callable[[str], str]) -> Iterator[None]:
+def told(place: Endpoint, what: str, clean: Callable[[str], str]) -> Iterator[None]:
     """Say in one sentence what the package raises.
 
     Raises:
@@ -205,7 +205,7 @@ def told(place: Place, what: str, clean: Callable[[str], str]) -> Iterator[None]
         raise _failure(error, place, what, clean) from None
 
 
-def _failure(error: BaseException, place: Place, what: str, clean: Callable[[str], str]) -> BaseException:
+def _failure(error: BaseException, place: Endpoint, what: str, clean: Callable[[str], str]) -> BaseException:
     """The sentence for what the package raised, by its chain of causes."""
     import tinker
 
