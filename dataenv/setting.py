@@ -10,8 +10,10 @@ from typing import Annotated, Any, Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
+    PlainSerializer,
     SerializerFunctionWrapHandler,
     WrapSerializer,
     model_validator,
@@ -22,6 +24,8 @@ from dataenv.attempts import ONCE, Attempts
 from dataenv.budget.purse import Budget
 from dataenv.errors import SettingError, did_you_mean
 from dataenv.execution.jobs import BuildSpec, Training, student_of
+from dataenv.execution.serving.engine import ServingEngine, checked, without_address
+from dataenv.execution.serving.process import served_by
 from dataenv.skill_files import divided, read_discovery, read_proposal, under
 from dataenv.validation import validated
 from students.base import Decoding, Recipe, Student
@@ -132,6 +136,8 @@ class Setting(Record):
         targets: The skills that reward, mastery and the test exam look at; empty for all of them. Every skill may be
             taught, and the teacher sees feedback on all of them.
         exam: How often a problem is answered, and what the answers are worth (avg@k, pass@k); once, unless given.
+        answers: Who answers exams in the student's place: ``vllm:http://host:port``, a server of vLLM; ``vllm``, one
+            that is started on this machine. Empty for the student itself. The address is left out of JSON.
     """
 
     task: str = "arithmetic"
@@ -158,6 +164,9 @@ class Setting(Record):
     targets: tuple[str, ...] = Field(default=(), exclude_if=not_)
     shown: Shown = Field(default=Shown(), exclude_if=partial(eq, Shown()))
     exam: Attempts = Field(default=ONCE, exclude_if=partial(eq, ONCE))
+    answers: Annotated[str, AfterValidator(checked), PlainSerializer(without_address, when_used="json")] = Field(
+        default="", exclude_if=not_
+    )
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -228,6 +237,27 @@ class Setting(Record):
     def built_student(self) -> Student:
         """The student itself; one instance a process, for students are pure."""
         return student_of(self.student_spec)
+
+    @property
+    def engine_of_answers(self) -> ServingEngine | None:
+        """The serving engine that answers exams, probed once a process; ``None`` where the student does.
+
+        Raises:
+            SettingError: If there is none, or it cannot answer for this student.
+        """
+        return served_by(self.answers, self.built_student) if self.answers else None
+
+    @property
+    def numerics(self) -> dict[str, Any]:
+        """The student's numerics class, and the engine that answers, where there is one."""
+        engine = self.engine_of_answers
+        return self.built_student.numerics | ({"answers": engine.identity} if engine else {})
+
+    @property
+    def student_fingerprint(self) -> str:
+        """Names the student, and the engine that answers in its place, where there is one."""
+        student, engine = self.built_student.fingerprint, self.engine_of_answers
+        return digest([student, engine.identity]) if engine else student
 
     @cached_property
     def digest(self) -> str:

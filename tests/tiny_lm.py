@@ -28,7 +28,12 @@ SIZES: dict[str, dict[str, Any]] = {
 
 
 def save_tiny(
-    folder: Path, kind: str = "llama", template: str | None = TEMPLATE, seed: int = 0, positions: int = 128
+    folder: Path,
+    kind: str = "llama",
+    template: str | None = TEMPLATE,
+    seed: int = 0,
+    positions: int = 128,
+    **sizes: int,
 ) -> Path:
     """Write a two-layer model and a character tokenizer with a chat template.
 
@@ -38,6 +43,7 @@ def save_tiny(
         template: Of the chat; ``None`` for a tokenizer without.
         seed: Of the weights.
         positions: Tokens that the model is made for.
+        sizes: In place of those of its kind, such as ``hidden_size``.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -51,7 +57,7 @@ def save_tiny(
         bos_token_id=1,
         eos_token_id=2,
         initializer_range=0.3,
-        **SIZES[kind],
+        **(SIZES[kind] | sizes),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

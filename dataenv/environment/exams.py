@@ -64,8 +64,15 @@ def exam_of(setting: Setting, split: Split) -> Exam:
     golds = tuple(p.answer for p in problems) if split == "feedback" else None
     media = tuple(p.media for p in problems) if any(p.media for p in problems) else ()
     prompts = tuple(p.prompt for p in problems)
-    samples = setting.attempts(split).samples
-    return Exam(name=split, prompts=prompts, media=media, golds=golds, decoding=setting.decoding, samples=samples)
+    return Exam(
+        name=split,
+        prompts=prompts,
+        media=media,
+        golds=golds,
+        decoding=setting.decoding,
+        samples=setting.attempts(split).samples,
+        engine=setting.engine_of_answers,
+    )
 
 
 def grade(setting: Setting, split: Split, answers: Answers) -> Result:

@@ -214,6 +214,7 @@ def _after_updates(
 
 def _sit(env: TeachingEnv, *exams: Exam) -> list[Answers]:
     """The present student's answers to some exams; it is one job."""
+    exams = tuple(exam.model_copy(update={"engine": env.setting.engine_of_answers}) for exam in exams)
     job = env.anchor(Job(student=env.setting.student_spec, parent=env.state, exams=exams))
     answers = env.runner.run(job).answers
     return [answers[exam.name] for exam in exams]

@@ -19,6 +19,8 @@ from pydantic import Field
 from dataenv import registry
 from dataenv.errors import JobFailedError, SettingError
 from dataenv.execution.blobs import Blobs
+from dataenv.execution.serving.answers import answer, place_beside
+from dataenv.execution.serving.engine import ServingEngine
 from dataenv.execution.written import Written
 from students.base import (
     Asked,
@@ -96,7 +98,8 @@ class Exam(_Remembering):
     """Prompts to answer. With ``golds`` the loss on each gold answer is measured too, with ``entropy`` its entropy.
 
     ``media`` holds digests of the images of each prompt; it is empty where no prompt has any. ``samples`` is how often
-    each prompt is answered; the answers to one prompt stand side by side.
+    each prompt is answered; the answers to one prompt stand side by side. ``engine`` answers in the student's place;
+    what is measured is the student's own in any case.
     """
 
     name: str
@@ -107,6 +110,7 @@ class Exam(_Remembering):
     decoding: Decoding = Decoding()
     seed: int = 0
     samples: int = Field(default=1, ge=1, exclude_if=(1).__eq__)
+    engine: ServingEngine | None = Field(default=None, exclude_if=absent)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -123,7 +127,7 @@ class Exam(_Remembering):
 
     @cached_property
     def _asked(self) -> str:
-        return canonical_json(self.model_dump(mode="json", exclude={"name"}))
+        return canonical_json(self.model_dump(mode="json", exclude={"name": True, "engine": {"address"}}))
 
     def answers(self, record: Any) -> Answers:
         """The answers of a record.
@@ -250,7 +254,7 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
     if job.train is not None:
         weights, trained = student.fit(weights, job.train.data, job.train.recipe, job.train.seed)
         blob = blobs.put(weights)
-    answers = {exam.name: _sit(student, weights, exam, blobs) for exam in job.exams}
+    answers = {exam.name: _sit(student, (key, weights), exam, blobs) for exam in job.exams}
     return Outcome(key=key, blob=blob, trained=trained, answers=answers, seconds=time.process_time() - began)
 
 
@@ -260,13 +264,18 @@ def _asked(exam: Exam, blobs: Blobs) -> list[Asked]:
     return [Asked(text, tuple(map(blobs.get, some))) for text, some in zip(exam.prompts, media, strict=True)]
 
 
-def _sit(student: Student, weights: bytes, exam: Exam, blobs: Blobs) -> Answers:
+def _sit(student: Student, state: tuple[str, bytes], exam: Exam, blobs: Blobs) -> Answers:
     if exam.media and "image" not in student.sees:
         raise SettingError(
             f"the {exam.name} exam shows images, which student {student.name!r} does not see; give one that sees them"
         )
     asked = _asked(exam, blobs)
-    rounds = [student.answer(weights, asked, exam.decoding, seed) for seed in exam.seeds]
+    weights = state[1]
+    if exam.engine is None:
+        rounds = [student.answer(weights, asked, exam.decoding, seed) for seed in exam.seeds]
+    else:
+        place = place_beside(blobs)
+        rounds = [answer(exam.engine, student, state, asked, exam.decoding, seed, place) for seed in exam.seeds]
     for some in rounds:
         if len(some) != len(asked):
             raise JobFailedError(

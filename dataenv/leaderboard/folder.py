@@ -61,10 +61,10 @@ class Manifest(Record):
             board=board,
             task={"version": task.version, "fingerprint": task.fingerprint},
             student={
-                "fingerprint": student.fingerprint,
+                "fingerprint": board.setting.student_fingerprint,
                 "code": code_digest(type(student)),
                 "base": student.base,
-                "numerics": student.numerics,
+                "numerics": board.setting.numerics,
             },
             contents=contents(board) or None,
             added=tuple(entry.shown for entry in added),

@@ -268,7 +268,7 @@ def _row(
             "setting": planned.setting.model_dump(mode="json"),
             "setting_digest": planned.setting.digest,
             "tuned": planned.tuned,
-            "hashes": {"task": env.task.fingerprint, "student": env.student.fingerprint},
+            "hashes": {"task": env.task.fingerprint, "student": planned.setting.student_fingerprint},
             "skills": env.task.skills,
             "budget": _budget(env, told["prior"]),
             "asked": asked,

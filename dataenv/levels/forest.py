@@ -83,7 +83,10 @@ class Forest:
         on the data that it is taught. What teachers are ranked by is asked elsewhere.
         """
         prompts = tuple(problem.prompt for _, problem in self._problems)
-        return Exam(name=EXAM, prompts=prompts, decoding=self._setting.decoding) if prompts else None
+        setting = self._setting
+        if not prompts:
+            return None
+        return Exam(name=EXAM, prompts=prompts, decoding=setting.decoding, engine=setting.engine_of_answers)
 
     def accuracy(self, answers: Sequence[str], whole: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Accuracy by subskill, ``(k, m)`` in [0, 1]; ``whole``, ``(k,)``, stands for a skill that is one piece."""

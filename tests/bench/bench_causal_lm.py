@@ -45,7 +45,7 @@ Arm = tuple[list[Any], Callable[[list[Any]], Any]]
 class Plain:
     """The plain loop."""
 
-    def __init__(self, folder: str, dtype: str, weights: bytes) -> None:
+    def __init__(self, folder: str, dtype: str, weights: bytes, device: str = "cpu") -> None:
         import torch
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -57,7 +57,7 @@ class Plain:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
         config = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
-        self.model = get_peft_model(model, config)
+        self.device, self.model = device, get_peft_model(model, config).to(device)
         adapter, _ = unpack(weights)
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
@@ -87,6 +87,7 @@ class Plain:
                 ids[k, : len(a) + len(s)] = torch.tensor(a + s)
                 labels[k, len(a) : len(a) + len(s)] = torch.tensor(s)
                 mask[k, : len(a) + len(s)] = 1
+            ids, labels, mask = (each.to(self.device) for each in (ids, labels, mask))
             self.model(input_ids=ids, attention_mask=mask, labels=labels).loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             self.optimiser.step()
@@ -101,7 +102,7 @@ class Plain:
         said: list[str] = []
         for start in range(0, len(prompts), BATCH):
             asked = [self.ask(prompt) for prompt in prompts[start : start + BATCH]]
-            batch = self.tokenizer(asked, return_tensors="pt", padding=True)
+            batch = self.tokenizer(asked, return_tensors="pt", padding=True).to(self.device)
             least = {} if stop else {"min_new_tokens": CAP}
             with torch.no_grad():
                 out = self.model.generate(**batch, max_new_tokens=CAP, do_sample=False, **least)

@@ -140,7 +140,18 @@ def built(setting: Setting) -> list[str]:
         found += ungraded(setting)
     if not found:
         found += _refused("setting.student", partial(_admit, setting.built_student))
+    if not found:
+        found += _answers(setting)
     return found
+
+
+def _answers(setting: Setting) -> list[str]:
+    """The engine that answers exams, where there is one, is there and can answer for the student."""
+    try:
+        setting.engine_of_answers  # noqa: B018
+    except SettingError as error:
+        return [f"setting.{error}"]  # which begins with the field
+    return []
 
 
 def _named(board: Board) -> list[str]:
