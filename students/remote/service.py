@@ -7,6 +7,7 @@ Every wait has an end, and every failure is one sentence without a key. What is 
 from __future__ import annotations
 
 import os
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -141,15 +142,16 @@ def session(place: Endpoint) -> Iterator[Session]:
     key = _prepared(place)
     clean = keys.hiding([key])
     client = tinker.ServiceClient(base_url=place.url, api_key=key)
-    with told(place, "open a session", clean):
-        _within(place.deadline, lambda: client.holder)
-    status = "errored"
-    try:
-        yield Session(client, place, clean)
-        status = "success"
-    finally:
-        with suppress(Exception):  # the server ends a session that it hears nothing of by itself
-            client.close(status).result(CLOSING)
+    with _drawing_nothing():
+        with told(place, "open a session", clean):
+            _within(place.deadline, lambda: client.holder)
+        status = "errored"
+        try:
+            yield Session(client, place, clean)
+            status = "success"
+        finally:
+            with suppress(Exception):  # the server ends a session that it hears nothing of by itself
+                client.close(status).result(CLOSING)
 
 
 def models(place: Endpoint) -> list[Any]:
@@ -166,7 +168,7 @@ def models(place: Endpoint) -> list[Any]:
     def ask() -> Any:
         return tinker.RestClient(base_url=place.url, api_key=key).get_server_capabilities().result()
 
-    with told(place, "say which models it has", keys.hiding([key])):
+    with _drawing_nothing(), told(place, "say which models it has", keys.hiding([key])):
         return list(_within(place.deadline, ask).supported_models)
 
 
@@ -174,6 +176,16 @@ def _prepared(place: Endpoint) -> str:
     """The key; and the package told to report nothing of this process to the server, where nobody said otherwise."""
     os.environ.setdefault("TINKER_TELEMETRY", "0")
     return place.key()
+
+
+@contextmanager
+def _drawing_nothing() -> Iterator[None]:
+    """Give Python's global generator back as it was: the package draws its waits between two tries from it."""
+    before = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +47,15 @@ def test_a_session_is_opened_and_ended(fake: Fake) -> None:
     assert words[-1] == "finish"
     assert "telemetry" not in words
     assert [model.model_name for model in models(place(fake))] == [MODEL]
+
+
+def test_what_the_package_draws_for_its_waits_shifts_nobody(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, drawn, once = random.getstate(), [], fake.on_create_session
+    monkeypatch.setattr(fake, "on_create_session", lambda body: (drawn.append(random.random()), once(body))[1])
+    with session(place(fake)):
+        assert random.getstate() != before
+    assert len(drawn) == 1
+    assert random.getstate() == before
 
 
 def test_a_server_that_is_away_ends_the_wait(fake: Fake) -> None:
