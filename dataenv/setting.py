@@ -259,6 +259,13 @@ class Setting(Record):
         student, engine = self.built_student.fingerprint, self.engine_of_answers
         return digest([student, engine.identity]) if engine else student
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """What a row is named by: task, student, and the engine that answers, where there is one."""
+        engine = self.engine_of_answers
+        answers = {"answers": digest(engine.identity)} if engine else {}
+        return {"task": self.built_task.fingerprint, "student": self.student_fingerprint} | answers
+
     @cached_property
     def digest(self) -> str:
         """Names the Setting. Discovered skills and subskills go by what the file holds, and not by where it lies."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from students.network import Lora
 
 
-class Request(NamedTuple):
+class ServedPrompt(NamedTuple):
     """One prompt for an engine.
 
     Attributes:
@@ -91,19 +91,19 @@ class ServedStudent:
         """An adapter that changes nothing yet."""
         return self._student.initial(0)
 
-    def requests(self, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[Request | None]:
+    def requests(self, prompts: Sequence[str], decoding: Decoding, seed: int) -> list[ServedPrompt | None]:
         """Each prompt as it is asked; ``None`` for one that is answered with nothing (``CausalLM.answer``).
 
         A seed depends on the prompt's text and on how often it came before, and not on what else is asked.
         """
         before: Counter[str] = Counter()
-        out: list[Request | None] = []
+        out: list[ServedPrompt | None] = []
         for prompt in prompts:
             named = digest([seed, prompt, before[prompt]])
             before[prompt] += 1
             ids = () if self._student._format.forges(prompt) else self._student._format.prompt(prompt)
             room = min(decoding.max_tokens, self.context - len(ids))
-            out.append(Request(ids, room, int(named[:15], 16)) if ids and room > 0 else None)
+            out.append(ServedPrompt(ids, room, int(named[:15], 16)) if ids and room > 0 else None)
         return out
 
     def read(self, tokens: Sequence[int]) -> str:

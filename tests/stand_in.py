@@ -119,7 +119,7 @@ class Engine:
             return {"object": "list", "data": self.models()}
         if path.startswith("/server_info") and self.options.invariant is not None:
             env = {"VLLM_BATCH_INVARIANT": self.options.invariant == "yes"}
-            config = {"model_config": {"dtype": "torch.float32"}, "device_config": {"device_type": "cpu"}}
+            config = {"model_config": {"dtype": "torch.float32"}, "device_config": {"device": "cpu"}}
             return {"vllm_config": config, "vllm_env": env}
         if path == "/v1/load_lora_adapter":
             return self.load(body["lora_name"], body["lora_path"])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
+import shutil
+import tempfile
 from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -114,3 +118,16 @@ class DiskBlobs:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             return leftovers(*(folder for folder in sorted(self.root.iterdir()) if folder.is_dir()), remove=remove)
         return []
+
+
+def place_beside(blobs: Blobs) -> Path:
+    """Where the folders of adapters are made: in the store, which every node sees; without one in a folder of ours."""
+    return blobs.root.parent / "adapters" if isinstance(blobs, DiskBlobs) else _scratch()
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> Path:
+    made = Path(tempfile.mkdtemp(prefix="dataenv-adapters-"))
+    made.chmod(0o755)  # the server may be somebody else's process
+    atexit.register(shutil.rmtree, made, True)
+    return made

@@ -18,8 +18,8 @@ from pydantic import Field
 
 from dataenv import registry
 from dataenv.errors import JobFailedError, SettingError
-from dataenv.execution.blobs import Blobs
-from dataenv.execution.serving.answers import answer, place_beside
+from dataenv.execution.blobs import Blobs, place_beside
+from dataenv.execution.serving.answers import answer
 from dataenv.execution.serving.engine import ServingEngine
 from dataenv.execution.written import Written
 from students.base import (

@@ -6,7 +6,6 @@ and when read: a count that does not add up is refused, with the field that is w
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from operator import not_
@@ -16,9 +15,10 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from dataenv.attempts import ONCE, Attempts
 from dataenv.environment.steps import StepRow
+from dataenv.leaderboard.one_board import OWN, check_one_board
 from dataenv.lessons.leaks import Leaks
 from dataenv.validation import Count, Money, RowPart, Text
-from tasks.records import absent, canonical_json, digest
+from tasks.records import absent, canonical_json
 
 SCHEMA = 1
 """Version of the row; readers refuse what they do not know."""
@@ -400,58 +400,5 @@ def read(rows: Iterable[Row | Mapping[str, Any]]) -> list[Row]:
     """
     read_rows = [row if isinstance(row, Row) else Row.model_validate(row) for row in rows]
     read_rows.sort(key=lambda row: (row.teacher, row.seed))
-    _check_one_board(read_rows)
+    check_one_board(read_rows)
     return read_rows
-
-
-def _check_one_board(rows: Sequence[Row]) -> None:
-    if not rows:
-        raise ValueError("rows is empty: a board needs at least one run")
-    twice = [pair for pair, times in Counter((row.teacher, row.seed) for row in rows).items() if times > 1]
-    if twice:
-        raise ValueError(f"rows hold teacher {twice[0][0]!r}, seed {twice[0][1]} twice; keep one")
-    same: dict[str, set[Any]] = {
-        "board": {row.board for row in rows},
-        "skills": {row.skills for row in rows},
-        "simulated": {row.simulated for row in rows},
-        "setting_digest": _compared([row for row in rows if row.role == "teacher"]),
-        "test.n": {row.test.n for row in rows if row.test is not None},
-        "curve (the board's primary outcome)": {row.primary for row in rows if row.test is not None},
-        "curve.purse": {row.curve.purse for row in rows if row.curve is not None},
-        "hashes.task": {row.hashes.get("task") for row in rows},
-    }
-    for field, values in same.items():
-        if len(values) > 1:
-            raise ValueError(f"rows differ in {field}; teachers are compared within one setting: make a board of each")
-    for teacher in sorted({row.teacher for row in rows}):
-        kinds = {(row.role, row.level, row.mask, row.own) for row in rows if row.teacher == teacher}
-        if len(kinds) > 1:
-            raise ValueError(
-                f"rows of teacher {teacher!r} differ in role, level, mask, finish or engine; name each by itself"
-            )
-
-
-OWN = ("finish", "engine", "engine_args")
-"""Fields of a Setting that a teacher of a board may have of its own."""
-
-
-def _compared(rows: Sequence[Row]) -> set[str]:
-    """Digests of the Settings that rows are compared within: what a teacher may have of its own plays no part."""
-    by_own: dict[str, set[str]] = {}
-    for row in rows:
-        by_own.setdefault(row.own, set()).add(row.setting_digest)
-    differing = next((digests for digests in by_own.values() if len(digests) > 1), None)
-    if differing or len(by_own) < 2:
-        return differing or set().union(*by_own.values())
-    return {_without_own(row) for row in rows}
-
-
-def _without_own(row: Row) -> str:
-    """Digest of what is not the teacher's own; that of the row where it is none of the Setting that the row holds."""
-    rest = {name: value for name, value in row.setting.items() if name not in OWN}
-    if row.tuned and isinstance(recipe := rest.get("recipe"), dict):
-        rest["recipe"] = {name: value for name, value in recipe.items() if name != "rate"}
-    by_content = any(row.setting.get(name) for name in ("skills", "subskills"))  # files, named by what they hold
-    if not by_content and digest(row.setting) != row.setting_digest:
-        return row.setting_digest
-    return digest(rest)

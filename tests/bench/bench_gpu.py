@@ -19,10 +19,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from common import markdown
 
@@ -38,8 +37,7 @@ class NotRunError(Exception):
     """A part that cannot be run here; the message says why."""
 
 
-@dataclass
-class Bench:
+class Bench(NamedTuple):
     """What the parts share.
 
     Attributes:
@@ -256,7 +254,7 @@ def real(bench: Bench) -> Found:
     done = bench.command(*words, seconds=170)
     if done.returncode:
         raise RuntimeError((done.stderr or done.stdout).strip()[-300:])
-    rows = [json.loads(file.read_text()) for file in sorted(Path(out).glob("rows/*.json"))]
+    rows = [json.loads(file.read_text()) for file in sorted(Path(out).glob("*/rows/*.json"))]
     return {"seconds": round(time.perf_counter() - begun, 1), "rows": len(rows)}
 
 

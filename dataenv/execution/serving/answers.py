@@ -12,11 +12,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from dataenv.execution.blobs import Blobs, DiskBlobs
 from dataenv.execution.serving.engine import ServingEngine
-from dataenv.execution.serving.server import Server, ServingError, UnknownModelError
+from dataenv.execution.serving.server import ServingClient, ServingError, UnknownModelError
 from students.base import Asked, Decoding, Student
-from students.served import Request, ServedStudent
+from students.served import ServedPrompt, ServedStudent
 
 KEPT = 4
 """Adapters that one process keeps in a server; the least recently used one goes first."""
@@ -35,7 +34,7 @@ class Adapters:
         kept: How many stay.
     """
 
-    def __init__(self, server: Server, root: Path, kept: int = KEPT) -> None:
+    def __init__(self, server: ServingClient, root: Path, kept: int = KEPT) -> None:
         self._server, self._root, self._limit = server, root, kept
         self._loaded: OrderedDict[str, Path | None] = OrderedDict()
         self._lock = threading.Lock()
@@ -110,23 +109,10 @@ class Adapters:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def place_beside(blobs: Blobs) -> Path:
-    """Where the folders of adapters are made: in the store, which every node sees; without one in a folder of ours."""
-    return blobs.root.parent / "adapters" if isinstance(blobs, DiskBlobs) else _scratch()
-
-
-@lru_cache(maxsize=1)
-def _scratch() -> Path:
-    made = Path(tempfile.mkdtemp(prefix="dataenv-adapters-"))
-    made.chmod(0o755)  # the server may be somebody else's process
-    atexit.register(shutil.rmtree, made, True)
-    return made
-
-
 @lru_cache(maxsize=8)
 def adapters_in(address: str, root: Path) -> Adapters:
     """The adapters of this process in a server; at its end they are unloaded."""
-    made = Adapters(Server(address), root)
+    made = Adapters(ServingClient(address), root)
     atexit.register(made.close)
     return made
 
@@ -154,7 +140,7 @@ def answer(
     Raises:
         ServingError: If the server cannot answer, or is not the one that was probed.
     """
-    server, served, (name, weights) = Server(engine.address), ServedStudent(student), state
+    server, served, (name, weights) = ServingClient(engine.address), ServedStudent(student), state
     if (now := server.version()) != engine.version:
         raise ServingError(
             f"the server at {engine.address} was {engine.engine} {engine.version} and is {now or 'another'} now; "
@@ -164,7 +150,7 @@ def answer(
     # Where nothing is drawn, alike prompts are asked once.
     chosen = prompts if decoding.temperature else sorted(set(prompts))
     found = served.requests(chosen, decoding, seed)
-    requests: list[Request] = [request for request in found if request is not None]
+    requests: list[ServedPrompt] = [request for request in found if request is not None]
     written = iter(
         adapters_in(engine.address, root).use(
             name,

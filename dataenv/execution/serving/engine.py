@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from dataenv.errors import SettingError
-from dataenv.execution.serving.server import Server, ServingError
+from dataenv.execution.serving.server import ServingClient, ServingError
 from students.base import Decoding
 from students.keys import is_place
-from students.served import Request, ServedStudent
+from students.served import ServedPrompt, ServedStudent
 from tasks.records import Record, absent, digest
 
 ENGINE = "vllm"
@@ -77,7 +77,7 @@ def probe(address: str, student: ServedStudent) -> ServingEngine:
         SettingError: If there is none, it has another base model, too short a context or too small a rank, or it does
             not repeat its own answers.
     """
-    server = Server(address)
+    server = ServingClient(address)
     try:
         engine = _named(server)
         model = _base(server, student)
@@ -88,12 +88,12 @@ def probe(address: str, student: ServedStudent) -> ServingEngine:
     return engine
 
 
-def _named(server: Server) -> ServingEngine:
+def _named(server: ServingClient) -> ServingEngine:
     version, told = server.version(), server.info()
     if not version:
         raise ServingError(f"the server at {server.address} names no version; is it vLLM?")
     dtype = _within(told, "vllm_config", "model_config", "dtype")
-    device = _within(told, "vllm_config", "device_config", "device_type")
+    device = _within(told, "vllm_config", "device_config", "device")
     invariant = _within(told, "vllm_env", "VLLM_BATCH_INVARIANT")
     return ServingEngine(
         version=version,
@@ -110,7 +110,7 @@ def _within(value: Any, *path: str) -> Any:
     return value
 
 
-def _base(server: Server, student: ServedStudent) -> dict[str, Any]:
+def _base(server: ServingClient, student: ServedStudent) -> dict[str, Any]:
     """The base model that is served, if it is the student's."""
     bases = [model for model in server.models() if not model.get("parent")]
     for model in bases:
@@ -123,7 +123,7 @@ def _base(server: Server, student: ServedStudent) -> dict[str, Any]:
     )
 
 
-def _fits(server: Server, model: dict[str, Any], student: ServedStudent) -> None:
+def _fits(server: ServingClient, model: dict[str, Any], student: ServedStudent) -> None:
     """Refuse a context that is shorter than the student's."""
     longest = model.get("max_model_len")
     if isinstance(longest, int) and longest < student.context:
@@ -133,7 +133,7 @@ def _fits(server: Server, model: dict[str, Any], student: ServedStudent) -> None
         )
 
 
-def _try(server: Server, engine: ServingEngine, student: ServedStudent) -> None:
+def _try(server: ServingClient, engine: ServingEngine, student: ServedStudent) -> None:
     """Load an adapter that changes nothing, and ask some prompts: alone, alone again, and side by side."""
     weights = student.initial()
     name = "dataenv-probe-" + digest([student.lora.rank, student.dtype])[:16]
@@ -159,7 +159,7 @@ def _try(server: Server, engine: ServingEngine, student: ServedStudent) -> None:
         _vary(server, engine)
 
 
-def _load(server: Server, name: str, folder: Path, student: ServedStudent) -> None:
+def _load(server: ServingClient, name: str, folder: Path, student: ServedStudent) -> None:
     try:
         server.load(name, str(folder))
     except ServingError as error:
@@ -169,12 +169,12 @@ def _load(server: Server, name: str, folder: Path, student: ServedStudent) -> No
         ) from None
 
 
-def _alone(server: Server, name: str, requests: list[Request], student: ServedStudent) -> list[list[int]]:
+def _alone(server: ServingClient, name: str, requests: list[ServedPrompt], student: ServedStudent) -> list[list[int]]:
     """The answers to prompts that are asked one after the other."""
     return [server.complete(name, [request], 0.0, student.stops)[0] for request in requests]
 
 
-def _vary(server: Server, engine: ServingEngine) -> None:
+def _vary(server: ServingClient, engine: ServingEngine) -> None:
     """What is said where an answer depends on what is asked beside it."""
     if engine.batch_invariant:
         raise ServingError(

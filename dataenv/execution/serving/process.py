@@ -25,14 +25,14 @@ from typing import IO
 from dataenv.errors import SettingError
 from dataenv.execution.serving.answers import KEPT
 from dataenv.execution.serving.engine import ENGINE, ServingEngine, probe
-from dataenv.execution.serving.server import Server, ServingError
+from dataenv.execution.serving.server import ServingClient, ServingError
 from dataenv.waiting import waiting
 from students.base import Student
 from students.served import ServedStudent
 
 COMMAND = "DATAENV_VLLM"
 """The environment variable that says where the command ``vllm`` is, and which options it gets besides."""
-START = 900.0
+START = 1800.0
 """Seconds in which it must answer."""
 KEEPER = Path(__file__).with_name("keeper.py")
 OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
@@ -168,7 +168,7 @@ def _await(address: str, keeper: subprocess.Popen[bytes], said: IO[bytes]) -> No
     Raises:
         SettingError: If it ends, or takes too long.
     """
-    server, until = Server(address, tries=1), time.monotonic() + START
+    server, until = ServingClient(address, tries=1), time.monotonic() + START
     while keeper.poll() is None and time.monotonic() < until:
         try:
             server.models()

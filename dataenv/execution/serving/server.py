@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dataenv.errors import DataenvError
-from students.served import Request
+from students.served import ServedPrompt
 
 LARGEST = 1 << 26
 """Bytes of the longest reply that is read."""
@@ -36,7 +36,7 @@ class UnknownModelError(ServingError):
     """The server has no model or adapter of that name."""
 
 
-class Server:
+class ServingClient:
     """A serving engine at an address.
 
     Args:
@@ -73,7 +73,7 @@ class Server:
         self._send("/v1/unload_lora_adapter", {"lora_name": name})
 
     def complete(
-        self, model: str, requests: Sequence[Request], temperature: float, stops: Sequence[int]
+        self, model: str, requests: Sequence[ServedPrompt], temperature: float, stops: Sequence[int]
     ) -> list[list[int]]:
         """What it writes behind each prompt, in tokens, in order.
 
@@ -106,7 +106,7 @@ class Server:
         return out
 
     def _complete(
-        self, model: str, some: Sequence[Request], temperature: float, stops: Sequence[int]
+        self, model: str, some: Sequence[ServedPrompt], temperature: float, stops: Sequence[int]
     ) -> list[list[int]]:
         """Ask for answers of equal room. How tokens are chosen is said in full, for a model may bring defaults."""
         body = {

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dataenv.execution.blobs import DiskBlobs, MemoryBlobs
+from dataenv.execution.blobs import DiskBlobs, MemoryBlobs, place_beside
 from dataenv.execution.jobs import BuildSpec, Exam, Job, Training, execute, from_initial, student_of
-from dataenv.execution.serving.answers import Adapters, adapters_in, answer, place_beside
+from dataenv.execution.serving.answers import Adapters, adapters_in, answer
 from dataenv.execution.serving.engine import ServingEngine, probe
-from dataenv.execution.serving.server import Server, ServingError
+from dataenv.execution.serving.server import ServingClient, ServingError
 from students.base import Data, Decoding, Recipe, asked
 from students.causal_lm import CausalLM
 from students.served import ServedStudent
@@ -90,7 +90,7 @@ def test_what_is_drawn_depends_on_the_seed_and_on_nothing_beside(
 def test_the_least_recently_used_adapter_goes_first(
     student: CausalLM, states: dict[str, bytes], server: StandIn, tmp_path: Path
 ) -> None:
-    served, there = ServedStudent(student), Adapters(Server(server.address), tmp_path, kept=2)
+    served, there = ServedStudent(student), Adapters(ServingClient(server.address), tmp_path, kept=2)
     for name in ("state0", "state1", "state0", "state2"):
         there.use(name, lambda folder, name=name: served.write_adapter(states[name], folder), list)  # type: ignore[misc]
     assert sorted(server.engine.adapters) == ["state0", "state2"]
@@ -103,7 +103,7 @@ def test_an_adapter_that_another_process_loaded_is_used_and_left_there(
     student: CausalLM, states: dict[str, bytes], server: StandIn, tmp_path: Path
 ) -> None:
     served = ServedStudent(student)
-    ours, theirs = (Adapters(Server(server.address), tmp_path / who) for who in ("ours", "theirs"))
+    ours, theirs = (Adapters(ServingClient(server.address), tmp_path / who) for who in ("ours", "theirs"))
     for adapters in (theirs, ours):
         adapters.use("state0", lambda folder: served.write_adapter(states["state0"], folder), list)
     ours.close()

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from dataenv.cli import app
 from dataenv.errors import SettingError
 from dataenv.execution.serving.process import stop_all
+from dataenv.leaderboard.rows import Row, read
 from tests.stand_in import VERSION, StandIn
 from tests.tiny_lm import save_tiny
 
@@ -41,6 +42,7 @@ def played(folder: Path, answers: str) -> Result:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_served_board(tmp_path: Path) -> None:
     model = save_tiny(tmp_path / "tiny")
     args = f'setting.student_args = {{ path = "{model}", context = 96, rank = 4, dtype = "float32" }}\n'
@@ -55,8 +57,8 @@ def test_a_served_board(tmp_path: Path) -> None:
         assert done.exit_code == 0, done.exception
         asked = server.engine.asked
         assert asked > 0
-        rows = {file.name: file.read_text() for file in (tmp_path / "out" / "rows").glob("*.json")}
-        written = json.loads((tmp_path / "out" / "board.json").read_text())
+        rows = {file.name: file.read_text() for file in (tmp_path / "out" / "served" / "rows").glob("*.json")}
+        written = json.loads((tmp_path / "out" / "served" / "board.json").read_text())
         assert written["student"]["numerics"]["answers"] == {"engine": "vllm", "version": VERSION}
         assert written["board"]["setting"]["answers"] == "vllm"
         for file in (tmp_path / "out").rglob("*"):
@@ -69,4 +71,9 @@ def test_a_served_board(tmp_path: Path) -> None:
         other = played(tmp_path, f"vllm:{elsewhere.address}")
     assert isinstance(other.exception, SettingError)
     assert f'student.numerics.answers.version: "{VERSION}" → "2"' in str(other.exception)
-    assert rows == {file.name: file.read_text() for file in (tmp_path / "out" / "rows").glob("*.json")}
+    assert rows == {file.name: file.read_text() for file in (tmp_path / "out" / "served" / "rows").glob("*.json")}
+    kept = [Row.model_validate_json(text) for text in rows.values()]
+    mixed = [kept[0].model_copy(update={"hashes": kept[0].hashes | {"answers": "another"}}), *kept[1:]]
+    assert len(read(kept)) == 2
+    with pytest.raises(ValueError, match=r"rows differ in hashes\.answers \(the engine that answered\)"):
+        read(mixed)

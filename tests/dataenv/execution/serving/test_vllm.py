@@ -16,7 +16,7 @@ from dataenv.execution.serving import process
 from dataenv.execution.serving.answers import adapters_in, answer
 from dataenv.execution.serving.engine import ServingEngine, probe
 from dataenv.execution.serving.process import local_server
-from dataenv.execution.serving.server import Server, ServingError, UnknownModelError
+from dataenv.execution.serving.server import ServingClient, ServingError, UnknownModelError
 from students.base import Data, Decoding, Recipe, asked
 from students.causal_lm import CausalLM
 from students.served import ServedStudent
@@ -47,7 +47,7 @@ def address(student: CausalLM) -> Iterator[str]:
         with local_server(ServedStudent(student)) as made:
             yield made
     with pytest.raises(ServingError, match="no server answers"):
-        Server(made, tries=1).version()
+        ServingClient(made, tries=1).version()
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +75,17 @@ def test_three_adapters_answer_as_the_students_own_decoder(
         for name, weights in states.items():
             assert answer(engine, student, (name, weights), PROMPTS, GREEDY, 0, tmp_path) == own[name]
     adapters_in(engine.address, tmp_path).close()
-    left = [model["id"] for model in Server(engine.address).models() if model.get("parent")]
+    left = [model["id"] for model in ServingClient(engine.address).models() if model.get("parent")]
     assert left == []
 
 
 def test_tokens_are_compared_and_not_their_text_alone(
     student: CausalLM, engine: ServingEngine, states: dict[str, bytes], tmp_path: Path
 ) -> None:
-    served, server, name = ServedStudent(student), Server(engine.address), "tokens"
+    served, server, name = ServedStudent(student), ServingClient(engine.address), "tokens"
     requests = [r for r in served.requests([p.text for p in PROMPTS], GREEDY, 0) if r is not None]
     with student._network.ready(states["state0"]):
-        own = student._write([r.ids for r in requests], GREEDY.max_tokens, 0.0, ())
+        own = student._write([r.ids for r in requests], GREEDY.max_tokens, 0.0, (), whole=True)
     served.write_adapter(states["state0"], tmp_path)
     server.load(name, str(tmp_path))
     try:
