@@ -34,12 +34,14 @@ TASKS = {
     "jsonl": "tasks.jsonl:Jsonl",
     "lego": "tasks.lego:Lego",
     "reasoning": "tasks.reasoning:Reasoning",
+    "words": "tasks.words:Words",
 }
 STUDENTS = {
     "causal-lm": "students.causal_lm:CausalLM",
     "pocket": "students.pocket:Pocket",
     "simulated": "students.simulated:Simulated",
     "tinker": "students.remote.tinker:Tinker",
+    "word-lm": "students.word_lm:WordLm",
 }
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",

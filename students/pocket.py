@@ -22,31 +22,16 @@ from students.pocket_numpy import NumpyModel
 from students.pocket_torch import TorchModel
 from students.policy import Policy
 from students.transformer import Parameters
+from students.vocabulary import EOS, FIRST, PAD, Characters, Vocabulary
 from tasks.records import Example, stream
 
 if TYPE_CHECKING:
     import torch
 
-PAD, EOS, FIRST = 0, 1, 2
-ALPHABET = "".join(map(chr, range(32, 127)))
 BACKENDS: dict[str, type[NumpyModel] | type[TorchModel]] = {"numpy": NumpyModel, "torch": TorchModel}
 Model = NumpyModel | TorchModel
 INITIAL_SD = 0.02
 """Of matrices before any training."""
-
-
-def _encode(text: str) -> list[int]:
-    return [code - 32 + FIRST for code in text.encode("ascii")]
-
-
-def _decode(ids: Sequence[int]) -> str:
-    """Text up to the end-of-answer token; a pad the student writes itself ends the answer too."""
-    letters = []
-    for token in ids:
-        if token < FIRST:
-            break
-        letters.append(chr(token - FIRST + 32))
-    return "".join(letters)
 
 
 class Pocket(Student):
@@ -71,6 +56,7 @@ class Pocket(Student):
         "students.pocket_numpy",
         "students.pocket_torch",
         "students.transformer",
+        "students.vocabulary",
     )
 
     def __init__(
@@ -93,6 +79,7 @@ class Pocket(Student):
             raise ValueError(f"student_args.backend is {backend!r}; give one of {', '.join(BACKENDS)}")
         self.width, self.layers, self.heads, self.context, self.threads = width, layers, heads, context, threads
         self.backend = backend
+        self.vocabulary: Vocabulary = Characters()
 
     @property
     def base(self) -> dict[str, Any]:
@@ -106,7 +93,7 @@ class Pocket(Student):
 
     def initial(self, seed: int) -> bytes:
         """Freshly initialised weights of a seed, without optimiser state; the same for both back ends."""
-        return pack(_untaught(self.width, self.layers, stream(seed, "weights")))
+        return pack(untaught(self.vocabulary.size, self.width, self.layers, stream(seed, "weights")))
 
     def fit(self, weights: bytes, data: Data, recipe: Recipe, seed: int) -> tuple[bytes, Trained]:
         """Train with AdamW (betas 0.9, 0.95) on ``data``; see ``Student.fit``."""
@@ -115,57 +102,56 @@ class Pocket(Student):
         model = self._model(weights, trunk=True)
 
         def look() -> float:
-            return float(np.mean(_losses(model, data.watched)))
+            return float(np.mean(self._losses(model, data.watched)))
 
         if recipe.method != "sft":
             parameters, moments = model.tensors()
             fitted = beyond(self._policy(model, parameters), data, recipe, seed, moments)
         else:
-            endless = batches(_encoded(data.lesson), _encoded(data.earlier), recipe, seed)
+            endless = batches(self._encoded(data.lesson), self._encoded(data.earlier), recipe, seed)
             fitted = model.optimisation(recipe).run(endless, look if data.watched else None)
         return pack(model.state, fitted), fitted.report
 
     def answer(self, weights: bytes, asked: Sequence[Asked], decoding: Decoding, seed: int) -> list[str]:
         """Decode with a key-value cache until every answer has ended; no answer depends on what else is asked."""
-        rows = [_encode(text) if len(text) < self.context else [] for text, _ in asked]
+        encode, count = self.vocabulary.encode, self.vocabulary.count
+        rows = [encode(text) if count(text) < self.context else [] for text, _ in asked]
         draws = np.zeros((len(rows), decoding.max_tokens))
         if decoding.temperature:
             draws = draws_for(seed, [text for text, _ in asked], decoding.max_tokens)
-        return [_decode(row) for row in self._write(self._model(weights), rows, decoding.temperature, draws)]
+        written = self._write(self._model(weights), rows, decoding.temperature, draws)
+        return [self.vocabulary.decode(row) for row in written]
 
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean response loss of each example, in nats per token."""
-        return _losses(self._model(weights), examples)
+        return self._losses(self._model(weights), examples)
 
     def entropies(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean predictive entropy over the response of each example, in nats; at most the log of the vocabulary."""
-        encoded = _encoded(examples)
+        encoded = self._encoded(examples)
         return self._model(weights).entropies(encoded.ids, encoded.targets)
 
     def tokens(self, example: Example) -> int:
-        """Characters of prompt and response, and the end token."""
-        return len(example.prompt) + len(example.response) + 1
+        """Tokens of prompt and response, and the end token."""
+        return self.vocabulary.count(example.prompt) + self.vocabulary.count(example.response) + 1
 
     def refuse(self, example: Example) -> str | None:
-        """``length`` over the context, ``alphabet`` for anything but printable ASCII."""
+        """``length`` over the context, ``alphabet`` for what the vocabulary does not know."""
         if self.tokens(example) > self.context:
             return "length"
-        text = example.prompt + example.response
-        return None if text.isascii() and text.isprintable() else "alphabet"
+        known = self.vocabulary.knows(example.prompt) and self.vocabulary.knows(example.response)
+        return None if known else "alphabet"
 
     def export(self, weights: bytes, folder: Path) -> None:
-        """Write config, safetensors weights and a character tokenizer; ``AutoModelForCausalLM`` loads the folder."""
-        from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+        """Write config, safetensors weights and the tokenizer; ``AutoModelForCausalLM`` loads the folder."""
+        from tokenizers import processors
         from transformers import PreTrainedTokenizerFast
 
         TorchModel(weights, False, self.heads, self.context, self.threads).model.save_pretrained(folder)
-        vocabulary = {"<pad>": PAD, "<eos>": EOS} | {c: i + FIRST for i, c in enumerate(ALPHABET)}
-        characters = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
-        characters.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-        characters.decoder = decoders.Fuse()
-        characters.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+        tokenizer = self.vocabulary.tokenizer()
+        tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
         PreTrainedTokenizerFast(
-            tokenizer_object=characters, pad_token="<pad>", eos_token="<eos>", clean_up_tokenization_spaces=False
+            tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>", clean_up_tokenization_spaces=False
         ).save_pretrained(folder)
 
     def _write(self, model: Model, rows: Sequence[Sequence[int]], temperature: float, draws: Draws) -> list[list[int]]:
@@ -194,10 +180,10 @@ class Pocket(Student):
 
         return Policy(
             parameters=parameters,
-            prompt=lambda example: _encode(example.prompt),
-            response=lambda text: [*_encode(text), EOS],
+            prompt=lambda example: self.vocabulary.encode(example.prompt),
+            response=lambda text: [*self.vocabulary.encode(text), EOS],
             write=write,
-            read=_decode,
+            read=self.vocabulary.decode,
             score=score,
             pad=PAD,
         )
@@ -206,20 +192,19 @@ class Pocket(Student):
         """The model of a State; with ``trunk`` the one to go on with, not the branch that exams see."""
         return BACKENDS[self.backend](weights, trunk, self.heads, self.context, self.threads)
 
+    def _encoded(self, examples: Sequence[Example]) -> Encoded:
+        encode = self.vocabulary.encode
+        return Encoded([(encode(e.prompt), [*encode(e.response), EOS]) for e in examples], PAD)
 
-def _encoded(examples: Sequence[Example]) -> Encoded:
-    return Encoded([(_encode(e.prompt), [*_encode(e.response), EOS]) for e in examples], PAD)
+    def _losses(self, model: Model, examples: Sequence[Example]) -> list[float]:
+        """Mean response loss of each example, in nats per token."""
+        encoded = self._encoded(examples)
+        return model.losses(encoded.ids, encoded.targets)
 
 
-def _losses(model: Model, examples: Sequence[Example]) -> list[float]:
-    """Mean response loss of each example, in nats per token."""
-    encoded = _encoded(examples)
-    return model.losses(encoded.ids, encoded.targets)
-
-
-def _untaught(width: int, layers: int, rng: np.random.Generator) -> Parameters:
+def untaught(vocabulary: int, width: int, layers: int, rng: np.random.Generator) -> Parameters:
     """Parameters as ``transformers`` begins with: normal matrices (to, from), norms of one, no padding."""
-    vocabulary, inner = FIRST + len(ALPHABET), 3 * width
+    inner = 3 * width
     block = {f"self_attn.{part}_proj": (width, width) for part in "qkvo"}
     block |= {"mlp.gate_proj": (inner, width), "mlp.up_proj": (inner, width), "mlp.down_proj": (width, inner)}
     matrices = {"model.embed_tokens": (vocabulary, width), "lm_head": (vocabulary, width)}

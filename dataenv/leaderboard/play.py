@@ -47,8 +47,8 @@ from dataenv.leaderboard.scoring import (
     score_of,
     standing_job,
     test_job,
+    worth_of,
 )
-from dataenv.leaderboard.statistics.formulas import area_under_curve
 from dataenv.leaderboard.trackers import Outline, Tracker
 from dataenv.leaderboard.tuning import chosen_rates, tuned
 from dataenv.lessons.tuition import warm_tokens
@@ -201,9 +201,7 @@ def _worth(planned: Run, board: Board, runner: Runner, watch: Tracker) -> float 
         return score_of(env.history[0].selection) if env.history else failure
     watch.done(planned, None)
     _forget(env, episode, keep=())
-    if board.primary == "area":
-        return area_under_curve(episode.steps, planned.setting.budget.student_tokens).value
-    return max(score_of(step.selection) for step in episode.steps)
+    return worth_of(episode.steps, board.primary, planned.setting.budget.student_tokens)
 
 
 def _best_static(board: Board, search: list[Run], scores: list[float | str]) -> list[Run]:

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import Evaluation, exam_of, grade
-from dataenv.environment.steps import StepRecord, Tally
+from dataenv.environment.steps import StepRecord, StepRow, Tally
 from dataenv.execution.jobs import Job, Outcome
+from dataenv.leaderboard.accuracy import Floats
 from dataenv.setting import Setting
 
 SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
@@ -21,9 +24,47 @@ def score_of(tally: Tally) -> float:
     return sum(asked) / len(asked)
 
 
+def on_purse(spent: Sequence[int] | Floats, values: Floats, purse: int) -> tuple[Floats, Floats]:
+    """A learning curve on the common purse.
+
+    Args:
+        spent: Student tokens at each point, not falling.
+        values: At those points.
+        purse: Student tokens that the axis ends at.
+
+    Returns:
+        Spent share of the purse, rising from 0 to 1, and the values. The last one is carried forward to the full
+        purse; what was spent beyond it is cut off (linear in between).
+    """
+    x, y = np.asarray(spent, np.float64) / max(purse, 1), np.asarray(values, np.float64)
+    if x[0] > 0:  # probes before the first lesson: the student was the untaught one all along
+        x, y = np.insert(x, 0, 0.0), np.insert(y, 0, y[0])
+    end = float(np.interp(1.0, x, y))
+    inside = x < 1
+    return np.append(x[inside], 1.0), np.append(y[inside], end)
+
+
+def area(spent: Sequence[int] | Floats, values: Floats, purse: int) -> float:
+    """Area under ``on_purse`` by trapezoids: the mean value over the purse."""
+    x, y = on_purse(spent, values, purse)
+    return float(np.trapezoid(y, x))
+
+
 def best_step(tallies: Sequence[Tally]) -> int:
     """The step whose selection score is the best; the earliest among equals."""
     return max(range(len(tallies)), key=lambda i: (score_of(tallies[i]), -i))
+
+
+def worth_of(steps: Sequence[StepRow], primary: str, purse: int) -> float:
+    """The primary outcome of a run on the selection split, in [0, 1]: the test split stays closed.
+
+    Args:
+        steps: Of the run, the untaught student's first.
+        primary: ``final`` or ``area``; see ``Board.primary``.
+        purse: Student tokens that ``area`` divides by.
+    """
+    scores = [score_of(step.selection) for step in steps]
+    return area([step.spent for step in steps], np.array(scores), purse) if primary == "area" else max(scores)
 
 
 def closing_job(setting: Setting, state: str) -> Job:

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 LOST = "its worker process was lost each time; see the warnings above, and whether the machine has the memory"
 
 
-class Place(Record):
+class RunPlace(Record):
     """Where a run stands in its board, and what was chosen for it: a mixture's weights, a learning rate."""
 
     label: str
@@ -45,7 +45,7 @@ class Place(Record):
     tuned: Tuned | None
 
     @classmethod
-    def of(cls, planned: Run) -> Place:
+    def of(cls, planned: Run) -> RunPlace:
         """The place of a run."""
         weights = planned.args.get("weights") if (planned.label, planned.role) == (STATIC, "reference") else None
         rate = planned.setting.recipe.rate
@@ -89,7 +89,8 @@ class WholeRuns(Player):
     Trackers are told of a run's steps when it has ended.
 
     Raises:
-        SettingError: If the runner's executor is not ``processes``, or its store is not on disk.
+        SettingError: If the runner's executor is not ``processes``, its store is not on disk, or a server answers
+            exams in the student's place.
     """
 
     def __init__(self, board: Board, runner: Runner, watch: Tracker, act_deadline: float | None) -> None:
@@ -98,6 +99,11 @@ class WholeRuns(Player):
             raise SettingError(
                 "whole runs are played in worker processes over a store on disk; give executor 'processes', with a "
                 "store and more than one worker"
+            )
+        if board.setting.answers:  # the board as text, which a worker gets, holds no address of a server
+            raise SettingError(
+                f"setting.answers is {board.setting.answers!r}, and with whole runs the student itself answers in its "
+                "worker; leave one of them out"
             )
         self._workers, self._text = runner.executor, board.model_dump_json()
         self._made = set[tuple[str, int]]()
@@ -117,12 +123,15 @@ class WholeRuns(Player):
         if planned.refused:
             return planned.refused
         played = self._played(planned)
-        return LOST if played is None else played.score
+        if played is None:
+            self.watch.done(planned, LOST)
+            return LOST
+        return played.score
 
     def _played(self, planned: Run) -> Played | None:
         """What a worker tells of a run, and tells the tracker of it; ``None`` where workers were lost too often."""
         limits = self._workers.limits.model_dump_json()
-        words = self._text, Place.of(planned).model_dump_json(), str(self._root), limits, repr(self.act_deadline)
+        words = self._text, RunPlace.of(planned).model_dump_json(), str(self._root), limits, repr(self.act_deadline)
         self.watch.start(planned)
         self._make_untaught(planned)
         for attempt in range(1, ATTEMPTS["killed"] + 1):
@@ -202,7 +211,7 @@ def play_run(board: str, place: str, root: str, limits: str, act_deadline: str) 
     player.watch, runner.asked = notes, asked
     logging.getLogger().addHandler(notes)
     try:
-        planned = Place.model_validate_json(place).run_in(player.board, runs)
+        planned = RunPlace.model_validate_json(place).run_in(player.board, runs)
         if planned.role == "search":
             found: dict[str, Any] = {"score": player.selection(planned)}
         else:

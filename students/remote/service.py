@@ -7,6 +7,7 @@ Every wait has an end, and every failure is one sentence without a key. What is 
 from __future__ import annotations
 
 import os
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -40,7 +41,7 @@ class LostCheckpointError(DataenvError):
 
 
 @dataclass(frozen=True)
-class Place:
+class Endpoint:
     """Where a server is.
 
     Attributes:
@@ -85,7 +86,7 @@ class Session:
     """
 
     client: Any
-    place: Place
+    place: Endpoint
     _clean: Callable[[str], str] = field(default=str, repr=False)
 
     def wait(self, promised: Any, what: str) -> Any:
@@ -129,7 +130,7 @@ class RefusedByServerError(UnansweredError):
 
 
 @contextmanager
-def session(place: Place) -> Iterator[Session]:
+def session(place: Endpoint) -> Iterator[Session]:
     """Open a session, and end it.
 
     Raises:
@@ -141,18 +142,19 @@ def session(place: Place) -> Iterator[Session]:
     key = _prepared(place)
     clean = keys.hiding([key])
     client = tinker.ServiceClient(base_url=place.url, api_key=key)
-    with told(place, "open a session", clean):
-        _within(place.deadline, lambda: client.holder)
-    status = "errored"
-    try:
-        yield Session(client, place, clean)
-        status = "success"
-    finally:
-        with suppress(Exception):  # the server ends a session that it hears nothing of by itself
-            client.close(status).result(CLOSING)
+    with _drawing_nothing():
+        with told(place, "open a session", clean):
+            _within(place.deadline, lambda: client.holder)
+        status = "errored"
+        try:
+            yield Session(client, place, clean)
+            status = "success"
+        finally:
+            with suppress(Exception):  # the server ends a session that it hears nothing of by itself
+                client.close(status).result(CLOSING)
 
 
-def models(place: Place) -> list[Any]:
+def models(place: Endpoint) -> list[Any]:
     """What a server says of the models it has: ``model_name``, ``max_context_length`` and ``trainable`` of each.
 
     Raises:
@@ -166,14 +168,24 @@ def models(place: Place) -> list[Any]:
     def ask() -> Any:
         return tinker.RestClient(base_url=place.url, api_key=key).get_server_capabilities().result()
 
-    with told(place, "say which models it has", keys.hiding([key])):
+    with _drawing_nothing(), told(place, "say which models it has", keys.hiding([key])):
         return list(_within(place.deadline, ask).supported_models)
 
 
-def _prepared(place: Place) -> str:
+def _prepared(place: Endpoint) -> str:
     """The key; and the package told to report nothing of this process to the server, where nobody said otherwise."""
     os.environ.setdefault("TINKER_TELEMETRY", "0")
     return place.key()
+
+
+@contextmanager
+def _drawing_nothing() -> Iterator[None]:
+    """Give Python's global generator back as it was: the package draws its waits between two tries from it."""
+    before = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:
@@ -191,7 +203,7 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def told(place: Place, what: str, clean: Callable[[str], str]) -> Iterator[None]:
+def told(place: Endpoint, what: str, clean: Callable[[str], str]) -> Iterator[None]:
     """Say in one sentence what the package raises.
 
     Raises:
@@ -205,7 +217,7 @@ def told(place: Place, what: str, clean: Callable[[str], str]) -> Iterator[None]
         raise _failure(error, place, what, clean) from None
 
 
-def _failure(error: BaseException, place: Place, what: str, clean: Callable[[str], str]) -> BaseException:
+def _failure(error: BaseException, place: Endpoint, what: str, clean: Callable[[str], str]) -> BaseException:
     """The sentence for what the package raised, by its chain of causes."""
     import tinker
 

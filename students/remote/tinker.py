@@ -23,7 +23,7 @@ from students.chat_format import Format
 from students.checkpoint import CheckpointError, guarded
 from students.loop import Encoded, Optimisation, batches
 from students.remote.rebuilding import NOT_REBUILT, REBUILT
-from students.remote.service import Place, Session, models, session
+from students.remote.service import Endpoint, Session, models, session
 from students.remote.training import PAD, Checkpoint, RemoteAdamW, datum, nats, packed, unpacked
 from tasks.errors import SettingError, UnsupportedError
 from tasks.records import Example, digest
@@ -84,7 +84,7 @@ class Tinker(Student):
         super().__init__(**args)
         _check(args)
         self.context = context
-        self._place = Place(url, key_env, deadline)
+        self._place = Endpoint(url, key_env, deadline)
         self._folder = tokenizer_folder(tokenizer or base_model)
         with guarded(f"tokenizer {tokenizer or base_model!r} cannot be used", "give another", own=ValueError):
             self._format = Format(self._folder, template, system, template_args)

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from dataenv import check_student, registry
+from dataenv.checks.student import WORDS
+from students.pocket import untaught
+from students.word_lm import Pretrained
 from tasks.arithmetic import Arithmetic
 from tasks.records import stream
 from tests.tiny_lm import save_tiny
@@ -16,6 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "pocket": {"width": 16, "layers": 1, "heads": 2, "context": 32},
     "causal-lm": {"path": "tiny", "context": 96, "rank": 4},
     "simulated": {},
+    "word-lm": {"path": "words"},
 }
 
 
@@ -24,6 +28,11 @@ def test_student(name: str, tmp_path: Path) -> None:
     args = dict(SMALL[name])
     if args.get("path") == "tiny":
         args["path"] = str(save_tiny(tmp_path / "tiny"))
+    if args.get("path") == "words":
+        args["path"] = str(tmp_path / "words.safetensors")
+        known = (*WORDS, *(word[::-1] for word in WORDS), ">")
+        first = untaught(3 + len(known), 16, 1, stream(0, "weights"))
+        Pretrained(first, known, heads=2, context=32).write(tmp_path / "words.safetensors")
     student = registry.build("student", name, args)
     if student.simulated:  # it knows one task alone, and has no model to write
         check_student(

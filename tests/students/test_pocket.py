@@ -24,8 +24,9 @@ import pytest
 
 from students.base import Data, Decoding, Recipe, TrainingDivergedError, asked, initial, respond, train
 from students.loop import batches
-from students.pocket import ALPHABET, EOS, FIRST, Pocket, _decode, _encode, _encoded
+from students.pocket import Pocket
 from students.pocket_torch import generate_group
+from students.vocabulary import ALPHABET, EOS, FIRST, Characters
 from tasks.records import Example, stream
 
 GOLDEN = Path(__file__).with_name("golden_pocket.json")
@@ -140,8 +141,8 @@ def test_carried_moments_are_part_of_the_weights() -> None:
 
 def drawn(recipe: Recipe, earlier: tuple[Example, ...], seed: int = 0) -> list[list[str]]:
     """The first letter of every row of every batch."""
-    lesson = _encoded(tuple(Example(prompt=f"L{i:03}", response="x") for i in range(24)))
-    made = islice(batches(lesson, _encoded(earlier), recipe, seed), recipe.updates)
+    lesson = Pocket()._encoded(tuple(Example(prompt=f"L{i:03}", response="x") for i in range(24)))
+    made = islice(batches(lesson, Pocket()._encoded(earlier), recipe, seed), recipe.updates)
     return [["".join(chr(token + 30) for token in row[:4]) for row in batch.ids] for batch in made]
 
 
@@ -162,7 +163,7 @@ def test_a_lesson_repeats_only_when_all_of_it_was_seen() -> None:
 
 def test_responses_alone_carry_loss() -> None:
     """Prompts with one response: what is learnt is the response, so the prompt's own letters cost nothing."""
-    encoded = _encoded((Example(prompt="ab>", response="ba"),))
+    encoded = Pocket()._encoded((Example(prompt="ab>", response="ba"),))
     assert encoded.targets.tolist() == [[-100, -100, -100, 68, 67, 1]]
     assert encoded.ids.tolist() == [[67, 68, 32, 68, 67, 1]]
     student = Pocket(**SMALL)
@@ -226,7 +227,7 @@ class Dictated:
     """A model that writes what it is told: one row of tokens for each row of its input. It counts its calls."""
 
     def __init__(self, *texts: str) -> None:
-        self.rows = [[*_encode(text), EOS, *_encode("never")] for text in texts]
+        self.rows = [[*Characters().encode(text), EOS, *Characters().encode("never")] for text in texts]
         self.calls = 0
 
     def __call__(self, input_ids: Any, **_: Any) -> Any:
@@ -242,14 +243,14 @@ class Dictated:
 def test_an_answer_stops_at_its_end_token() -> None:
     model = Dictated("ab", "", "wxyz")
     rows = generate_group(model, np.zeros((3, 5), np.int64), 9, 0.0, np.zeros((3, 9)), FIRST)  # type: ignore[arg-type]
-    assert [_decode(row) for row in rows] == ["ab", "", "wxyz"]
+    assert [Characters().decode(row) for row in rows] == ["ab", "", "wxyz"]
     assert model.calls == len("wxyz") + 1  # with the end token of the longest; nobody writes on after it
 
 
 def test_an_answer_ends_where_its_room_does() -> None:
     model = Dictated("ab", "wxyz")
     rows = generate_group(model, np.zeros((2, 5), np.int64), 3, 0.0, np.zeros((2, 3)), FIRST)  # type: ignore[arg-type]
-    assert [_decode(row) for row in rows] == ["ab", "wxy"]
+    assert [Characters().decode(row) for row in rows] == ["ab", "wxy"]
     assert model.calls == 3
 
 

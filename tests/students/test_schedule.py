@@ -9,8 +9,9 @@ import pytest
 from safetensors.numpy import load, save
 
 from students.base import Data, Recipe, Student
-from students.pocket import ALPHABET, EOS, FIRST, Pocket
+from students.pocket import Pocket
 from students.pocket_torch import TorchModel
+from students.vocabulary import ALPHABET, EOS, FIRST
 from tasks.errors import UnsupportedError
 from tasks.records import Example, stream
 from tests.toys import Parrot
@@ -81,7 +82,7 @@ def test_patience_ends_training_after_so_many_looks_without_a_better_one(
     patience: int, looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = iter([3.0, 2.0, 2.5, 2.0, 1.9, 2.0, 2.0, 1.9, 1.8, 5.0])
-    monkeypatch.setattr("students.pocket._losses", lambda model, watched: [next(seen)])
+    monkeypatch.setattr(Pocket, "_losses", lambda student, model, watched: [next(seen)])
     recipe = changed(updates=20, patience=patience, interval=2)
     _, report = STUDENT.fit(STUDENT.initial(0), Data(LESSONS[0].lesson, watched=EXAM), recipe, 0)
     assert (report.looks, report.updates) == (looks, 2 * looks)

@@ -28,6 +28,11 @@ def test_task(name: str, args: dict[str, Any]) -> None:
     check_task(registry.build("task", name, args))
 
 
+def test_chosen_skills_of_arithmetic() -> None:
+    args = {"skills": ["first", "succ", "max", "chain", "rotate", "max-succ"], "known": {"first": 1, "max": 0.1}}
+    check_task(registry.build("task", "arithmetic", args))
+
+
 @pytest.mark.parametrize("name", sorted(registry.TASKS))
 def test_two_builds_are_the_same_task(name: str, args: dict[str, Any]) -> None:
     assert registry.build("task", name, args).fingerprint == registry.build("task", name, args).fingerprint

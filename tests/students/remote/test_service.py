@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import pickle
+import random
 from collections.abc import Iterator
 
 import pytest
 
 from dataenv.errors import SettingError, UnansweredError
-from students.remote.service import Place, RefusedByServerError, models, session
+from students.remote.service import Endpoint, RefusedByServerError, models, session
 from tests.rl.legs import package
 from tests.tiny_lm import save_tiny
 
@@ -34,8 +35,8 @@ def sound(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     fake.faults, fake.slow = {}, 0.0
 
 
-def place(fake: Fake, key_env: str = "", deadline: float = 60.0) -> Place:
-    return Place(fake.url, key_env, deadline)
+def place(fake: Fake, key_env: str = "", deadline: float = 60.0) -> Endpoint:
+    return Endpoint(fake.url, key_env, deadline)
 
 
 def test_a_session_is_opened_and_ended(fake: Fake) -> None:
@@ -48,8 +49,17 @@ def test_a_session_is_opened_and_ended(fake: Fake) -> None:
     assert [model.model_name for model in models(place(fake))] == [MODEL]
 
 
+def test_what_the_package_draws_for_its_waits_shifts_nobody(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, drawn, once = random.getstate(), [], fake.on_create_session
+    monkeypatch.setattr(fake, "on_create_session", lambda body: (drawn.append(random.random()), once(body))[1])
+    with session(place(fake)):
+        assert random.getstate() != before
+    assert len(drawn) == 1
+    assert random.getstate() == before
+
+
 def test_a_server_that_is_away_ends_the_wait(fake: Fake) -> None:
-    away = Place("http://127.0.0.1:9", "", 2.0)
+    away = Endpoint("http://127.0.0.1:9", "", 2.0)
     with (
         pytest.raises(UnansweredError, match=r"127\.0\.0\.1:9 (does not open a session within 2 s|cannot be reached)"),
         session(away),
@@ -112,18 +122,18 @@ def test_no_key_in_clear_and_nothing_that_the_package_would_add(monkeypatch: pyt
     monkeypatch.setenv("TINKER_API_KEY", KEY)
     monkeypatch.setenv("DATAENV_KEYS", "TINKER_API_KEY=far.example.org")
     with pytest.raises(SettingError, match=r"student_args\.url is http, and a key would be sent in clear"):
-        Place("http://far.example.org", "TINKER_API_KEY", 1.0).key()
-    assert Place("https://far.example.org", "TINKER_API_KEY", 1.0).key() == KEY
+        Endpoint("http://far.example.org", "TINKER_API_KEY", 1.0).key()
+    assert Endpoint("https://far.example.org", "TINKER_API_KEY", 1.0).key() == KEY
     monkeypatch.setenv("TINKER_CREDENTIAL_CMD", "print-a-key")
-    assert Place("https://far.example.org", "TINKER_API_KEY", 1.0).key() == KEY
+    assert Endpoint("https://far.example.org", "TINKER_API_KEY", 1.0).key() == KEY
     with pytest.raises(SettingError, match=r"would use \$TINKER_CREDENTIAL_CMD at other\.example\.org"):
-        Place("https://other.example.org", "", 1.0).key()
+        Endpoint("https://other.example.org", "", 1.0).key()
 
 
 def test_a_missing_key_is_one_sentence() -> None:
     with pytest.raises(SettingError, match="key_env names TINKER_API_KEY, which is not set"):
-        Place("https://tinker.thinkingmachines.dev/x", "TINKER_API_KEY", 1.0).key()
+        Endpoint("https://tinker.thinkingmachines.dev/x", "TINKER_API_KEY", 1.0).key()
 
 
 def test_places_are_named_by_host() -> None:
-    assert Place("http://127.0.0.1:8000/v1", "", 1.0).host == "127.0.0.1:8000"
+    assert Endpoint("http://127.0.0.1:8000/v1", "", 1.0).host == "127.0.0.1:8000"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dataenv.leaderboard import config
 from dataenv.leaderboard.config import Board, Entry, built_in, load
 from dataenv.leaderboard.report.again import to_make_again, toml
 from dataenv.leaderboard.report.tables import write_page
@@ -25,10 +26,11 @@ def named(name: str) -> list:
 
 @pytest.mark.parametrize("name", sorted(built_in()))
 def test_a_board_as_a_file_is_the_same_board(name: str) -> None:
-    board = load(name)
+    board = Board.model_validate(config.read(name)[1])  # its task is not looked at: that of stat-math is on the hub
     again = Board.model_validate(tomllib.loads(toml(board)))
     assert again.model_dump(mode="json") == board.model_dump(mode="json")
-    assert to_make_again(named(name), board, ()) == {
+    fixed = board.model_copy(update={"until": None})  # as it is played without --until-decided
+    assert to_make_again(named(name), fixed, ()) == {
         "command": f"dataenv leaderboard {name}", "name": "", "file": "", "own": [],
     }  # fmt: skip
 

@@ -27,13 +27,13 @@ from dataenv.leaderboard.sequential.looks import LOG, in_groups, monitored_of, r
 from dataenv.leaderboard.trackers import Tracker
 from tests.toys import TOY_BOARD
 
-RULE = {"first": 3, "group": 2, "most": 7, "effect": 5.0}
+RULE = {"first": 3, "group": 2, "most": 7, "effect": 5.0, "worse": True}
 SIMULATED: dict[str, Any] = {
     "name": "quiet",
     "seeds": [0],
     "teachers": ["stratified", "random", {"name": "static", "label": "one", "args": {"weights": {"first": 1}}}],
     "references": ["nothing", "format-only"],
-    "until": {"first": 3, "group": 2, "most": 7, "effect": 3.0},
+    "until": {"first": 3, "group": 2, "most": 7, "effect": 20.0, "worse": True},
     "setting": {
         "task": "arithmetic",
         "student": "simulated",
@@ -44,7 +44,7 @@ SIMULATED: dict[str, Any] = {
         "budget": {"student_tokens": 60_000},
     },
 }
-"""A board of simulated students, on which the teacher of one skill is soon decided and the others are not."""
+"""A board of simulated students: the teacher of one skill is much worse, the other one is not."""
 
 
 class Cut(Exception):
@@ -95,9 +95,8 @@ def test_a_teacher_that_is_decided_stops_and_the_baseline_goes_on(whole: tuple[P
     _, rows = whole
     looks = judge(board, rows)
     last = {one.teacher: one for one in looks[-1].teachers}
-    assert last["one"].decision == "futile"
-    assert len(seeds_of(rows, "one")) == last["one"].seeds
-    assert last["one"].seeds < looks[-1].seeds
+    assert {name: one.decision for name, one in last.items()} == {"random": "futile", "one": "worse"}
+    assert {name: len(seeds_of(rows, name)) for name in last} == {"random": 3, "one": 7}
     assert seeds_of(rows, BASELINE) == seeds_of(rows, "nothing") == set(board.seeds[: looks[-1].seeds])
     assert seeds_of(rows, "format-only") == set(board.seeds[:3])
     assert not looks[-1].undecided or looks[-1].seeds == 7
@@ -190,9 +189,10 @@ def test_a_report_says_who_was_stopped_and_when(whole: tuple[Path, list[Row]], b
     folder, rows = whole
     summary = summarised(rows, how=monitored_of(folder))
     standings = {s.teacher: s for s in summary.teachers}
-    assert (standings["one"].verdict, standings["one"].decision) == ("cannot tell", "futile")
-    assert "stopped, for it does not gain by 3 points or more: " in summary.reading[0]
-    assert "one (3 seeds" in summary.reading[0]
+    assert (standings["one"].verdict, standings["one"].decision) == ("worse", "worse")
+    assert (standings["random"].verdict, standings["random"].decision) == ("cannot tell", "futile")
+    assert "worse than stratified: one (7 seeds" in summary.reading[0]
+    assert "stopped, for it does not differ by 20 points or more: random (3 seeds" in summary.reading[0]
     half = [row for row in rows if row.seed in board.seeds[:5]]
     assert "not finished" in " ".join(summarised(half, how=monitored_of(folder)).reading)
     early = [row for row in rows if row.seed in board.seeds[:2]]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dataenv.leaderboard.rows import Row, read
-from dataenv.leaderboard.statistics.outcomes import area, by_item, outcome, outcome_difference
+from dataenv.leaderboard.scoring import area
+from dataenv.leaderboard.statistics.outcomes import by_item, outcome, outcome_difference
 from dataenv.leaderboard.statistics.summary import summarise
 from tests.dataenv.leaderboard.synthetic import PURSE, SKILLS, TEST_N, make_row
 
