@@ -24,8 +24,8 @@ from dataenv.setting import Setting
 from students.decoding import generate
 from students.loop import IGNORE, Encoded, unpack_arrays
 from students.packed import packed
-from students.pocket import EOS, FIRST, _encode
 from students.transformer import Transformer, token_scores, token_scores_back
+from students.vocabulary import EOS, FIRST, Characters
 from tasks.records import stream
 
 ROWS = (8, 16, 32, 64, 128)
@@ -107,7 +107,7 @@ def stacked(model: Transformer, rows: int, rounds: int) -> None:
 
 def by_prompts(model: Transformer, setting: Setting, rounds: int) -> None:
     """Table ``exam``."""
-    rows = [_encode(example.prompt) for example in examples(setting, max(PROMPTS))]
+    rows = [Characters().encode(example.prompt) for example in examples(setting, max(PROMPTS))]
     most = setting.decoding.max_tokens
 
     def job(n: int) -> Callable[[], object]:
@@ -127,7 +127,8 @@ def main() -> None:
     student = setting.built_student
     parameters, _ = unpack_arrays(student.initial(0), False)
     model = Transformer(parameters, student.heads)
-    pairs = [(_encode(e.prompt), [*_encode(e.response), EOS]) for e in examples(setting, max(ROWS))]
+    encode = student.vocabulary.encode
+    pairs = [(encode(e.prompt), [*encode(e.response), EOS]) for e in examples(setting, max(ROWS))]
     encoded = Encoded(pairs, 0)
     print(common.machine("numpy"))
     by_rows(model, encoded, rounds)
