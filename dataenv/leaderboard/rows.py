@@ -7,6 +7,7 @@ and when read: a count that does not add up is refused, with the field that is w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from operator import not_
 from typing import Annotated, Any, Literal, Self
@@ -60,6 +61,7 @@ class Spent(RowPart):
         return self
 
 
+@lru_cache(maxsize=8192)  # a report asks for the same exams again and again
 def _points(correct: str, attempts: Attempts) -> tuple[int, ...]:
     """What each problem counts, from 0 to ``attempts.out_of``; the answers to one stand side by side."""
     each = attempts.samples
@@ -143,6 +145,14 @@ class Suite(RowPart):
 
     name: Name
     n: Count
+
+
+@lru_cache(maxsize=8192)
+def _opened(correct: str, n: tuple[int, ...], attempts: Attempts) -> TestExam:
+    """An exam along a run, with its counts by skill."""
+    points = _points(correct, attempts)
+    by_skill = tuple(sum(points[i:j]) for i, j in pairwise(accumulate(n, initial=0)))
+    return TestExam(correct=correct, n=n, by_skill=by_skill, attempts=attempts)
 
 
 class TransferExam(RowPart):
@@ -318,14 +328,7 @@ class Row(RowPart):
         """The exams of ``curve``, with their counts by skill; empty without one."""
         if self.curve is None or self.test is None:
             return ()
-        ends = tuple(accumulate(self.test.n, initial=0))
-        each = self.test.attempts
-        exams = []
-        for point in self.curve.points:
-            points = _points(point.correct, each)
-            by_skill = tuple(sum(points[i:j]) for i, j in pairwise(ends))
-            exams.append(TestExam(correct=point.correct, n=self.test.n, by_skill=by_skill, attempts=each))
-        return tuple(exams)
+        return tuple(_opened(point.correct, self.test.n, self.test.attempts) for point in self.curve.points)
 
     @property
     def failed(self) -> bool:

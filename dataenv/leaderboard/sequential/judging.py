@@ -67,7 +67,7 @@ def monitored(summary: Summary, rows: Sequence[Row], how: Monitored | None) -> S
     teachers = tuple(_standing(s, judged.get(s.teacher)) for s in summary.teachers)
     told = summary.reading if summary.nobody_right else tuple(_reading(how.board, looks))
     warnings = (*_warnings(how), *summary.warnings)
-    fields = {"teachers": teachers, "reading": told, "warnings": warnings, "attempts": how.attempts}
+    fields = {"teachers": teachers, "among": (), "reading": told, "warnings": warnings, "attempts": how.attempts}
     return summary.model_copy(update=fields)
 
 

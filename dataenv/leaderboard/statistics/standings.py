@@ -212,6 +212,7 @@ class Summary(Record):
         exam: ``avg@4``, ``pass@4`` and so on, where a problem is answered several times; else empty.
         nobody_right: Whether no test answer of the board is right: then nothing is compared, and ``reading`` says why.
         attempts: Configurations that were played in this folder, where seeds are added until teachers are decided.
+        among: Every pair of teachers beside the baseline, where they are not too many.
         rates: The learning rate that was chosen for each teacher and reference, where the board chooses them.
     """
 
@@ -239,6 +240,7 @@ class Summary(Record):
     exam: str = Field(default="", exclude_if=not_)
     nobody_right: bool = Field(default=False, exclude_if=not_)
     attempts: int = Field(default=0, exclude_if=not_)
+    among: tuple[Comparison, ...] = Field(default=(), exclude_if=not_)
     rates: dict[str, float] = Field(default={}, exclude_if=not_)
 
     @property

@@ -15,6 +15,7 @@ from dataenv.leaderboard.config import BASELINE, STATIC, UNTAUGHT
 from dataenv.leaderboard.format import percent, signed
 from dataenv.leaderboard.rows import Row, Spent, read
 from dataenv.leaderboard.statistics import formulas as st
+from dataenv.leaderboard.statistics.among import among, listed, told_apart
 from dataenv.leaderboard.statistics.comparisons import compare, in_family
 from dataenv.leaderboard.statistics.conducted import conduct_sentences
 from dataenv.leaderboard.statistics.metrics import axis_of, mean_of
@@ -50,6 +51,7 @@ def summarise(
     pairs = [(BASELINE, UNTAUGHT), (STATIC, BASELINE)]
     sensitivity = tuple(compare(a, b, scored) for a, b in pairs if a in scored and b in scored and not dead)
     visible = [c.visible for s in teachers if (c := s.comparison) is not None and c.visible is not None]
+    each_other = () if dead else among(teachers, scored)
     exam = next((row.test for row in board if row.test is not None), None)
     return Summary(
         board=board[0].board,
@@ -69,12 +71,13 @@ def summarise(
         typical=derive(np.median, visible) if visible else None,
         core_minutes=conduct.core_minutes,
         nobody_right=dead,
-        reading=tuple(why_nobody(board) if dead else _reading(teachers, visible, primary_of(board))),
+        reading=tuple(why_nobody(board) if dead else _reading(teachers, visible, primary_of(board), each_other)),
         seen=() if dead else tuple(_seen(sensitivity, scored)),
         warnings=(*_warnings(board, compared), *conduct_sentences(compared, conduct)),
         sources=tuple(_sources(board, compared)),
         metrics=tuple(axis_of(name) for name in metrics),
         exam=_attempts(board).name,
+        among=each_other,
         rates={row.teacher: row.tuned.rate for row in board if row.tuned is not None},
     )
 
@@ -230,11 +233,12 @@ VERDICTS = ("better", "worse", "cannot tell", "not compared")
 
 
 def _names(standings: Sequence[Standing]) -> str:
-    names = [s.teacher for s in standings]
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+    return listed([s.teacher for s in standings])
 
 
-def _reading(teachers: Sequence[Standing], visible: Sequence[Derived], primary: str) -> list[str]:
+def _reading(
+    teachers: Sequence[Standing], visible: Sequence[Derived], primary: str, pairs: Sequence[Comparison]
+) -> list[str]:
     if not any(s.teacher == BASELINE for s in teachers):
         return [f"No runs of {BASELINE} are here, so nothing can be said of any teacher's gain."]
     groups = {verdict: [s for s in teachers if s.verdict == verdict] for verdict in VERDICTS}
@@ -250,6 +254,8 @@ def _reading(teachers: Sequence[Standing], visible: Sequence[Derived], primary: 
         parts.append(f"{_names(groups['cannot tell'])} cannot be told apart from it")
     if groups["not compared"]:
         parts.append(f"{_names(groups['not compared'])} could not be compared")
+    if seeds >= st.FEWEST and pairs:
+        parts.append(told_apart(pairs))
     over = f"Over {seeds} {'seed' if seeds == 1 else 'seeds'}, by {OUTCOMES[primary]}"
     sentences = [f"{over}: {'; '.join(parts)}."] if parts else []
     if visible:
