@@ -7,6 +7,7 @@ or a job is cheating in plain sight (see ``Context.fork``). All else that a teac
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from pkgutil import resolve_name
 from typing import Any
@@ -235,7 +236,7 @@ def leak_into_errors(patch: pytest.MonkeyPatch) -> None:
 def leak_into_records(patch: pytest.MonkeyPatch) -> None:
     sound = environment.screen
     patch.setattr(environment, "screen", lambda *args, **how: sound([*args[0], first().prompt], *args[1:], **how))
-    patch.setattr("dataenv.lessons.screen.Counter", lambda: _Talkative())
+    patch.setattr("dataenv.lessons.screen.Counter", lambda found=(): _Talkative(Counter(found)))
 
 
 class _Talkative(dict[str, int]):

@@ -51,10 +51,10 @@ class Arithmetic(Task):
 
     def __init__(self, skills: Sequence[str] = (), known: Mapping[str, float] | None = None) -> None:
         self._chosen = chosen(skills, known or {})
-        self.skills = tuple(skill.name for skill in self._chosen)
-        self._untaught = [
-            skill for skill in UNTAUGHT if all(set(skill.needs(form)) <= set(self.skills) for form in skill.forms)
-        ]
+        if skills:  # else those of the class, which a task that derives from it may narrow
+            self.skills = tuple(skill.name for skill in self._chosen)
+        there = {skill.name for skill in self._chosen}
+        self._untaught = [skill for skill in UNTAUGHT if all(set(skill.needs(form)) <= there for form in skill.forms)]
 
     def split(self, name: Split) -> Sequence[Problem]:
         """The problems of a split, grouped by skill in the order of ``skills``; within a skill in a random order.

@@ -43,10 +43,7 @@ def summarise(
     conduct = conduct or Conduct()
     standings = [_standing(name, board, scored, purse, metrics, conduct) for name in scored]
     compared = _compare_all(standings, {} if dead else scored)  # zero minus zero is no comparison
-    teachers = sorted(
-        (s for s in compared if s.role == "teacher"),
-        key=lambda s: (s.outcome is None, -s.outcome.value if s.outcome else 0, s.teacher),
-    )
+    teachers = _ranked(compared)
     references = sorted((s for s in compared if s.role == "reference"), key=lambda s: s.teacher)
     pairs = [(BASELINE, UNTAUGHT), (STATIC, BASELINE)]
     sensitivity = tuple(compare(a, b, scored) for a, b in pairs if a in scored and b in scored and not dead)
@@ -80,6 +77,12 @@ def summarise(
         among=each_other,
         rates={row.teacher: row.tuned.rate for row in board if row.tuned is not None},
     )
+
+
+def _ranked(standings: Sequence[Standing]) -> list[Standing]:
+    """The teachers, best outcome first."""
+    teachers = [s for s in standings if s.role == "teacher"]
+    return sorted(teachers, key=lambda s: (s.outcome is None, -s.outcome.value if s.outcome else 0, s.teacher))
 
 
 def primary_of(board: Sequence[Row]) -> Literal["final", "area"]:
