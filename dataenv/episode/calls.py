@@ -115,7 +115,7 @@ class Calls:
                 used, progress = 0.0, self._progress
                 continue
             used += now - then
-            if used >= self._limit:
+            if used >= self._limit and not done.is_set():  # it may have ended while this thread got no processor
                 return _place(sys._current_frames().get(thread.ident or 0))
         return None
 

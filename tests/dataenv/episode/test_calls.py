@@ -54,11 +54,11 @@ def test_what_a_teacher_waits_for_is_not_its_time() -> None:
     sound = env.runner.executor.submit
 
     def slowly(*given: Any) -> Any:
-        time.sleep(1.5)
+        time.sleep(2.5)
         return sound(*given)
 
     env.runner.executor.submit = slowly  # type: ignore[method-assign]
-    calls, context = Calls(env, 0.5), dataenv.Context(env)
+    calls, context = Calls(env, 1.0), dataenv.Context(env)
     assert len(calls("act", context.sample, ["ab>"], 2)[0]) == 2
     calls.close()
 
