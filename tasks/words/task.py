@@ -42,7 +42,7 @@ class Words(Task):
     skills = tuple(kind.name for kind in CATALOGUE)
 
     def split(self, name: Split) -> Sequence[Problem]:
-        """The problems of a split, grouped by kind; ``transfer`` asks in wordings that nobody is taught, mixed."""
+        """The problems of a split, grouped by kind; ``transfer`` asks in wordings that no lesson holds, mixed."""
         return self._splits[name]
 
     def grade(self, problem: Problem, response: str) -> Grade:
