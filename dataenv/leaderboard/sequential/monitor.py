@@ -130,10 +130,10 @@ def sequential_p(p: float, n: int, teachers: int, looks: tuple[int, ...]) -> flo
 
 @cache
 def levels(looks: tuple[int, ...], teachers: int, alpha: float = ALPHA) -> dict[int, float]:
-    """By seeds of a look: the corrected p up to which somebody is called better or worse there.
+    """By seeds of a look: the corrected p up to which a teacher is called better or worse there.
 
-    Early looks are not among them where no p of sign flips, 2^(1 − n) at the best, is within it: at these, nobody is
-    called so, and they use up none of the error.
+    Early looks are left out if the smallest possible p of sign flips, 2^(1 − n), exceeds it: they give no verdict, and
+    they use up none of the error.
 
     Args:
         looks: Seeds at each look, rising.
