@@ -56,7 +56,7 @@ def test_leaderboard_ends_in_a_table_and_a_page(cli: Cli, tmp_path: Path) -> Non
 
 @pytest.mark.fault("Ctrl-C while a board is played", "exit 130, one sentence, and the same table afterwards")
 def test_ctrl_c_loses_nothing(cli: Cli, tmp_path: Path) -> None:
-    board = write_board(tmp_path, seeds=5)  # long enough that it cannot end between the line below and the signal
+    board = write_board(tmp_path, seeds=8)  # long enough that it cannot end between the line below and the signal
     process = subprocess.Popen(
         [sys.executable, "-c", "from dataenv.cli import main; main()", "leaderboard", board, "--workers", "2"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
