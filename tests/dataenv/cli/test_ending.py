@@ -86,7 +86,8 @@ def _lives(group: int) -> bool:
 
 
 def test_an_ignored_hangup_stays_ignored_and_handlers_are_given_back() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    ours = {signal.SIGHUP: signal.SIG_IGN, signal.SIGTERM: signal.SIG_DFL}  # as nohup does; Ray leaves one for SIGTERM
+    before = {number: signal.signal(number, handler) for number, handler in ours.items()}
     try:
         with stoppable() as came:
             os.kill(os.getpid(), signal.SIGHUP)
@@ -97,7 +98,8 @@ def test_an_ignored_hangup_stays_ignored_and_handlers_are_given_back() -> None:
         assert came == [signal.SIGTERM]
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
-        signal.signal(signal.SIGHUP, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 ENCODINGS = [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "latin-1"}]
