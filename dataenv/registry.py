@@ -39,6 +39,7 @@ TASKS = {
 STUDENTS = {
     "causal-lm": "students.causal_lm:CausalLM",
     "pocket": "students.pocket:Pocket",
+    "pocket-stacked": "students.pocket_stacked:PocketStacked",
     "simulated": "students.simulated:Simulated",
     "tinker": "students.remote.tinker:Tinker",
     "word-lm": "students.word_lm:WordLm",

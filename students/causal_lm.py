@@ -67,6 +67,7 @@ class CausalLM(Student):
     code = (
         *CODE,
         "students.network",
+        "students.devices",
         "students.admission",
         "students.architecture",
         "students.ragged",

@@ -10,9 +10,8 @@ backward pass (autocast), and what frozen weights are held in. Dropout is off.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from students.admission import Candidate, Ways, admit
 from students.architecture import check_targets, reach, shared_weights, skeleton, takes_adapter
 from students.checkpoint import CheckpointError, guarded, longest_context, quiet
+from students.devices import device_of, repeatable
 from students.loop import unpack
 from students.merging import ADAPTER, Merging
 from students.smollm2 import cache
@@ -87,7 +87,7 @@ class Network:
 
     def __init__(self, folder: Path, lora: Lora | None, dtype: str, device: str, threads: int, use: Use) -> None:
         self.folder, self.lora, self._threads, self._use = folder, lora, threads, use
-        self.device = _device(device)
+        self.device = device_of(device)
         self.dtype = _dtype(dtype, self.device)
         bare = skeleton(folder)
         self.vocabulary = len(bare.get_input_embeddings().weight)
@@ -167,20 +167,8 @@ class Network:
             with nullcontext() if trunk else self._merging.merged():
                 yield {name: tensor.to(self.device) for name, tensor in moments.items()}
 
-    @contextmanager
-    def _repeatable(self) -> Iterator[None]:
-        """Compute by kernels and threads that give equal bits each time."""
-        import torch
-
-        torch.set_num_threads(self._threads)
-        before = torch.are_deterministic_algorithms_enabled()
-        if self.device == "cuda":  # kernels whose sums do not depend on chance
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(True)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before)
+    def _repeatable(self) -> AbstractContextManager[None]:
+        return repeatable(self.device, self._threads)
 
     @cached_property
     def _merging(self) -> Merging:
@@ -353,14 +341,6 @@ def _put(tensors: Tensors, parameters: dict[str, torch.nn.Parameter]) -> None:
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[name])
-
-
-def _device(asked: str) -> str:
-    import torch
-
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda' and torch sees none here; give 'cpu', or run where one is")
-    return asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _dtype(asked: str, device: str) -> torch.dtype:
