@@ -69,11 +69,12 @@ def fit_many(student: Student, fits: Sequence[Fit]) -> list[Made]:
         What each came to, in order. A training that diverged has its error in its place.
     """
     if slots_of(student) == 1:
-        return [_fit(student, fit) for fit in fits]
+        return one_by_one(student, fits)
     slotted = cast(Slotted, student)
     groups: dict[Any, list[int]] = {}
     for i, fit in enumerate(fits):
-        groups.setdefault((fit.recipe.model_dump_json(), slotted.alike(fit)), []).append(i)
+        alike = slotted.alike(fit) if len(fits) > 1 else None
+        groups.setdefault((fit.recipe.model_dump_json(), alike), []).append(i)
     made: dict[int, Made] = {}
     for members in groups.values():
         for some in _parts(members, slotted.slots):
@@ -118,11 +119,15 @@ def only(made: Made) -> tuple[bytes, Trained]:
     return made
 
 
-def _fit(student: Student, fit: Fit) -> Made:
-    try:
-        return student.fit(fit.weights, fit.data, fit.recipe, fit.seed)
-    except TrainingDivergedError as error:
-        return error
+def one_by_one(student: Student, fits: Sequence[Fit]) -> list[Made]:
+    """``Student.fit`` of each; what diverges fails alone."""
+    made: list[Made] = []
+    for fit in fits:
+        try:
+            made.append(student.fit(fit.weights, fit.data, fit.recipe, fit.seed))
+        except TrainingDivergedError as error:
+            made.append(error)
+    return made
 
 
 def _parts(items: Sequence[T], most: int) -> Iterator[Sequence[T]]:

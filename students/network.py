@@ -10,7 +10,7 @@ backward pass (autocast), and what frozen weights are held in. Dropout is off.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +24,7 @@ from students.checkpoint import CheckpointError, guarded, longest_context, quiet
 from students.devices import device_of, repeatable
 from students.loop import unpack
 from students.merging import ADAPTER, Merging
+from students.slots import Slots
 from students.smollm2 import cache
 
 if TYPE_CHECKING:
@@ -166,6 +167,40 @@ class Network:
             _put(tensors, self.trainable)
             with nullcontext() if trunk else self._merging.merged():
                 yield {name: tensor.to(self.device) for name, tensor in moments.items()}
+
+    @contextmanager
+    def beside(self, states: Sequence[Tensors], slots: int) -> Iterator[Slots]:
+        """Put the adapters of several States side by side; see ``through``. Compute repeatably while this lasts.
+
+        Args:
+            states: Their adapters, at least one and at most as many as there are slots.
+            slots: Of one computation.
+        """
+        self._pairs  # noqa: B018 (refuses what cannot be)
+        with self._repeatable(), Merging(list(_adapters(self._loaded[0]).values())).left_out():
+            yield Slots(states, slots, self.device)
+
+    def through(self, parameters: Tensors, rows: int) -> AbstractContextManager[Any]:
+        """Let so many rows, slot after slot, go through the adapter of their slot, while ``beside`` lasts."""
+        from students.adapters import Adapters
+
+        assert self.lora is not None, "only adapters stand side by side"
+        return Adapters(self._pairs, parameters, self.lora.alpha / self.lora.rank, rows)
+
+    @cached_property
+    def _pairs(self) -> dict[int, tuple[str, str]]:
+        """The names of the factors A and B of each weight with an adapter, by the weight's ``id``."""
+        from torch.nn import Linear
+
+        layers = _adapters(self._loaded[0])
+        names = {name: tuple(f"{name}.lora_{factor}.{ADAPTER}.weight" for factor in "AB") for name in layers}
+        whole = {name for pair in names.values() for name in pair} == self.trainable.keys()
+        if not whole or not all(isinstance(layer.get_base_layer(), Linear) for layer in layers.values()):
+            raise CheckpointError(
+                f"path {str(self.folder)!r} gets adapters on other than linear layers, which go through one at a time; "
+                "give slots=1"
+            )
+        return {id(layers[name].get_base_layer().weight): (pair[0], pair[1]) for name, pair in names.items()}
 
     def _repeatable(self) -> AbstractContextManager[None]:
         return repeatable(self.device, self._threads)

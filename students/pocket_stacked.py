@@ -7,7 +7,7 @@ state is one slot of the same computation, so it has the same bits alone and amo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +15,10 @@ import numpy as np
 from students.base import Asked, Data, Decoding, Recipe, Trained
 from students.decoding import draws_for
 from students.devices import device_of, repeatable
-from students.loop import IGNORE, Batch, Ints, Optimisation, batches, pack, unpack
+from students.loop import IGNORE, Batch, Optimisation, batches, pack, unpack
 from students.many import Fit, Made, only
 from students.pocket import Pocket
-from students.slots import SlotAdamW, Slots, SlotsAdamW, must_be_slots, run_at_once, whole
+from students.slots import Slots, SlotsAdamW, must_be_slots, run_at_once, slot_of, whole
 from students.stacked import Stacked
 from students.vocabulary import FIRST, PAD
 from tasks.records import Example
@@ -76,7 +76,11 @@ class PocketStacked(Pocket):
         import torch
 
         on_card = self.device == "cuda"
-        isa = "sm_{}{}".format(*torch.cuda.get_device_capability()) if on_card else torch.backends.cpu.get_cpu_capability()
+        isa = (
+            "sm_{}{}".format(*torch.cuda.get_device_capability())
+            if on_card
+            else torch.backends.cpu.get_cpu_capability()
+        )
         releases = {"numpy": np.__version__, "torch": torch.__version__.split("+")[0]}
         return {"device": self.device, "dtype": "float32", "threads": self.threads, "isa": isa} | releases
 
@@ -98,7 +102,9 @@ class PocketStacked(Pocket):
 
     def alike(self, fit: Fit) -> Any:
         """The width that rows are filled up to. Patience looks at each state by itself, so it is alone."""
-        return whole(max(map(self.tokens, (*fit.data.lesson, *fit.data.earlier)))), fit.seed if fit.data.watched else None
+        return whole(
+            max(map(self.tokens, (*fit.data.lesson, *fit.data.earlier)))
+        ), fit.seed if fit.data.watched else None
 
     def fit_many(self, fits: Sequence[Fit]) -> list[Made]:
         """See ``students.many.Slotted``."""
@@ -117,7 +123,7 @@ class PocketStacked(Pocket):
             many = SlotsAdamW(slots, losses_of, recipe)
             runs = []
             for i, (fit, (_, moments)) in enumerate(zip(fits, held, strict=True)):
-                run = Optimisation({}, losses_of, recipe, moments, partial(_slot_of, many, i))
+                run = Optimisation({}, losses_of, recipe, moments, slot_of(many, i))
                 endless = batches(self._encoded(fit.data.lesson), self._encoded(fit.data.earlier), recipe, fit.seed)
                 runs.append(run.steps(endless, self._look(slots, i, fit.data.watched)))
             done = run_at_once(many, runs)
@@ -184,11 +190,6 @@ class PocketStacked(Pocket):
                 for each, found in zip(out, means[:, : len(batch.ids)].tolist(), strict=True):
                     each.extend(found)
         return out
-
-
-def _slot_of(many: SlotsAdamW[Batch], slot: int, *given: Any) -> SlotAdamW[Batch]:
-    """What ``Optimisation`` takes for its optimiser; of what it is given, only the moments are of this slot alone."""
-    return SlotAdamW(many, slot, given[-1])
 
 
 def _grids(some: Sequence[Batch | None], rows: int, columns: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:

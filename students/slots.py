@@ -41,6 +41,11 @@ def must_be_slots(slots: object) -> None:
         raise ValueError(f"student_args.slots is {slots!r}; give a whole number from 1 to {MOST}")
 
 
+def room_of(device: str, slots: int, used: int) -> int:
+    """How many slots are computed where so many of them are used."""
+    return slots if device == "cuda" else used
+
+
 class Slots:
     """Weights side by side.
 
@@ -54,9 +59,9 @@ class Slots:
         import torch
 
         if not 0 < len(states) <= slots:
-            raise ValueError(f"{len(states)} states are given to {slots} slots; give at least one, and no more than fit")
+            raise ValueError(f"{len(states)} states are given to {slots} slots; give at least one, and at most that")
         self.used, self.device = len(states), device
-        self.room = slots if device == "cuda" else self.used
+        self.room = room_of(device, slots, self.used)
         self._shapes = {name: tensor.shape for name, tensor in sorted(states[0].items())}
         self._places: dict[str, tuple[int, int]] = {}
         size = 0
@@ -194,12 +199,17 @@ class SlotAdamW(Generic[B]):
         return bool(self._many.slots.flat[self._slot].isfinite().all())
 
 
+def slot_of(many: SlotsAdamW[B], slot: int) -> Callable[..., SlotAdamW[B]]:
+    """What ``Optimisation`` makes its optimiser with; of what it is given, the moments alone belong to one slot."""
+    return lambda parameters, loss_of, recipe, moments: SlotAdamW(many, slot, moments)
+
+
 Done = tuple[Any, Fitted] | TrainingDivergedError
 """Of a slot: the parameters that are examined, and what its run came to; or why it failed."""
 
 
 def run_at_once(many: SlotsAdamW[B], runs: Sequence[Generator[Step[B], float, Fitted]]) -> list[Done]:
-    """Make the updates of several runs (``Optimisation.steps``) at once; one that diverges leaves the others as they are.
+    """Make the updates of several runs (``Optimisation.steps``) at once. One that diverges leaves the others alone.
 
     Args:
         many: The slots; run ``i`` is that of slot ``i``.
