@@ -159,6 +159,8 @@ class Pool(Processes):
                 self._fits[batch[0].alike[0]] = half
             self._wait(batch)
         else:
+            if memory:  # it does not fit alone, which tells nothing of others
+                self._fits.pop(batch[0].alike[0], None)
             for i, waiting in enumerate(batch):
                 try:
                     if error is not None:

@@ -38,6 +38,8 @@ ARGS: dict[str, Any] = {"width": 16, "layers": 1, "heads": 2, "context": 32, "de
 STUDENT = BuildSpec(name="pocket-stacked", args={**ARGS, "slots": 8})
 RECIPE = Recipe(updates=2, batch=4)
 TASK = Arithmetic()
+Fails = Callable[[Sequence[str]], Exception | None]
+"""What a batch of these keys fails by."""
 
 
 def lesson(seed: int) -> tuple[Example, ...]:
@@ -150,11 +152,15 @@ def test_one_job_that_never_fits_is_its_own_failure(store: Store, monkeypatch: p
         return execute_many(some, keys, blobs)
 
     monkeypatch.setattr(worker, "execute_many", too_large)
-    found = outcomes(Threads(), jobs, store)
+    executor = Threads()
+    found = outcomes(executor, jobs, store)
     assert [type(future.exception()) for future in found] == [type(None), type(None), WorkerLostError, type(None)]
     failure = found[2].exception()
     assert isinstance(failure, WorkerLostError)
     assert failure.why == "memory"
+    executor.sizes.clear()
+    outcomes(executor, [job(seed) for seed in range(30, 34)], store)
+    assert executor.sizes == [4]  # it says nothing of others
 
 
 @pytest.mark.parametrize("why", ["deadline", "killed"])
