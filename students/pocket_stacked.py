@@ -196,7 +196,7 @@ def _grids(some: Sequence[Batch | None], rows: int, columns: int, device: str) -
     """Tokens, and what is due behind each, of all slots, (slots, rows, columns)."""
     import torch
 
-    ids = np.full((len(some), whole(rows), columns), PAD, np.int64)
+    ids = np.full((len(some), rows, columns), PAD, np.int64)
     targets = np.full_like(ids, IGNORE)
     for slot, batch in enumerate(some):
         if batch is not None:
