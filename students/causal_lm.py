@@ -18,7 +18,7 @@ from students import packing, ragged
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, code_digest
 from students.chat_format import Format
 from students.checkpoint import CheckpointError, guarded, located, longest_context, names_of
-from students.lm_rows import PAD, Row, Score, apart, draws_of, entropy, nats, row_of
+from students.lm_rows import PAD, Row, apart, draws_of, entropy, nats, row_of
 from students.lm_slots import Lesson, LmSlots
 from students.loop import Batch, Encoded, Optimisation, batches, pack
 from students.many import Fit, Made, one_by_one, only
@@ -30,6 +30,8 @@ from tasks.records import Example, digest
 
 if TYPE_CHECKING:
     import torch
+
+    from students.lm_rows import Score
 
 EMPTY = "data.lesson is empty; a lesson of which nothing was kept is not trained"
 CHOICES = {

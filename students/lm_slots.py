@@ -15,7 +15,7 @@ import numpy as np
 
 from students import ragged
 from students.base import Recipe
-from students.lm_rows import Row, Score, nats, row_of
+from students.lm_rows import Row, nats, row_of
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack, unpack
 from students.many import Made
 from students.network import Network
@@ -23,6 +23,8 @@ from students.slots import Slots, SlotsAdamW, run_at_once, slot_of, whole
 
 if TYPE_CHECKING:
     import torch
+
+    from students.lm_rows import Score
 
     Tensors = dict[str, torch.Tensor]
 
