@@ -6,7 +6,7 @@ Training and examining use one prompt format (``students.chat_format``) and one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +42,8 @@ CHOICES = {
 }
 PASS = {"cpu": 4096, "cuda": 32_768}
 """Tokens that go through the model at once where nothing is trained."""
+LOGITS = 2**29
+"""Logits that are held at once there, 2 GiB of float32."""
 
 
 class CausalLM(Student):
@@ -59,6 +61,8 @@ class CausalLM(Student):
         template_args: Further arguments of the chat template, such as ``{"enable_thinking": True}``. A prompt then ends
             as the template's generation prompt does, and without them as its own text of an answer begins.
         context: Longest prompt and response together, in tokens, the template's included.
+        micro_batch: Rows that go forward and backward at once under ``sft``, 0 for a whole batch. Their gradients are
+            added up: the memory of so many rows is enough, and results differ by rounding alone.
         dtype: Arithmetic; ``auto`` is ``bfloat16`` on CUDA and ``float32`` elsewhere.
         device: ``auto`` is ``cuda`` where there is one.
         threads: Torch threads. Results are bit-exact within one number of threads.
@@ -101,6 +105,7 @@ class CausalLM(Student):
         system: str = "",
         template_args: Mapping[str, Any] | None = None,
         context: int = 256,
+        micro_batch: int = 0,
         dtype: str = "auto",
         device: str = "auto",
         threads: int = 1,
@@ -111,19 +116,19 @@ class CausalLM(Student):
         for field, choices in CHOICES.items():
             if args[field] not in choices:
                 raise ValueError(f"student_args.{field} is {args[field]!r}; give one of {', '.join(choices)}")
-        for field in ("rank", "alpha", "context", "threads"):
-            if not isinstance(args[field], int) or args[field] < 1:
-                raise ValueError(f"student_args.{field} is {args[field]!r}; it must be a whole number of at least 1")
+        for field, least in {"rank": 1, "alpha": 1, "context": 1, "micro_batch": 0, "threads": 1}.items():
+            if not isinstance(args[field], int) or args[field] < least:
+                raise ValueError(
+                    f"student_args.{field} is {args[field]!r}; it must be a whole number of at least {least}"
+                )
         must_be_slots(slots)
         if slots > 1 and adapter != "lora":
-            raise ValueError(
-                f"student_args.slots is {slots} and adapter is {adapter!r}; give slots=1, or adapter='lora'"
-            )
+            raise ValueError(f"student_args.slots is {slots} and adapter is {adapter!r}; give slots=1, or 'lora'")
         self.context, self.slots = context, slots
         self._folder = located(path, revision)
         lora = Lora(rank, alpha, targets if isinstance(targets, str) else tuple(targets)) if adapter == "lora" else None
         self._network = Network(self._folder, lora, dtype, device, threads, Use(context, lambda: self.fingerprint))
-        self._beside = LmSlots(self._network, slots, self._most)
+        self._beside = LmSlots(self._network, slots, (self._most, LOGITS), micro_batch)
         with guarded(f"path {path!r} has a tokenizer that cannot be used", "fetch the model again", own=ValueError):
             self._format = Format(self._folder, template, system, template_args)
         self._check_context()
@@ -200,9 +205,12 @@ class CausalLM(Student):
             raise ValueError(EMPTY)
         with self._network.ready(weights, trunk=True) as moments:
 
-            def loss_of(batch: Batch) -> torch.Tensor:
-                logits, targets = self._logits([row_of(*each) for each in zip(batch.ids, batch.targets, strict=True)])
-                return F.cross_entropy(logits, targets)
+            def loss_of(batch: Batch) -> Iterator[torch.Tensor]:
+                rows = [row_of(*each) for each in zip(batch.ids, batch.targets, strict=True)]
+                size, all_due = self.args["micro_batch"] or len(rows), sum(len(response) for _, response in rows)
+                for start in range(0, len(rows), size):
+                    logits, due = self._logits(rows[start : start + size])
+                    yield F.cross_entropy(logits, due) * (len(due) / all_due)
 
             def look() -> float:
                 return float(np.mean(self._each(data.watched, nats)))
@@ -420,10 +428,9 @@ class CausalLM(Student):
 
         rows = [self._inside(self._row(example)) for example in examples]
         out = [0.0] * len(rows)
+        most = min(self._most, LOGITS // self._network.vocabulary)
         with torch.no_grad():
-            for places in ragged.turns(
-                [prompt + response for prompt, response in rows], [1] * len(rows), 0, self._most
-            ):
+            for places in ragged.turns([p + r for p, r in rows], [1] * len(rows), 0, most):
                 some = [rows[i] for i in places]
                 scores = score(*self._logits(some)).split([len(response) for _, response in some])
                 for i, each in zip(places, scores, strict=True):

@@ -49,25 +49,34 @@ class LmSlots:
     Args:
         network: With an adapter.
         slots: Most states at once.
-        most: Tokens of each slot that go through the model at once where nothing is trained.
+        most: Tokens and logits that there may be at once where nothing is trained.
+        micro_batch: Rows of each slot that go forward and backward at once, 0 for a whole batch.
     """
 
-    def __init__(self, network: Network, slots: int, most: int) -> None:
-        self._network, self._slots, self._most = network, slots, max(1, most // slots)
+    def __init__(self, network: Network, slots: int, most: tuple[int, int], micro_batch: int) -> None:
+        self._network, self._slots, self._micro_batch = network, slots, micro_batch
+        tokens, logits = most
+        self._most = max(1, tokens // slots)
+        self._most_measured = max(1, min(tokens, logits // network.vocabulary) // slots)
 
     def fit(self, lessons: Sequence[Lesson], recipe: Recipe) -> list[Made]:
         """Train each state on its lesson, by next-token loss."""
+        import torch
+
         parts = [part for each in lessons for part in (each.lesson, each.earlier) if len(part)]
         columns = whole(max(int(part.lengths.max()) for part in parts))  # the last token is not read
         keep = whole(max(int((part.targets != IGNORE).sum(1).max()) for part in parts))
         with self._beside([each.weights for each in lessons], trunk=True) as (slots, held):
 
-            def losses_of(parameters: Tensors, some: Sequence[Batch | None]) -> torch.Tensor:
-                rows = [self._rows(batch, recipe.batch) for batch in some]
-                logits, targets = self._logits(parameters, rows, columns, keep)
-                lost = nats(logits.flatten(0, 1), targets.clamp(min=0).flatten()).view(targets.shape)
-                due = targets != IGNORE
-                return (lost * due).sum(1) / due.sum(1).clamp(min=1)
+            def losses_of(parameters: Tensors, some: Sequence[Batch | None]) -> Iterator[torch.Tensor]:
+                rows, size = [self._rows(batch, recipe.batch) for batch in some], self._micro_batch or recipe.batch
+                counts = torch.tensor([max(1, sum(len(r) for _, r in own)) for own in rows], device=slots.device)
+                for start in range(0, recipe.batch, size):
+                    logits, targets = self._logits(
+                        parameters, [own[start : start + size] for own in rows], columns, keep
+                    )
+                    lost = nats(logits.flatten(0, 1), targets.clamp(min=0).flatten()).view(targets.shape)
+                    yield (lost * (targets != IGNORE)).sum(1) / counts
 
             many = SlotsAdamW(slots, losses_of, recipe)
             runs = []
@@ -165,7 +174,7 @@ class LmSlots:
         out = [[0.0] * len(rows) for _ in range(slots.room)]
         whole_rows = [(*prompt, *response) for prompt, response in rows]
         with torch.no_grad():
-            for places in ragged.turns(whole_rows, [1] * len(rows), 0, self._most):
+            for places in ragged.turns(whole_rows, [1] * len(rows), 0, self._most_measured):
                 some = [rows[i] for i in places]
                 lengths = [len(response) for _, response in some]
                 columns = whole(max(len(whole_rows[i]) for i in places))

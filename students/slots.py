@@ -9,7 +9,7 @@ there a computation always has all its slots, and what is not used is zero. A pr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from students.adamw import BETAS, EPSILON
@@ -99,14 +99,15 @@ class SlotsAdamW(Generic[B]):
     Args:
         slots: Their weights, updated in place.
         losses_of: The loss of each slot, (slots,), from the parameters and the batch of each slot, ``None`` where a
-            slot has none. The loss of a slot depends on its own parameters and batch alone.
+            slot has none. The loss of a slot depends on its own parameters and batch alone. Or parts of it, as in
+            ``students.adamw``.
         recipe: Weight decay and clipping.
     """
 
     def __init__(
         self,
         slots: Slots,
-        losses_of: Callable[[Tensors, Sequence[B | None]], torch.Tensor],
+        losses_of: Callable[[Tensors, Sequence[B | None]], torch.Tensor | Iterable[torch.Tensor]],
         recipe: Recipe,
     ) -> None:
         import torch
@@ -138,17 +139,19 @@ class SlotsAdamW(Generic[B]):
 
         batches = [turns[i][0] if i in turns else None for i in range(self.slots.room)]
         leaves = {name: view.detach().requires_grad_() for name, view in self.slots.parameters.items()}
-        losses = self._losses_of(leaves, batches)
-        gradients = torch.autograd.grad(losses.sum(), list(leaves.values()), allow_unused=True)
-        gradient = torch.zeros_like(self.slots.flat)
-        for view, part in zip(self.slots.views(gradient).values(), gradients, strict=True):
-            if part is not None:
-                view.copy_(part)
+        gradient, losses = torch.zeros_like(self.slots.flat), torch.zeros(self.slots.room, device=self.slots.device)
+        found = self._losses_of(leaves, batches)
+        for part in (found,) if isinstance(found, torch.Tensor) else found:
+            gradients = torch.autograd.grad(part.sum(), list(leaves.values()), allow_unused=True)
+            for view, of_part in zip(self.slots.views(gradient).values(), gradients, strict=True):
+                if of_part is not None:
+                    view += of_part
+            losses += part.detach()
         for i in turns:
             self._steps[i] += 1
         self._step(gradient, [turns[i][1] if i in turns else 0.0 for i in range(self.slots.room)])
-        found = losses.detach().tolist()
-        return {i: found[i] for i in turns}
+        before = losses.tolist()
+        return {i: before[i] for i in turns}
 
     def _step(self, gradient: torch.Tensor, rates: Sequence[float]) -> None:
         """See arXiv 1711.05101, and ``students.adamw``. The moments of a slot whose rate is 0 are not used any more."""

@@ -117,6 +117,15 @@ def test_the_model_is_left_as_it_was(student: CausalLM, alone: list[bytes]) -> N
     assert student.losses(alone[0], EXAMPLES) != student.losses(student.initial(0), EXAMPLES)
 
 
+def test_parts_of_a_batch_add_up(folder: Path, student: CausalLM) -> None:
+    """Equal bits among others, and equal to a whole batch but for rounding."""
+    parts = student_of(folder, slots=8, micro_batch=2)
+    singly = [parts.fit(each.weights, each.data, each.recipe, each.seed) for each in fits(parts, 3)]
+    assert fit_many(parts, fits(parts, 3)) == singly
+    whole = student.fit(*(getattr(fits(student, 1)[0], name) for name in ("weights", "data", "recipe", "seed")))
+    assert singly[0][1].loss == pytest.approx(whole[1].loss, rel=1e-5)
+
+
 def test_practice_is_one_at_a_time(student: CausalLM) -> None:
     recipe = Recipe(method="grpo", updates=2, batch=4, grpo={"group": 4, "max_tokens": 4})  # type: ignore[arg-type]
     data = Data(EXAMPLES[:4], verdict=lambda example, response: len(response) % 2 == 0)
