@@ -51,7 +51,7 @@ def nats(logits: torch.Tensor, due: torch.Tensor) -> torch.Tensor:
     """Nats of each token that was due, (tokens,)."""
     import torch.nn.functional as F
 
-    return F.crossentropy(logits, due, reduction="none")
+    return F.cross_entropy(logits, due, reduction="none")
 
 
 def entropy(logits: torch.Tensor, due: torch.Tensor) -> torch.Tensor:
