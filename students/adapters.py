@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from students.base import UnsupportedError
+from tasks.errors import UnsupportedError
 
 Pairs = Mapping[int, tuple[str, str]]
 """The names of A and B that belong to a weight, by its ``id``."""

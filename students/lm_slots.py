@@ -106,21 +106,24 @@ class LmSlots:
             temperature: 0 is greedy.
             draws: Makes a generator for each row, the same for each state.
         """
+        import torch
+
         written: list[list[list[int]]] = [[[] for _ in rows] for _ in weights]
         with self._beside(weights) as (slots, _):
             own = [draws() for _ in range(slots.room)] if temperature else []
             for places in ragged.turns(rows, rooms, max(rooms, default=0), self._most):
-                some = [tuple(rows[i]) for i in places]
-                some += some[-1:] * (whole(len(some)) - len(some))
-                rows_of = places + places[-1:] * (len(some) - len(places))
-                width = whole(len(max(some, key=len)) + 1)
-                laid = ragged.lay(
-                    some * slots.room, [1] * len(some) * slots.room, self._network.device, 0, 0, None, width
-                )
-                room = [rooms[i] for i in rows_of] * slots.room
-                drawn = [each[i] for each in own for i in rows_of]
-                with self._network.autocast(), self._network.through(slots.parameters, len(room)):
-                    found = ragged.generate(self._network.model, laid, room, stops, temperature, drawn, stay=True)
+                some, room = [tuple(rows[i]) for i in places], [rooms[i] for i in places]
+                spare = whole(len(some)) - len(some)  # rows of one token, of which one more is written
+                some, room = some + [(0,)] * spare, room + [1] * spare
+                kept, width = [1] * len(some) * slots.room, whole(len(max(some, key=len)) + 1)
+                laid = ragged.lay(some * slots.room, kept, self._network.device, reach=0, width=width)
+                drawn = [
+                    g for each in own for g in (*(each[i] for i in places), *(torch.Generator() for _ in range(spare)))
+                ]
+                with self._network.autocast(), self._network.through(slots.parameters, len(kept)):
+                    found = ragged.generate(
+                        self._network.model, laid, room * slots.room, stops, temperature, drawn, stay=True
+                    )
                 for k in range(len(weights)):
                     for i, tokens in zip(places, found[k * len(some) :], strict=False):
                         written[k][i] = tokens
