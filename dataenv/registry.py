@@ -130,7 +130,7 @@ TRACKERS = {
 EXECUTORS = {
     "inline": "dataenv.execution.inline:Inline",
     "processes": "dataenv.execution.executors.local:Processes",
-    "pool": "dataenv.execution.executors.pool:Pool",
+    "pool": "dataenv.execution.executors.pool:JobPool",
     "ray": "dataenv.execution.executors.ray_tasks:RayTasks",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {

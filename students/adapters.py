@@ -1,7 +1,7 @@
 """Several adapters over one frozen model: each slot's rows go through the adapter of that slot.
 
-The rows of all slots are one batch, slot after slot. While ``Adapters`` is active, a linear layer multiplies the rows
-of each slot by themselves, so that products have one shape whatever else is computed (``students.slots``), and adds
+The rows of all slots are one batch, slot after slot. While ``SlotAdapters`` is active, a linear layer multiplies the
+rows of each slot by themselves, so that products have one shape whatever else is computed (``students.slots``), and adds
 the product of that slot's adapter. The model's own adapter is left out meanwhile (``students.merging``).
 """
 
@@ -20,7 +20,7 @@ Pairs = Mapping[int, tuple[str, str]]
 """The names of A and B that belong to a weight, by its ``id``."""
 
 
-class Adapters(TorchFunctionMode):
+class SlotAdapters(TorchFunctionMode):
     """Gives linear layers the adapters of all slots.
 
     Args:

@@ -19,7 +19,7 @@ from students.base import Asked, Data, Decoding, Recipe, Student, Trained, code_
 from students.chat_format import Format
 from students.checkpoint import CheckpointError, guarded, located, longest_context, names_of
 from students.lm_rows import PAD, Row, apart, draws_of, entropy, nats, row_of
-from students.lm_slots import Lesson, LmSlots
+from students.lm_slots import LmFit, LmSlots
 from students.loop import Batch, Encoded, Optimisation, batches, pack
 from students.many import Fit, Made, one_by_one, only
 from students.methods import CODE, METHODS, beyond
@@ -237,7 +237,7 @@ class CausalLM(Student):
             raise ValueError(EMPTY)
         return self._beside.fit(
             [
-                Lesson(
+                LmFit(
                     fit.weights,
                     self._encoded(fit.data.lesson),
                     self._encoded(fit.data.earlier),

@@ -19,7 +19,7 @@ from students.lm_rows import Row, nats, row_of
 from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack, unpack
 from students.many import Made
 from students.network import Network
-from students.slots import Slots, SlotsAdamW, run_at_once, slot_of, whole
+from students.slots import SlotsAdamW, StateSlots, run_at_once, slot_of, whole
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,7 @@ NOTHING: Row = (0,), ()
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LmFit:
     """What one state is trained on; see ``students.base.Data``."""
 
     weights: bytes
@@ -59,7 +59,7 @@ class LmSlots:
         self._most = max(1, tokens // slots)
         self._most_measured = max(1, min(tokens, logits // network.vocabulary) // slots)
 
-    def fit(self, lessons: Sequence[Lesson], recipe: Recipe) -> list[Made]:
+    def fit(self, lessons: Sequence[LmFit], recipe: Recipe) -> list[Made]:
         """Train each state on its lesson, by next-token loss."""
         import torch
 
@@ -78,7 +78,7 @@ class LmSlots:
                     lost = nats(logits.flatten(0, 1), targets.clamp(min=0).flatten()).view(targets.shape)
                     yield (lost * (targets != IGNORE)).sum(1) / counts
 
-            many = SlotsAdamW(slots, losses_of, recipe)
+            many: SlotsAdamW[Batch] = SlotsAdamW(slots, losses_of, recipe)
             runs = []
             for i, each in enumerate(lessons):
                 run = Optimisation({}, losses_of, recipe, held[i], slot_of(many, i))
@@ -135,7 +135,7 @@ class LmSlots:
             return self._each(slots, rows, score)[: len(weights)]
 
     @contextmanager
-    def _beside(self, weights: Sequence[bytes], trunk: bool = False) -> Iterator[tuple[Slots, list[Tensors]]]:
+    def _beside(self, weights: Sequence[bytes], trunk: bool = False) -> Iterator[tuple[StateSlots, list[Tensors]]]:
         held = [unpack(each, trunk) for each in weights]
         with self._network.beside([tensors for tensors, _ in held], self._slots) as slots:
             yield slots, [moments for _, moments in held]
@@ -145,7 +145,7 @@ class LmSlots:
         found = [] if batch is None else [row_of(*each) for each in zip(batch.ids, batch.targets, strict=True)]
         return found + [NOTHING] * (n - len(found))
 
-    def _look(self, slots: Slots, slot: int, watched: Sequence[Row]) -> Callable[[], float]:
+    def _look(self, slots: StateSlots, slot: int, watched: Sequence[Row]) -> Callable[[], float]:
         """The loss that patience watches."""
         return lambda: float(np.mean(self._each(slots, watched, nats)[slot]))
 
@@ -171,7 +171,7 @@ class LmSlots:
         targets = torch.tensor(due, device=network.device).view(len(rows), -1)
         return logits.float().view(*targets.shape, -1), targets
 
-    def _each(self, slots: Slots, rows: Sequence[Row], score: Score) -> list[list[float]]:
+    def _each(self, slots: StateSlots, rows: Sequence[Row], score: Score) -> list[list[float]]:
         import torch
 
         out = [[0.0] * len(rows) for _ in range(slots.room)]

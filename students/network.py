@@ -24,7 +24,7 @@ from students.checkpoint import CheckpointError, guarded, longest_context, quiet
 from students.devices import device_of, repeatable
 from students.loop import unpack
 from students.merging import ADAPTER, Merging
-from students.slots import Slots
+from students.slots import StateSlots
 from students.smollm2 import cache
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Network:
                 yield {name: tensor.to(self.device) for name, tensor in moments.items()}
 
     @contextmanager
-    def beside(self, states: Sequence[Tensors], slots: int) -> Iterator[Slots]:
+    def beside(self, states: Sequence[Tensors], slots: int) -> Iterator[StateSlots]:
         """Put the adapters of several States side by side; see ``through``. Compute repeatably while this lasts.
 
         Args:
@@ -178,14 +178,14 @@ class Network:
         """
         self._pairs  # noqa: B018 (refuses what cannot be)
         with self._repeatable(), Merging(list(_adapters(self._loaded[0]).values())).left_out():
-            yield Slots(states, slots, self.device)
+            yield StateSlots(states, slots, self.device)
 
     def through(self, parameters: Tensors, rows: int) -> AbstractContextManager[Any]:
         """Let so many rows, slot after slot, go through the adapter of their slot, while ``beside`` lasts."""
-        from students.adapters import Adapters
+        from students.adapters import SlotAdapters
 
         assert self.lora is not None, "only adapters stand side by side"
-        return Adapters(self._pairs, parameters, self.lora.alpha / self.lora.rank, rows)
+        return SlotAdapters(self._pairs, parameters, self.lora.alpha / self.lora.rank, rows)
 
     @cached_property
     def _pairs(self) -> dict[int, tuple[str, str]]:

@@ -18,7 +18,7 @@ from students.devices import device_of, repeatable
 from students.loop import IGNORE, Batch, Optimisation, batches, pack, unpack
 from students.many import Fit, Made, only
 from students.pocket import Pocket
-from students.slots import Slots, SlotsAdamW, must_be_slots, run_at_once, slot_of, whole
+from students.slots import SlotsAdamW, StateSlots, must_be_slots, run_at_once, slot_of, whole
 from students.stacked import Stacked
 from students.vocabulary import FIRST, PAD
 from tasks.records import Example
@@ -68,7 +68,7 @@ class PocketStacked(Pocket):
         self.slots, self.device = slots, device_of(device)
         del self.args["backend"]
         self.args |= {"slots": slots, "device": device}
-        self._model = Stacked(layers, heads)
+        self._stack = Stacked(layers, heads)
 
     @cached_property
     def numerics(self) -> dict[str, Any]:
@@ -113,14 +113,14 @@ class PocketStacked(Pocket):
         recipe, columns = fits[0].recipe, self.alike(fits[0])[0]
         held = [unpack(fit.weights, trunk=True) for fit in fits]
         with repeatable(self.device, self.threads):
-            slots = Slots([tensors for tensors, _ in held], self.slots, self.device)
+            slots = StateSlots([tensors for tensors, _ in held], self.slots, self.device)
 
             def losses_of(parameters: Tensors, some: Sequence[Batch | None]) -> torch.Tensor:
                 ids, targets = _grids(some, recipe.batch, columns, self.device)
-                nats = self._model.nats(parameters, ids, targets)
+                nats = self._stack.nats(parameters, ids, targets)
                 return nats.flatten(1).sum(1) / (targets != IGNORE).flatten(1).sum(1).clamp(min=1)
 
-            many = SlotsAdamW(slots, losses_of, recipe)
+            many: SlotsAdamW[Batch] = SlotsAdamW(slots, losses_of, recipe)
             runs = []
             for i, (fit, (_, moments)) in enumerate(zip(fits, held, strict=True)):
                 run = Optimisation({}, losses_of, recipe, moments, slot_of(many, i))
@@ -146,7 +146,7 @@ class PocketStacked(Pocket):
                 places = order[start : start + PASS]
                 some = [rows[i] for i in places]
                 rooms = np.array([min(most, self.context - len(row)) for row in some])
-                found = self._model.write(parameters, some, rooms, decoding.temperature, draws[places], FIRST)
+                found = self._stack.write(parameters, some, rooms, decoding.temperature, draws[places], FIRST)
                 for texts, written in zip(said, found, strict=False):  # behind those that were asked are empty slots
                     for i, tokens in zip(places, written, strict=True):
                         texts[i] = self.vocabulary.decode(tokens)
@@ -155,21 +155,21 @@ class PocketStacked(Pocket):
     def losses_many(self, weights: Sequence[bytes], examples: Sequence[Example]) -> list[list[float]]:
         """See ``students.many.Slotted``."""
         with repeatable(self.device, self.threads):
-            return self._each(self._parameters(weights), examples, self._model.nats)[: len(weights)]
+            return self._each(self._parameters(weights), examples, self._stack.nats)[: len(weights)]
 
     def entropies_many(self, weights: Sequence[bytes], examples: Sequence[Example]) -> list[list[float]]:
         """See ``students.many.Slotted``."""
         with repeatable(self.device, self.threads):
-            return self._each(self._parameters(weights), examples, self._model.entropies)[: len(weights)]
+            return self._each(self._parameters(weights), examples, self._stack.entropies)[: len(weights)]
 
     def _parameters(self, weights: Sequence[bytes]) -> Tensors:
-        return Slots([unpack(each)[0] for each in weights], self.slots, self.device).parameters
+        return StateSlots([unpack(each)[0] for each in weights], self.slots, self.device).parameters
 
-    def _look(self, slots: Slots, slot: int, watched: Sequence[Example]) -> Callable[[], float] | None:
+    def _look(self, slots: StateSlots, slot: int, watched: Sequence[Example]) -> Callable[[], float] | None:
         """The loss that patience watches."""
         if not watched:
             return None
-        return lambda: float(np.mean(self._each(slots.parameters, watched, self._model.nats)[slot]))
+        return lambda: float(np.mean(self._each(slots.parameters, watched, self._stack.nats)[slot]))
 
     def _each(self, parameters: Tensors, examples: Sequence[Example], measure: Measure) -> list[list[float]]:
         """Of each slot, the mean over each example's targets of what is measured there."""

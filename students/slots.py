@@ -46,7 +46,7 @@ def room_of(device: str, slots: int, used: int) -> int:
     return slots if device == "cuda" else used
 
 
-class Slots:
+class StateSlots:
     """Weights side by side.
 
     Args:
@@ -106,7 +106,7 @@ class SlotsAdamW(Generic[B]):
 
     def __init__(
         self,
-        slots: Slots,
+        slots: StateSlots,
         losses_of: Callable[[Tensors, Sequence[B | None]], torch.Tensor | Iterable[torch.Tensor]],
         recipe: Recipe,
     ) -> None:

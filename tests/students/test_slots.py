@@ -10,7 +10,7 @@ import pytest
 from students.adamw import TensorAdamW
 from students.base import Recipe, TrainingDivergedError
 from students.loop import Batch, Optimisation
-from students.slots import Slots, SlotsAdamW, run_at_once, slot_of, whole
+from students.slots import SlotsAdamW, StateSlots, run_at_once, slot_of, whole
 
 RECIPE = Recipe(updates=6, batch=2, rate=0.05, warmup=2, weight_decay=0.1, clip=0.5)
 
@@ -41,7 +41,7 @@ def losses_of(parameters: Mapping[str, Any], some: Sequence[Batch | None]) -> An
 
 
 def many_of(states: Sequence[dict[str, Any]], slots: int = 8) -> SlotsAdamW[Batch]:
-    return SlotsAdamW(Slots(states, slots, "cpu"), losses_of, RECIPE)
+    return SlotsAdamW(StateSlots(states, slots, "cpu"), losses_of, RECIPE)
 
 
 def trained(states: Sequence[dict[str, Any]], seeds: Sequence[int], moments: Sequence[Any] | None = None) -> list[Any]:
@@ -105,9 +105,9 @@ def test_what_is_not_finite_fails_alone() -> None:
 
 def test_slots_begin_where_arrays_begin() -> None:
     """Kernels may add in another order where an array is not aligned."""
-    slots = Slots([state(i) for i in range(3)], 4, "cpu")
+    slots = StateSlots([state(i) for i in range(3)], 4, "cpu")
     for view in slots.parameters.values():
         assert all(view[i].data_ptr() % 64 == 0 for i in range(3))
     assert [whole(n) for n in (0, 1, 16, 17)] == [16, 16, 16, 32]
     with pytest.raises(ValueError, match="3 states are given to 2 slots"):
-        Slots([state(i) for i in range(3)], 2, "cpu")
+        StateSlots([state(i) for i in range(3)], 2, "cpu")

@@ -50,7 +50,7 @@ class _Waiting:
     promised: Future[Outcome] = field(default_factory=Future)
 
 
-class Pool(Processes):
+class JobPool(Processes):
     """Runs jobs in worker processes on this machine, several at once in each where the student has slots.
 
     Args:

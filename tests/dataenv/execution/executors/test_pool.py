@@ -13,7 +13,7 @@ import pytest
 from dataenv.errors import SettingError
 from dataenv.execution.executors import make_executor, read_spec, worker
 from dataenv.execution.executors import pool as pools
-from dataenv.execution.executors.pool import Pool
+from dataenv.execution.executors.pool import JobPool
 from dataenv.execution.executors.worker import Limits, Reply
 from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import (
@@ -57,7 +57,7 @@ def plain(outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"seconds": None})
 
 
-class Threads(Pool):
+class Threads(JobPool):
     """The pool, with a thread in place of each worker process, and a note of each batch's size."""
 
     def __init__(
@@ -96,7 +96,7 @@ def no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker.faulthandler, "dump_traceback_later", lambda *args, **named: None)
 
 
-def outcomes(executor: Pool, jobs: Sequence[Job], store: Store) -> list[Future[Outcome]]:
+def outcomes(executor: JobPool, jobs: Sequence[Job], store: Store) -> list[Future[Outcome]]:
     futures = [executor.submit(each, each.key(), store.blobs) for each in jobs]
     for future in futures:
         future.exception(120)
@@ -242,14 +242,14 @@ def test_a_worker_keeps_its_card(monkeypatch: pytest.MonkeyPatch, store: Store) 
 
 
 @pytest.fixture
-def workers() -> Iterator[Pool]:
+def workers() -> Iterator[JobPool]:
     made = make_executor({"kind": "pool", "workers": 1, "pool_width": 4})
-    assert isinstance(made, Pool)
+    assert isinstance(made, JobPool)
     yield made
     made.close()
 
 
-def test_in_worker_processes(workers: Pool, store: Store, tmp_path: Path) -> None:
+def test_in_worker_processes(workers: JobPool, store: Store, tmp_path: Path) -> None:
     """Through a runner, with a job that fails for good among the others."""
     jobs = [job(seed) for seed in range(5)]
     worse = job(7, recipe=Recipe(updates=2, batch=4, rate=1.0, clip=1e30))
