@@ -1,7 +1,7 @@
 """Several adapters over one frozen model: each slot's rows go through the adapter of that slot.
 
 The rows of all slots are one batch, slot after slot. While ``SlotAdapters`` is active, a linear layer multiplies the
-rows of each slot by themselves, so that products have one shape whatever else is computed (``students.slots``), and adds
+rows of each slot by themselves, so that products have one shape whatever else is computed (``students.slots``). It adds
 the product of that slot's adapter. The model's own adapter is left out meanwhile (``students.merging``).
 """
 
