@@ -16,10 +16,10 @@ import numpy as np
 from students import ragged
 from students.base import Recipe
 from students.lm_rows import Row, nats, row_of
-from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack, unpack
+from students.loop import IGNORE, Batch, Encoded, batches, pack, unpack
 from students.many import Made
 from students.network import Network
-from students.slots import SlotsAdamW, StateSlots, run_at_once, slot_of, whole
+from students.slots import SlotsAdamW, StateSlots, optimisation_of, run_at_once, whole
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,7 @@ class LmSlots:
             many: SlotsAdamW[Batch] = SlotsAdamW(slots, losses_of, recipe)
             runs = []
             for i, each in enumerate(lessons):
-                run = Optimisation({}, losses_of, recipe, held[i], slot_of(many, i))
+                run = optimisation_of(many, i, recipe, held[i])
                 look = self._look(slots, i, each.watched) if each.watched else None
                 runs.append(run.steps(batches(each.lesson, each.earlier, recipe, each.seed), look))
             done = run_at_once(many, runs)

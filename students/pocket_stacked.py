@@ -15,10 +15,10 @@ import numpy as np
 from students.base import Asked, Data, Decoding, Recipe, Trained
 from students.decoding import draws_for
 from students.devices import device_of, repeatable
-from students.loop import IGNORE, Batch, Optimisation, batches, pack, unpack
+from students.loop import IGNORE, Batch, batches, pack, unpack
 from students.many import Fit, Made, only
 from students.pocket import Pocket
-from students.slots import SlotsAdamW, StateSlots, must_be_slots, run_at_once, slot_of, whole
+from students.slots import SlotsAdamW, StateSlots, must_be_slots, optimisation_of, run_at_once, whole
 from students.stacked import Stacked
 from students.vocabulary import FIRST, PAD
 from tasks.records import Example
@@ -123,7 +123,7 @@ class PocketStacked(Pocket):
             many: SlotsAdamW[Batch] = SlotsAdamW(slots, losses_of, recipe)
             runs = []
             for i, (fit, (_, moments)) in enumerate(zip(fits, held, strict=True)):
-                run = Optimisation({}, losses_of, recipe, moments, slot_of(many, i))
+                run = optimisation_of(many, i, recipe, moments)
                 endless = batches(self._encoded(fit.data.lesson), self._encoded(fit.data.earlier), recipe, fit.seed)
                 runs.append(run.steps(endless, self._look(slots, i, fit.data.watched)))
             done = run_at_once(many, runs)

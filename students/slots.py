@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from students.adamw import BETAS, EPSILON
 from students.base import Recipe, TrainingDivergedError
-from students.loop import Fitted, Step, Turn
+from students.loop import Fitted, Optimisation, Step, Turn
 
 if TYPE_CHECKING:
     import torch
@@ -202,9 +202,23 @@ class SlotAdamW(Generic[B]):
         return bool(self._many.slots.flat[self._slot].isfinite().all())
 
 
-def slot_of(many: SlotsAdamW[B], slot: int) -> Callable[..., SlotAdamW[B]]:
-    """What ``Optimisation`` makes its optimiser with; of what it is given, the moments alone belong to one slot."""
-    return lambda parameters, loss_of, recipe, moments: SlotAdamW(many, slot, moments)
+def optimisation_of(
+    many: SlotsAdamW[B], slot: int, recipe: Recipe, moments: Mapping[str, torch.Tensor]
+) -> Optimisation[B]:
+    """The training run of one slot; see ``run_at_once``.
+
+    Args:
+        many: The optimiser of all slots, which knows what a loss is.
+        slot: Which.
+        recipe: How.
+        moments: AdamW's of the state before; empty to start afresh.
+    """
+
+    def of_slot(parameters: Any, loss_of: Any, recipe: Recipe, moments: Mapping[str, torch.Tensor]) -> SlotAdamW[B]:
+        return SlotAdamW(many, slot, moments)
+
+    unused: Any = None
+    return Optimisation({}, unused, recipe, moments, of_slot)
 
 
 Done = tuple[Any, Fitted] | TrainingDivergedError

@@ -10,7 +10,7 @@ import pytest
 from students.adamw import TensorAdamW
 from students.base import Recipe, TrainingDivergedError
 from students.loop import Batch, Optimisation
-from students.slots import SlotsAdamW, StateSlots, run_at_once, slot_of, whole
+from students.slots import SlotsAdamW, StateSlots, optimisation_of, run_at_once, whole
 
 RECIPE = Recipe(updates=6, batch=2, rate=0.05, warmup=2, weight_decay=0.1, clip=0.5)
 
@@ -47,7 +47,7 @@ def many_of(states: Sequence[dict[str, Any]], slots: int = 8) -> SlotsAdamW[Batc
 def trained(states: Sequence[dict[str, Any]], seeds: Sequence[int], moments: Sequence[Any] | None = None) -> list[Any]:
     many = many_of(states)
     held = moments or [{}] * len(states)
-    runs = [Optimisation({}, losses_of, RECIPE, held[i], slot_of(many, i)) for i in range(len(states))]
+    runs = [optimisation_of(many, i, RECIPE, held[i]) for i in range(len(states))]
     return run_at_once(many, [run.steps(turns(seed)) for run, seed in zip(runs, seeds, strict=True)])
 
 
