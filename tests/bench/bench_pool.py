@@ -10,7 +10,7 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -60,22 +60,19 @@ def jobs(kind: str, n: int, folder: Path) -> float:
     return (seconds() - begun) / n
 
 
-def slots(
-    plain: Student, stacked: Callable[[int], Student], ks: list[int], recipe: Recipe, taught: list[tuple[Example, ...]],
-    rounds: int,
-) -> list[list[str]]:  # fmt: skip
-    """Processor seconds a student, by how many are trained at once."""
-    students = {0: plain} | {k: stacked(k) for k in ks}
-    found: dict[int, list[float]] = {k: [] for k in students}
-    for turn in range(rounds + 1):
-        for k, student in students.items():
-            fits = [Fit(student.initial(i), Data(taught[i]), recipe, i) for i in range(k or 1)]
+def slots(arms: dict[str, tuple[Student, int]], recipe: Recipe, taught: Sequence[tuple[Example, ...]], n: int) -> None:
+    """Print processor seconds a training, by arm: a student, and how many states of it are trained at once."""
+    found: dict[str, list[float]] = {name: [] for name in arms}
+    for turn in range(n + 1):
+        for name, (student, k) in arms.items():
+            fits = [Fit(student.initial(i), Data(taught[i]), recipe, i) for i in range(k)]
             begun = time.process_time()
             fit_many(student, fits)
-            if turn:
-                found[k].append((time.process_time() - begun) / len(fits))
-    base = median(found[0])
-    return [[str(k or "without slots"), f"{median(x):.3f}", f"{base / median(x):.2f}"] for k, x in found.items()]
+            if turn:  # the first warms up
+                found[name].append((time.process_time() - begun) / k)
+    base = median(next(iter(found.values())))
+    rows = [[name, f"{median(x) / recipe.updates:.3f}", f"{base / median(x):.2f}"] for name, x in found.items()]
+    common.markdown(["student, states at once", "processor s an update and state", "times as fast as the first"], rows)
 
 
 def main() -> None:
@@ -93,22 +90,13 @@ def main() -> None:
                 with tempfile.TemporaryDirectory() as folder:
                     times.append(jobs(kind, given.jobs, Path(folder)))
         common.markdown(["executor", "processor s a job"], [[kind, f"{median(x):.3f}"] for kind, x in found.items()])
-    head = ["students at once", "s a student", "times as fast as without slots"]
     if "pocket" in given.parts:
-        taught = [lesson(i, 512) for i in range(16)]
-        for backend in ("numpy", "torch"):
-            print(f"\npocket, backend {backend}, and pocket-stacked")
-            rows = slots(Pocket(backend=backend), lambda k: PocketStacked(slots=k, device="cpu"), [1, 2, 4, 8, 16],
-                         Recipe(updates=8), taught, given.rounds)  # fmt: skip
-            common.markdown(head, rows)
+        plain = {f"pocket, {backend}": (Pocket(backend=backend), 1) for backend in ("numpy", "torch")}
+        stacked = {f"pocket-stacked, {k}": (PocketStacked(slots=k, device="cpu"), k) for k in (1, 4, 8)}
+        slots(plain | stacked, Recipe(updates=4), [lesson(i, 512) for i in range(8)], given.rounds)
     if "lm" in given.parts:
-        taught = [tuple(problems(32, f"lesson {i}")) for i in range(4)]
-        recipe = Recipe(updates=2, batch=8)
-        rows = slots(
-            CausalLM(context=128), lambda k: CausalLM(context=128, slots=k), [2, 4], recipe, taught, given.rounds
-        )
-        print("\ncausal-lm, SmolLM2-135M")
-        common.markdown(head, rows)
+        shown = {f"slots={k}": (CausalLM(context=128, slots=k), k) for k in (1, 2, 4)}
+        slots(shown, Recipe(updates=2, batch=8), [tuple(problems(32, f"lesson {i}")) for i in range(4)], given.rounds)
 
 
 if __name__ == "__main__":
