@@ -43,9 +43,11 @@ class Stacked:
 
     def nats(self, parameters: Tensors, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Loss at each target, in nats, and 0 where it is ignored, (s, r, c)."""
-        logs = self._logits(parameters, ids).log_softmax(-1)
-        due = targets != IGNORE
-        return -logs.gather(-1, targets.where(due, 0)[..., None])[..., 0] * due
+        import torch.nn.functional as F
+
+        logits = self._logits(parameters, ids).flatten(0, 2)
+        lost = F.cross_entropy(logits, targets.flatten(), ignore_index=IGNORE, reduction="none")
+        return lost.view(targets.shape)
 
     def entropies(self, parameters: Tensors, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Entropy at each target, in nats, and 0 where it is ignored, (s, r, c)."""
