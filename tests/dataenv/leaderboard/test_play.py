@@ -31,7 +31,7 @@ from dataenv.registry import build
 from dataenv.setting import Setting, make_setting
 from students.base import TrainingDivergedError
 from tests import weird
-from tests.benchmark_files import math_rows, write_rows
+from tests.benchmark_files import stat_math_files
 from tests.tiny import TINY
 from tests.toys import TOY_BOARD, Apprentice, Reverse
 
@@ -204,9 +204,7 @@ def test_export_of_what_is_no_row_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(built_in()))
 def test_shipped_boards_are_sound(name: str, tmp_path: Path) -> None:
-    names = ("train", "test") if name == "stat-math" else ()  # it names files of the hub
-    files = {f"task_args.{part}": write_rows(tmp_path / f"{part}.jsonl", math_rows(100, part)) for part in names}
-    board = load(name, files)
+    board = load(name, stat_math_files(tmp_path, 100, 100) if name == "stat-math" else {})  # it names files of the hub
     assert board.name == name
     skills = set(board.setting.built_task.skills)
     for weights in board.mixtures.weights.values():
