@@ -154,7 +154,8 @@ def _overlaps(rows: Sequence[Row], skills: Sequence[str], top: int) -> list[Over
     pairs = list(combinations(first.items(), 2)) if len(first) <= MOST else []
     found = [overlap(one, other, skills, top) for one, other in pairs]
     for name, ends in last.items():
-        begun = {seed: first[name][seed] for seed, end in ends.items() if end.step > first[name][seed].step}
+        start = first.get(name, {})
+        begun = {seed: start[seed] for seed, end in ends.items() if seed in start and end.step > 0}
         if begun:
             after = {seed: ends[seed] for seed in begun}
             found.append(overlap((f"{name}, first", begun), (f"{name}, last", after), skills, top))
