@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -216,20 +215,9 @@ def profiles(
 ) -> None:
     """Show what the students of a board lacked, as its teachers found, and how far two diagnosers agree."""
     from dataenv.leaderboard.folder import read_rows
-    from dataenv.leaderboard.report.profiles import HEADS, PAIRS, overlap_lines, profile_lines
+    from dataenv.leaderboard.report.profiles import sentences
     from dataenv.leaderboard.statistics.profiles import of_boards
 
     boards = {str(folder): read_rows(folder)} | ({str(other): read_rows(other)} if other else {})
-    found, voice = of_boards(boards, top), Voice(as_json, quiet)
-    voice.result(found.model_dump(mode="json"), _plain(HEADS, profile_lines(found)))
-    if found.overlaps and not as_json:
-        voice.say(_plain(PAIRS, overlap_lines(found)))
-
-
-def _plain(heads: Sequence[str], lines: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    return table
+    found = of_boards(boards, top)
+    Voice(as_json, quiet).result(found.model_dump(mode="json"), *sentences(found))

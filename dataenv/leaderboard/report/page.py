@@ -138,7 +138,7 @@ def _table(standings: Sequence[Standing]) -> dict[str, Any]:
 
 def _suites(everyone: Sequence[Standing]) -> list[tuple[str, str]]:
     """The named parts of exams and the split of each, the first of them."""
-    found = {name: share.split for s in everyone for name, share in s.suites.items()}
+    found: dict[str, str] = {name: share.split for s in everyone for name, share in s.suites.items()}
     return [*found.items()][:NAMES]
 
 

@@ -19,23 +19,34 @@ HEADS = ("teacher", "lessons before", "diagnosed by", "problems", "runs", "top m
 PAIRS = ("one", "other", "seeds", "top", "in both of either, %", "by chance, %", "rank correlation", "same problems")
 
 
-def profile_lines(report: ProfileReport, most: int = LINES) -> list[tuple[str, ...]]:
+def profile_lines(report: ProfileReport) -> list[tuple[str, ...]]:
     """A line for each profile, under ``HEADS``."""
-    return [_line(name, one) for name, profiles in report.teachers.items() for one in profiles][:most]
+    return [_line(name, one) for name, profiles in report.teachers.items() for one in profiles]
 
 
-def overlap_lines(report: ProfileReport, most: int = LINES) -> list[tuple[str, ...]]:
-    """A line for each pair of sources, under ``PAIRS``."""
-    return [_pair(one) for one in report.overlaps[:most]]
+def sentences(report: ProfileReport) -> list[str]:
+    """The same, and how far two agree, for a terminal: a sentence each."""
+    said = [
+        f"{name}, {before} lessons before, diagnosed by {by} ({problems} problems, runs: {runs}): {shares}"
+        for name, before, by, problems, runs, shares in profile_lines(report)
+    ]
+    for line in map(_pair, report.overlaps):
+        one, other, seeds, top, both, chance, rank, same = line
+        said.append(
+            f"{one} and {other}, seeds: {seeds}. Of the top {top} skills {both} % are in both of either, by chance "
+            f"{chance} %. Rank correlation {rank}. Same problems: {same}"
+        )
+    return said
 
 
 def for_page(report: ProfileReport | None) -> dict[str, Any]:
     """What the page shows of them, and how many lines it leaves out."""
     if report is None:
         return {"lines": [], "pairs": [], "left": 0, "top": TOP}
-    lines, pairs = profile_lines(report), overlap_lines(report)
-    left = sum(map(len, report.teachers.values())) + len(report.overlaps) - len(lines) - len(pairs)
-    return {"heads": HEADS, "lines": lines, "pair_heads": PAIRS, "pairs": pairs, "left": left, "top": TOP}
+    lines, pairs = profile_lines(report), [_pair(one) for one in report.overlaps]
+    left = len(lines[LINES:]) + len(pairs[LINES:])
+    shown = {"lines": lines[:LINES], "pairs": pairs[:LINES], "left": left, "top": TOP}
+    return {"heads": HEADS, "pair_heads": PAIRS, **shown}
 
 
 def csv_cells(report: ProfileReport | None, teacher: str) -> dict[str, Cell]:
@@ -59,8 +70,9 @@ def _line(name: str, one: MeanProfile) -> tuple[str, ...]:
 
 def _pair(one: Overlap) -> tuple[str, ...]:
     rank = NONE if one.rank is None else f"{one.rank:+.2f} ({one.ranked})".replace("-", MINUS)
-    told = (one.one, one.other, str(one.seeds), f"{one.top} of {one.skills}")
-    told += (portion(one.jaccard, 1), portion(one.chance, 1), rank, "; ".join(_same_problems(one)) or NONE)
+    same = "; ".join(_same_problems(one)) or NONE
+    names = (one.one, one.other, str(one.seeds), f"{one.top} of {one.skills}")
+    told = (*names, portion(one.jaccard, 1), portion(one.chance, 1), rank, same)
     return tuple(map(visible, told))
 
 
