@@ -7,7 +7,7 @@ Training and examining use one prompt format (``students.chat_format``) and one 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +40,8 @@ CHOICES = {
 }
 PASS = {"cpu": 4096, "cuda": 32_768}
 """Tokens that go through the model at once where nothing is trained."""
+LOGITS = 2**29
+"""Logits that are held at once there, 2 GiB of float32."""
 
 
 class CausalLM(Student):
@@ -57,6 +59,8 @@ class CausalLM(Student):
         template_args: Further arguments of the chat template, such as ``{"enable_thinking": True}``. A prompt then ends
             as the template's generation prompt does, and without them as its own text of an answer begins.
         context: Longest prompt and response together, in tokens, the template's included.
+        micro_batch: Rows that go forward and backward at once under ``sft``, 0 for a whole batch. Their gradients are
+            added up: the memory of so many rows is enough, and results differ by rounding alone.
         dtype: Arithmetic; ``auto`` is ``bfloat16`` on CUDA and ``float32`` elsewhere.
         device: ``auto`` is ``cuda`` where there is one.
         threads: Torch threads. Results are bit-exact within one number of threads.
@@ -91,6 +95,7 @@ class CausalLM(Student):
         system: str = "",
         template_args: Mapping[str, Any] | None = None,
         context: int = 256,
+        micro_batch: int = 0,
         dtype: str = "auto",
         device: str = "auto",
         threads: int = 1,
@@ -100,9 +105,11 @@ class CausalLM(Student):
         for field, choices in CHOICES.items():
             if args[field] not in choices:
                 raise ValueError(f"student_args.{field} is {args[field]!r}; give one of {', '.join(choices)}")
-        for field in ("rank", "alpha", "context", "threads"):
-            if not isinstance(args[field], int) or args[field] < 1:
-                raise ValueError(f"student_args.{field} is {args[field]!r}; it must be a whole number of at least 1")
+        for field, least in {"rank": 1, "alpha": 1, "context": 1, "micro_batch": 0, "threads": 1}.items():
+            if not isinstance(args[field], int) or args[field] < least:
+                raise ValueError(
+                    f"student_args.{field} is {args[field]!r}; it must be a whole number of at least {least}"
+                )
         self.context = context
         self._folder = located(path, revision)
         lora = Lora(rank, alpha, targets if isinstance(targets, str) else tuple(targets)) if adapter == "lora" else None
@@ -181,9 +188,12 @@ class CausalLM(Student):
             raise ValueError("data.lesson is empty; a lesson of which nothing was kept is not trained")
         with self._network.ready(weights, trunk=True) as moments:
 
-            def loss_of(batch: Batch) -> torch.Tensor:
-                logits, targets = self._logits([_row(*each) for each in zip(batch.ids, batch.targets, strict=True)])
-                return F.cross_entropy(logits, targets)
+            def loss_of(batch: Batch) -> Iterator[torch.Tensor]:
+                rows = [_row(*each) for each in zip(batch.ids, batch.targets, strict=True)]
+                size, all_due = self.args["micro_batch"] or len(rows), sum(len(response) for _, response in rows)
+                for start in range(0, len(rows), size):
+                    logits, due = self._logits(rows[start : start + size])
+                    yield F.cross_entropy(logits, due) * (len(due) / all_due)
 
             def look() -> float:
                 return float(np.mean(self._each(data.watched, _loss)))
@@ -338,8 +348,9 @@ class CausalLM(Student):
         rows = [self._inside(self._row(example)) for example in examples]
         order = sorted(range(len(rows)), key=lambda i: (sum(map(len, rows[i])), rows[i]))
         out = [0.0] * len(rows)
+        most = min(self._most, LOGITS // self._network.vocabulary)
         with torch.no_grad():
-            for chunk in ragged.chunks([sum(map(len, rows[i])) for i in order], self._most):
+            for chunk in ragged.chunks([sum(map(len, rows[i])) for i in order], most):
                 some = [rows[order[k]] for k in chunk]
                 scores = score(*self._logits(some)).split([len(response) for _, response in some])
                 for k, each in zip(chunk, scores, strict=True):

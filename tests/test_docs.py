@@ -76,3 +76,11 @@ def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_page("README.md", "readme", tmp_path, monkeypatch).result
     assert len(result.steps) > 2
     assert result.total_reward == pytest.approx(sum(step.reward for step in result.steps), abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_get_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    episode = run_page("docs/get_started.md", "get_started", tmp_path, monkeypatch).episode
+    assert len(episode.steps) > 2
+    assert episode.steps[-1].ended
