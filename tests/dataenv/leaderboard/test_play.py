@@ -213,9 +213,21 @@ def test_shipped_boards_are_sound(name: str, tmp_path: Path) -> None:
         assert len(board.seeds) >= 6
 
 
+def test_a_board_like_another_has_its_setting_but_for_what_it_says() -> None:
+    words, stat, forget = (load(name) for name in ("words", "words-stat", "words-stat-forget"))
+    assert stat.setting.digest == words.setting.digest
+    assert (stat.primary, stat.curve_points) == (words.primary, words.curve_points)
+    assert words.setting.recipe.replay > 0
+    recipe = words.setting.recipe.model_copy(update={"replay": 0.0})
+    assert forget.setting.digest == words.setting.changed(recipe=recipe).digest
+    assert (forget.primary, stat.seeds) == (words.primary, words.seeds)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("name = 'x'\nlike = 'wrods'\nseeds = [0]\nteachers = ['stratified']", "like is 'wrods', .*did you mean words"),
+        ("name = 'x'\nlike = 3\nseeds = [0]\nteachers = ['stratified']", "like is 3, which is no other board"),
         ("name = 'x'\nteachers = ['stratified']", "seeds is missing; add it"),
         ("name = '../x'\nseeds = [0]\nteachers = ['stratified']\nreferences = ['nothing']", "name is '../x'"),
         (
