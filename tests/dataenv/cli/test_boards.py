@@ -231,6 +231,7 @@ def test_rescore(cli: Cli, played: Path, tmp_path: Path, monkeypatch: pytest.Mon
         (["leaderboard", "toy.toml", "--ray-address", "x:1", "--executor", "inline"], "--ray-address goes with"),
         (["leaderboard", "toy.toml", "--num-gpus", "1", "--executor", "inline"], "--num-gpus goes with --executor ray"),
         (["plan", "toy.toml", "--num-gpus", "1", "--executor", "processes"], "--num-gpus goes with --executor ray"),
+        (["plan", "toy.toml", "--pool-width", "8", "--executor", "ray"], "--pool-width goes with --executor pool"),
         (["plan", "toy.toml", "--executor", "proceses"], "did you mean 'processes'"),
         (["leaderboard", "toy.toml", "--track", "jsnl:e.jsonl"], "tracker 'jsnl' is not registered; did you mean"),
         (["leaderboard", "toy.toml", "--track", "jsonl:no/folder/e.jsonl"], "tracker 'jsonl:no/folder/e.jsonl' cannot"),

@@ -118,7 +118,7 @@ def test_list_and_doctor(cli: Cli, tmp_path: Path) -> None:
         assert name in listed.out
     doctor = cli("doctor")
     assert doctor.code == 0, doctor.out
-    for word in ("torch", "threads", "device", "models", "store"):
+    for word in ("torch", "threads", "device", "models", "sandbox", "store"):
         assert word in doctor.out
     (tmp_path / "file").write_text("x")
     broken = cli("doctor", "--store", "file")
