@@ -53,7 +53,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Tests:
+class CallTests:
     """Tests that an example brings along (``Example.check``).
 
     Attributes:
@@ -65,7 +65,7 @@ class Tests:
     values: str
 
     @classmethod
-    def read(cls, check: str | None) -> Tests | None:
+    def read(cls, check: str | None) -> CallTests | None:
         """``{"tests": [{"args": [...], "value": ...}, ...]}``; ``None`` for anything else."""
         held = json.loads(check) if check is not None else None
         rows = held.get("tests") if isinstance(held, dict) else None
@@ -80,13 +80,13 @@ class Tests:
         return list(zip(json.loads(self.arguments), json.loads(self.values), strict=True))
 
 
-Wanted = Derivation | Tests
+Wanted = Derivation | CallTests
 """What a program has to give."""
 
 
 def pairs(wanted: Wanted) -> list[tuple[list[Any], Any]]:
     """The arguments of each call with the value it has to give."""
-    if isinstance(wanted, Tests):
+    if isinstance(wanted, CallTests):
         return wanted.calls()
     return [([given], value) for given, value in hidden(wanted)]
 

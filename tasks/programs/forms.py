@@ -23,7 +23,7 @@ LOW, SUM, PRODUCT, ATOM = 0, 1, 2, 3
 """How tightly an expression binds: a condition, a sum or difference, a product or remainder, a call or subscript."""
 NUMBERS, CHARACTERS, SIGN = "abc", "pq", "g"
 """The letters of constants: numbers, letters of the alphabet, and the sign between numbers."""
-TOP = 29
+TOP = 59
 """The largest constant, where a form says nothing else."""
 _PATTERNS = {
     **dict.fromkeys(NUMBERS, r"(0|[1-9][0-9]{0,2})"),
@@ -132,7 +132,7 @@ class Operation:
 
 PLUS = Operation("plus", "add {a} to {it}", "{v}+{a}", lambda x, a: x + a, SUM)
 MINUS = Operation("minus", "subtract {a} from {it}", "{v}-{a}", lambda x, a: x - a, SUM)
-TIMES = Operation("times", "multiply {it} by {a}", "{v}*{a}", lambda x, a: x * a, PRODUCT, 2, 12)
+TIMES = Operation("times", "multiply {it} by {a}", "{v}*{a}", lambda x, a: x * a, PRODUCT, 2, 19)
 MOD = Operation("mod", "take {it} modulo {a}", "{v}%{a}", lambda x, a: x % a, PRODUCT, 2)
 OPERATIONS = (PLUS, MINUS, TIMES, MOD)
 """The operations on a number that most forms are made with."""
@@ -162,11 +162,11 @@ def _slices() -> Iterator[Form]:
         yield Form("slice", "vsw", "=", compact, english, code, run, needs=ATOM, limits={"a": (least, 15)})
     yield Form(
         "slice", "vsw", "=", "from {a} to {b}", "keep the items from place {a}, counted from 0, up to but without {b}",
-        "{v}[{a}:{b}]", lambda v, a, b: v[a:b], needs=ATOM, limits={"a": (1, 8), "b": (9, 17)},
+        "{v}[{a}:{b}]", lambda v, a, b: v[a:b], needs=ATOM, limits={"a": (1, 8), "b": (9, 20)},
     )  # fmt: skip
     yield Form(
         "slice", "vsw", "=", "every {a} from {b}", "keep the item at place {b}, counted from 0, and each {a} places on",
-        "{v}[{b}::{a}]", lambda v, a, b: v[b::a], needs=ATOM, limits={"a": (2, 9), "b": (1, 9)},
+        "{v}[{b}::{a}]", lambda v, a, b: v[b::a], needs=ATOM, limits={"a": (2, 12), "b": (1, 9)},
     )  # fmt: skip
     yield Form("slice", "vsw", "=", "reverse", "reverse the order", "{v}[::-1]", lambda v: v[::-1], needs=ATOM)
 
@@ -195,7 +195,7 @@ def _filters() -> Iterator[Form]:
         ("x<{a}", "keep the numbers less than {a}", lambda x, a: x < a, {"a": (2, 59)}),
         ("x!={a}", "remove each {a}", lambda x, a: x != a, {"a": (0, 59)}),
         ("x%{a}=={b}", "keep the numbers that leave {b} when divided by {a}", lambda x, a, b: x % a == b,
-         {"a": (5, 19), "b": (0, 4)}),
+         {"a": (5, 29), "b": (0, 4)}),
         ("{a}<x<{b}", "keep the numbers between {a} and {b}, without these two", lambda x, a, b: a < x < b,
          {"a": (1, 19), "b": (21, 59)}),
     )  # fmt: skip

@@ -129,7 +129,8 @@ CATALOGUE: tuple[ProgramSkill, ...] = (
         "map",
         (
             Shape("one constant", "v", (tuple(form for form in _MAPS if len(form.letters) == 1),)),
-            Shape("two constants", "v", (tuple(form for form in _MAPS if len(form.letters) == 2),)),
+            Shape("times and plus", "v", (_of("map", "each x*{a}+"),)),
+            Shape("two others", "v", (_of("map", "each (x+", "each x%{a}+"),)),
         ),
     ),
     ProgramSkill(

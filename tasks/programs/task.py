@@ -9,7 +9,7 @@ from typing import ClassVar, get_args
 import numpy as np
 
 from tasks.base import Task
-from tasks.programs.checking import LEAST_VALUES, Checker, Tests, Verdict, Wanted, alike, hidden, pairs
+from tasks.programs.checking import LEAST_VALUES, CallTests, Checker, Verdict, Wanted, alike, hidden, pairs
 from tasks.programs.derivation import Derivation, read
 from tasks.programs.diagnosis import diagnose
 from tasks.programs.forms import NUMBERS, Style
@@ -18,7 +18,7 @@ from tasks.programs.skills import CATALOGUE, UNTAUGHT, ProgramSkill, Shape, chos
 from tasks.records import Example, Grade, Problem, Split, stream
 from tasks.sandbox import in_force
 
-SEALED: dict[Split, int] = {"feedback": 40, "selection": 60, "test": 150}
+SEALED: dict[Split, int] = {"feedback": 40, "selection": 50, "test": 110}
 """Problems of each skill."""
 TRANSFER = 40
 """Problems of each untaught composition."""
@@ -180,7 +180,7 @@ class Programs(Task):
     @staticmethod
     def _wanted(prompt: str, check: str | None) -> Wanted | None:
         """What a program has to give: what the prompt describes, or else what the tests say."""
-        return read(prompt) or Tests.read(check)
+        return read(prompt) or CallTests.read(check)
 
     @cached_property
     def _catalogue(self) -> dict[str, ProgramSkill]:
@@ -214,14 +214,17 @@ class Programs(Task):
         self, skill: ProgramSkill, split: Split, count: int, rng: np.random.Generator, taken: set[str], suite: str = ""
     ) -> list[Problem]:
         """Problems of one skill, its parts in turn, none of an identity that is ``taken``; theirs are added to it."""
-        made: list[Problem] = []
+        made, refused = list[Problem](), 0
         while len(made) < count:
+            assert refused < PATIENCE, f"{skill.name} has too few programs for its splits"
             shape = skill.shapes[len(made) % len(skill.shapes)]
             derivation = shape.draw(rng)
             prompt = derivation.describe(self._style)
             identity = self.identity(prompt)
             if identity in taken or not _sound(derivation):
+                refused += 1
                 continue
+            refused = 0
             taken.add(identity)
             made.append(
                 Problem(

@@ -118,7 +118,7 @@ def _battery() -> Mapping[str, list[Value]]:
         rng = stream(0, f"battery {letter}")
         constants = [*every, *LETTERS]
         made[letter] = inputs(letter, constants, rng, 12 if letter == "n" else 4)
-    made["n"] = [int(n) for n in (0, 1, 2, 3, 5, 7, 11, 12, 16, 18, 23, 29)]
+    made["n"] = [int(n) for n in (0, 1, 2, 3, 5, 7, 11, 16, 23, 29, 36, 58, 61, 118)]
     made["v"] = [*made["v"], list(range(61))]
     made["d"] = [*made["d"], {letter: 7 * i % 61 for i, letter in enumerate(LETTERS)}]
     made["s"] = [*made["s"], LETTERS]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 
 from tasks.programs import checking
-from tasks.programs.checking import Checker, Tests, Verdict, hidden
+from tasks.programs.checking import CallTests, Checker, Verdict, hidden
 from tasks.programs.derivation import Derivation, read
 from tasks.programs.values import inputs
 from tasks.records import stream
-from tasks.sandbox import SandboxError
+from tasks.sandbox import Program, ProgramLimits, ProgramOutcome, SandboxError
 
 
 def asked(prompt: str) -> Derivation:
@@ -102,9 +103,14 @@ def test_without_a_sandbox_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("sandbox")
 def test_what_was_run_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    checker, calls = Checker(), []
+    checker, calls = Checker(), list[int]()
     run = checking.judge
-    monkeypatch.setattr(checking, "judge", lambda programs, limits: calls.append(len(programs)) or run(programs, limits))
+
+    def counted(programs: Sequence[Program], limits: ProgramLimits) -> list[ProgramOutcome]:
+        calls.append(len(programs))
+        return run(programs, limits)
+
+    monkeypatch.setattr(checking, "judge", counted)
     batch = [(asked("v: first 3="), text) for text in ("v[0:3]", "v[0:4]", "v[0:3]")]
     first = checker.check(batch)
     assert checker.check(batch) == first
@@ -113,7 +119,7 @@ def test_what_was_run_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("sandbox")
 def test_tests_of_an_example_are_run() -> None:
-    tests = Tests.read(json.dumps({"tests": [{"args": [2, 3], "value": 5}, {"args": [0, 0], "value": 0}]}))
+    tests = CallTests.read(json.dumps({"tests": [{"args": [2, 3], "value": 5}, {"args": [0, 0], "value": 0}]}))
     assert tests is not None
     found = Checker().check([(tests, "def add(a, b):\n    return a + b"), (tests, "lambda a, b: a * b")])
     assert [v.correct for v in found] == [True, False]
@@ -126,7 +132,7 @@ def test_tests_of_an_example_are_run() -> None:
      '{"tests": [{"args": [3]}]}', json.dumps({"tests": [{"args": [], "value": 0}] * 101})],
 )  # fmt: skip
 def test_a_check_of_another_form_is_none(check: str | None) -> None:
-    assert Tests.read(check) is None
+    assert CallTests.read(check) is None
 
 
 def test_hidden_inputs_are_always_the_same_and_not_those_of_another_program() -> None:

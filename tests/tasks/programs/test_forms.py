@@ -77,6 +77,6 @@ def test_constants_out_of_their_range_are_not_read() -> None:
 
 def test_a_form_has_as_many_sets_of_constants_as_its_ranges_say() -> None:
     forms = {form.compact: form for form in FORMS}
-    assert forms["from {a} to {b}"].size == 8 * 9
+    assert forms["from {a} to {b}"].size == 8 * 12
     assert forms["replace {p} by {q}"].size == 26 * 26
     assert forms["sort"].size == 1

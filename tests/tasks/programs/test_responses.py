@@ -38,7 +38,8 @@ def test_functions_are_called_by_their_name(response: str, entry: str) -> None:
 
 @pytest.mark.parametrize(
     "response",
-    ["", "sum(v", "v[:3]) or (1", "the sum of v", "x = 3", "(" * 300 + ")" * 300, "v" * (LONGEST + 1), "\x00", "f(v", "'''"],
+    ["", "sum(v", "v[:3]) or (1", "the sum of v", "x = 3", "(" * 300 + ")" * 300, "v" * (LONGEST + 1),
+     "\x00", "f(v", "'''"],
 )  # fmt: skip
 def test_what_is_no_program_is_not_read(response: str) -> None:
     assert read_program(response, "v") is None
