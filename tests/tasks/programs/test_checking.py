@@ -25,7 +25,7 @@ def verdict(prompt: str, response: str) -> Verdict:
     return Checker().check([(asked(prompt), response)])[0]
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 @pytest.mark.parametrize(
     ("prompt", "response"),
     [
@@ -42,7 +42,7 @@ def test_other_right_programs_are_right(prompt: str, response: str) -> None:
     assert verdict(prompt, response).correct
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 @pytest.mark.parametrize(
     ("prompt", "response"),
     [
@@ -62,7 +62,7 @@ def test_wrong_programs_fail_on_some_input(prompt: str, response: str) -> None:
     assert len(found.right) == len(hidden(asked(prompt)))
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 def test_a_batch_with_hostile_programs_does_not_harm_the_others() -> None:
     hostile = [
         "f(v)",  # recursion without end
@@ -101,7 +101,7 @@ def test_without_a_sandbox_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.reason == "not checked: no sandbox holds on this machine"
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 def test_what_was_run_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     checker, calls = Checker(), list[int]()
     run = checking.judge
@@ -117,7 +117,7 @@ def test_what_was_run_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls == [2]
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 def test_tests_of_an_example_are_run() -> None:
     tests = CallTests.read(json.dumps({"tests": [{"args": [2, 3], "value": 5}, {"args": [0, 0], "value": 0}]}))
     assert tests is not None

@@ -19,7 +19,7 @@ def problem(prompt: str) -> Problem:
     return Problem(id="x", prompt=prompt, answer=solved[1], skills=skills_of(solved[0], asked), split="feedback")
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 @pytest.mark.parametrize(
     ("prompt", "response", "missing"),
     [

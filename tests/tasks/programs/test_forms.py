@@ -45,7 +45,7 @@ def test_no_two_forms_are_described_alike() -> None:
         assert len(kinds) == len(set(kinds))
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 def test_the_code_of_each_form_computes_what_its_description_asks() -> None:
     """Expected values come from ``run``, beside the code and apart from it; the sandbox runs the code."""
     asked = [alone(step) for form in FORMS for step in steps(form, 2)]

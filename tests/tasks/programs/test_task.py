@@ -72,7 +72,7 @@ def test_english_asks_the_same_problems() -> None:
     assert english.fingerprint != TASK.fingerprint
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 def test_a_grade_names_the_inputs_that_fail() -> None:
     problem = next(p for p in TASK.split("feedback") if p.skills[0] == "slice")
     right, wrong = TASK.grades([(problem, problem.answer), (problem, problem.prompt[0])])
@@ -86,7 +86,7 @@ def test_a_grade_names_the_inputs_that_fail() -> None:
     assert next(iter(wrong.parts)).startswith("1: f(")
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 def test_examples_from_outside_are_judged_by_their_own_tests() -> None:
     tests = json.dumps({"tests": [{"args": [[1, 2]], "value": 3}]})
     examples = [
@@ -100,7 +100,7 @@ def test_examples_from_outside_are_judged_by_their_own_tests() -> None:
     assert TASK.verify(examples[0], "lambda v: v[0]") is False
 
 
-@pytest.mark.usefixtures("sandbox")
+@pytest.mark.usefixtures("needs_sandbox")
 def test_two_programs_are_the_same_if_they_give_the_same() -> None:
     example = Example(prompt="v: first 3=", response="v[:3]")
     assert TASK.same(example, "v[0:3]")

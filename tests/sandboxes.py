@@ -1,4 +1,4 @@
-"""What these tests share: a sandbox, without which some of them are skipped, and fail where ``CI`` is set."""
+"""A sandbox for tests: without one they are skipped, and where ``CI`` is set they fail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.sandbox import SandboxError, in_force
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> str:
+def needs_sandbox() -> str:
     """The sandbox in force."""
     try:
         return in_force()
