@@ -115,7 +115,7 @@ class Derivation:
         return f"{head}{self.letter} is {ARGUMENTS[self.letter].english}. {sentence}."
 
     def _by_example(self, style: Style) -> str:
-        pairs = [(row, self.value(list[Value](row))) for row in self.shown]
+        pairs = [(row, self.value(list(row))) for row in self.shown]
         if style == "compact":
             return self._around(" ".join(f"{_numbers(row)}>{_numbers(value)}" for row, value in pairs), style)
         return self._around(" and ".join(f"f({list(row)}) is {value}" for row, value in pairs), style)
@@ -238,7 +238,7 @@ def by_example(body: str, style: Style) -> Derivation | None:
     pairs = [(_read_numbers(row[1]), _read_numbers(row[2])) for row in rows if row is not None]
     if len(pairs) < len(rows) or not all(inputs for inputs, _ in pairs):
         return None
-    fitting = [s for s in candidates() if all(s.run(list[Value](inputs)) == value for inputs, value in pairs)]
+    fitting = [s for s in candidates() if all(s.run(list(inputs)) == value for inputs, value in pairs)]
     return Derivation("v", (fitting[0],), tuple(tuple(inputs) for inputs, _ in pairs)) if len(fitting) == 1 else None
 
 

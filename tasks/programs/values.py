@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tasks.records import stream
 
-Value = int | str | list["Value"] | dict[str, "Value"] | dict[int, "Value"] | bool
+Value = int | str | list[Any] | dict[Any, Any] | bool
 """What a program takes and gives."""
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -66,7 +67,8 @@ def inputs(letter: str, constants: Iterable[str], rng: np.random.Generator, n: i
     sign = next((c for c in known if c in SIGNS), ",")
     draw = _Draws(rng, numbers, letters, sign)
     if letter == "n":
-        return list(dict.fromkeys([*numbers, 0, 1, *draw.numbers(2 * n, 40)]))[: 2 * n]
+        distinct: list[Value] = list(dict.fromkeys([*numbers, 0, 1, *draw.numbers(2 * n, 40)]))
+        return distinct[: 2 * n]
     return [draw.value(letter, int(size)) for size in rng.permutation(np.linspace(1, LONGEST_LIST, n).astype(int))]
 
 
@@ -79,7 +81,7 @@ class _Draws:
     def value(self, letter: str, size: int) -> Value:
         match letter:
             case "v":
-                return list[Value](self.numbers(size, 40))
+                return list(self.numbers(size, 40))
             case "s":
                 return self.text(size)
             case "w":
@@ -88,7 +90,7 @@ class _Draws:
                 return self._sign.join(map(str, self.numbers(size, 40)))
             case "m":
                 rows = 1 + size // 5
-                return [list[Value](self.numbers(int(n), 20)) for n in self._rng.integers(5, 9, size=rows)]
+                return [list(self.numbers(int(n), 20)) for n in self._rng.integers(5, 9, size=rows)]
             case "d":
                 return dict(zip(self.keys(size), self.numbers(size, 40), strict=False))
         raise AssertionError(letter)
