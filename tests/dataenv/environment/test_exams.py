@@ -188,7 +188,9 @@ def test_right_in_words_of_its_own_is_right_for_probes_and_teachers(worked: dict
 
 @pytest.mark.usefixtures("needs_sandbox")
 def test_the_part_that_fails_is_known_to_the_board_and_to_no_teacher() -> None:
-    setting = make_setting(task="programs", student="pocket", items={"feedback": 1}, budget={"student_tokens": 10**6})
+    items = {"feedback": 1, "selection": 1, "test": 1, "transfer": 0}
+    budget = {"student_tokens": 10**6}
+    setting = make_setting({"task": "programs", "student": "pocket", "items": items, "budget": budget})
     problems = setting.exam_items("feedback")
     said = tuple(problem.answer if i else "v" for i, problem in enumerate(problems))
     found = grade(setting, "feedback", Answers(responses=said, losses=tuple(0.0 for _ in said)))
