@@ -91,7 +91,7 @@ def pairs(wanted: Wanted) -> list[tuple[list[Any], Any]]:
     return [([given], value) for given, value in hidden(wanted)]
 
 
-class Checker:
+class ProgramChecker:
     """Checks responses in batches, and remembers what programs gave. Safe to use from many threads."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ Group = tuple[Form, ...]
 
 
 @dataclass(frozen=True)
-class Shape:
+class ProgramShape:
     """A part of a skill: programs with the same kinds of steps.
 
     Attributes:
@@ -86,7 +86,7 @@ class ProgramSkill:
     """
 
     name: str
-    shapes: tuple[Shape, ...]
+    shapes: tuple[ProgramShape, ...]
 
     @cached_property
     def needs(self) -> tuple[str, ...]:
@@ -120,120 +120,120 @@ CATALOGUE: tuple[ProgramSkill, ...] = (
     ProgramSkill(
         "slice",
         (
-            Shape("ends", "vsw", (_SHORT,)),
-            Shape("ranges", "vsw", (_of("slice", "from"),)),
-            Shape("strides", "vsw", (_of("slice", "every"),)),
+            ProgramShape("ends", "vsw", (_SHORT,)),
+            ProgramShape("ranges", "vsw", (_of("slice", "from"),)),
+            ProgramShape("strides", "vsw", (_of("slice", "every"),)),
         ),
     ),
     ProgramSkill(
         "map",
         (
-            Shape("one constant", "v", (tuple(form for form in _MAPS if len(form.letters) == 1),)),
-            Shape("times and plus", "v", (_of("map", "each x*{a}+"),)),
-            Shape("two others", "v", (_of("map", "each (x+", "each x%{a}+"),)),
+            ProgramShape("one constant", "v", (tuple(form for form in _MAPS if len(form.letters) == 1),)),
+            ProgramShape("times and plus", "v", (_of("map", "each x*{a}+"),)),
+            ProgramShape("two others", "v", (_of("map", "each (x+", "each x%{a}+"),)),
         ),
     ),
     ProgramSkill(
         "filter",
         (
-            Shape("bounds", "v", (_of("filter", "keep x>", "keep x<", "keep x!="),)),
-            Shape("remainders", "v", (_of("filter", "keep x%"),)),
-            Shape("between", "v", (_of("filter", "keep {a}"),)),
-            Shape("words", "w", (_of("filter", "keep with"),)),
+            ProgramShape("bounds", "v", (_of("filter", "keep x>", "keep x<", "keep x!="),)),
+            ProgramShape("remainders", "v", (_of("filter", "keep x%"),)),
+            ProgramShape("between", "v", (_of("filter", "keep {a}"),)),
+            ProgramShape("words", "w", (_of("filter", "keep with"),)),
         ),
     ),
     ProgramSkill(
         "agg",
         (
-            Shape("numbers", "v", (_FOLDS, _CALCULATIONS)),
-            Shape("counts", "v", (_of("agg", "count"), _CALCULATIONS)),
+            ProgramShape("numbers", "v", (_FOLDS, _CALCULATIONS)),
+            ProgramShape("counts", "v", (_of("agg", "count"), _CALCULATIONS)),
         ),
     ),
-    ProgramSkill("sort", (Shape("numbers", "v", (_KEYED,)), Shape("words", "w", (_WORD_SORTS,)))),
+    ProgramSkill("sort", (ProgramShape("numbers", "v", (_KEYED,)), ProgramShape("words", "w", (_WORD_SORTS,)))),
     ProgramSkill(
         "cond",
         (
-            Shape("greater", "n", (_of("cond", "if n>"),)),
-            Shape("less", "n", (_of("cond", "if n<"),)),
-            Shape("divides", "n", (_of("cond", "if n%"),)),
+            ProgramShape("greater", "n", (_of("cond", "if n>"),)),
+            ProgramShape("less", "n", (_of("cond", "if n<"),)),
+            ProgramShape("divides", "n", (_of("cond", "if n%"),)),
         ),
     ),
     ProgramSkill(
         "arith",
         (
-            Shape("two steps", "n", (_of("arith"), _of("arith"))),
-            Shape("three steps", "n", (_of("arith"), _of("arith"), _of("arith"))),
+            ProgramShape("two steps", "n", (_of("arith"), _of("arith"))),
+            ProgramShape("three steps", "n", (_of("arith"), _of("arith"), _of("arith"))),
         ),
     ),
     ProgramSkill(
         "text",
         (
-            Shape("changes", "s", (_of("text", "replace", "append", "put"),)),
-            Shape("looks", "s", (_of("text", "find", "letters"),)),
-            Shape("joins", "w", (_of("text", "join"),)),
-            Shape("cuts", "s", (_of("text", "cut"), (*_SLICES,))),
+            ProgramShape("changes", "s", (_of("text", "replace", "append", "put"),)),
+            ProgramShape("looks", "s", (_of("text", "find", "letters"),)),
+            ProgramShape("joins", "w", (_of("text", "join"),)),
+            ProgramShape("cuts", "s", (_of("text", "cut"), (*_SLICES,))),
         ),
     ),
     ProgramSkill(
         "parse",
         (
-            Shape("then map", "t", (_of("parse"), _MAPS)),
-            Shape("then aggregate", "t", (_of("parse"), _OF_ANY, _CALCULATIONS)),
-            Shape("then filter", "t", (_of("parse"), _FILTERS)),
+            ProgramShape("then map", "t", (_of("parse"), _MAPS)),
+            ProgramShape("then aggregate", "t", (_of("parse"), _OF_ANY, _CALCULATIONS)),
+            ProgramShape("then filter", "t", (_of("parse"), _FILTERS)),
         ),
     ),
     ProgramSkill(
         "dict",
         (
-            Shape("of numbers", "v", (tuple(form for form in _of("dict", "dict") if form.takes == "v"),)),
-            Shape("of words", "w", (tuple(form for form in _of("dict", "dict") if form.takes == "w"),)),
-            Shape("values", "d", (_of("dict", "values", "keys"),)),
-            Shape("got", "d", (_of("dict", "get"),)),
+            ProgramShape("of numbers", "v", (tuple(form for form in _of("dict", "dict") if form.takes == "v"),)),
+            ProgramShape("of words", "w", (tuple(form for form in _of("dict", "dict") if form.takes == "w"),)),
+            ProgramShape("values", "d", (_of("dict", "values", "keys"),)),
+            ProgramShape("got", "d", (_of("dict", "get"),)),
         ),
     ),
     ProgramSkill(
         "nest",
         (
-            Shape("rows", "m", (_of("nest", "rows to"),)),
-            Shape("items", "m", (_of("nest", "all", "flat", "item", "rows with"),)),
+            ProgramShape("rows", "m", (_of("nest", "rows to"),)),
+            ProgramShape("items", "m", (_of("nest", "all", "flat", "item", "rows with"),)),
         ),
     ),
-    ProgramSkill("recur", (Shape("whole", "n", (_of("recur"),)),)),
+    ProgramSkill("recur", (ProgramShape("whole", "n", (_of("recur"),)),)),
     ProgramSkill(
         "pipe",
         (
-            Shape("sort and slice", "v", (_SORTS, _SHORT)),
-            Shape("filter and slice", "v", (_FILTERS, _SHORT)),
-            Shape("slice and filter", "v", (_SHORT, _FILTERS)),
-            Shape("slice and map", "v", (_SHORT, _MAPS)),
+            ProgramShape("sort and slice", "v", (_SORTS, _SHORT)),
+            ProgramShape("filter and slice", "v", (_FILTERS, _SHORT)),
+            ProgramShape("slice and filter", "v", (_SHORT, _FILTERS)),
+            ProgramShape("slice and map", "v", (_SHORT, _MAPS)),
         ),
     ),
     ProgramSkill(
         "comp",
         (
-            Shape("filter and aggregate", "v", (_FILTERS, _FOLDS)),
-            Shape("map and aggregate", "v", (_MAPS, _FOLDS)),
-            Shape("all three", "v", (_FILTERS, _MAPS, _FOLDS)),
+            ProgramShape("filter and aggregate", "v", (_FILTERS, _FOLDS)),
+            ProgramShape("map and aggregate", "v", (_MAPS, _FOLDS)),
+            ProgramShape("all three", "v", (_FILTERS, _MAPS, _FOLDS)),
         ),
     ),
     ProgramSkill(
         "byex",
-        (Shape("whole", "v", (tuple(form for form in FORMS if form.compact in CANDIDATES),), examples=True),),
+        (ProgramShape("whole", "v", (tuple(form for form in FORMS if form.compact in CANDIDATES),), examples=True),),
     ),
 )
 
 UNTAUGHT: Mapping[str, tuple[ProgramSkill, ...]] = {
     "pairs": (
-        ProgramSkill("pipe", (Shape("map and slice", "v", (_MAPS, _SHORT)),)),
-        ProgramSkill("pipe", (Shape("filter and sort", "v", (_FILTERS, _SORTS)),)),
-        ProgramSkill("pipe", (Shape("sort and map", "v", (_SORTS, _MAPS)),)),
-        ProgramSkill("comp", (Shape("slice and aggregate", "v", (_SHORT, _FOLDS)),)),
+        ProgramSkill("pipe", (ProgramShape("map and slice", "v", (_MAPS, _SHORT)),)),
+        ProgramSkill("pipe", (ProgramShape("filter and sort", "v", (_FILTERS, _SORTS)),)),
+        ProgramSkill("pipe", (ProgramShape("sort and map", "v", (_SORTS, _MAPS)),)),
+        ProgramSkill("comp", (ProgramShape("slice and aggregate", "v", (_SHORT, _FOLDS)),)),
     ),
     "longer": (
-        ProgramSkill("pipe", (Shape("filter, sort and slice", "v", (_FILTERS, _SORTS, _SHORT)),)),
-        ProgramSkill("pipe", (Shape("slice, map and filter", "v", (_SHORT, _MAPS, _FILTERS)),)),
-        ProgramSkill("comp", (Shape("parse, filter and aggregate", "t", (_of("parse"), _FILTERS, _OF_ANY)),)),
-        ProgramSkill("comp", (Shape("rows and aggregate", "m", (_of("nest", "rows to"), _FOLDS)),)),
+        ProgramSkill("pipe", (ProgramShape("filter, sort and slice", "v", (_FILTERS, _SORTS, _SHORT)),)),
+        ProgramSkill("pipe", (ProgramShape("slice, map and filter", "v", (_SHORT, _MAPS, _FILTERS)),)),
+        ProgramSkill("comp", (ProgramShape("parse, filter and aggregate", "t", (_of("parse"), _FILTERS, _OF_ANY)),)),
+        ProgramSkill("comp", (ProgramShape("rows and aggregate", "m", (_of("nest", "rows to"), _FOLDS)),)),
     ),
 }
 """Compositions that no generated example holds, by the suite of the transfer split. Their steps are all taught."""

@@ -9,12 +9,12 @@ from typing import ClassVar, get_args
 import numpy as np
 
 from tasks.base import Task
-from tasks.programs.checking import LEAST_VALUES, CallTests, Checker, Verdict, Wanted, alike, hidden, pairs
+from tasks.programs.checking import LEAST_VALUES, CallTests, ProgramChecker, Verdict, Wanted, alike, hidden, pairs
 from tasks.programs.derivation import Derivation, read
 from tasks.programs.diagnosis import diagnose
 from tasks.programs.forms import NUMBERS, Style
 from tasks.programs.responses import ENTRY, read_program
-from tasks.programs.skills import CATALOGUE, UNTAUGHT, ProgramSkill, Shape, chosen, skills_of
+from tasks.programs.skills import CATALOGUE, UNTAUGHT, ProgramShape, ProgramSkill, chosen, skills_of
 from tasks.records import Example, Grade, Problem, Split, stream
 from tasks.sandbox import in_force
 
@@ -58,7 +58,7 @@ class Programs(Task):
         if style not in get_args(Style):
             raise ValueError(f"style is {style!r}; give one of {', '.join(get_args(Style))}")
         self._style: Style = style
-        self._checker = Checker()
+        self._checker = ProgramChecker()
         self._chosen = chosen(skills, known or {})
         self._known = known or dict.fromkeys((skill.name for skill in self._chosen), 1.0)
         self.skills = tuple(skill.name for skill in self._chosen)
@@ -248,7 +248,13 @@ class Programs(Task):
         )
 
     def _teachable(
-        self, skill: str, shapes: Sequence[Shape], n: int, rng: np.random.Generator, origin: str, share: float = 1.0
+        self,
+        skill: str,
+        shapes: Sequence[ProgramShape],
+        n: int,
+        rng: np.random.Generator,
+        origin: str,
+        share: float = 1.0,
     ) -> list[Example]:
         """``n`` examples that ask no sealed question, the parts in turn and then mixed."""
         made, refused = list[Example](), 0

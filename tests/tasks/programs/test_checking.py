@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from tasks.programs import checking
-from tasks.programs.checking import CallTests, Checker, Verdict, hidden
+from tasks.programs.checking import CallTests, ProgramChecker, Verdict, hidden
 from tasks.programs.derivation import Derivation, read
 from tasks.programs.values import inputs
 from tasks.records import stream
@@ -22,7 +22,7 @@ def asked(prompt: str) -> Derivation:
 
 
 def verdict(prompt: str, response: str) -> Verdict:
-    return Checker().check([(asked(prompt), response)])[0]
+    return ProgramChecker().check([(asked(prompt), response)])[0]
 
 
 @pytest.mark.usefixtures("needs_sandbox")
@@ -77,7 +77,7 @@ def test_a_batch_with_hostile_programs_does_not_harm_the_others() -> None:
     ]
     right = "v[0:3]"
     prompt = asked("v: first 3=")
-    found = Checker().check([(prompt, text) for text in [right, *hostile, right]])
+    found = ProgramChecker().check([(prompt, text) for text in [right, *hostile, right]])
     assert [v.correct for v in found] == [True, *[False] * len(hostile), True]
     assert not any(v.failed for v in found)
 
@@ -103,7 +103,7 @@ def test_without_a_sandbox_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("needs_sandbox")
 def test_what_was_run_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    checker, calls = Checker(), list[int]()
+    checker, calls = ProgramChecker(), list[int]()
     run = checking.judge
 
     def counted(programs: Sequence[Program], limits: ProgramLimits) -> list[ProgramOutcome]:
@@ -121,7 +121,7 @@ def test_what_was_run_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tests_of_an_example_are_run() -> None:
     tests = CallTests.read(json.dumps({"tests": [{"args": [2, 3], "value": 5}, {"args": [0, 0], "value": 0}]}))
     assert tests is not None
-    found = Checker().check([(tests, "def add(a, b):\n    return a + b"), (tests, "lambda a, b: a * b")])
+    found = ProgramChecker().check([(tests, "def add(a, b):\n    return a + b"), (tests, "lambda a, b: a * b")])
     assert [v.correct for v in found] == [True, False]
     assert found[1].right == (False, True)
 
