@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tasks.prior import check_shares
 from tasks.programs.derivation import CANDIDATES, Derivation, Step, by_example, candidates
 from tasks.programs.forms import FORMS, NUMBERS, SIGN, Form
 from tasks.programs.values import LETTERS, SIGNS
@@ -248,15 +249,12 @@ def chosen(skills: Sequence[str], known: Mapping[str, float]) -> tuple[ProgramSk
     """
     everything = {skill.name: skill for skill in CATALOGUE}
     names = tuple(skills) or tuple(everything)
-    for argument, given, there in (("skills", names, tuple(everything)), ("known", tuple(known), names)):
-        unknown = [name for name in given if name not in there]
-        if unknown:
-            raise ValueError(f"{argument} has {unknown[0]!r}; give some of {', '.join(there)}")
+    unknown = [name for name in names if name not in everything]
+    if unknown:
+        raise ValueError(f"skills has {unknown[0]!r}; give some of {', '.join(everything)}")
     if len(set(names)) < len(names):
         raise ValueError("skills names one twice; give each once")
-    for name, share in known.items():
-        if isinstance(share, bool) or not (isinstance(share, int | float) and 0 < share < float("inf")):
-            raise ValueError(f"known.{name} is {share!r}; give a number above 0, or leave it out")
+    check_shares(known, names)
     rows = tuple(everything[name] for name in names)
     for skill in rows:
         lacking = [needed for needed in skill.needs if needed not in names]

@@ -9,6 +9,7 @@ from typing import ClassVar, get_args
 import numpy as np
 
 from tasks.base import Task
+from tasks.prior import by_share
 from tasks.programs.checking import LEAST_VALUES, CallTests, ProgramChecker, Verdict, Wanted, alike, hidden, pairs
 from tasks.programs.derivation import Derivation, read
 from tasks.programs.diagnosis import diagnose
@@ -163,12 +164,14 @@ class Programs(Task):
 
     def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
         """What an untaught student has seen: the skills that are ``known``, in their shares, mixed."""
-        shares = np.array(list(self._known.values()), np.float64)
-        counts = rng.multinomial(n, shares / shares.sum()).tolist()
-        made: list[Example] = []
-        for name, count in zip(self._known, counts, strict=True):
-            made.extend(self._teachable(name, self._catalogue[name].shapes, count, rng, "prior"))
-        return [made[i] for i in rng.permutation(len(made))]
+        return by_share(
+            self._known, n, rng, lambda name, n: self._teachable(name, self._catalogue[name].shapes, n, rng, "prior")
+        )
+
+    def difficulty(self, prompt: str) -> float | None:
+        """Where the constants of a description stand between their limits, in [0, 1]; ``None`` for any other text."""
+        asked = read(prompt)
+        return None if asked is None else _difficulty(asked)
 
     def _checked(self, asked: Sequence[tuple[Problem, str]]) -> list[tuple[Wanted | None, Verdict]]:
         """What is wanted of each response, and the verdict on it."""
