@@ -33,6 +33,7 @@ TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
     "jsonl": "tasks.jsonl:Jsonl",
     "lego": "tasks.lego:Lego",
+    "programs": "tasks.programs:Programs",
     "reasoning": "tasks.reasoning:Reasoning",
     "words": "tasks.words:Words",
 }

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.fault_table import observed, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
+from tests.sandboxes import needs_sandbox  # noqa: F401
 from tests.typed import cli  # noqa: F401
 
 os.environ["OMP_NUM_THREADS"] = "1"
