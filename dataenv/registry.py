@@ -34,6 +34,7 @@ TASKS = {
     "jsonl": "tasks.jsonl:Jsonl",
     "lego": "tasks.lego:Lego",
     "reasoning": "tasks.reasoning:Reasoning",
+    "tools": "tasks.tools:Tools",
     "words": "tasks.words:Words",
 }
 STUDENTS = {
