@@ -39,6 +39,7 @@ TASKS = {
 }
 STUDENTS = {
     "causal-lm": "students.causal_lm:CausalLM",
+    "piece-pocket": "students.piece_pocket:PiecePocket",
     "pocket": "students.pocket:Pocket",
     "simulated": "students.simulated:Simulated",
     "tinker": "students.remote.tinker:Tinker",

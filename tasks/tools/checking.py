@@ -1,4 +1,4 @@
-"""What a plan is worth: it is run beside the gold plan in every world, and its calls are compared with the gold ones."""
+"""What a plan is worth: it is run in every world beside the gold plan, and their calls are compared."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def outcomes(plan: Plan) -> list[Outcome] | Refusal:
 def judge_plan(gold: Plan, response: str) -> Verdict:
     """Compare a response with a gold plan.
 
-    A response that comes to what the gold plan comes to makes all the calls that were wanted, whichever they are. Of its
-    calls those are needless without which it comes to the same.
+    A response with the same result as the gold plan makes all the calls that were wanted, whichever they are. Of its
+    calls those are needless without which the result is the same.
     """
     plan = read_plan(response.strip())
     if isinstance(plan, Refusal):
@@ -72,19 +72,21 @@ def judge_plan(gold: Plan, response: str) -> Verdict:
     names = tuple(call.tool for call in plan)
     if plan == gold:
         return Verdict(None, True, True, (True,) * len(gold), (True,) * len(gold), names)
-    aim, found = _aim(gold), outcomes(plan)
+    aim, found = aim_of(gold), outcomes(plan)
     wanted, given = matched(gold, plan)
     if isinstance(found, Refusal):
         return Verdict(found, False, False, wanted, given, names)
     state, answer = _states_agree(aim, found), _answers_agree(aim, found)
     if state and answer:
-        wanted, given = (True,) * len(gold), tuple(not _needless(plan, i, aim) for i in range(len(plan)))
+        wanted, given = (True,) * len(gold), tuple(not is_needless(plan, i, aim) for i in range(len(plan)))
     return Verdict(None, state, answer, wanted, given, names)
 
 
 def grade_of(verdict: Verdict, gold: Plan) -> Grade:
     """The grade of a verdict; ``lenient`` forgives needless calls."""
-    parts = {f"{WANTED} {i + 1} {call.tool}": made for i, (call, made) in enumerate(zip(gold, verdict.wanted, strict=True))}
+    parts = {
+        f"{WANTED} {i + 1} {call.tool}": made for i, (call, made) in enumerate(zip(gold, verdict.wanted, strict=True))
+    }
     made_calls = zip(verdict.calls, verdict.given, strict=True)
     parts |= {f"{GIVEN} {i + 1} {tool}": wanted for i, (tool, wanted) in enumerate(made_calls)}
     if verdict.refusal is not None:
@@ -125,7 +127,8 @@ def _share(counts: Mapping[tuple[str, bool], int], kind: str) -> float:
 
 
 @lru_cache(maxsize=4096)
-def _aim(gold: Plan) -> tuple[Outcome, ...]:
+def aim_of(gold: Plan) -> tuple[Outcome, ...]:
+    """What a gold plan comes to in each world."""
     found = outcomes(gold)
     assert not isinstance(found, Refusal), f"a gold plan is refused: {found.sentence}"
     return tuple(found)
@@ -139,7 +142,7 @@ def _answers_agree(aim: Sequence[Outcome], found: Sequence[Outcome]) -> bool:
     return all(a.answer is None or a.answer == b.answer for a, b in zip(aim, found, strict=True))
 
 
-def _needless(plan: Plan, at: int, aim: Sequence[Outcome]) -> bool:
+def is_needless(plan: Plan, at: int, aim: Sequence[Outcome]) -> bool:
     """Whether a plan comes to the aim without one of its calls too."""
     if any(arg == Reference(at) for call in plan for _, arg in call.args):
         return False
@@ -150,7 +153,8 @@ def _needless(plan: Plan, at: int, aim: Sequence[Outcome]) -> bool:
 def _moved(call: Call, at: int) -> Call:
     """A call whose references are to the plan without the call ``at``."""
     shifted = (
-        (name, Reference(arg.call - 1) if isinstance(arg, Reference) and arg.call > at else arg) for name, arg in call.args
+        (name, Reference(arg.call - 1) if isinstance(arg, Reference) and arg.call > at else arg)
+        for name, arg in call.args
     )
     return Call(call.tool, tuple(shifted))
 

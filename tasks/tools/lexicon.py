@@ -20,7 +20,7 @@ FILES = _listed(
     "notes bills photo letter menu plan songs recipe budget essay poem report diary lyrics roster scores taxes quotes "
     "drawing contract forecast invoice agenda speech"
 )
-FOLDERS = _listed("home work shop club desk shed school garage office archive studio cellar attic library backup inbox")
+FOLDERS = _listed("home lab shop club desk shed school garage office archive studio cellar attic library backup inbox")
 NEW_FILES = _listed("memo draft list sketch outline record ticket label sign card page note slip post entry paper")
 WORDS = _listed(
     "red blue green black white round soft warm cold fast slow big small old young sweet sour dark light loud calm "

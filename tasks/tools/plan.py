@@ -140,7 +140,9 @@ def _calls(text: str) -> list[Any]:
     if len(text) > LONGEST_PLAN:
         raise PlanError("too-long", f"the plan has {len(text)} characters; give at most {LONGEST_PLAN}")
     try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_exact, parse_int=_exact)
+        found = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_exact, parse_int=_exact
+        )
     except (json.JSONDecodeError, RecursionError):
         raise PlanError("not-json", "the plan is no JSON; give a list of calls") from None
     if not isinstance(found, list):
@@ -166,7 +168,9 @@ def _call(entry: Any, earlier: Sequence[Any], i: int) -> Call:
     unknown = [p for p in args if p not in tool.parameters]
     if unknown:
         raise PlanError("unknown-argument", f"{where} ({name}) has no argument {unknown[0]!r:.40}; leave it out")
-    return Call(tool.name, tuple((p, _argument(args[p], kind, p, earlier, where)) for p, kind in tool.parameters.items()))
+    return Call(
+        tool.name, tuple((p, _argument(args[p], kind, p, earlier, where)) for p, kind in tool.parameters.items())
+    )
 
 
 def _argument(value: Any, kind: str, name: str, earlier: Sequence[Any], where: str) -> Argument:
@@ -175,7 +179,9 @@ def _argument(value: Any, kind: str, name: str, earlier: Sequence[Any], where: s
         if found:
             return _reference(int(found[1]) - 1, earlier, where)
     elif not isinstance(value, Fraction):
-        raise PlanError("wrong-type", f"{where}: argument {name!r} is of type {type(value).__name__}; give a number or a text")
+        raise PlanError(
+            "wrong-type", f"{where}: argument {name!r} is of type {type(value).__name__}; give a number or a text"
+        )
     try:
         return checked(value, kind, name)
     except PlanError as error:

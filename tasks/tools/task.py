@@ -58,6 +58,9 @@ class Tools(Task):
     def __init__(self, style: Style = "compact", known: Mapping[str, float] | None = None) -> None:
         if style not in STYLES:
             raise ValueError(f"task_args.style is {style!r}; give one of {', '.join(STYLES)}")
+        if known is not None and not isinstance(known, Mapping):
+            kind = type(known).__name__
+            raise ValueError(f"task_args.known is a {kind}; give a table of skills and shares")
         self._style, self._known = style, dict(KNOWN if known is None else known)
         for name, share in self._known.items():
             if name not in self.skills:
@@ -212,7 +215,13 @@ class Tools(Task):
         return made
 
     def _teachable(
-        self, kind: RequestKind, n: int, rng: np.random.Generator, origin: str, difficulty: float, only: str | None = None
+        self,
+        kind: RequestKind,
+        n: int,
+        rng: np.random.Generator,
+        origin: str,
+        difficulty: float,
+        only: str | None = None,
     ) -> list[Example]:
         """``n`` examples of a kind that ask no sealed request, wordings in turn and then mixed."""
         templates = kind.templates(self._style)
@@ -222,7 +231,9 @@ class Tools(Task):
             i = len(prompts) % len(templates)
             slots, plan = next(drawn[i])
             prompt = templates[i].write(slots)
-            if (only is None or subskill_of(kind.by, slots[kind.by]) == only) and self.identity(prompt) not in self.sealed:
+            if (only is None or subskill_of(kind.by, slots[kind.by]) == only) and self.identity(
+                prompt
+            ) not in self.sealed:
                 prompts.append(prompt)
                 answers.append(write_plan(plan))
         made = Example.made(prompts, answers, _skills(kind), origin)
@@ -273,7 +284,9 @@ def _limits(kind: RequestKind, template: RequestTemplate, difficulty: float = 1.
     given = {letter: (low, high) for letter, low, high in kind.limits}
     free = {x: (0, len(FILLERS[PLACEHOLDERS[x]]) - 1) for x in template.letters} | given
     share = (1 + 2 * difficulty) / 3
-    return {x: (low, high if x == "u" else low + max(2, round(share * (high - low)))) for x, (low, high) in free.items()}
+    return {
+        x: (low, high if x == "u" else low + max(2, round(share * (high - low)))) for x, (low, high) in free.items()
+    }
 
 
 def _difficulty(kind: RequestKind, template: RequestTemplate, slots: Slots) -> float:

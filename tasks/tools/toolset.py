@@ -182,7 +182,13 @@ TOOLS: Mapping[str, Tool] = {
         Tool("find_day", "the day of an event", {"title": "text"}, "day", lambda w, g: _event(w, g)[0]),
         Tool("move_file", "put a file into a folder", {"file": "text", "folder": "text"}, None, _move_file),
         Tool("write_file", "write a file", {"file": "text", "content": "value"}, None, _write_file),
-        Tool("convert", "a number in another unit", {"value": "number", "from": "unit", "to": "unit"}, "number", _convert),
+        Tool(
+            "convert",
+            "a number in another unit",
+            {"value": "number", "from": "unit", "to": "unit"},
+            "number",
+            _convert,
+        ),
         Tool("lookup", "a number of the table", _WHERE, "number", lambda w, g: w.table[_cell(g)]),
         Tool("set_cell", "change a number of the table", {**_WHERE, "value": "number"}, None, _set_cell),
         Tool(
