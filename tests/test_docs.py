@@ -76,3 +76,8 @@ def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = run_page("README.md", "readme", tmp_path, monkeypatch).result
     assert len(result.steps) > 2
     assert result.total_reward == pytest.approx(sum(step.reward for step in result.steps), abs=1e-9)
+
+
+def test_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = run_page("docs/tools.md", "tools_page", tmp_path, monkeypatch)
+    assert (page.score.precision, page.score.recall, page.score.f1) == (1.0, 1.0, 1.0)
