@@ -27,6 +27,10 @@ POOL = 300
 KNOWN: Mapping[str, float] = {"add_event": 1, "write_file": 1, "join_texts": 1, "travel_time": 0.3, "lookup": 0.3}
 """Shares of the warm start's data, relative to each other; a skill that is not named has none."""
 HOURS = 24
+CODE = (
+    "tasks.templates",
+    *(f"tasks.tools.{name}" for name in ("checking", "kinds", "lexicon", "plan", "toolset", "world")),
+)
 WHOLE = "whole"
 """The subskill that is the skill as its problems ask it."""
 _SEED = 0
@@ -54,6 +58,8 @@ class Tools(Task):
     name: ClassVar[str] = "tools"
     version: ClassVar[str] = "1"
     skills = tuple(kind.name for kind in CATALOGUE)
+    code: ClassVar[tuple[str, ...]] = CODE
+    """What decides whether a plan is right, and so what practice rewards."""
 
     def __init__(self, style: Style = "compact", known: Mapping[str, float] | None = None) -> None:
         if style not in STYLES:
