@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tasks.records import Grade
-from tasks.tools.plan import Call, Outcome, Plan, Reference, Refusal, read_plan, run_plan
+from tasks.tools.plan import Call, Plan, PlanOutcome, Refusal, ResultOf, read_plan, run_plan
 from tasks.tools.world import worlds
 
 STATE, ANSWER, PLAN = "state", "answer", "plan"
@@ -49,9 +49,9 @@ class Verdict:
         return self.reached and all(self.given)
 
 
-def outcomes(plan: Plan) -> list[Outcome] | Refusal:
+def outcomes(plan: Plan) -> list[PlanOutcome] | Refusal:
     """What a plan comes to in each world; the first refusal where one refuses it."""
-    found: list[Outcome] = []
+    found: list[PlanOutcome] = []
     for world in worlds():
         outcome = run_plan(plan, world)
         if isinstance(outcome, Refusal):
@@ -127,24 +127,24 @@ def _share(counts: Mapping[tuple[str, bool], int], kind: str) -> float:
 
 
 @lru_cache(maxsize=4096)
-def aim_of(gold: Plan) -> tuple[Outcome, ...]:
+def aim_of(gold: Plan) -> tuple[PlanOutcome, ...]:
     """What a gold plan comes to in each world."""
     found = outcomes(gold)
     assert not isinstance(found, Refusal), f"a gold plan is refused: {found.sentence}"
     return tuple(found)
 
 
-def _states_agree(aim: Sequence[Outcome], found: Sequence[Outcome]) -> bool:
+def _states_agree(aim: Sequence[PlanOutcome], found: Sequence[PlanOutcome]) -> bool:
     return all(a.state == b.state for a, b in zip(aim, found, strict=True))
 
 
-def _answers_agree(aim: Sequence[Outcome], found: Sequence[Outcome]) -> bool:
+def _answers_agree(aim: Sequence[PlanOutcome], found: Sequence[PlanOutcome]) -> bool:
     return all(a.answer is None or a.answer == b.answer for a, b in zip(aim, found, strict=True))
 
 
-def is_needless(plan: Plan, at: int, aim: Sequence[Outcome]) -> bool:
+def is_needless(plan: Plan, at: int, aim: Sequence[PlanOutcome]) -> bool:
     """Whether a plan comes to the aim without one of its calls too."""
-    if any(arg == Reference(at) for call in plan for _, arg in call.args):
+    if any(arg == ResultOf(at) for call in plan for _, arg in call.args):
         return False
     found = outcomes(tuple(_moved(call, at) for i, call in enumerate(plan) if i != at))
     return not isinstance(found, Refusal) and _states_agree(aim, found) and _answers_agree(aim, found)
@@ -153,7 +153,7 @@ def is_needless(plan: Plan, at: int, aim: Sequence[Outcome]) -> bool:
 def _moved(call: Call, at: int) -> Call:
     """A call whose references are to the plan without the call ``at``."""
     shifted = (
-        (name, Reference(arg.call - 1) if isinstance(arg, Reference) and arg.call > at else arg)
+        (name, ResultOf(arg.call - 1) if isinstance(arg, ResultOf) and arg.call > at else arg)
         for name, arg in call.args
     )
     return Call(call.tool, tuple(shifted))
@@ -176,7 +176,7 @@ def written(plan: Plan) -> list[Written]:
     """Each call with the calls that it refers to in their place; the terms of a sum or product in one order."""
     made: list[Written] = []
     for call in plan:
-        values: list[object] = [made[arg.call] if isinstance(arg, Reference) else arg for _, arg in call.args]
+        values: list[object] = [made[arg.call] if isinstance(arg, ResultOf) else arg for _, arg in call.args]
         if call.tool == "calculate" and dict(call.args)["operation"] in ("plus", "times"):
             values = [values[1], *sorted((values[0], values[2]), key=repr)]
         made.append((call.tool, *values))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.tools.checking import judge_plan, matched
-from tasks.tools.plan import Argument, Call, Plan, Reference, Refusal, read_plan
+from tasks.tools.plan import Argument, Call, Plan, Refusal, ResultOf, read_plan
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,12 @@ def _arguments(wanted: Call, made: Call) -> list[PlanFault]:
 
 
 def _shown(arg: Argument) -> str:
-    return f"the result of call {arg.call + 1}" if isinstance(arg, Reference) else f"{arg!s:.40}"
+    if isinstance(arg, ResultOf):
+        return f"the result of call {arg.call + 1}"
+    said = str(arg)
+    return f"{said:.40}" if said.isprintable() else f"{said!a:.40}"
 
 
 def _unlinked(plan: Sequence[Call]) -> Plan:
     """A plan whose references all are the same text, so that calls are compared by what is written in them alone."""
-    return tuple(Call(c.tool, tuple((n, "$" if isinstance(a, Reference) else a) for n, a in c.args)) for c in plan)
+    return tuple(Call(c.tool, tuple((n, "$" if isinstance(a, ResultOf) else a) for n, a in c.args)) for c in plan)

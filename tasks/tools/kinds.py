@@ -9,14 +9,14 @@ from typing import Literal
 
 from tasks.templates import Slots
 from tasks.tools.lexicon import TIMES, UNITS, RequestTemplate, dimension
-from tasks.tools.plan import Call, Plan, Reference, call
+from tasks.tools.plan import Call, Plan, ResultOf, call
 
 Style = Literal["compact", "english"]
 STYLES: tuple[Style, ...] = ("compact", "english")
 HOURS = ("h", 8, 20)
 COUNTS = ("x", 2, 60)
 CLOCK_UNITS = ("u", UNITS.index("hours"), UNITS.index("seconds"))
-R1, R2, R3, R4 = map(Reference, range(4))
+R1, R2, R3, R4 = map(ResultOf, range(4))
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _calculate(s: Slots) -> Plan:
     return (call("calculate", left=_number(s, "x"), operation=s["z"], right=_number(s, "y")),)
 
 
-def _sum(left: Reference | int, operation: str, right: Reference | int) -> Call:
+def _sum(left: ResultOf | int, operation: str, right: ResultOf | int) -> Call:
     return call("calculate", left=left, operation=operation, right=right)
 
 

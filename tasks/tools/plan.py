@@ -48,13 +48,13 @@ _REFERENCE = re.compile(r"\$([1-9][0-9]?)", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Reference:
+class ResultOf:
     """Stands for what an earlier call gave back; ``call`` counts from 0."""
 
     call: int
 
 
-Argument = Value | Reference
+Argument = Value | ResultOf
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PlanOutcome:
     """What a plan came to in one world.
 
     Attributes:
@@ -109,7 +109,7 @@ def read_plan(text: str) -> Plan | Refusal:
         return Refusal(error.reason, str(error))
 
 
-def run_plan(plan: Sequence[Call], world: World) -> Outcome | Refusal:
+def run_plan(plan: Sequence[Call], world: World) -> PlanOutcome | Refusal:
     """Run a plan in a copy of a world."""
     there, given, answer = world.copy(), list[Value | None](), None
     for i, call in enumerate(plan):
@@ -121,7 +121,7 @@ def run_plan(plan: Sequence[Call], world: World) -> Outcome | Refusal:
         except PlanError as error:
             return Refusal(error.reason, f"call {i + 1} ({call.tool}): {error}")
         answer = found if found is not None else answer
-    return Outcome(there.state, answer)
+    return PlanOutcome(there.state, answer)
 
 
 def write_plan(plan: Sequence[Call]) -> str:
@@ -188,15 +188,15 @@ def _argument(value: Any, kind: str, name: str, earlier: Sequence[Any], where: s
         raise PlanError(error.reason, f"{where}: {error}") from None
 
 
-def _reference(at: int, earlier: Sequence[Any], where: str) -> Reference:
+def _reference(at: int, earlier: Sequence[Any], where: str) -> ResultOf:
     """Earlier calls were read before this one, so each is a call of a tool."""
     if at >= len(earlier) or TOOLS[earlier[at]["tool"]].returns is None:
         raise PlanError("bad-reference", f"{where} refers to call {at + 1}, which gives nothing back before it")
-    return Reference(at)
+    return ResultOf(at)
 
 
 def _value(arg: Argument, given: Sequence[Value | None]) -> Value:
-    if not isinstance(arg, Reference):
+    if not isinstance(arg, ResultOf):
         return arg
     found = given[arg.call]
     assert found is not None  # the tool returns something: _reference has checked that
@@ -204,7 +204,7 @@ def _value(arg: Argument, given: Sequence[Value | None]) -> Value:
 
 
 def _plain(arg: Argument) -> str | int | float:
-    if isinstance(arg, Reference):
+    if isinstance(arg, ResultOf):
         return f"${arg.call + 1}"
     return arg if isinstance(arg, str) else int(arg) if arg.denominator == 1 else float(arg)
 

@@ -36,7 +36,7 @@ WHOLE = "whole"
 _SEED = 0
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A prompt that was read: its kind, and what fills its places."""
 
     kind: RequestKind
@@ -268,12 +268,12 @@ def _templates() -> dict[tuple[str, ...], list[tuple[RequestKind, RequestTemplat
     return dict(found)
 
 
-def _read(prompt: str) -> Asked | None:
+def _read(prompt: str) -> Request | None:
     words = spoken(prompt)
     for kind, template in _templates().get(LEXICON.skeleton(words), ()):
         slots = template.read(words)
         if slots is not None and int(slots.get("h", 0)) < HOURS and kind.plan(slots) is not None:
-            return Asked(kind, slots)
+            return Request(kind, slots)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Templates of any lexicon: what may fill a place, and what is read back. ``words`` and ``tools`` have tests of theirs."""
+"""Templates of any lexicon: what may fill a place, and what is read back. Tasks test their own templates too."""
 
 from __future__ import annotations
 

@@ -68,3 +68,10 @@ def test_a_wrong_argument_is_told_with_the_one_that_was_wanted() -> None:
     assert fault.sentence == "travel_time: argument 'to' is bern, and rome was wanted"
     (fault,) = TASK.explain(problem("way oslo rome"), '[{"tool":"travel_time","args":{"from":"oslo"}}]')
     assert fault.sentence == "call 1 (travel_time) lacks the argument 'to'; give it"
+
+
+def test_a_fault_can_be_printed_whatever_was_written() -> None:
+    (fault,) = TASK.explain(
+        problem("write memo red"), '[{"tool":"write_file","args":{"file":"memo","content":"\\ud800"}}]'
+    )
+    assert fault.sentence.isascii()

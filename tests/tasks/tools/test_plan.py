@@ -14,10 +14,10 @@ from tasks.tools.plan import (
     LONGEST_PLAN,
     MOST_CALLS,
     REASONS,
-    Outcome,
     Plan,
-    Reference,
+    PlanOutcome,
     Refusal,
+    ResultOf,
     call,
     read_plan,
     run_plan,
@@ -38,14 +38,14 @@ def with_args(tool: str, **args: Any) -> dict[str, Any]:
     return {"tool": tool, "args": {name.rstrip("_"): value for name, value in args.items()}}
 
 
-def run(text: str) -> Outcome | Refusal:
+def run(text: str) -> PlanOutcome | Refusal:
     found = read_plan(text)
     return found if isinstance(found, Refusal) else run_plan(found, WORLD)
 
 
 def answer(text: str) -> Any:
     found = run(text)
-    assert isinstance(found, Outcome), found
+    assert isinstance(found, PlanOutcome), found
     return found.answer
 
 
@@ -171,7 +171,7 @@ def test_a_run_changes_a_copy_alone() -> None:
             with_args("set_cell", good="nuts", column="price", city="oslo", value=0),
         )
     )
-    assert isinstance(found, Outcome)
+    assert isinstance(found, PlanOutcome)
     calendar, files, table = found.state
     assert isinstance(calendar, dict)
     assert isinstance(files, dict)
@@ -221,7 +221,7 @@ def likely_calls(draw: st.DrawFn) -> dict[str, Any]:
 
 def comes_to_something(text: str) -> None:
     found = run(text)
-    assert isinstance(found, Outcome | Refusal)
+    assert isinstance(found, PlanOutcome | Refusal)
     if isinstance(found, Refusal):
         assert found.reason in REASONS
         found.sentence.encode("utf-8", "surrogatepass")
@@ -246,7 +246,7 @@ def sound_plans(draw: st.DrawFn) -> Plan:
     for i in range(draw(st.integers(1, MOST_CALLS))):
         left, right = (draw(st.integers(-99, 99)) for _ in range(2))
         operation = draw(st.sampled_from(["plus", "minus"]))
-        earlier = draw(st.sampled_from([left, *map(Reference, range(i))]))
+        earlier = draw(st.sampled_from([left, *map(ResultOf, range(i))]))
         made = (*made, call("calculate", left=earlier, operation=operation, right=right))
     return made
 
@@ -259,7 +259,7 @@ def test_a_plan_that_is_written_is_read_back_and_computes_what_python_does(made:
     for c in made:
         args = dict(c.args)
         left = args["left"]
-        first = given_back[left.call] if isinstance(left, Reference) else int(left)
+        first = given_back[left.call] if isinstance(left, ResultOf) else int(left)
         right = int(args["right"])  # type: ignore[arg-type]
         given_back.append(first + right if args["operation"] == "plus" else first - right)
     assert answer(write_plan(made)) == given_back[-1]
