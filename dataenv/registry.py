@@ -41,6 +41,7 @@ STUDENTS = {
     "causal-lm": "students.causal_lm:CausalLM",
     "piece-pocket": "students.piece_pocket:PiecePocket",
     "pocket": "students.pocket:Pocket",
+    "pocket-stacked": "students.pocket_stacked:PocketStacked",
     "simulated": "students.simulated:Simulated",
     "tinker": "students.remote.tinker:Tinker",
     "word-lm": "students.word_lm:WordLm",
@@ -131,6 +132,7 @@ TRACKERS = {
 EXECUTORS = {
     "inline": "dataenv.execution.inline:Inline",
     "processes": "dataenv.execution.executors.local:Processes",
+    "pool": "dataenv.execution.executors.pool:JobPool",
     "ray": "dataenv.execution.executors.ray_tasks:RayTasks",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {

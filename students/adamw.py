@@ -6,7 +6,7 @@ Each class makes one update of one model. How large the rate is, and when it end
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -45,7 +45,8 @@ class TensorAdamW(Generic[B]):
 
     Args:
         parameters: The trainable parameters by name; updated in place.
-        loss_of: The loss of a batch, with a gradient.
+        loss_of: The loss of a batch, with a gradient; or parts of it, each of which is asked for when the gradient of
+            the one before is there, so that the memory of one part is enough.
         recipe: Weight decay and clipping.
         moments: Of the state before; empty to start afresh.
     """
@@ -53,7 +54,7 @@ class TensorAdamW(Generic[B]):
     def __init__(
         self,
         parameters: Mapping[str, torch.nn.Parameter],
-        loss_of: Callable[[B], torch.Tensor],
+        loss_of: Callable[[B], torch.Tensor | Iterable[torch.Tensor]],
         recipe: Recipe,
         moments: Mapping[str, torch.Tensor],
     ) -> None:
@@ -65,13 +66,16 @@ class TensorAdamW(Generic[B]):
         import torch
 
         loss = self._loss_of(batch)
-        loss.backward()
+        value = 0.0
+        for part in (loss,) if isinstance(loss, torch.Tensor) else loss:
+            part.backward()
+            value += float(part.item())
         torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._recipe.clip)
         with torch.no_grad():
             self._step(rate)
         for parameter in self._parameters.values():
             parameter.grad = None
-        return float(loss.item())
+        return value
 
     def parameters(self) -> dict[str, torch.Tensor]:
         """See ``AdamW``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import types
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dataenv import registry
+from tasks.sandbox import SandboxError, in_force
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -70,6 +72,17 @@ def test_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert page.shown.shape == page.numbers.observation_space.shape
 
 
+def test_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        in_force()
+    except SandboxError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+    page = run_page("docs/sandbox.md", "sandbox_page", tmp_path, monkeypatch)
+    assert page.added.values == (3, 7)
+    assert page.endless.reason == "cpu"
+    assert page.script.values == ("42\n",)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,3 +94,11 @@ def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = run_page("docs/tools.md", "tools_page", tmp_path, monkeypatch)
     assert (page.score.precision, page.score.recall, page.score.f1) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_get_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    episode = run_page("docs/get_started.md", "get_started", tmp_path, monkeypatch).episode
+    assert len(episode.steps) > 2
+    assert episode.steps[-1].ended

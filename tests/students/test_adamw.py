@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,11 @@ import pytest
 import torch
 
 from students.adamw import BETAS, ArrayAdamW, TensorAdamW
-from students.base import Recipe
+from students.base import Data, Recipe
+from students.causal_lm import CausalLM
+from students.loop import unpack
+from tasks.records import Example
+from tests.tiny_lm import save_tiny
 
 RECIPE = Recipe(weight_decay=0.1, clip=0.5)
 SHAPES = {"a": (3, 4), "b": (5,)}
@@ -110,3 +115,19 @@ def test_a_parameter_that_a_batch_does_not_reach_is_left_alone() -> None:
 def test_what_is_not_finite_is_seen(make: Any) -> None:
     assert make({}, drawn(0)).is_finite()
     assert not make({}, drawn(0) | {"b": np.full(5, np.inf, np.float32)}).is_finite()
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3, 8, 100])
+def test_a_batch_in_parts_is_the_batch(micro_batch: int, tmp_path: Path) -> None:
+    """Rows of unequal length: the mean is over the tokens of the whole batch, and not over those of a part."""
+    examples = tuple(
+        Example(prompt=f"turn {word}>", response=word) for word in ("a", "bcdefbcdef", "cab", "d" * 20, "b")
+    )
+    student, data = CausalLM(path=str(save_tiny(tmp_path)), context=96, dtype="float32"), Data(examples)
+    parts = CausalLM(path=str(tmp_path), context=96, dtype="float32", micro_batch=micro_batch)
+    recipe = Recipe(updates=6, batch=5, rate=1e-2)
+    (whole, told), (added, told_of_parts) = (s.fit(s.initial(0), data, recipe, 0) for s in (student, parts))
+    assert told_of_parts.loss == pytest.approx(told.loss, rel=1e-4)
+    assert told_of_parts.tokens == told.tokens
+    for name, tensor in unpack(whole)[0].items():
+        torch.testing.assert_close(unpack(added)[0][name], tensor, rtol=1e-2, atol=1e-4)
