@@ -44,7 +44,7 @@ def work(left: Any, operation: str, right: Any) -> tuple[str, dict[str, Any]]:
     return "calculate", {"left": left, "operation": operation, "right": right}
 
 
-REPLACE = "drop gym add party friday 9"
+REPLACE = "swap gym party friday 9"
 RIGHT = [
     (REPLACE, [event("cancel_event", "gym"), event("add_event", "party", "friday", 9)]),
     (REPLACE, [event("add_event", "party", "friday", 9), event("cancel_event", "gym")]),
@@ -52,8 +52,8 @@ RIGHT = [
     ("convert 3 km m", [work(3, "times", 1000)]),
     ("cost 5 nuts oslo", [price("nuts", "oslo"), work("$1", "times", 5)]),
     ("cost 2 nuts oslo", [price("nuts", "oslo"), work("$1", "plus", "$1")]),
-    ("way oslo rome bern", [trip("rome", "bern"), trip("oslo", "rome"), work("$2", "plus", "$1")]),
-    ("way oslo rome in hours", [trip("oslo", "rome"), work("$1", "over", 60)]),
+    ("via oslo rome bern", [trip("rome", "bern"), trip("oslo", "rome"), work("$2", "plus", "$1")]),
+    ("travel oslo rome in hours", [trip("oslo", "rome"), work("$1", "over", 60)]),
     ("work 3 plus 4", [work(4, "plus", 3)]),
     ("write memo red", [("write_file", {"content": "red", "file": "memo"})]),
 ]

@@ -38,7 +38,7 @@ def test_missing_skills(response: str, skills: tuple[str, ...]) -> None:
 
 
 def test_a_tool_without_a_skill_of_its_own_blames_the_composition() -> None:
-    asked = problem("drop gym add party friday 9")
+    asked = problem("swap gym party friday 9")
     assert asked.skills == ("replace", "add_event")
     assert TASK.diagnose(asked, asked.answer.replace("gym", "yoga")) == ("replace",)
     assert TASK.diagnose(asked, asked.answer.replace("friday", "monday")) == ("add_event",)

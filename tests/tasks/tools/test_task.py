@@ -60,15 +60,15 @@ GOLDEN = [
     ("join_texts", "join red sour", plan_of(made("join_texts", '"first":"red","second":"sour"'))),
     ("same-day", "add party like gym 9", plan_of(FIND, PARTY.replace('"monday"', R1))),
     ("cost", "what do 5 nuts cost in oslo?", plan_of(LOOKUP, work("5", "times", R1))),
-    ("trip-in", "way oslo rome in hours", plan_of(TRIP, HOURS)),
-    ("write-trip", "write memo way oslo rome", plan_of(TRIP, made("write_file", f'"file":"memo","content":{R1}'))),
+    ("trip-in", "travel oslo rome in hours", plan_of(TRIP, HOURS)),
+    ("write-trip", "log memo oslo rome", plan_of(TRIP, made("write_file", f'"file":"memo","content":{R1}'))),
     ("price-gap", "gap nuts oslo rome", plan_of(LOOKUP, ROME, work(R1, "minus", R2))),
     ("via", "how long is it from oslo to bern via rome?", plan_of(TRIP, ON, work(R1, "plus", R2))),
-    ("replace", "drop gym add party monday 9", plan_of(CANCEL, PARTY)),
+    ("replace", "swap gym party monday 9", plan_of(CANCEL, PARTY)),
     ("raise", "raise price nuts oslo 7", plan_of(LOOKUP, work(R1, "plus", "7"), SET.replace(":7", f":{R2}"))),
     (
         "basket",
-        "cost 5 nuts 2 figs oslo",
+        "basket 5 nuts 2 figs oslo",
         plan_of(LOOKUP, work("5", "times", R1), FIGS, work("2", "times", R3), work(R2, "plus", R4)),
     ),
 ]
@@ -92,8 +92,8 @@ def test_plans_worked_out_by_hand(skill: str, prompt: str, plan: str) -> None:
         "convert 3 km km",
         "convert 61 km m",
         "way oslo oslo",
-        "way oslo rome in km",
-        "way oslo rome in minutes",
+        "travel oslo rome in km",
+        "travel oslo rome in minutes",
         "please book the moon.",
     ],
 )
@@ -130,6 +130,14 @@ def test_no_two_kinds_read_one_prompt() -> None:
     for name, template in templates:
         owners.setdefault(template.skeleton, set()).add(name)
     assert all(len(names) == 1 for names in owners.values())
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_no_longer_request_holds_a_whole_shorter_one(style: Any) -> None:
+    """Its words would be a verbatim copy of a sealed prompt."""
+    kinds = [(kind.name, " ".join(t.skeleton)) for kind in (*CATALOGUE, *LONGER) for t in kind.templates(style)]
+    held = [(a, b) for a, one in kinds for b, other in kinds if a != b and f" {one} " in f" {other} "]
+    assert held == []
 
 
 def test_both_styles_ask_the_same() -> None:
