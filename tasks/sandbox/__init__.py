@@ -24,6 +24,7 @@ from tasks.sandbox.records import (
     ProgramLimits,
     ProgramOutcome,
     Reason,
+    RunsPrograms,
     Sandbox,
     SandboxError,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "ProgramLimits",
     "ProgramOutcome",
     "Reason",
+    "RunsPrograms",
     "Sandbox",
     "SandboxError",
     "in_force",

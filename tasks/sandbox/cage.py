@@ -12,12 +12,13 @@ import ctypes
 import os
 import platform
 import resource
+import signal
 import struct
 from collections.abc import Callable, Sequence
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
-PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 4, 22, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 _ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 # Numbers of x86_64 and aarch64; -1 where a call is not there. linux/arch/x86/entry/syscalls/syscall_64.tbl and
 # linux/include/uapi/asm-generic/unistd.h
@@ -47,6 +48,7 @@ _TCGETS, _FIOCLEX = 0x5401, 0x5451
 _FCNTLS = (0, 1, 2, 3, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC
 _LOAD, _EQUAL, _ANY_BIT, _AT_LEAST, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
 _ALLOW, _EPERM, _KILLED = 0x7FFF0000, 0x00050001, 0x80000000
+_READ, _LIST = 1 << 2, 1 << 3  # linux/landlock.h
 Instruction = tuple[int, int, int, int]
 
 
@@ -101,6 +103,17 @@ def close_system() -> None:
     _must("seccomp", lambda: LIBC.prctl(PR_SET_SECCOMP, 2, at, 0, 0))
 
 
+def end_with_parent(parent: int) -> None:
+    """Have this process killed as soon as its parent is gone.
+
+    Args:
+        parent: The parent's number. If it is gone already, this process ends here.
+    """
+    _must("pdeathsig", lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def _must(what: str, call: Callable[[], int]) -> int:
     found = call()
     if found < 0:
@@ -134,11 +147,12 @@ def landlock_version() -> int:
     return max(0, int(LIBC.syscall(444, None, ctypes.c_size_t(0), 1)))
 
 
-def hide_files(readable: Sequence[str]) -> None:
+def hide_files(readable: Sequence[str], listed: Sequence[str]) -> None:
     """Take from this process and its children all files but some, and what else Landlock can take.
 
     Args:
         readable: Files, and directories with all beneath them, that can still be read.
+        listed: Directories whose names can still be listed, as an import does, and those of all beneath them.
 
     Raises:
         OSError: If the kernel has no Landlock.
@@ -150,9 +164,9 @@ def hide_files(readable: Sequence[str]) -> None:
     network, scoped = (3, 3)  # TCP; abstract sockets and signals
     attributes = struct.pack("QQQ", files, network, scoped)[: 8 + 8 * (version >= 4) + 8 * (version >= 6)]
     rules = _must("landlock", lambda: LIBC.syscall(444, attributes, ctypes.c_size_t(len(attributes)), 0))
-    for path in readable:
+    both = [(path, _READ | (_LIST if os.path.isdir(path) else 0)) for path in readable]
+    for path, rights in both + [(path, _LIST) for path in listed]:
         file = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        rights = (1 << 2) | (os.path.isdir(path) << 3)  # read a file, list a directory
         rule = struct.pack("=Qi", rights, file)
         _must("landlock", lambda rule=rule: LIBC.syscall(445, rules, 1, rule, 0))  # type: ignore[misc]
         os.close(file)

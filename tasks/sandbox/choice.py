@@ -18,6 +18,11 @@ COMMANDS: dict[str, Callable[[int], list[str]]] = {"bubblewrap": bubblewrap_comm
 """From the better to the other one."""
 _LOCK = threading.RLock()
 _CHOSEN: list[LocalSandbox] = []
+_FAULTS: dict[str, str] = {}
+MEND = (
+    "install bubblewrap (Debian, Ubuntu: apt-get install bubblewrap) and allow user namespaces, or use a kernel with "
+    "Landlock; see docs/sandbox.md"
+)
 _HONEST = "def f(n):\n    return [i * i for i in range(n)]"
 _TRIES = {
     "reads a file of ours": "def f(path):\n    return open(path).read()",
@@ -59,20 +64,30 @@ def chosen() -> Sandbox:
         SandboxError: If none holds; the sentence says what to do.
     """
     with _LOCK:
+        for name in COMMANDS if not _CHOSEN else ():
+            sandbox, fault = tested(name)
+            if fault is None:
+                _CHOSEN.append(sandbox)
+                break
+            _FAULTS[name] = fault
         if not _CHOSEN:
-            faults = {}
-            for name, command in COMMANDS.items():
-                sandbox = LocalSandbox(name, command)
-                fault = self_test(sandbox) if sys.platform == "linux" else "it needs Linux"
-                if fault is None:
-                    _CHOSEN.append(sandbox)
-                    break
-                sandbox.close()
-                faults[name] = fault
-            else:
-                why = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
-                raise SandboxError(f"no sandbox holds on this machine, so programs are not run ({why})")
+            why = "; ".join(f"{name}: {fault}" for name, fault in _FAULTS.items())
+            raise SandboxError(f"no sandbox holds on this machine ({why}), so no program is run; {MEND}")
         return _CHOSEN[0]
+
+
+def tested(name: str, width: int | None = None) -> tuple[LocalSandbox, str | None]:
+    """A sandbox of this machine, and why it does not hold; ``None`` where it does.
+
+    Args:
+        name: One of ``COMMANDS``.
+        width: See ``LocalSandbox``.
+    """
+    sandbox = LocalSandbox(name, COMMANDS[name], width)
+    fault = self_test(sandbox) if sys.platform == "linux" else "it needs Linux"
+    if fault is not None:
+        sandbox.close()
+    return sandbox, fault
 
 
 def in_force() -> str:
@@ -82,6 +97,16 @@ def in_force() -> str:
         SandboxError: If there is none.
     """
     return f"{chosen().name}, Python {'.'.join(map(str, sys.version_info[:3]))}"
+
+
+def report() -> str:
+    """One line for ``dataenv doctor``: which sandbox is in force, and how to get a better one."""
+    try:
+        found = in_force()
+    except SandboxError as error:
+        return f"none; only tasks that run programs need one: {error}"
+    worse = "; ".join(f"{name} is better, but {fault}" for name, fault in _FAULTS.items())
+    return f"{found} ({worse}: {MEND})" if worse else found
 
 
 def _forget() -> None:

@@ -16,7 +16,6 @@ import os
 import random
 import select
 import signal
-import struct
 import sys
 import time
 from collections.abc import Callable
@@ -24,24 +23,23 @@ from typing import Any, NoReturn
 
 from tasks.sandbox import cage
 from tasks.sandbox.encoding import DEEPEST, decode, encode, name_of
+from tasks.sandbox.frames import CPU, ENDED, ENDING, HEADER, SIGNALLED, WALL
 
-HEADER, ENDING = struct.Struct("=IddQQ"), struct.Struct("=cid")
-"""Bytes that follow, seconds of computing and by the clock, bytes of memory and of output; how, code, seconds used."""
 IN, OUT = 0, 1
-ENDED, SIGNALLED, CPU, WALL = b"e", b"s", b"c", b"w"
 
 
-def serve(told: int, readable: list[str], processes: int) -> None:
+def serve(told: int, readable: list[str], listed: list[str], processes: int) -> None:
     """Run programs until nobody gives any more.
 
     Args:
         told: The descriptor that endings are written to.
         readable: The files that can be read, where no other wall hides the rest; empty where one does.
+        listed: See ``cage.hide_files``.
         processes: See ``cage.limit``.
     """
     null = os.open("/dev/null", os.O_RDWR)
     if readable:
-        cage.hide_files(readable)
+        cage.hide_files(readable, listed)
     cage.LIBC.prctl(cage.PR_SET_DUMPABLE, 0, 0, 0, 0)  # so no child may look into this process, or change it
     random.seed(0)
     gc.collect()
@@ -49,9 +47,9 @@ def serve(told: int, readable: list[str], processes: int) -> None:
     os.write(told, ENDING.pack(ENDED, 0, 0.0))  # it is up
     while header := os.read(IN, HEADER.size):
         size, cpu, wall, memory, output = HEADER.unpack(header)
-        pid = os.fork()
+        parent, pid = os.getpid(), os.fork()
         if pid == 0:
-            _be_program(size, cpu, memory, output, processes, (null, told))
+            _be_program(size, cpu, memory, output, processes, (null, told, parent))
         os.write(told, ENDING.pack(*_watch(pid, cpu, wall)))
 
 
@@ -80,16 +78,19 @@ def _watch(pid: int, cpu: float, wall: float) -> tuple[bytes, int, float]:
     return how, code, usage.ru_utime + usage.ru_stime
 
 
-def _be_program(size: int, cpu: float, memory: int, output: int, processes: int, ours: tuple[int, int]) -> NoReturn:
+def _be_program(
+    size: int, cpu: float, memory: int, output: int, processes: int, ours: tuple[int, int, int]
+) -> NoReturn:
     """Read a program, give up all that it could do harm with, run it, and end."""
     write: Callable[[list[Any]], None] = lambda said: None  # noqa: E731
     try:
         given = json.loads(_read(size))
         results = os.dup(OUT)
-        null, told = ours
+        null, told, parent = ours
         for file in (IN, OUT, 2, told):
             os.dup2(null, file)
         write = _writer(results, output)
+        cage.end_with_parent(parent)
         cage.limit(cpu, memory, processes)
         cage.close_system()
         _run(given, write, output)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from tasks.sandbox.encoding import decode, encode
-from tasks.sandbox.inside import CPU, ENDED, ENDING, HEADER, SIGNALLED, WALL
+from tasks.sandbox.frames import CPU, ENDED, ENDING, HEADER, SIGNALLED, WALL
 from tasks.sandbox.records import NoValue, Program, ProgramLimits, ProgramOutcome, Reason, SandboxError
 from tasks.sandbox.walls import ENVIRONMENT
 

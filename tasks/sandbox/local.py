@@ -11,6 +11,10 @@ from tasks.sandbox.lane import Lane, LostError, framed
 from tasks.sandbox.records import Program, ProgramLimits, ProgramOutcome, SandboxError
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class LocalSandbox:
     """Runs programs side by side in sandboxes of this machine, which start when they are needed and are kept.
 
@@ -22,7 +26,7 @@ class LocalSandbox:
 
     def __init__(self, name: str, command: Callable[[int], list[str]], width: int | None = None) -> None:
         self.name = name
-        self._command, self._width = command, width or min(8, len(os.sched_getaffinity(0)))
+        self._command, self._width = command, width or min(8, _cores())
         self.renew()
 
     def renew(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from tasks.errors import DataenvError
 
@@ -14,9 +14,9 @@ Reason = Literal[
 """Why a program did not answer all of its inputs.
 
 ``syntax``: it does not compile. ``entry``: it has no such function. ``raised``: its top level raised. ``cpu``,
-``wall``, ``memory``, ``output``: it passed that limit. ``exited``: it ended before it had answered. ``crashed``: a signal ended
-it. ``malformed``: what came out is not what the sandbox writes. ``sandbox``: the sandbox itself failed, so nothing is
-known of the program.
+``wall``, ``memory``, ``output``: it passed that limit. ``exited``: it ended before it had answered. ``crashed``: a
+signal ended it. ``malformed``: what came out is not what the sandbox writes. ``sandbox``: the sandbox itself failed, so
+nothing is known of the program.
 """
 
 
@@ -96,6 +96,14 @@ class ProgramOutcome:
     values: tuple[object, ...] = ()
     reason: Reason | None = None
     detail: str = ""
+
+
+@runtime_checkable
+class RunsPrograms(Protocol):
+    """A task that runs programs: its rows say in which sandbox (``versions.sandbox``)."""
+
+    def sandbox(self) -> str:
+        """The sandbox in force: ``tasks.sandbox.in_force``."""
 
 
 class Sandbox(Protocol):

@@ -18,6 +18,8 @@ NOBODY = 65534
 PROCESSES = 8
 """In bubblewrap's user namespace: its own, the one that forks, and the program; the filter allows no other."""
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+SHIPPED = ("frames", "encoding", "cage", "inside")
+"""Modules that run within the wall, in the order in which they need one another."""
 _HERE = Path(__file__).parent
 _BOOT = """
 import json, sys, types
@@ -77,8 +79,9 @@ def landlock_command(told: int) -> list[str]:
     """
     python = _interpreter()
     readable = [str(found) for path in python.readable for found in _without(path, python.hidden)]
-    readable += [str(path) for path in python.readable if path.is_dir() and str(path) not in readable]
-    return _as_nobody([*_serve(python, told, readable, 0)])
+    above = {folder for path in python.hidden for folder in path.parents}
+    listed = [str(f) for f in sorted(above) if any(f.is_relative_to(path) for path in python.readable)]
+    return _as_nobody(_serve(python, told, readable, listed, 0))
 
 
 def bubblewrap_command(told: int) -> list[str]:
@@ -103,7 +106,7 @@ def bubblewrap_command(told: int) -> list[str]:
     covers = [word for path in python.hidden for word in ("--tmpfs", str(path), "--remount-ro", str(path))]
     null = ["--dev-bind", "/dev/null", "/dev/null", "--remount-ro", "/", "--chdir", "/"]
     wall = [bwrap, "--unshare-all", "--new-session", *user, *once, *files, *links, *covers, *null]
-    return _as_nobody([*wall, "--", *_serve(python, told, [], PROCESSES)])
+    return _as_nobody([*wall, "--", *_serve(python, told, [], [], PROCESSES)])
 
 
 @cache
@@ -111,12 +114,11 @@ def _help(bwrap: str) -> str:
     return subprocess.run([bwrap, "--help"], capture_output=True, text=True, timeout=60).stdout
 
 
-def _serve(python: _Interpreter, told: int, readable: list[str], processes: int) -> list[str]:
+def _serve(python: _Interpreter, told: int, readable: list[str], listed: list[str], processes: int) -> list[str]:
     """The interpreter, and as an argument all that it runs: within the wall there is no file of ours."""
-    modules = {"tasks": "", "tasks.sandbox": ""}
-    modules |= {f"tasks.sandbox.{name}": (_HERE / f"{name}.py").read_text("utf-8") for name in ("cage", "encoding")}
-    modules["tasks.sandbox.inside"] = (_HERE / "inside.py").read_text("utf-8")
-    given = {"modules": modules, "told": told, "readable": readable, "processes": processes}
+    ours = {f"tasks.sandbox.{name}": (_HERE / f"{name}.py").read_text("utf-8") for name in SHIPPED}
+    modules = {"tasks": "", "tasks.sandbox": ""} | ours
+    given = {"modules": modules, "told": told, "readable": readable, "listed": listed, "processes": processes}
     return [str(python.command), "-s", "-S", "-P", "-B", "-X", "utf8", "-c", _BOOT, json.dumps(given)]
 
 

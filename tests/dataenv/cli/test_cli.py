@@ -117,7 +117,7 @@ def test_list_and_doctor(tmp_path: Path) -> None:
         assert name in listed.stdout
     doctor = dataenv("doctor", cwd=tmp_path)
     assert doctor.returncode == 0, doctor.stdout
-    for word in ("torch", "threads", "device", "models", "store"):
+    for word in ("torch", "threads", "device", "models", "sandbox", "store"):
         assert word in doctor.stdout
     (tmp_path / "file").write_text("x")
     broken = dataenv("doctor", "--store", "file", cwd=tmp_path)
