@@ -35,7 +35,7 @@ def cases_of_check(text: str, entry: str) -> tuple[list[CodeCase], bool]:
     checks = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check"] if tree else []
     if tree is None or len(checks) != 1 or len(checks[0].args.args) != 1:
         return [], False
-    reader = _Reader({checks[0].args.args[0].arg, entry})
+    reader = _Reader({checks[0].args.args[0].arg, entry}, _compares(tree))
     around = [node for node in tree.body if node is not checks[0] and not isinstance(node, ast.FunctionDef)]
     own = [node for node in around if not _calls_check(node)]
     whole = reader.read([node for node in own if not isinstance(node, ast.Import | ast.ImportFrom)])
@@ -59,6 +59,12 @@ def cases_of_asserts(texts: Sequence[str], entry: str) -> tuple[list[CodeCase], 
     return cases, others
 
 
+def _compares(tree: ast.Module) -> bool:
+    """Whether a text has the function by which ``evalplus`` compares: equal, or near where they are floats."""
+    own = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "assertion"]
+    return len(own) == 1 and [arg.arg for arg in own[0].args.args] == ["out", "exp", "atol"]
+
+
 def _calls_check(node: ast.stmt) -> bool:
     call = node.value if isinstance(node, ast.Expr) else None
     return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "check"
@@ -69,9 +75,11 @@ class _Reader:
 
     Args:
         entries: Names by which the program's function is called.
+        compares: Whether ``assertion(out, exp, atol)`` is that of ``evalplus``.
     """
 
-    def __init__(self, entries: Collection[str]) -> None:
+    def __init__(self, entries: Collection[str], compares: bool = False) -> None:
+        self._compares = compares
         self.cases: list[CodeCase] = []
         self._entries, self._known = entries, dict[str, ast.expr]()
 
@@ -95,6 +103,10 @@ class _Reader:
                 self._known[name] = self._settled(self._put(statement.value))
             case ast.For(orelse=[]):
                 self._loop(statement)
+            case ast.Expr(value=ast.Call(func=ast.Name(id="assertion"), args=[_, _, _] as given, keywords=[])):
+                if not self._compares:
+                    raise UnsupportedExpressionError("no assertion of evalplus")
+                self._case(ast.Call(ast.Name("near", ast.Load()), given, []))
             case ast.Pass() | ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
                 pass  # of an import only names count that are listed in ``expressions``
             case _:
@@ -163,11 +175,14 @@ class _Calls(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         if not (isinstance(node.func, ast.Name) and node.func.id in self._entries):
             return self.generic_visit(node)  # type: ignore[return-value]
-        if node.keywords or any(isinstance(part, ast.Starred) for part in node.args):
+        if node.keywords:
             raise UnsupportedExpressionError("a call with names is not taken apart")
+        arguments: list[Any] = []
         for part in node.args:
-            check(part)
-        self._calls.append(coded([compute(part) for part in node.args]))
+            inner = part.value if isinstance(part, ast.Starred) else part
+            check(inner)
+            arguments.extend(compute(inner) if isinstance(part, ast.Starred) else [compute(inner)])
+        self._calls.append(coded(arguments))
         return ast.Name(f"v{len(self._calls) - 1}", ast.Load())
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.expr:

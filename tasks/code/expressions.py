@@ -12,6 +12,9 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tasks.code.comparing import near
+from tasks.errors import DataenvError
+
 LARGEST = 1_000_000
 """Parts of a sequence, and bits of a whole number."""
 STEPS = 1_000_000
@@ -35,6 +38,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "len": len, "list": list, "max": max, "min": min, "round": round, "set": set,
     "sorted": sorted, "str": str, "sum": sum, "tuple": tuple, "isclose": math.isclose, "fabs": math.fabs,
     "math.isclose": math.isclose, "math.fabs": math.fabs, "math.sqrt": math.sqrt, "math.isnan": math.isnan,
+    "near": near,
 }  # fmt: skip
 _NAMES: dict[str, Any] = {"math.pi": math.pi, "math.e": math.e, "math.inf": math.inf, "math.nan": math.nan}
 _TYPES: dict[str, type] = {
@@ -43,7 +47,7 @@ _TYPES: dict[str, type] = {
 _KEYWORDS = frozenset({"rel_tol", "abs_tol", "reverse", "ndigits"})
 
 
-class UnsupportedExpressionError(ValueError):
+class UnsupportedExpressionError(DataenvError, ValueError):
     """An expression is of no form that is computed outside of the sandbox."""
 
 

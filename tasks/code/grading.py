@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
+from tasks.code.comparing import near, same_output
 from tasks.code.expressions import compute
 from tasks.code.records import CodeCase, CodeTests
 from tasks.code.responses import program_text
@@ -20,8 +19,6 @@ SECONDS = 5.0
 """Of computing, for one program on all inputs of its tests."""
 OUTPUT = 4 << 20
 """Bytes of a program's encoded values."""
-LEAST_TOLERANCE = 1e-6
-"""By how much floats may differ from those of a reference solution, as in ``evalplus``."""
 INSIDE = "inside"
 """The part of a grade that tests beside the program decide."""
 # The test texts see what a function returns only as plain values, so no object of the program's own is compared there.
@@ -203,7 +200,7 @@ def holds(case: CodeCase, values: Sequence[object], expected: object = None, tol
     if case.output is not None:
         return isinstance(values[0], str) and same_output(values[0], case.output)
     if not case.holds:
-        return not isinstance(expected, NoValue) and _near(values[0], expected, max(tolerance, LEAST_TOLERANCE))
+        return not isinstance(expected, NoValue) and near(values[0], expected, tolerance)
     try:
         return bool(compute(_expression(case.holds), {f"v{i}": value for i, value in enumerate(values)}))
     except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError, MemoryError):
@@ -213,43 +210,3 @@ def holds(case: CodeCase, values: Sequence[object], expected: object = None, tol
 @lru_cache(maxsize=8192)
 def _expression(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
-
-
-def _near(value: object, expected: object, tolerance: float) -> bool:
-    """Whether two plain values are equal, with room for floats in sequences and dicts of one type."""
-    if value == expected:
-        return True
-    if isinstance(expected, float) and isinstance(value, int | float):
-        same = math.isnan(expected) and value != value
-        return same or math.isclose(value, expected, rel_tol=1e-7, abs_tol=tolerance)
-    if type(value) is not type(expected):
-        return False
-    if isinstance(expected, list | tuple) and isinstance(value, list | tuple):
-        pairs = zip(value, expected, strict=False)
-        return len(value) == len(expected) and all(_near(a, b, tolerance) for a, b in pairs)
-    if isinstance(expected, Mapping) and isinstance(value, Mapping):
-        return value.keys() == expected.keys() and all(_near(value[k], expected[k], tolerance) for k in expected)
-    return False
-
-
-def same_output(said: str, expected: str) -> bool:
-    """Whether two outputs have the same lines, but for spaces around them, and for the form of numbers.
-
-    Lines of which all words are numbers are compared as exact decimal numbers, as LiveCodeBench does.
-    """
-    ours, theirs = ([line.strip() for line in text.strip().splitlines()] for text in (said, expected))
-    return len(ours) == len(theirs) and all(a == b or _same_numbers(a, b) for a, b in zip(ours, theirs, strict=True))
-
-
-def _same_numbers(a: str, b: str) -> bool:
-    one, other = a.split(), b.split()
-    if len(one) != len(other) or max(len(a), len(b)) > OUTPUT:
-        return False
-    try:
-        return all(x == y or _decimal(x) == _decimal(y) for x, y in zip(one, other, strict=True))
-    except InvalidOperation:
-        return False
-
-
-def _decimal(word: str) -> Decimal:
-    return Decimal(word)
