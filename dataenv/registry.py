@@ -39,6 +39,7 @@ TASKS = {
 STUDENTS = {
     "causal-lm": "students.causal_lm:CausalLM",
     "pocket": "students.pocket:Pocket",
+    "pocket-stacked": "students.pocket_stacked:PocketStacked",
     "simulated": "students.simulated:Simulated",
     "tinker": "students.remote.tinker:Tinker",
     "word-lm": "students.word_lm:WordLm",
@@ -129,6 +130,7 @@ TRACKERS = {
 EXECUTORS = {
     "inline": "dataenv.execution.inline:Inline",
     "processes": "dataenv.execution.executors.local:Processes",
+    "pool": "dataenv.execution.executors.pool:JobPool",
     "ray": "dataenv.execution.executors.ray_tasks:RayTasks",
 }
 _BUILT_IN: dict[Kind, dict[str, str]] = {

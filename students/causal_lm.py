@@ -6,7 +6,6 @@ Training and examining use one prompt format (``students.chat_format``) and one 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -19,19 +18,22 @@ from students import packing, ragged
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, code_digest
 from students.chat_format import Format
 from students.checkpoint import CheckpointError, guarded, located, longest_context, names_of
-from students.loop import IGNORE, Batch, Encoded, Optimisation, batches, pack
+from students.lm_rows import PAD, Row, apart, draws_of, entropy, nats, row_of
+from students.lm_slots import LmFit, LmSlots
+from students.loop import Batch, Encoded, Optimisation, batches, pack
+from students.many import Fit, Made, one_by_one, only
 from students.methods import CODE, METHODS, beyond
 from students.network import Lora, Network, Use
 from students.policy import Policy
+from students.slots import must_be_slots, whole
 from tasks.records import Example, digest
 
 if TYPE_CHECKING:
     import torch
 
-    Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    from students.lm_rows import Score
 
-Row = tuple[tuple[int, ...], tuple[int, ...]]
-"""Tokens of a prompt, and of its response with the token that ends it."""
+EMPTY = "data.lesson is empty; a lesson of which nothing was kept is not trained"
 CHOICES = {
     "adapter": ("lora", "none"),
     "template": ("chat", "plain"),
@@ -64,6 +66,8 @@ class CausalLM(Student):
         dtype: Arithmetic; ``auto`` is ``bfloat16`` on CUDA and ``float32`` elsewhere.
         device: ``auto`` is ``cuda`` where there is one.
         threads: Torch threads. Results are bit-exact within one number of threads.
+        slots: States of one computation at the most, above 1 with an adapter alone. Their bits are others than those
+            of ``slots=1``, and the same alone and among others. On a card all slots are computed in any case.
     """
 
     name = "causal-lm"
@@ -71,6 +75,12 @@ class CausalLM(Student):
     code = (
         *CODE,
         "students.network",
+        "students.devices",
+        "students.many",
+        "students.slots",
+        "students.lm_rows",
+        "students.lm_slots",
+        "students.adapters",
         "students.admission",
         "students.architecture",
         "students.ragged",
@@ -99,6 +109,7 @@ class CausalLM(Student):
         dtype: str = "auto",
         device: str = "auto",
         threads: int = 1,
+        slots: int = 1,
     ) -> None:
         args = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         super().__init__(**args)
@@ -110,10 +121,14 @@ class CausalLM(Student):
                 raise ValueError(
                     f"student_args.{field} is {args[field]!r}; it must be a whole number of at least {least}"
                 )
-        self.context = context
+        must_be_slots(slots)
+        if slots > 1 and adapter != "lora":
+            raise ValueError(f"student_args.slots is {slots} and adapter is {adapter!r}; give slots=1, or 'lora'")
+        self.context, self.slots = context, slots
         self._folder = located(path, revision)
         lora = Lora(rank, alpha, targets if isinstance(targets, str) else tuple(targets)) if adapter == "lora" else None
         self._network = Network(self._folder, lora, dtype, device, threads, Use(context, lambda: self.fingerprint))
+        self._beside = LmSlots(self._network, slots, (self._most, LOGITS), micro_batch)
         with guarded(f"path {path!r} has a tokenizer that cannot be used", "fetch the model again", own=ValueError):
             self._format = Format(self._folder, template, system, template_args)
         self._check_context()
@@ -184,27 +199,55 @@ class CausalLM(Student):
         """Train with AdamW, by ``sft`` on the responses and the tokens that end them; see ``Student.fit``."""
         import torch.nn.functional as F
 
+        if self.slots > 1 and recipe.method == "sft":
+            return only(self.fit_many([Fit(weights, data, recipe, seed)])[0])
         if not data.lesson:
-            raise ValueError("data.lesson is empty; a lesson of which nothing was kept is not trained")
+            raise ValueError(EMPTY)
         with self._network.ready(weights, trunk=True) as moments:
 
             def loss_of(batch: Batch) -> Iterator[torch.Tensor]:
-                rows = [_row(*each) for each in zip(batch.ids, batch.targets, strict=True)]
+                rows = [row_of(*each) for each in zip(batch.ids, batch.targets, strict=True)]
                 size, all_due = self.args["micro_batch"] or len(rows), sum(len(response) for _, response in rows)
                 for start in range(0, len(rows), size):
                     logits, due = self._logits(rows[start : start + size])
                     yield F.cross_entropy(logits, due) * (len(due) / all_due)
 
             def look() -> float:
-                return float(np.mean(self._each(data.watched, _loss)))
+                return float(np.mean(self._each(data.watched, nats)))
 
             if recipe.method != "sft":
                 fitted = beyond(self._policy(), data, recipe, seed, moments)
             else:
                 optimisation = Optimisation(self._network.trainable, loss_of, recipe, moments)
-                lesson, earlier = (Encoded([self._row(e) for e in part], PAD) for part in (data.lesson, data.earlier))
+                lesson, earlier = map(self._encoded, (data.lesson, data.earlier))
                 fitted = optimisation.run(batches(lesson, earlier, recipe, seed), look if data.watched else None)
             return pack(self._network.trainable, fitted), fitted.report
+
+    def alike(self, fit: Fit) -> Any:
+        """See ``students.many.Slotted``: the longest row and response, rounded. Patience looks at each state alone."""
+        rows = [self._row(e) for e in (*fit.data.lesson, *fit.data.earlier)]
+        longest, answer = max(len(p) + len(r) for p, r in rows), max(len(r) for _, r in rows)
+        return whole(longest), whole(answer), fit.seed if fit.data.watched or fit.recipe.method != "sft" else None
+
+    def fit_many(self, fits: Sequence[Fit]) -> list[Made]:
+        """See ``students.many.Slotted``. A method beyond next-token loss trains one state at a time."""
+        if self.slots == 1 or fits[0].recipe.method != "sft":
+            return one_by_one(self, fits)
+        if not all(fit.data.lesson for fit in fits):
+            raise ValueError(EMPTY)
+        return self._beside.fit(
+            [
+                LmFit(
+                    fit.weights,
+                    self._encoded(fit.data.lesson),
+                    self._encoded(fit.data.earlier),
+                    [self._inside(self._row(e)) for e in fit.data.watched],
+                    fit.seed,
+                )
+                for fit in fits
+            ],
+            fits[0].recipe,
+        )
 
     def answer(self, weights: bytes, asked: Sequence[Asked | str], decoding: Decoding, seed: int) -> list[str]:
         """Decode prompts of similar length together, with a key-value cache, each until its answer ends.
@@ -212,28 +255,56 @@ class CausalLM(Student):
         A text may stand for itself. A prompt that fills the context, or that holds the tokenizer's own marks, is
         answered with nothing.
         """
+        return self.answer_many([weights], asked, decoding, seed)[0]
+
+    def answer_many(
+        self, weights: Sequence[bytes], asked: Sequence[Asked | str], decoding: Decoding, seed: int
+    ) -> list[list[str]]:
+        """See ``students.many.Slotted``."""
         # Where nothing is drawn, alike prompts are answered once, and what is answered together depends on no order.
         prompts = [each if isinstance(each, str) else each.text for each in asked]
         chosen = prompts if decoding.temperature else sorted(set(prompts))
         encoded = [() if self._format.forges(prompt) else self._format.prompt(prompt) for prompt in chosen]
-        with self._network.ready(weights):
-            draws = _draws(seed, chosen) if decoding.temperature else ()
-            written = self._write(encoded, decoding.max_tokens, decoding.temperature, draws)
-        answers = [self._format.read(tokens) if tokens else "" for tokens in written]
-        if decoding.temperature:
-            return answers
-        said = dict(zip(chosen, answers, strict=True))
-        return [said[prompt] for prompt in prompts]
+        out = []
+        for written in self._written(weights, encoded, decoding, lambda: draws_of(seed, chosen)):
+            answers = [self._format.read(tokens) if tokens else "" for tokens in written]
+            said = {} if decoding.temperature else dict(zip(chosen, answers, strict=True))
+            out.append([said[prompt] for prompt in prompts] if said else answers)
+        return out
+
+    def _written(
+        self,
+        weights: Sequence[bytes],
+        rows: Sequence[Sequence[int]],
+        decoding: Decoding,
+        draws: Callable[[], Sequence[torch.Generator]],
+    ) -> list[list[list[int]]]:
+        """What each state writes behind rows."""
+        most, temperature = decoding.max_tokens, decoding.temperature
+        if self.slots > 1:
+            rooms = [min(most, self.context - len(row)) for row in rows]
+            return self._beside.write(weights, rows, rooms, self._format.stops, temperature, draws)
+        out = []
+        for each in weights:
+            with self._network.ready(each):
+                out.append(self._write(rows, most, temperature, draws() if temperature else ()))
+        return out
 
     def losses(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean response loss of each example, in nats per token."""
-        with self._network.ready(weights):
-            return self._each(examples, _loss)
+        return self.losses_many([weights], examples)[0]
+
+    def losses_many(self, weights: Sequence[bytes], examples: Sequence[Example]) -> list[list[float]]:
+        """See ``students.many.Slotted``."""
+        return self._each_of(weights, examples, nats)
 
     def entropies(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Mean entropy of what it predicts at each response token (teacher-forced), in nats."""
-        with self._network.ready(weights):
-            return self._each(examples, _entropy)
+        return self.entropies_many([weights], examples)[0]
+
+    def entropies_many(self, weights: Sequence[bytes], examples: Sequence[Example]) -> list[list[float]]:
+        """See ``students.many.Slotted``."""
+        return self._each_of(weights, examples, entropy)
 
     def tokens(self, example: Example) -> int:
         """Tokens of the formatted prompt, the response and its end."""
@@ -270,13 +341,10 @@ class CausalLM(Student):
         whole: bool = False,
     ) -> list[list[int]]:
         """What the network writes behind rows, nothing where there is no room; see ``ragged.generate``."""
-        order = [i for i, ids in enumerate(rows) if 0 < len(ids) < self.context]
-        order.sort(key=lambda i: (len(rows[i]), rows[i]))
         written: list[list[int]] = [[] for _ in rows]
-        for chunk in ragged.chunks([len(rows[i]) + most for i in order], self._most):
-            places = [order[k] for k in chunk]
-            some = [tuple(rows[i]) for i in places]
-            rooms = [min(most, self.context - len(row)) for row in some]
+        room = [min(most, self.context - len(row)) for row in rows]
+        for places in ragged.turns(rows, room, most, self._most):
+            some, rooms = [tuple(rows[i]) for i in places], [room[i] for i in places]
             own = [draws[i] for i in places] if temperature else ()
             laid = ragged.lay(some, [1] * len(some), self._network.device, self._network.reach, max(rooms))
             with self._network.autocast():
@@ -291,17 +359,17 @@ class CausalLM(Student):
         from torch.nn.utils.rnn import pad_sequence
 
         def score(batch: Batch, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
-            rows = [_row(*each) for each in zip(batch.ids, batch.targets, strict=True)]
+            rows = [row_of(*each) for each in zip(batch.ids, batch.targets, strict=True)]
             logits, due = self._logits(rows)
             lengths = [len(response) for _, response in rows]
-            scores = pad_sequence((-_loss(logits / temperature, due)).split(lengths), batch_first=True)
+            scores = pad_sequence((-nats(logits / temperature, due)).split(lengths), batch_first=True)
             columns = torch.arange(scores.shape[1], device=scores.device)
             return scores, columns < torch.tensor(lengths, device=scores.device)[:, None]
 
         def write(
             rows: Sequence[Sequence[int]], most: int, temperature: float, generator: torch.Generator
         ) -> list[list[int]]:
-            return self._write(rows, most, temperature, _apart(generator, len(rows)), whole=True)
+            return self._write(rows, most, temperature, apart(generator, len(rows)), whole=True)
 
         return Policy(
             parameters=self._network.trainable,
@@ -341,20 +409,32 @@ class CausalLM(Student):
         due = [token for _, response in rows for token in response]
         return logits.float(), torch.tensor(due, device=network.device)
 
+    def _encoded(self, examples: Sequence[Example]) -> Encoded:
+        return Encoded([self._row(e) for e in examples], PAD)
+
+    def _each_of(self, weights: Sequence[bytes], examples: Sequence[Example], score: Score) -> list[list[float]]:
+        """Mean of a score over each example's response tokens, for each state."""
+        if self.slots > 1:
+            return self._beside.each(weights, [self._inside(self._row(e)) for e in examples], score)
+        out = []
+        for each in weights:
+            with self._network.ready(each):
+                out.append(self._each(examples, score))
+        return out
+
     def _each(self, examples: Sequence[Example], score: Score) -> list[float]:
         """Mean of a score over each example's response tokens."""
         import torch
 
         rows = [self._inside(self._row(example)) for example in examples]
-        order = sorted(range(len(rows)), key=lambda i: (sum(map(len, rows[i])), rows[i]))
         out = [0.0] * len(rows)
         most = min(self._most, LOGITS // self._network.vocabulary)
         with torch.no_grad():
-            for chunk in ragged.chunks([sum(map(len, rows[i])) for i in order], most):
-                some = [rows[order[k]] for k in chunk]
+            for places in ragged.turns([p + r for p, r in rows], [1] * len(rows), 0, most):
+                some = [rows[i] for i in places]
                 scores = score(*self._logits(some)).split([len(response) for _, response in some])
-                for k, each in zip(chunk, scores, strict=True):
-                    out[order[k]] = float(each.mean())
+                for i, each in zip(places, scores, strict=True):
+                    out[i] = float(each.mean())
         return out
 
 
@@ -362,45 +442,3 @@ UNLIKE = (
     "student_args.template_args: what is taught is not the template's own text of an exchange, so an answer begins as "
     "the generation prompt has it; setting.decoding.max_tokens must have room for a thought"
 )
-PAD = -1
-"""Fills rows up in ``Encoded``; no token, and taken off again before the model."""
-
-
-def _draws(seed: int, prompts: Sequence[str]) -> list[torch.Generator]:
-    """A generator for each prompt, by its text and how often it came before: whatever else is asked has no part."""
-    import torch
-
-    before: Counter[str] = Counter()
-    out = []
-    for prompt in prompts:
-        named = digest([seed, prompt, before[prompt]])
-        before[prompt] += 1
-        out.append(torch.Generator().manual_seed(int(named[:15], 16)))
-    return out
-
-
-def _apart(generator: torch.Generator, n: int) -> list[torch.Generator]:
-    """Some generators out of one."""
-    import torch
-
-    seeds = torch.randint(2**62, (n,), generator=generator).tolist()
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def _row(ids: Any, targets: Any) -> Row:
-    """A row of a batch, (longest,) each, as what it was made of."""
-    whole, answer = ids[ids != PAD].tolist(), targets[targets != IGNORE].tolist()
-    return tuple(whole[: len(whole) - len(answer)]), tuple(answer)
-
-
-def _loss(logits: torch.Tensor, due: torch.Tensor) -> torch.Tensor:
-    """Nats of each token that was due, (tokens,)."""
-    import torch.nn.functional as F
-
-    return F.cross_entropy(logits, due, reduction="none")
-
-
-def _entropy(logits: torch.Tensor, due: torch.Tensor) -> torch.Tensor:
-    """Nats of each distribution, (tokens,); what was due plays no part."""
-    logs = logits.log_softmax(-1)
-    return -(logs.exp() * logs).sum(-1)

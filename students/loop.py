@@ -7,7 +7,7 @@ from the seed that was passed in, so the loop is as pure as the student that cal
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
@@ -48,6 +48,8 @@ class Turn(Protocol):
 
 
 B = TypeVar("B", bound=Turn)
+Step = tuple[B, float]
+"""What one update is made from, and its rate."""
 
 
 class Encoded:
@@ -165,10 +167,24 @@ class Optimisation(Generic[B]):
         Raises:
             TrainingDivergedError: If a loss, or a weight at the end, is not finite.
         """
+        steps = self.steps(batches, look)
+        try:
+            batch, rate = next(steps)
+            while True:
+                batch, rate = steps.send(self._adamw.update(batch, rate))
+        except StopIteration as end:
+            fitted: Fitted = end.value
+            return fitted
+
+    def steps(self, batches: Iterator[B], look: Callable[[], float] | None = None) -> Generator[Step[B], float, Fitted]:
+        """The same run, whose updates somebody else makes: it yields a batch and a rate, and is sent the loss.
+
+        So the updates of several models can be made at once (``students.slots``).
+        """
         recipe = self._recipe
         patience = _Patience(recipe, look)
         for batch in islice(batches, recipe.updates):
-            self._update(batch, recipe.rate * min(1.0, (len(self._losses) + 1) / (self._warmup + 1)))
+            yield from self._step(batch, recipe.rate * min(1.0, (len(self._losses) + 1) / (self._warmup + 1)))
             if patience.is_over(len(self._losses)):
                 break
         updates, losses = len(self._losses), tuple(self._losses)
@@ -177,7 +193,7 @@ class Optimisation(Generic[B]):
             trunk = self._adamw.parameters()
             for i in range(recipe.cooldown):
                 share = 0.5 * (1 + math.cos(math.pi * (i + 1) / (recipe.cooldown + 1)))
-                self._update(next(batches), recipe.rate * share)
+                yield from self._step(next(batches), recipe.rate * share)
         if not self._adamw.is_finite():  # by the very last update
             raise TrainingDivergedError(f"weights are not finite after {len(self._losses)} updates; lower recipe.rate")
         eighth = max(1, updates // 8)
@@ -185,11 +201,11 @@ class Optimisation(Generic[B]):
         report = Trained(loss=ends, updates=updates, looks=patience.looks, tokens=self._tokens)
         return Fitted(report, moments, trunk)
 
-    def _update(self, batch: B, rate: float) -> None:
+    def _step(self, batch: B, rate: float) -> Generator[Step[B], float, None]:
         if not batch.tokens:
             self._losses.append(0.0)
             return
-        loss = self._adamw.update(batch, rate)
+        loss = yield batch, rate
         self._losses.append(loss)
         self._tokens += batch.tokens
         if not math.isfinite(loss):

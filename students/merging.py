@@ -45,6 +45,17 @@ class Merging:
                 base.data = weight
                 layer.merged_adapters.clear()
 
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """Compute with the weights as they are, without the adapter, while this lasts."""
+        try:
+            for layer in self.layers:
+                layer.merged_adapters.append(ADAPTER)
+            yield
+        finally:
+            for layer in self.layers:
+                layer.merged_adapters.clear()
+
     def _renew(self, weights: Sequence[torch.Tensor]) -> None:
         """Merge anew, unless the copies hold this very adapter."""
         import torch

@@ -10,9 +10,8 @@ backward pass (autocast), and what frozen weights are held in. Dropout is off.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -22,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 from students.admission import Candidate, Ways, admit
 from students.architecture import check_targets, reach, shared_weights, skeleton, takes_adapter
 from students.checkpoint import CheckpointError, guarded, longest_context, quiet
+from students.devices import device_of, repeatable
 from students.loop import unpack
 from students.merging import ADAPTER, Merging
+from students.slots import StateSlots
 from students.smollm2 import cache
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Network:
 
     def __init__(self, folder: Path, lora: Lora | None, dtype: str, device: str, threads: int, use: Use) -> None:
         self.folder, self.lora, self._threads, self._use = folder, lora, threads, use
-        self.device = _device(device)
+        self.device = device_of(device)
         self.dtype = _dtype(dtype, self.device)
         bare = skeleton(folder)
         self.vocabulary = len(bare.get_input_embeddings().weight)
@@ -168,19 +169,41 @@ class Network:
                 yield {name: tensor.to(self.device) for name, tensor in moments.items()}
 
     @contextmanager
-    def _repeatable(self) -> Iterator[None]:
-        """Compute by kernels and threads that give equal bits each time."""
-        import torch
+    def beside(self, states: Sequence[Tensors], slots: int) -> Iterator[StateSlots]:
+        """Put the adapters of several States side by side; see ``through``. Compute repeatably while this lasts.
 
-        torch.set_num_threads(self._threads)
-        before = torch.are_deterministic_algorithms_enabled()
-        if self.device == "cuda":  # kernels whose sums do not depend on chance
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(True)
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before)
+        Args:
+            states: Their adapters, at least one and at most as many as there are slots.
+            slots: Of one computation.
+        """
+        self._pairs  # noqa: B018 (refuses what cannot be)
+        with self._repeatable(), Merging(list(_adapters(self._loaded[0]).values())).left_out():
+            yield StateSlots(states, slots, self.device)
+
+    def through(self, parameters: Tensors, rows: int) -> AbstractContextManager[Any]:
+        """Let so many rows, slot after slot, go through the adapter of their slot, while ``beside`` lasts."""
+        from students.adapters import SlotAdapters
+
+        assert self.lora is not None, "only adapters stand side by side"
+        return SlotAdapters(self._pairs, parameters, self.lora.alpha / self.lora.rank, rows)
+
+    @cached_property
+    def _pairs(self) -> dict[int, tuple[str, str]]:
+        """The names of the factors A and B of each weight with an adapter, by the weight's ``id``."""
+        from torch.nn import Linear
+
+        layers = _adapters(self._loaded[0])
+        names = {name: tuple(f"{name}.lora_{factor}.{ADAPTER}.weight" for factor in "AB") for name in layers}
+        whole = {name for pair in names.values() for name in pair} == self.trainable.keys()
+        if not whole or not all(isinstance(layer.get_base_layer(), Linear) for layer in layers.values()):
+            raise CheckpointError(
+                f"path {str(self.folder)!r} gets adapters on other than linear layers, which go through one at a time; "
+                "give slots=1"
+            )
+        return {id(layers[name].get_base_layer().weight): (pair[0], pair[1]) for name, pair in names.items()}
+
+    def _repeatable(self) -> AbstractContextManager[None]:
+        return repeatable(self.device, self._threads)
 
     @cached_property
     def _merging(self) -> Merging:
@@ -353,14 +376,6 @@ def _put(tensors: Tensors, parameters: dict[str, torch.nn.Parameter]) -> None:
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[name])
-
-
-def _device(asked: str) -> str:
-    import torch
-
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device is 'cuda' and torch sees none here; give 'cpu', or run where one is")
-    return asked if asked != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _dtype(asked: str, device: str) -> torch.dtype:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Pocket(Student):
 
     name = "pocket"
     methods, has_policy = METHODS, True
-    code = (
+    code: ClassVar[tuple[str, ...]] = (
         *CODE,
         "students.arrays",
         "students.decoding",

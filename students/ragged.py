@@ -38,6 +38,7 @@ def lay(
     reach: int | None = None,
     room: int = 0,
     worth: int | None = None,
+    width: int | None = None,
 ) -> Rows:
     """Lay rows out.
 
@@ -48,10 +49,11 @@ def lay(
         reach: The longest row, with its room, that may have a prefix; ``None`` for any.
         room: Tokens that will be written behind each row.
         worth: Tokens that a prefix must save; else ``WORTH``.
+        width: Tokens of the laid rows, at least those of the longest, which it is by default.
     """
     import torch
 
-    longest = max(map(len, rows))
+    longest = max(map(len, rows)) if width is None else width
     p = _shared(rows, kept, WORTH if worth is None else worth) if reach is None or longest + room <= reach else 0
     longest -= p
     pads = [longest - (len(row) - p) for row in rows]
@@ -108,10 +110,11 @@ def generate(
     temperature: float,
     draws: Sequence[torch.Generator],
     whole: bool = False,
+    stay: bool = False,
 ) -> list[list[int]]:
     """What the model writes behind each row.
 
-    Rows that have ended leave the batch once they are half of it.
+    Rows that have ended leave the batch once they are half of it, unless they ``stay``.
 
     Args:
         model: A causal language model with a key-value cache.
@@ -122,6 +125,7 @@ def generate(
         draws: Where the tokens of each row are drawn from, on the CPU: one a row, so that no answer depends on its
             neighbours. Not asked at temperature 0.
         whole: Whether with the token that ends it.
+        stay: Whether all rows are computed until all have ended.
     """
     import torch
 
@@ -139,7 +143,7 @@ def generate(
             rest = [row for row, i in enumerate(live) if not ended[i]]
             if not rest:
                 return answers
-            if 2 * len(rest) <= len(live):
+            if 2 * len(rest) <= len(live) and not stay:
                 picked = torch.tensor(rest, device=mask.device)
                 cache.reorder_cache(picked)  # also where a cache holds more than keys and values
                 tokens, mask, positions = tokens[picked], mask[picked], positions[picked]
@@ -158,6 +162,21 @@ def _choose(logits: torch.Tensor, temperature: float, draws: Sequence[torch.Gene
     likely = torch.softmax(logits / temperature, -1).cpu()
     drawn = [torch.multinomial(row, 1, generator=own) for row, own in zip(likely, draws, strict=True)]
     return torch.cat(drawn).to(logits.device)
+
+
+def turns(rows: Sequence[Sequence[int]], rooms: Sequence[int], room: int, most: int) -> Iterator[list[int]]:
+    """Places of rows in batches of similar length, the shortest first; rows without room are left out.
+
+    Args:
+        rows: Tokens.
+        rooms: New tokens of each row at the most.
+        room: Tokens that are kept free behind each.
+        most: Tokens of a batch with padding and room.
+    """
+    order = [i for i, row in enumerate(rows) if row and rooms[i] > 0]
+    order.sort(key=lambda i: (len(rows[i]), rows[i]))
+    for chunk in chunks([len(rows[i]) + room for i in order], most):
+        yield [order[k] for k in chunk]
 
 
 def chunks(lengths: Sequence[int], most: int) -> Iterator[list[int]]:

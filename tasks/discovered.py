@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from tasks.base import Task
+from tasks.difficulty import difficulty_of
 from tasks.embedding import BUCKETS, ngrams
 from tasks.records import SPLITS, Example, Grade, Problem, Record, Split, digest
 
@@ -239,6 +240,10 @@ class Discovered(Task):
     def same(self, example: Example, answer: str) -> bool:
         """The task's own verdict."""
         return self.task.same(example, answer)
+
+    def difficulty(self, prompt: str) -> float | None:
+        """The task's own word."""
+        return difficulty_of(self.task, prompt)
 
     def label(self, prompts: Sequence[str]) -> list[str]:
         """The skill of each prompt, as the rule has it, whether it was labelled or not."""

@@ -45,7 +45,8 @@ class Problem(Record):
         difficulty: Task-defined, in [0, 1]; 0 is easiest.
         media: Digests of the images that the prompt refers to, in order; the blobs are in the store.
         check: How an answer to it is checked, as JSON, where that is not by comparing texts.
-        suite: Of *transfer*: which of several suites it is of; empty where there is one.
+        suite: Of *transfer*: which of several suites it is of; empty where there is one. Of *test*: the part with a
+            name that it is of, if any.
     """
 
     id: str

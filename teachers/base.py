@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
+    from dataenv.episode.profiles import SkillProfile
     from dataenv.episode.teacher import TeacherLike, Transition
 
 Level = Literal["skill-list", "skill-tree", "open-ended"]
@@ -32,6 +33,7 @@ class Teacher(ABC):
             arguments themselves.
         trained_on: The tasks that a learned teacher was trained on, in words.
         yields: What it counted of each stage in this episode: a ``Counter`` that ``begin`` makes anew.
+        profiles: The missing-skill profiles that it made in this episode, for the run's row.
         inner: The teacher that it stands around, if any.
     """
 
@@ -41,6 +43,7 @@ class Teacher(ABC):
     row_args: dict[str, Any] | None = None
     trained_on: str = ""
     yields: Mapping[str, int] = MappingProxyType({})  # read-only: all teachers that count nothing share it
+    profiles: Sequence[SkillProfile] = ()
     inner: TeacherLike | None = None
 
     def begin(self, context: Context) -> None:  # noqa: B027 (not every teacher has something to prepare)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dataenv.errors import TeacherFailedError
 from teachers.base import Level, Teacher, require, require_share
 from teachers.lessons import Allowance, Source, shuffled
 
@@ -22,8 +23,9 @@ class HardOnly(Teacher):
     last lesson is taught again; where none was ever wrong it stops.
 
     Args:
-        difficulty: In place of asking the student, items of this difficulty, in [0, 1], from the task's generator: the
-            paper's control. It costs nothing.
+        difficulty: In place of asking the student, items of this difficulty, in [0, 1], from the task's generator, or
+            at least so difficult ones of its pool: the paper's control, which is 0.75 (levels 4 and 5) on MATH. It
+            costs nothing.
         share: The most of the purse that goes into asking, in [0, 1].
 
     Attributes:
@@ -45,7 +47,8 @@ class HardOnly(Teacher):
 
     def begin(self, context: Context) -> None:
         """Forget the episode before."""
-        self._context, self._source, self._allowance = context, Source(context), Allowance(context, self.share)
+        self._source = Source(context) if self.difficulty is None else _Hard(context, self.difficulty)
+        self._context, self._allowance = context, Allowance(context, self.share)
         self._lesson: list[Example] = []
         self.asked = self.failed = 0
 
@@ -68,3 +71,22 @@ class HardOnly(Teacher):
         wrong = [e for e, hit in zip(asked, right.tolist(), strict=True) if not hit]
         self.asked, self.failed = self.asked + len(asked), self.failed + len(wrong)
         return wrong[: self._context.lesson_size]
+
+
+class _Hard(Source):
+    """Examples of a difficulty: where there is no generator, the pool's items that are so difficult or more."""
+
+    def __init__(self, context: Context, least: float) -> None:
+        super().__init__(context)
+        self._episode, self._least = context, least
+
+    def _items(self) -> list[Example]:
+        pool = self._episode.pool()
+        told = zip(pool, self._episode.difficulties(pool), strict=True)
+        hard = [item for item, difficulty in told if difficulty is not None and difficulty >= self._least]
+        if not hard:
+            raise TeacherFailedError(
+                f"difficulty of hard-only is {self._least:g}, and no item of the pool says that it is so difficult; "
+                "give a file with a column level (1 to 5), or leave difficulty out"
+            )
+        return hard

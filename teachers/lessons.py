@@ -96,9 +96,13 @@ class Source:
         """A lesson of equal shares."""
         return self.lesson(with_floor(np.ones(len(self._context.skills)), 0.0), n, difficulty)
 
+    def _items(self) -> Sequence[Example]:
+        """What is drawn from where the task has no generator."""
+        return self._context.pool()
+
     def _shuffled(self) -> dict[str, list[Example]]:
         rows: dict[str, list[Example]] = {skill: [] for skill in self._context.skills}
-        for example in self._context.pool():
+        for example in self._items():
             rows[example.skills[0]].append(example)
         return {skill: shuffled(found, self._context.rng) for skill, found in rows.items()}
 

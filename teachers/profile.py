@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, create_model
 
+from dataenv.episode.profiles import KEPT, SkillProfile
 from tasks.records import Example, Record
 from teachers.base import Floats, require
 from teachers.chat.client import Chat
@@ -126,23 +128,61 @@ def most_common(context: Context, prompt: str, answers: Sequence[str]) -> tuple[
 
 
 def diagnosed(
-    context: Context, errors: Sequence[Difficult], chat: Chat | None, yields: Counter[str]
+    context: Context,
+    errors: Sequence[Difficult],
+    chat: Chat | None,
+    yields: Counter[str],
+    profiles: list[SkillProfile],
 ) -> list[Lacks] | None:
     """Stage 2: what each error lacks, of the task's closed list; by the task's rules where there is no chat.
 
-    Nothing, where a model says nothing that can be used, or the rules find nothing missing; ``None``, where no model
-    was there to say anything, so that nothing is known.
+    The profile that this makes is put down in ``profiles``. Beside that of a model stands that of the task's rules for
+    the same errors, which costs nothing and is not taught by.
+
+    Returns:
+        Nothing missing, where a model says nothing that can be used, or the rules find nothing; ``None``, where no
+        model was there to say anything, so that nothing is known.
     """
-    if chat is None:
-        said: Sequence[Sequence[str]] | None = [context.diagnose(error) for error, _ in errors]
-    else:
-        said = _asked(context, [error for error, _ in errors], chat)
+    ruled = [context.diagnose(error) for error, _ in errors]
+    said = ruled if chat is None else _asked(context, [error for error, _ in errors], chat)
     if said is None:
         yields["errors"] += len(errors)
         return None
-    lacks = [tuple(dict.fromkeys(skills)) for skills in said]
-    yields.update(errors=len(lacks), diagnosed=sum(map(bool, lacks)), pairs=sum(map(len, lacks)))
-    return [(skills, weight) for skills, (_, weight) in zip(lacks, errors, strict=True)]
+    found = _lacking(said, errors)
+    yields.update(errors=len(found), diagnosed=sum(bool(skills) for skills, _ in found))
+    yields["pairs"] += sum(len(skills) for skills, _ in found)
+    profiles.append(profile_of(context, errors, found, "task" if chat is None else "chat"))
+    if chat is not None:
+        profiles.append(profile_of(context, errors, _lacking(ruled, errors), "task", used=False))
+    return found
+
+
+def _lacking(said: Sequence[Sequence[str]], errors: Sequence[Difficult]) -> list[Lacks]:
+    return [(tuple(dict.fromkeys(skills)), weight) for skills, (_, weight) in zip(said, errors, strict=True)]
+
+
+def profile_of(
+    context: Context, errors: Sequence[Difficult], found: Sequence[Lacks], diagnoser: str, used: bool = True
+) -> SkillProfile:
+    """The record of a profile.
+
+    Args:
+        context: Of the episode.
+        errors: Each that was diagnosed.
+        found: What each of them lacks, in the same order.
+        diagnoser: Who said so.
+        used: Whether it is taught by.
+    """
+    weights = zip(context.skills, missing_skills(found, context.skills).tolist(), strict=True)
+    each = ((error["id"], skills) for (error, _), (skills, _) in zip(errors, found, strict=True))
+    return SkillProfile(
+        step=context.step,
+        diagnoser=diagnoser,
+        used=used,
+        problems=len(errors),
+        missing={skill: weight for skill, weight in weights if weight},
+        lacks=dict(islice(each, KEPT)) if context.step == 0 else {},
+    )
 
 
 def missing_skills(found: Sequence[Lacks], skills: Sequence[str]) -> Floats:
@@ -163,7 +203,7 @@ def missing_skills(found: Sequence[Lacks], skills: Sequence[str]) -> Floats:
     return profile
 
 
-def _asked(context: Context, errors: Sequence[Error], chat: Chat) -> list[Sequence[str]] | None:
+def _asked(context: Context, errors: Sequence[Error], chat: Chat) -> list[tuple[str, ...]] | None:
     """Which skills a model says each error lacks; without a verifier the model does not see the right answer either."""
     schema = _diagnosis(context.skills)
     asks = []

@@ -29,6 +29,7 @@ from teachers.profile import (
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
+    from dataenv.episode.profiles import SkillProfile
 
 
 class StatSel(Teacher):
@@ -60,6 +61,7 @@ class StatSel(Teacher):
 
     Attributes:
         yields: ``errors``, ``diagnosed`` and ``pairs`` (of a question and a skill) in this episode.
+        profiles: Every missing-skill profile of this episode.
         chat: The chat of this episode; ``None`` without.
     """
 
@@ -84,6 +86,7 @@ class StatSel(Teacher):
         self._context, self._mixture = context, None
         self.chat = Chat.of(self._spec, context) if self._spec else None
         self.yields: Counter[str] = Counter()
+        self.profiles: list[SkillProfile] = []
         try:
             self._pool = [example.skills for example in context.pool()]
         except UnsupportedError:
@@ -105,7 +108,7 @@ class StatSel(Teacher):
         # not kept.
         context, skills = self._context, self._context.skills
         errors = difficult_problems(context, observation, self.detect, self.difficult)
-        found = None if errors is None else diagnosed(context, errors, self.chat, self.yields)
+        found = None if errors is None else diagnosed(context, errors, self.chat, self.yields, self.profiles)
         if found is None and self._mixture is not None:
             return as_action(self._mixture)
         profile = with_floor(missing_skills(found or (), skills), self.floor)
@@ -149,6 +152,7 @@ class StatSelPool(Teacher):
     Attributes:
         yields: ``errors``, ``diagnosed``, ``pairs``, ``questions`` (items), ``solved`` (solutions),
             ``consistent`` (items) and ``examples``.
+        profiles: Every missing-skill profile of this episode.
         chat: The chat of this episode; ``None`` without.
     """
 
@@ -181,6 +185,7 @@ class StatSelPool(Teacher):
         self._law: Floats | None = None
         self.chat = Chat.of(self._spec, context) if self._spec else None
         self.yields: Counter[str] = Counter()
+        self.profiles: list[SkillProfile] = []
         self._pool = pool_or_made(context)
 
     def act(self, observation: dict[str, Any], info: dict[str, Any]) -> tuple[Example, ...]:
@@ -218,7 +223,7 @@ class StatSelPool(Teacher):
         context = self._context
         errors = difficult_problems(context, observation, self.detect, self.difficult)
         chat = self.chat if self.diagnosis == "chat" else None
-        found = None if errors is None else diagnosed(context, errors, chat, self.yields)
+        found = None if errors is None else diagnosed(context, errors, chat, self.yields, self.profiles)
         if found is None and self._law is not None:
             return self._law
         profile = with_floor(missing_skills(found or (), context.skills), self.floor)

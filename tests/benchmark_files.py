@@ -51,3 +51,16 @@ def write_rows(path: Path, rows: Sequence[Row]) -> str:
     """As JSONL; gives the path."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
+
+
+def stat_math_files(folder: Path, train: int = 300, test: int = 60) -> dict[str, str]:
+    """Made-up files in place of those that the board ``stat-math`` names, by the fields that take them."""
+    gsm8k = gsm8k_rows(20, "gsm8k")
+    amc = [{"id": i, "question": f"What is {i}+{i + 2}?", "answer": float(2 * i + 2), "url": ""} for i in range(20)]
+    aime = [
+        {"id": str(i), "problem": f"What is {i}+{i + 1}?", "solution": f"\\boxed{{{2 * i + 1}}}"} for i in range(20)
+    ]
+    later = [{"id": str(i), "problem": f"What is {i}+{i + 5}?", "answer": str(2 * i + 5)} for i in range(20)]
+    rows = {"train": math_rows(train), "test": math_rows(test, "test"), "transfer.gsm8k": gsm8k}
+    rows |= {"transfer.amc23": amc, "transfer.aime24": aime, "transfer.aime25": later}
+    return {f"task_args.{name}": write_rows(folder / f"{name}.jsonl", some) for name, some in rows.items()}

@@ -46,7 +46,11 @@ def mbpp_rows(n: int, name: str = "train") -> list[Row]:
             "task_id": i,
             "text": f"Write a function to multiply a number by {i} ({name}).",
             "code": f"def times_{i}(x):\r\n    return x * {i}\r\n",
-            "test_list": [f"assert times_{i}(2) == {2 * i}", f"assert times_{i}(0) == 0", f"assert times_{i}(1) == {i}"],
+            "test_list": [
+                f"assert times_{i}(2) == {2 * i}",
+                f"assert times_{i}(0) == 0",
+                f"assert times_{i}(1) == {i}",
+            ],
             "test_setup_code": "",
             "challenge_test_list": [],
         }
@@ -90,5 +94,7 @@ def _livecodebench_row(i: int, packed: bool) -> Row:
 def livecodebench_answer(i: int) -> str:
     """A right program for problem ``i``."""
     if i % 2:
-        return "class Solution:\n    def shift(self, nums: List[int], by: int):\n        return [n + by for n in nums]\n"
+        return (
+            "class Solution:\n    def shift(self, nums: List[int], by: int):\n        return [n + by for n in nums]\n"
+        )
     return "input()\na, b = map(int, input().split())\nprint(a + b)\nprint(a * b)\n"

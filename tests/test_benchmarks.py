@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from dataenv.cli import main
+from dataenv.leaderboard.config import read
 from dataenv.leaderboard.folder import read_rows
 from tasks.jsonl.formats import FORMATS
-from tests.benchmark_files import gsm8k_rows, math_rows, write_rows
+from tests.benchmark_files import gsm8k_rows, math_rows, stat_math_files, write_rows
 from tests.tiny_lm import save_tiny
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 ROWS = {"gsm8k": gsm8k_rows, "math": math_rows}
+SUITES = ("aime24", "aime25", "amc23", "gsm8k")
 SMALLER = """
 setting.budget = { student_tokens = 700_000 }
 setting.items = { feedback = 8, selection = 8, test = 20 }
@@ -98,28 +100,48 @@ def test_a_board_of_the_page_is_played(name: str, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_stat_math_is_played_with_files_and_a_model_of_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command of docs/stat.md, with a tiny model, made-up rows, and sizes for these."""
     files_of("math", tmp_path)
-    write_rows(tmp_path / "more.jsonl", math_rows(20, "more"))
     monkeypatch.chdir(tmp_path)
-    smaller = {
-        "student_args.path": "my-model", "student_args.context": "1024", "task_args.train": "train.jsonl",
-        "task_args.test": "test.jsonl", "seeds": "[0]", "tune.rates": "[2e-3, 2e-4]", "lesson_size": "64",
-        "recipe.updates": "16", "recipe.warmup": "2", "budget.student_tokens": "70000", "decoding.max_tokens": "24",
-        "items.feedback": "8", "items.selection": "8", "items.test": "20",
-        "task_args.transfer.more": "more.jsonl", "items.transfer": "5",
+    smaller = stat_math_files(tmp_path) | {
+        "student_args.path": "my-model", "student_args.context": "1024", "seeds": "[0]", "tune.rates": "[2e-3, 2e-4]",
+        "lesson_size": "64", "recipe.updates": "16", "recipe.warmup": "2", "budget.student_tokens": "70000",
+        "decoding.max_tokens": "24", "items.feedback": "8", "items.selection": "8", "items.test": "20",
+        "items.transfer": "5",
     }  # fmt: skip
     changes = [word for path, value in smaller.items() for word in ("-s", f"{path}={value}")]
+    teachers = read("stat-math")[1]["teachers"]
+    for entry in (entry for entry in teachers if isinstance(entry, dict)):
+        for phase in entry.get("finish", ()):
+            phase["recipe"] |= {"batch": 8, "updates": 2}
+    changes += ["-s", f"teachers={json.dumps(teachers)}"]
     monkeypatch.setattr("sys.argv", ["dataenv", "leaderboard", "stat-math", *changes, "--workers", "1"])
     with pytest.raises(SystemExit, match="0"):
         main()
     rows = {row.teacher: row for row in read_rows(tmp_path / "runs" / "stat-math")}
-    assert set(rows) == {"stratified", "stat-sel", "con-sel", "embed-sel", "hard-only", "nothing"}
+    taught = {"stratified", "stat-sel", "con-sel", "embed-sel", "hard-only", "math-hard"}
+    practised = {"stratified-grpo", "stat-sel-grpo"}
+    assert set(rows) == taught | practised | {"nothing"}
     assert {row.ended for name, row in rows.items() if name != "nothing"} == {"spent"}
     assert all(row.tuned is not None and row.tuned.rate in (2e-3, 2e-4) for row in rows.values())
+    assert {name for name, row in rows.items() if any(step.practice for step in row.steps)} == practised
+    assert {name for name, row in rows.items() if row.profiles} == {"stat-sel", "con-sel", "stat-sel-grpo"}
+    hard = {row["problem"] for row in math_rows(300) if row["level"] in ("Level 4", "Level 5")}
+    assert {e.prompt for lesson in rows["math-hard"].lessons for e in lesson.examples} <= hard
+    for row in rows.values():
+        assert row.test is not None
+        assert row.transfer is not None
+        assert row.test.by_part["math-hard"][1] == row.test.parts[0].of.count("1") > 0
+        assert {name: n for name, (_, n) in row.transfer.by_suite.items()} == dict.fromkeys(SUITES, 5)
     page = (tmp_path / "runs" / "stat-math" / "leaderboard.html").read_text()
-    assert "Learning rates, chosen on other seeds and the selection split" in page
+    for said in (
+        "Learning rates, chosen on other seeds and the selection split",
+        "Missing skills",
+        "math-hard",
+        *SUITES,
+    ):
+        assert said in page

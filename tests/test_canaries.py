@@ -41,6 +41,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "self-improve": {"gold": 0.5},  # a parrot has no right answer to start from
 }
 FIELDS = TOYS | {"task": "canaried", "budget": {"student_tokens": 5_000}}
+MANY = 1000
+"""Examples that the purse cannot pay for."""
 
 pytestmark = pytest.mark.usefixtures("toys")
 
@@ -87,14 +89,14 @@ class Spy:
             self.tried(lambda error=error: context.diagnose({**error, "response": "zzz"}))
         sealed = Example(prompt=errors[0]["prompt"], response=errors[0]["answer"])
         for kind in ("loss", "accuracy", "logits"):
-            for examples in (made, [sealed], [*made, sealed], [7], made * 2, made[:1] * 5000):
+            for examples in (made, [sealed], [*made, sealed], [7], made * 2, made[:1] * MANY):
                 self.tried(lambda kind=kind, examples=examples: context.probe(examples, kind))
         for many in (1, 3, 10_000, 0):
             self.tried(lambda many=many: context.feedback_answers(many, 2))
         self.tried(lambda: context.readable([*made, sealed, 7]))
         for error in (*errors, {"prompt": "no problem"}):
             self.tried(lambda error=error: context.describe(error))
-        for examples in (made, [sealed], [*made, sealed], made[:1] * 5000):
+        for examples in (made, [sealed], [*made, sealed], made[:1] * MANY):
             self.tried(lambda examples=examples: context.sample([e.prompt for e in examples], 2))
             self.tried(lambda examples=examples: context.influence([examples]))
             self.tried(lambda examples=examples: context.influence([made], examples))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 import types
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dataenv import registry
+from tasks.sandbox import SandboxError, in_force
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,6 +70,17 @@ def test_vector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert page.observations["accuracy"].shape == (2, 16)
     assert page.observations["counts"].any(axis=1).all()
     assert page.shown.shape == page.numbers.observation_space.shape
+
+
+def test_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        in_force()
+    except SandboxError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+    page = run_page("docs/sandbox.md", "sandbox_page", tmp_path, monkeypatch)
+    assert page.added.values == (3, 7)
+    assert page.endless.reason == "cpu"
+    assert page.script.values == ("42\n",)
 
 
 @pytest.mark.slow

@@ -177,6 +177,7 @@ def _plan(
     replace: bool,
     voice: Voice,
 ) -> None:
+    from dataenv.execution.executors import read_spec
     from dataenv.leaderboard.config import joined
     from dataenv.leaderboard.folder import additions as every_addition
     from dataenv.leaderboard.planning.plan import make_plan, sentences, table
@@ -186,7 +187,8 @@ def _plan(
     try:
         more = every_addition(config, folder, added, replace)
         config = joined(config, more) if more else config
-        made = make_plan(config, existing_store(where), folder, executor.width, spec["kind"] != "ray")
+        width = executor.width // (read_spec(spec).pool_width if spec["kind"] == "pool" else 1)  # no gain is foreseen
+        made = make_plan(config, existing_store(where), folder, width, spec["kind"] != "ray")
     finally:
         executor.close()
     voice.result(made.model_dump(mode="json"), table(made))

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dataenv import registry
 from dataenv.cli.help import PlainCommand, PlainGroup
-from dataenv.cli.options import Deadline, ExecutorKind, NumCpus, NumGpus, RayAddress, Threads, Workers
+from dataenv.cli.options import Deadline, ExecutorKind, NumCpus, NumGpus, PoolWidth, RayAddress, Threads, Workers
 from dataenv.cli.terminal import InertConsole, escaped
 from dataenv.errors import SettingError, did_you_mean
 from dataenv.waiting import telling
@@ -78,22 +78,30 @@ def executor_spec(
     num_gpus: NumGpus = 0.0,
     threads: Threads = 1,
     deadline: Deadline = 1800.0,
+    pool_width: PoolWidth = None,
 ) -> dict[str, Any]:
     """The executor that the options ask for, as the fields of ``dataenv.executors.ExecutorSpec``."""
-    implies = "--ray-address" if ray_address else "--num-gpus" if num_gpus else ""
-    if implies and executor not in (None, "ray"):
-        raise SettingError(f"{implies} goes with --executor ray, and --executor is {executor!r}; leave one of them out")
+    wanted = executor
+    for option, kind, given in (
+        ("--ray-address", "ray", ray_address),
+        ("--num-gpus", "ray", num_gpus),
+        ("--pool-width", "pool", pool_width),
+    ):
+        if given and wanted not in (None, kind):
+            raise SettingError(f"{option} goes with --executor {kind}, and --executor is {wanted!r}; leave one out")
+        wanted = kind if given else wanted
     known = registry.names("executor")
     if executor is not None and executor not in known and ":" not in executor:
         raise SettingError(f"--executor is {executor!r}; {did_you_mean(executor, known)}")
     return {
-        "kind": executor or ("ray" if implies else "inline" if workers == 1 else "processes"),
+        "kind": wanted or ("inline" if workers == 1 else "processes"),
         "workers": workers,
         "address": ray_address,
         "num_cpus": num_cpus,
         "num_gpus": num_gpus,
         "threads": threads,
         "deadline": deadline,
+        **({"pool_width": pool_width} if pool_width else {}),
     }
 
 

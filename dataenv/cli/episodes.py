@@ -64,6 +64,7 @@ def run(
 ) -> None:
     """Let one teacher teach one episode, and show the student step by step."""
     from dataenv.environment.env import TeachingEnv
+    from dataenv.episode.profiles import profiles_of
     from dataenv.episode.teacher import build_teacher, yields_of
     from dataenv.leaderboard.planning.preflight import check_setting
     from dataenv.setting import make_setting
@@ -85,6 +86,7 @@ def run(
         "steps": [step.model_dump(mode="json") for step in episode.steps],
         "yields": yields_of(who),
         "replies": dict(env.teacher_purse.replies),
+        "profiles": [one.model_dump(mode="json") for one in profiles_of(who)],
     }
     first, *more = _told(teacher, who, seed, env, episode)
     voice.result(value, first)
@@ -110,6 +112,7 @@ def _played(
 def _told(teacher: str, who: AdaptedTeacher, seed: int, env: TeachingEnv, episode: Episode) -> list[str]:
     """What came of an episode, in sentences, the most important first."""
     from dataenv.environment.render import SIMULATED
+    from dataenv.episode.profiles import profiles_of
     from dataenv.episode.teacher import yields_of
 
     label = f" ({SIMULATED})" if env.student.simulated else ""
@@ -127,6 +130,10 @@ def _told(teacher: str, who: AdaptedTeacher, seed: int, env: TeachingEnv, episod
     if replies := env.teacher_purse.replies:
         said = ", ".join(f"{outcome} {n}" for outcome, n in replies.items())
         told.append(f"replies of its language model: {said}")
+    used = [one for one in profiles_of(who) if one.used]
+    for one in used if len(used) < 3 else (used[0], used[-1]):
+        shares = ", ".join(f"{skill} {100 * share:.1f} %" for skill, share in [*one.shares.items()][:5])
+        told.append(f"missing skills after {one.step} lessons, as {one.diagnoser} says: {shares or 'none'}")
     return told
 
 

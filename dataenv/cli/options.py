@@ -184,7 +184,7 @@ ExecutorKind = Annotated[
         metavar="KIND",
         show_default="processes",
         rich_help_panel=EXECUTOR,
-        help="inline (this process), processes, ray, or another.",
+        help="inline (this process), processes, pool (several jobs a worker at once), ray, or another.",
     ),
 ]
 Workers = Annotated[
@@ -194,6 +194,17 @@ Workers = Annotated[
         metavar="N",
         rich_help_panel=EXECUTOR,
         help="Workers; 0 for as many as fit, 1 without --executor for this process alone.",
+    ),
+]
+PoolWidth = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        metavar="K",
+        show_default="16",
+        rich_help_panel=EXECUTOR,
+        help="Jobs that a worker runs at once, where the student has slots; implies --executor pool.",
     ),
 ]
 RayAddress = Annotated[

@@ -1,4 +1,4 @@
-"""Commands about skills: ``discover | transfer-matrix``."""
+"""Commands about skills: ``discover | transfer-matrix | profiles``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from dataenv.cli.options import (
     OUTPUT,
     WITHIN,
     AllowKey,
+    BoardFolder,
     ChatAt,
     ChatKeyEnv,
     ChatModel,
@@ -198,3 +199,25 @@ def transfer_matrix(
     voice.result(matrix.model_dump(mode="json"), summary(matrix))
     if not as_json:
         voice.say(f"picture: {out / 'transfer.svg'}")
+
+
+@command(panel=SKILLS)
+def profiles(
+    folder: BoardFolder,
+    other: Annotated[
+        Path | None, typer.Option("--with", metavar="FOLDER", help="Another board's, with the same skills.")
+    ] = None,
+    top: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Skills at the head of a profile that are compared.")
+    ] = 5,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what the students of a board lacked, as its teachers found, and how far two diagnosers agree."""
+    from dataenv.leaderboard.folder import read_rows
+    from dataenv.leaderboard.report.profiles import sentences
+    from dataenv.leaderboard.statistics.profiles import of_boards
+
+    boards = {str(folder): read_rows(folder)} | ({str(other): read_rows(other)} if other else {})
+    found = of_boards(boards, top)
+    Voice(as_json, quiet).result(found.model_dump(mode="json"), *sentences(found))

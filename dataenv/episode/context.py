@@ -16,6 +16,7 @@ from dataenv.lessons.screen import as_example, passing, pool_of
 from dataenv.lessons.tuition import nominal_price, nominal_tokens
 from dataenv.validation import finite, whole
 from students.base import FORWARD
+from tasks.difficulty import difficulty_of
 from tasks.records import Example, Problem, stream
 
 
@@ -84,6 +85,11 @@ class Context:
         self._feedback = {p.id: p for p in env.setting.exam_items("feedback")}
         self._draws = self._samples = 0
 
+    @property
+    def step(self) -> int:
+        """Lessons that the present student was taught in this episode; 0 for the untaught one."""
+        return self._env.snapshot().step
+
     def pool(self) -> Sequence[Example]:
         """The task's public training examples that pass the screen, the primary skill first in ``skills``.
 
@@ -91,6 +97,10 @@ class Context:
             tasks.errors.UnsupportedError: If the task has none.
         """
         return pool_of(self._env.task, self._env.student)
+
+    def difficulties(self, examples: Sequence[Example]) -> list[float | None]:
+        """How difficult each of some pool items is, in [0, 1], as its authors say; ``None`` where they do not."""
+        return [difficulty_of(self._env.task, example.prompt) for example in examples]
 
     def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
         """Fresh examples from the task's own generator: ``n``, or less those that would not pass the screen.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dataenv import registry
@@ -63,6 +63,10 @@ class TeacherLike(Protocol):
     @property
     def yields(self) -> Mapping[str, int]:
         """What it counted of each stage in this episode."""
+
+    @property
+    def profiles(self) -> Sequence[Any]:
+        """The missing-skill profiles that it made in this episode; see ``dataenv.episode.profiles``."""
 
     @property
     def inner(self) -> TeacherLike | None:
@@ -170,6 +174,12 @@ class AdaptedTeacher:
         own = self._own("yields", None)
         counts = own.items() if isinstance(own, Counter) else ()
         return {str(stage): whole(f"yields of teacher {self.kind}", n) for stage, n in counts}
+
+    @property
+    def profiles(self) -> Sequence[Any]:
+        """The missing-skill profiles of this episode: its list or tuple of them; empty where it has none."""
+        own = self._own("profiles", ())
+        return own if isinstance(own, list | tuple) else ()
 
     @property
     def inner(self) -> AdaptedTeacher | None:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, Self
 from dataenv.errors import DataenvError, SettingError
 from dataenv.execution.blobs import Blobs
 from dataenv.execution.jobs import Job, Outcome, execute
-from dataenv.execution.spec import ExecutorSpec, refuse_of_ray
+from dataenv.execution.spec import ExecutorSpec, refuse_others
 
 Why = Literal["killed", "memory", "deadline"]
 
@@ -53,7 +53,7 @@ class Inline:
             raise SettingError(
                 f"executor: workers is {spec.workers}; 'inline' runs one job at a time, give kind='processes'"
             )
-        refuse_of_ray(spec)
+        refuse_others(spec, "inline")
         return cls()
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:

@@ -10,6 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import not_
 from typing import Any, Self
@@ -17,11 +18,12 @@ from typing import Any, Self
 from pydantic import Field
 
 from dataenv import registry
-from dataenv.errors import JobFailedError, SettingError
-from dataenv.execution.blobs import Blobs, place_beside
+from dataenv.errors import DataenvError, JobFailedError, SettingError
+from dataenv.execution.blobs import BlobCorruptError, Blobs, place_beside
 from dataenv.execution.serving.answers import answer
 from dataenv.execution.serving.engine import ServingEngine
 from dataenv.execution.written import Written
+from students import many
 from students.base import (
     Asked,
     Data,
@@ -122,11 +124,12 @@ class Exam(_Remembering):
     def key(self, state: str) -> str:
         """The name of this exam's record for a state; the exam's own name plays no part in it."""
         # canonical_json(["exam", state, …]) to the letter; what is asked is the same after every step
-        text = f'["exam",{canonical_json(state)},{self._asked}]'
+        text = f'["exam",{canonical_json(state)},{self.asked}]'
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     @cached_property
-    def _asked(self) -> str:
+    def asked(self) -> str:
+        """What is asked and how, as JSON, the exam's name and the address of its engine left out."""
         return canonical_json(self.model_dump(mode="json", exclude={"name": True, "engine": {"address"}}))
 
     def answers(self, record: Any) -> Answers:
@@ -244,18 +247,74 @@ def execute(job: Job, key: str, blobs: Blobs) -> Outcome:
         BlobCorruptError: If the parent's weights are missing or damaged.
         TrainingDivergedError: If the loss is not finite, in training or in an exam.
     """
-    student, began = student_of(job.student), time.process_time()
+    ended = execute_many([job], [key], blobs)[0]
+    if isinstance(ended, Exception):
+        raise ended
+    return ended
+
+
+@dataclass
+class _Run:
+    """A job on its way. What has failed goes no further."""
+
+    job: Job
+    key: str
+    weights: bytes = b""
+    blob: str | None = None
+    trained: Trained | None = None
+    answers: dict[str, Answers] = field(default_factory=dict)
+    failed: DataenvError | None = None
+
+
+def execute_many(jobs: Sequence[Job], keys: Sequence[str], blobs: Blobs) -> list[Outcome | DataenvError]:
+    """Run jobs of one student in this process, in one computation where the student has slots.
+
+    Args:
+        jobs: As in ``execute``.
+        keys: Of each.
+        blobs: Where weights are read and written.
+
+    Returns:
+        What each came to; for a job that failed alone the error that ``execute`` raises. Any other error is raised, and
+        belongs to all of them.
+    """
+    student, began = student_of(jobs[0].student), time.process_time()
+    runs = [_Run(job, key, blob=job.blob) for job, key in zip(jobs, keys, strict=True)]
+    for run in runs:
+        try:
+            run.weights = _weights_before(student, run.job, blobs)
+        except BlobCorruptError as error:
+            run.failed = error
+    _train(student, runs, blobs)
+    exams: dict[tuple[str, str], list[tuple[_Run, Exam]]] = {}
+    for run in runs:
+        for exam in run.job.exams:
+            exams.setdefault((exam.name, "" if len(runs) == 1 else exam.asked), []).append((run, exam))
+    for sitting in exams.values():
+        _sit(student, [run for run, _ in sitting if run.failed is None], sitting[0][1], blobs)
+    seconds = (time.process_time() - began) / len(runs)
+    return [
+        run.failed or Outcome(key=run.key, blob=run.blob, trained=run.trained, answers=run.answers, seconds=seconds)
+        for run in runs
+    ]
+
+
+def _weights_before(student: Student, job: Job, blobs: Blobs) -> bytes:
     if job.initial is not None:
-        weights = student.initial(job.initial)
-    else:
-        assert job.blob is not None, "the runner fills in the blob of a parent that was trained"
-        weights = blobs.get(job.blob)
-    trained, blob = None, job.blob
-    if job.train is not None:
-        weights, trained = student.fit(weights, job.train.data, job.train.recipe, job.train.seed)
-        blob = blobs.put(weights)
-    answers = {exam.name: _sit(student, (key, weights), exam, blobs) for exam in job.exams}
-    return Outcome(key=key, blob=blob, trained=trained, answers=answers, seconds=time.process_time() - began)
+        return student.initial(job.initial)
+    assert job.blob is not None, "the runner fills in the blob of a parent that was trained"
+    return blobs.get(job.blob)
+
+
+def _train(student: Student, runs: Sequence[_Run], blobs: Blobs) -> None:
+    taught = [(run, run.job.train) for run in runs if run.job.train is not None and run.failed is None]
+    fits = [many.Fit(run.weights, train.data, train.recipe, train.seed) for run, train in taught]
+    for (run, _), made in zip(taught, many.fit_many(student, fits), strict=True):
+        if isinstance(made, TrainingDivergedError):
+            run.failed = made
+        else:
+            run.weights, run.trained = made
+            run.blob = blobs.put(run.weights)
 
 
 def _asked(exam: Exam, blobs: Blobs) -> list[Asked]:
@@ -264,33 +323,56 @@ def _asked(exam: Exam, blobs: Blobs) -> list[Asked]:
     return [Asked(text, tuple(map(blobs.get, some))) for text, some in zip(exam.prompts, media, strict=True)]
 
 
-def _sit(student: Student, state: tuple[str, bytes], exam: Exam, blobs: Blobs) -> Answers:
+def _sit(student: Student, runs: Sequence[_Run], exam: Exam, blobs: Blobs) -> None:
+    """Let several states sit one exam."""
+    if not runs:
+        return
     if exam.media and "image" not in student.sees:
         raise SettingError(
             f"the {exam.name} exam shows images, which student {student.name!r} does not see; give one that sees them"
         )
-    asked = _asked(exam, blobs)
-    weights = state[1]
+    states, asked = [run.weights for run in runs], _asked(exam, blobs)
+    rounds = [_responses(student, runs, asked, exam, seed, blobs) for seed in exam.seeds]  # by round and state
+    golds = _golds(exam)
+    losses = many.losses_many(student, states, golds) if golds is not None else None
+    entropies = many.entropies_many(student, states, golds) if golds is not None and exam.entropy else None
+    for i, run in enumerate(runs):
+        said = [answers for each in zip(*(some[i] for some in rounds), strict=True) for answers in each]
+        try:
+            run.answers[exam.name] = Answers(
+                responses=tuple(said),
+                losses=None if losses is None else _finite("loss", losses[i], exam),
+                entropies=None if entropies is None else _finite("entropy", entropies[i], exam),
+            )
+        except TrainingDivergedError as error:
+            run.failed = error
+
+
+def _responses(
+    student: Student, runs: Sequence[_Run], asked: Sequence[Asked], exam: Exam, seed: int, blobs: Blobs
+) -> list[list[str]]:
+    """What each state answers, once to each prompt."""
     if exam.engine is None:
-        rounds = [student.answer(weights, asked, exam.decoding, seed) for seed in exam.seeds]
+        found = many.answer_many(student, [run.weights for run in runs], asked, exam.decoding, seed)
     else:
-        place = place_beside(blobs)
-        rounds = [answer(exam.engine, student, state, asked, exam.decoding, seed, place) for seed in exam.seeds]
-    for some in rounds:
+        engine, place = exam.engine, place_beside(blobs)
+        found = [answer(engine, student, (r.key, r.weights), asked, exam.decoding, seed, place) for r in runs]
+    for some in found:
         if len(some) != len(asked):
             raise JobFailedError(
                 f"student {student.name!r} gives {len(some)} answers to {len(asked)} prompts of the {exam.name} exam; "
                 "give one text for each in answer()"
             )
-    responses = [said for answers in zip(*rounds, strict=True) for said in answers]
-    losses, entropies = None, None
-    if exam.golds is not None:
-        media = exam.media or ((),) * len(exam.prompts)
-        rows = zip(exam.prompts, exam.golds, media, strict=True)
-        golds = [Example(prompt=p, response=g, media=m) for p, g, m in rows]
-        losses = _finite("loss", student.losses(weights, golds), exam)
-        entropies = _finite("entropy", student.entropies(weights, golds), exam) if exam.entropy else None
-    return Answers(responses=tuple(responses), losses=losses, entropies=entropies)
+    return found
+
+
+def _golds(exam: Exam) -> list[Example] | None:
+    """The prompts with their gold answers, where losses are measured."""
+    if exam.golds is None:
+        return None
+    media = exam.media or ((),) * len(exam.prompts)
+    rows = zip(exam.prompts, exam.golds, media, strict=True)
+    return [Example(prompt=p, response=g, media=m) for p, g, m in rows]
 
 
 def _finite(what: str, values: Sequence[float], exam: Exam) -> tuple[float, ...]:

@@ -15,9 +15,11 @@ class ExecutorSpec(Record):
     """How jobs are run, as plain JSON. It is no part of a Setting: results do not depend on it.
 
     Attributes:
-        kind: A registered executor: ``inline`` (this process), ``processes`` (on this machine), ``ray`` (on this
-            machine or a cluster), or one from outside. What it has no use for is refused by its ``from_spec``.
-        workers: How many jobs at once; 0 for as many as there is room for.
+        kind: A registered executor: ``inline`` (this process), ``processes`` (on this machine), ``pool`` (the same,
+            several jobs a worker at once), ``ray`` (on this machine or a cluster), or one from outside. What it has
+            no use for is refused by its ``from_spec``.
+        workers: How many workers, each with one job at once (``pool``: several); 0 for as many as there is room for.
+        pool_width: Jobs that one worker runs at once at the most (``pool``), where the student has slots for them.
         address: Of a Ray cluster, ``host:port``; ``None`` starts Ray on this machine for as long as it is needed.
         num_cpus: Cores that one job takes (``ray``).
         num_gpus: GPUs that one job takes (``ray``): a share below 1, or a whole number.
@@ -28,6 +30,7 @@ class ExecutorSpec(Record):
 
     kind: str = "inline"
     workers: Annotated[int, Field(ge=0, le=100_000)] = 0
+    pool_width: Annotated[int, Field(ge=1, le=1024)] = 16
     address: str | None = None
     num_cpus: Annotated[float, Field(gt=0)] = 1.0
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
@@ -43,16 +46,20 @@ class ExecutorSpec(Record):
         return self
 
 
-OF_RAY = ("address", "num_cpus", "num_gpus")
-"""Fields that executors on this machine have no use for."""
+OWNERS = {"address": "ray", "num_cpus": "ray", "num_gpus": "ray", "pool_width": "pool"}
+"""Fields that one kind alone has a use for."""
 
 
-def refuse_of_ray(spec: ExecutorSpec) -> None:
-    """Refuse a spec that says what only Ray heeds.
+def refuse_others(spec: ExecutorSpec, kind: str) -> None:
+    """Refuse a spec that says what only another kind heeds.
+
+    Args:
+        spec: What was asked for.
+        kind: Which executor is made from it.
 
     Raises:
         SettingError: With the first such field.
     """
-    for name in OF_RAY:
-        if getattr(spec, name) != ExecutorSpec.model_fields[name].default:
-            raise SettingError(f"executor: {name} is {getattr(spec, name)!r}; it is for kind='ray' alone")
+    for name, owner in OWNERS.items():
+        if owner != kind and getattr(spec, name) != ExecutorSpec.model_fields[name].default:
+            raise SettingError(f"executor: {name} is {getattr(spec, name)!r}; it is for kind={owner!r} alone")

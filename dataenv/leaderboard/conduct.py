@@ -7,6 +7,7 @@ or name depends on it.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,8 @@ def note_replay(folder: Path, before: Row, after: Row) -> Replay | None:
         for field in ("teacher", "seed", "level", "mask", "teacher_args", "setting_digest", "hashes", "primary")
         if field != "primary" or not (before.failed or after.failed)
     )
-    old, new = _digest(before), _digest(after)
+    whole = bool(before.profiles) == bool(after.profiles)  # else one of them is of a release that did not keep any
+    old, new = (_digest(row, set() if whole else {"profiles"}) for row in (before, after))
     if not same_run or old == new:
         return None
     replay = Replay(teacher=after.teacher, seed=after.seed, ended=before.ended, before=old, after=new)
@@ -97,8 +99,8 @@ def note_replay(folder: Path, before: Row, after: Row) -> Replay | None:
     return replay
 
 
-def _digest(row: Row) -> str:
-    return digest(row.model_dump(mode="json", exclude=PROVENANCE))
+def _digest(row: Row, without: Set[str]) -> str:
+    return digest(row.model_dump(mode="json", exclude={*PROVENANCE, *without}))
 
 
 def write_cost(folder: Path, runner: Runner) -> None:

@@ -345,8 +345,11 @@ def check_mask(entry: Entry, teacher: TeacherLike, setting: Setting) -> None:
 def read(which: str) -> tuple[Path, dict[str, Any]]:
     """The file of a board and the fields in it, as they stand there.
 
+    ``like`` names a board that ships with the package: primary outcome and Setting are that one's, with what stands in
+    the file itself.
+
     Raises:
-        SettingError: If there is none, or it is no TOML.
+        SettingError: If there is none, it is no TOML, or ``like`` names no board.
     """
     shipped = built_in()
     path = shipped.get(which, Path(which))
@@ -354,11 +357,31 @@ def read(which: str) -> tuple[Path, dict[str, Any]]:
         otherwise = f"give {', '.join(shipped)} or the path of a .toml file"
         raise SettingError(f"board {which!r} is unknown; {did_you_mean(which, shipped, otherwise)}")
     try:
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+        fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        return path, _like(fields, path) if "like" in fields else fields
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"board file {path} cannot be read ({error}); give the path of a .toml file") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"board file {path} is no TOML: {error}") from None
+
+
+def _like(fields: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The fields of a board that is like another, with that one's primary outcome and Setting in place of its name."""
+    other, rest = fields["like"], {name: value for name, value in fields.items() if name != "like"}
+    shipped = built_in()
+    if other not in shipped or shipped[other] == path:
+        near = did_you_mean(other, shipped) if isinstance(other, str) else f"give one of {', '.join(shipped)}"
+        raise SettingError(f"board file {path}: like is {other!r}, which is no other board of this package; {near}")
+    taken = {name: value for name, value in read(other)[1].items() if name in ("primary", "curve_points", "setting")}
+    return dict(_over(taken, rest))
+
+
+def _over(under: Mapping[str, Any], given: Any) -> Any:
+    """Plain values with some of them changed, within mappings too."""
+    if not isinstance(given, Mapping):
+        return given
+    nested = {name: _over(under[name], value) for name, value in given.items() if isinstance(under.get(name), Mapping)}
+    return {**under, **given, **nested}
 
 
 def unknown_skills(board: Board) -> list[str]:

@@ -19,6 +19,7 @@ from dataenv.environment.exams import Evaluation
 from dataenv.environment.steps import StepRecord
 from dataenv.episode.calls import ACT_DEADLINE, described, raised_here
 from dataenv.episode.loop import Episode, run
+from dataenv.episode.profiles import profiles_of
 from dataenv.episode.teacher import TeacherLike, yields_of
 from dataenv.errors import (
     ActionError,
@@ -274,6 +275,7 @@ def _row(
             "yields": (told["yields"] | {f"engine {name}": n for name, n in env.yields.items()}) if asked else {},
             "steps": [step.model_dump(mode="json", exclude={"ended"}) for step in env.history],
             "leaks": env.leaks.model_dump(mode="json"),
+            "profiles": told["profiles"],
             **source,
             **rest,
         }
@@ -284,14 +286,14 @@ def _played(
     board: Board, planned: Run, env: TeachingEnv, watch: Tracker, act_deadline: float | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Play one run, and open the test exam for its selected state: what the teacher says of itself, and what came."""
-    told: dict[str, Any] = {"prior": 0, "yields": {}}
+    told: dict[str, Any] = {"prior": 0, "yields": {}, "profiles": []}
     failure = None
     try:
         teacher = _made(planned)
         try:
             episode = _play(planned, env, teacher, watch, act_deadline)
         finally:
-            told = {"prior": teacher.prior_compute, "yields": yields_of(teacher)}
+            told = {"prior": teacher.prior_compute, "yields": yields_of(teacher), "profiles": profiles_of(teacher)}
         rest = _outcome(board, planned.setting, env, episode)
     except BaseException as error:
         failure = _failure(error, env, env.runner)

@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from dataenv.attempts import ONCE, Attempts
 from dataenv.environment.steps import StepRow
+from dataenv.episode.profiles import SkillProfile
 from dataenv.leaderboard.one_board import OWN, check_one_board
 from dataenv.lessons.leaks import Leaks
 from dataenv.validation import Count, Money, RowPart, Text
@@ -80,13 +81,20 @@ def _require_answers(exam: TestExam | TransferExam, problems: int, told: str) ->
         raise ValueError("unasked is larger than the number of items that are not right")
 
 
+class ExamPart(RowPart):
+    """A part of the test exam with a name: ``of`` has a 1 for each problem that is of it, in exam order."""
+
+    name: Name
+    of: Bits
+
+
 class TestExam(RowPart):
     """The test exam of the selected state: one character an answer, grouped by skill in the order of ``skills``.
 
     ``n`` counts problems, and ``by_skill`` points: right answers, unless ``attempts`` says that a problem is answered
     several times. ``lenient`` is right if only the form of the answer is forgiven; ``None`` where the task does not
     say. On ``grader_errors`` answers the checker failed; they count as not right. ``unasked`` counts the problems that
-    the student could not read; they are among those that are not right.
+    the student could not read; they are among those that are not right. ``parts`` have a count of their own each.
     """
 
     __test__ = False  # not a test class, whatever its name tells pytest
@@ -98,6 +106,14 @@ class TestExam(RowPart):
     lenient: Bits | None = None
     attempts: Attempts = Field(default=ONCE, exclude_if=ONCE.__eq__)
     unasked: Count = Field(default=0, exclude_if=not_)
+    parts: tuple[ExamPart, ...] = Field(default=(), exclude_if=not_)
+
+    @property
+    def by_part(self) -> dict[str, tuple[int, int]]:
+        """Points of each part, and what they would be if all were right."""
+        points = self.points
+        held = {part.name: [k for k, of in zip(points, part.of, strict=True) if of == "1"] for part in self.parts}
+        return {name: (sum(some), len(some) * self.attempts.out_of) for name, some in held.items()}
 
     @property
     def points(self) -> tuple[int, ...]:
@@ -137,6 +153,11 @@ class TestExam(RowPart):
             if sum(points[start : start + n]) != k:
                 raise ValueError(f"by_skill[{skill}] is {k}, but correct holds another count for that skill")
             start += n
+        for part in self.parts:
+            if len(part.of) != len(points) or "1" not in part.of:
+                raise ValueError(f"parts has {part.name!r}, which must say of {len(points)} problems, of one at least")
+        if len({part.name for part in self.parts}) < len(self.parts):
+            raise ValueError("parts names a part twice")
         return self
 
 
@@ -254,8 +275,8 @@ class Row(RowPart):
     """One run. ``selected`` indexes ``steps``; ``test`` is ``None`` only where the run failed.
 
     ``asked`` counts the requests to language models by outcome (``docs/chat.md``), and ``yields`` the stages of what
-    such a teacher wrote. ``rebuilt`` says so where a service trained the student, which would give other bits another
-    time; else it is ``None``.
+    such a teacher wrote. ``profiles`` are the missing-skill profiles that it made. ``rebuilt`` says so where a service
+    trained the student, which would give other bits another time; else it is ``None``.
 
     Raises:
         pydantic.ValidationError: On an unknown field, a count that does not add up, or NaN.
@@ -294,6 +315,7 @@ class Row(RowPart):
     lessons: tuple[Lesson, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     leaks: Leaks = Leaks()
+    profiles: tuple[SkillProfile, ...] = Field(default=(), exclude_if=not_)
 
     @property
     def shown_level(self) -> str:

@@ -14,6 +14,7 @@ from dataenv.environment.steps import StepRecord, StepRow, Tally
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.leaderboard.accuracy import Floats
 from dataenv.setting import Setting
+from tasks.records import Problem
 
 SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
 
@@ -120,6 +121,7 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
             "grader_errors": test.grader_errors,
             "lenient": None if test.lenient is None else _bits(test.lenient),
             "unasked": test.unasked,
+            "parts": _parts(setting.exam_items("test")),
         },
         "transfer": held
         | {
@@ -130,6 +132,12 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
             "suites": [{"name": name, "n": n} for name, n in suites.items()],
         },
     }
+
+
+def _parts(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    """The parts of the test exam that have a name, and which problems are of each."""
+    names = sorted({problem.suite for problem in problems if problem.suite})
+    return [{"name": name, "of": _bits([problem.suite == name for problem in problems])} for name in names]
 
 
 def _bits(flags: Sequence[bool]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.arithmetic.grammar import WIDTH, Digits
+from tasks.prior import check_shares
 
 Mask = npt.NDArray[np.bool_]
 Region = Callable[[Digits, Digits], Mask]
@@ -130,15 +131,12 @@ def chosen(skills: Sequence[str], known: Mapping[str, float]) -> tuple[Skill, ..
     """
     everything = {skill.name: skill for skill in (*CATALOGUE, *FURTHER)}
     names = tuple(skills) or tuple(skill.name for skill in CATALOGUE)
-    for field, given, there in (("skills", names, everything), ("known", known, names)):
-        unknown = [name for name in given if name not in there]
-        if unknown:
-            raise ValueError(f"{field} has {unknown[0]!r}; give some of {', '.join(there)}")
+    unknown = [name for name in names if name not in everything]
+    if unknown:
+        raise ValueError(f"skills has {unknown[0]!r}; give some of {', '.join(everything)}")
+    check_shares(known, names)
     if len(set(names)) < len(names):
         raise ValueError("skills names one twice; give each once")
-    for name, share in known.items():
-        if not (isinstance(share, int | float) and 0 < share < float("inf")):
-            raise ValueError(f"known.{name} is {share!r}; give a number above 0, or leave it out")
     rows = tuple(everything[name] for name in names)
     for skill in rows:
         lacking = [needed for form in skill.forms for needed in skill.needs(form) if needed not in names]

@@ -14,6 +14,7 @@ from tasks.arithmetic.batch import Operands, among, by_form
 from tasks.arithmetic.grammar import OPERATORS, WIDTH, Digits, codes, identity, read, write
 from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, anywhere, chosen, draw, parts
 from tasks.base import Task
+from tasks.prior import by_share
 from tasks.records import Example, Grade, Problem, Split, stream
 
 SEALED: dict[Split, int] = {"feedback": 100, "selection": 100, "test": 300}
@@ -151,15 +152,8 @@ class Arithmetic(Task):
 
     def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
         """What an untaught student has seen: the skills with a ``prior`` share, shuffled. Without any, nothing."""
-        known = [skill for skill in self._chosen if skill.prior > 0]
-        if not known:
-            return []
-        shares = np.array([skill.prior for skill in known])
-        counts = rng.multinomial(n, shares / shares.sum())
-        made: list[Example] = []
-        for skill, count in zip(known, counts.tolist(), strict=True):
-            made.extend(self._teachable(skill, count, rng, WIDTH, "prior"))
-        return [made[i] for i in rng.permutation(len(made))]
+        shares = {skill.name: skill.prior for skill in self._chosen}
+        return by_share(shares, n, rng, lambda name, k: self._teachable(self._catalogue[name], k, rng, WIDTH, "prior"))
 
     @cached_property
     def _catalogue(self) -> dict[str, Skill]:

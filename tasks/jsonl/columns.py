@@ -185,6 +185,10 @@ class Columns:
             tests=asked.tests,
         )
 
+    def alone(self, final: str) -> str:
+        """A final answer as it is written without a worked one before it."""
+        return self._marked(final, final, bool(self.form) and FORMATS[self.form].box)
+
     def _marked(self, worked: str, final: str, boxed: bool) -> str:
         """A worked answer that shows its final answer behind the marker, or in a box."""
         mark = BOX if boxed else self.marker

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import chain
 from typing import ClassVar
@@ -14,6 +15,7 @@ from tasks.checkers.text import LETTERS
 from tasks.code import CodeGrader
 from tasks.errors import UnsupportedError
 from tasks.jsonl import splits
+from tasks.jsonl import suites as published
 from tasks.jsonl.columns import Item, identity, letters_of, not_numbers, recognise
 from tasks.jsonl.formats import CODE
 from tasks.jsonl.reading import Raw, read_rows
@@ -64,6 +66,8 @@ class Jsonl(Task):
         test: With ``train``: the source that the test exam asks.
         validation: With ``train``: the source of feedback and selection; without one, they are cut out of ``train``.
         format: A published form (``formats.FORMATS``); empty to recognise those that could not be read without.
+        suites: Names of published suites (``suites.SUITES``): parts of the test exam, or transfer suites. A file that
+            ``transfer`` gives by such a name takes its place.
 
     Attributes:
         merged: Rows that ask what another one asks, with an equal answer; one of them is kept.
@@ -104,10 +108,13 @@ class Jsonl(Task):
         test: str = "",
         validation: str = "",
         format: str = "",
+        suites: Sequence[str] = (),
     ) -> None:
         given = {"prompt": prompt, "answer": answer, "solution": solution, "skill": skill}
         given |= {"choices": choices, "pattern": pattern, "id": id}
-        sources = splits.Sources(path, train, test, validation, splits.suites(transfer))
+        named = published.named_suites(suites)
+        beyond_from = published.with_sources(splits.suites(transfer), named)
+        sources = splits.Sources(path, train, test, validation, beyond_from)
         rows = {role: read_rows(source) for role, source in sources.own.items()}
         columns = recognise(next(iter(rows.values())), given, checker, marker, format)
         self._given, self._columns, self._seed, self.published = given, columns, seed, not path
@@ -119,7 +126,8 @@ class Jsonl(Task):
         self._grader = CodeGrader(*(() if deadline is None else (deadline,))) if columns.checker == CODE else None
         self.refused: list[str] = []
         own = {role: self._items(found) for role, found in rows.items()}
-        beyond = {name: self._items(read_rows(source)) for name, source in sources.transfer.items()}
+        forms = {name: suite.form for name, suite in named.items()}
+        beyond = {name: self._items(read_rows(file), forms.get(name)) for name, file in sources.transfer.items()}
         if self._grader is not None:
             self.sandbox = in_force  # a row then says which one it was
             own, beyond = self._sound(self._grader, own), self._sound(self._grader, beyond)
@@ -127,6 +135,7 @@ class Jsonl(Task):
         self._options = letters_of(next(iter(rows.values())), columns)
         self._mixed = "" if checker else not_numbers(list(chain.from_iterable(own.values())), columns)
         self._cut_up(own, beyond, splits.shares_of(shares or {}, not path))
+        self._test_parts = published.parts_of(self._parts["test"], named, sources.transfer, test or path)
         self._accept_golds(list(chain(*own.values(), *beyond.values())))
         own_parts = (part for name, part in self._parts.items() if name != "transfer")
         self.skills = tuple(sorted({question.skills[0] for part in own_parts for question in part}))
@@ -139,9 +148,16 @@ class Jsonl(Task):
         self.natural = natural  # type: ignore[misc]
         self.version = f"1-{digest(held)[:16]}"  # type: ignore[misc]
 
-    def _items(self, rows: Sequence[Raw]) -> list[Item]:
-        """The questions of a source. Where it has not the columns of the first one, its own are recognised."""
+    def _items(self, rows: Sequence[Raw], form: str | None = None) -> list[Item]:
+        """The questions of a source, in a form of its own if it has one.
+
+        Where it has not the columns of the first one, its own are recognised.
+        """
         columns, there = self._columns, rows[0].fields
+        if form is not None and form != columns.form:  # one checker grades all, so all show their answers alike
+            own = recognise(rows, dict.fromkeys(self._given), columns.checker, "", form)
+            found = splits.read_all(own, rows, self.refused)
+            return [replace(q, taught=columns.alone(q.gold.answer)) for q in found]
         if not set(columns.named) <= set(there) and self._grader is not None:  # each file about code has its own form
             given = {purpose: name if name in there else None for purpose, name in self._given.items()}
             columns = recognise(rows, given, None, "")
@@ -230,6 +246,11 @@ class Jsonl(Task):
             )
         return self._pool
 
+    def difficulty(self, prompt: str) -> float | None:
+        """How difficult a question of the file is, in [0, 1], as its authors say; ``None`` where they do not."""
+        question = self._asked.get(identity(prompt)) if self._columns.difficulty else None
+        return None if question is None else question.difficulty
+
     def judge(self, example: Example) -> bool | None:
         """Whether the response to a question of the file is right; ``None`` for one that is right in content at best.
 
@@ -302,9 +323,11 @@ class Jsonl(Task):
 
     def _problems_of(self, name: Split) -> Iterator[Problem]:
         seen: Counter[str] = Counter()
-        suites = self._suites if name == "transfer" else [""] * len(self._parts[name])
+        none = [""] * len(self._parts[name])
+        suites = {"transfer": self._suites, "test": self._test_parts}.get(name, none)
         for q, suite in zip(self._parts[name], suites, strict=True):
-            called = "/".join(part for part in (name, suite, q.id or digest(q.identity)[:16]) if part)
+            beyond = suite if name == "transfer" else ""
+            called = "/".join(part for part in (name, beyond, q.id or digest(q.identity)[:16]) if part)
             seen[called] += 1  # a published file may ask a question twice
             yield Problem(
                 id=called if seen[called] == 1 else f"{called}#{seen[called]}",

@@ -65,7 +65,7 @@ def chosen() -> Sandbox:
     """
     with _LOCK:
         for name in COMMANDS if not _CHOSEN else ():
-            sandbox, fault = tested(name)
+            sandbox, fault = try_out(name, None)
             if fault is None:
                 _CHOSEN.append(sandbox)
                 break
@@ -76,12 +76,12 @@ def chosen() -> Sandbox:
         return _CHOSEN[0]
 
 
-def tested(name: str, width: int | None = None) -> tuple[LocalSandbox, str | None]:
+def try_out(name: str, width: int | None) -> tuple[LocalSandbox, str | None]:
     """A sandbox of this machine, and why it does not hold; ``None`` where it does.
 
     Args:
         name: One of ``COMMANDS``.
-        width: See ``LocalSandbox``.
+        width: See ``LocalSandbox``; ``None`` for its default.
     """
     sandbox = LocalSandbox(name, COMMANDS[name], width)
     fault = self_test(sandbox) if sys.platform == "linux" else "it needs Linux"

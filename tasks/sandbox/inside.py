@@ -26,6 +26,7 @@ from tasks.sandbox.encoding import DEEPEST, decode, encode, name_of
 from tasks.sandbox.frames import CPU, ENDED, ENDING, HEADER, SIGNALLED, WALL
 
 IN, OUT = 0, 1
+FULL = b'["stopped", "memory", ""]\n'
 
 
 def serve(told: int, readable: list[str], listed: list[str], processes: int) -> None:
@@ -41,15 +42,14 @@ def serve(told: int, readable: list[str], listed: list[str], processes: int) -> 
     if readable:
         cage.hide_files(readable, listed)
     cage.LIBC.prctl(cage.PR_SET_DUMPABLE, 0, 0, 0, 0)  # so no child may look into this process, or change it
-    random.seed(0)
     gc.collect()
     gc.freeze()
     os.write(told, ENDING.pack(ENDED, 0, 0.0))  # it is up
     while header := os.read(IN, HEADER.size):
-        size, cpu, wall, memory, output = HEADER.unpack(header)
+        _, cpu, wall, _, _ = HEADER.unpack(header)
         parent, pid = os.getpid(), os.fork()
         if pid == 0:
-            _be_program(size, cpu, memory, output, processes, (null, told, parent))
+            _be_program(header, processes, null, told, parent)
         os.write(told, ENDING.pack(*_watch(pid, cpu, wall)))
 
 
@@ -78,27 +78,26 @@ def _watch(pid: int, cpu: float, wall: float) -> tuple[bytes, int, float]:
     return how, code, usage.ru_utime + usage.ru_stime
 
 
-def _be_program(
-    size: int, cpu: float, memory: int, output: int, processes: int, ours: tuple[int, int, int]
-) -> NoReturn:
+def _be_program(head: bytes, processes: int, null: int, told: int, parent: int) -> NoReturn:
     """Read a program, give up all that it could do harm with, run it, and end."""
-    write: Callable[[list[Any]], None] = lambda said: None  # noqa: E731
+    size, cpu, _, memory, output = HEADER.unpack(head)
+    results = os.dup(OUT)
+    write = _writer(results, output)
     try:
         given = json.loads(_read(size))
-        results = os.dup(OUT)
-        null, told, parent = ours
         for file in (IN, OUT, 2, told):
             os.dup2(null, file)
-        write = _writer(results, output)
         cage.end_with_parent(parent)
         cage.limit(cpu, memory, processes)
         cage.close_system()
+        random.seed(0)  # a fork draws a seed of its own
         _run(given, write, output)
     except MemoryError:
-        write(["stopped", "memory", ""])
+        os.write(results, FULL)  # made beforehand, for there may be no room
     except BaseException as error:
         write(["stopped", "raised", name_of(type(error))])
-    os._exit(0)
+    finally:
+        os._exit(0)
 
 
 def _read(size: int) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from tasks.base import Task
+from tasks.prior import by_share, check_shares
 from tasks.records import Example, Grade, Problem, Split, stream
 from tasks.words.kinds import CATALOGUE, ProblemKind
 from tasks.words.lexicon import spoken
@@ -21,6 +22,8 @@ POOL = 400
 """Pool examples of each kind."""
 TELLINGS = 3
 """Of a story."""
+DRILLED = {kind.name: kind.drilled for kind in CATALOGUE}
+"""Shares of the drills that ``word-lm`` was pre-trained on."""
 _SEED = 0
 
 
@@ -35,11 +38,22 @@ class Words(Task):
     """Word problems of eighteen kinds; see ``kinds.CATALOGUE``.
 
     Each kind is asked in two or three wordings. One more wording of each is kept for the transfer split.
+
+    Args:
+        known: Shares of the warm start's data, relative to each other; a kind that is not named has none. Those of the
+            drills that ``word-lm`` was pre-trained on, if not given.
+
+    Raises:
+        ValueError: If a name is unknown, or a share is no number above zero.
     """
 
     name: ClassVar[str] = "words"
     version: ClassVar[str] = "1"
     skills = tuple(kind.name for kind in CATALOGUE)
+
+    def __init__(self, known: Mapping[str, float] | None = None) -> None:
+        check_shares(known or {}, self.skills)
+        self._shares = {kind.name: (known or DRILLED).get(kind.name, 0.0) for kind in CATALOGUE}
 
     def split(self, name: Split) -> Sequence[Problem]:
         """The problems of a split, grouped by kind; ``transfer`` asks in wordings that no lesson holds, mixed."""
@@ -86,14 +100,13 @@ class Words(Task):
         return self._pool
 
     def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
-        """Drills: questions of the kinds that the pre-trained student was asked before, in their shares, mixed."""
-        known = [kind for kind in CATALOGUE if kind.drilled]
-        shares = np.array([kind.drilled for kind in known])
-        counts = rng.multinomial(n, shares / shares.sum()).tolist()
-        made: list[Example] = []
-        for kind, count in zip(known, counts, strict=True):
-            made.extend(self._teachable(kind, count, rng, "prior", _limits(kind)))
-        return [made[i] for i in rng.permutation(len(made))]
+        """Drills: questions of the kinds that a student was asked before, in their shares, mixed."""
+
+        def make(name: str, count: int) -> list[Example]:
+            kind = self._catalogue[name]
+            return self._teachable(kind, count, rng, "prior", _limits(kind))
+
+        return by_share(self._shares, n, rng, make)
 
     def stories(self, n: int, rng: np.random.Generator) -> list[str]:
         """``n`` texts that tell what some kinds ask: what a student is pre-trained on besides drills.

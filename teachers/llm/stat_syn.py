@@ -11,6 +11,7 @@ from teachers.profile import Detect, Diagnosis, Profile, diagnosed, difficult_pr
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
+    from dataenv.episode.profiles import SkillProfile
 
 
 class StatSyn(Synthesizer):
@@ -34,6 +35,7 @@ class StatSyn(Synthesizer):
 
     Attributes:
         yields: Besides the others: ``errors``, ``diagnosed``, ``pairs``.
+        profiles: Every missing-skill profile of this episode.
     """
 
     name: ClassVar[str] = "stat-syn"
@@ -56,6 +58,7 @@ class StatSyn(Synthesizer):
         super().begin(context)
         self._pairs: list[str] | None = None
         self._next = 0
+        self.profiles: list[SkillProfile] = []
 
     def look(self, observation: dict[str, Any]) -> None:
         """The missing skill of every (question, skill) pair; the last profile's, where nothing can be found out now.
@@ -67,7 +70,7 @@ class StatSyn(Synthesizer):
         context = self._context
         errors = difficult_problems(context, observation, self.detect, self.difficult)
         chat = self.chat if self.diagnosis == "chat" else None
-        found = None if errors is None else diagnosed(context, errors, chat, self.yields)
+        found = None if errors is None else diagnosed(context, errors, chat, self.yields, self.profiles)
         if found is None:
             return
         repeated = times([weight for _, weight in found])

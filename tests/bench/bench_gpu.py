@@ -1,9 +1,9 @@
 """``make gpu``: everything that waits for a CUDA card, in one go of at most eight minutes.
 
-Parts: the tests marked ``gpu``; whether training repeats itself bit for bit; times beside a plain loop; memory, and
-the cap on it; two jobs that share a card; the board ``real`` for one seed. One JSON is written anew after each part,
-and one table for docs is printed. A part that fails says why, and the next one goes on. A part for which no time is
-left, or no card is there, is *not run*.
+Parts: the tests marked ``gpu``; whether training repeats itself bit for bit; times beside a plain loop; many students
+in one computation; memory, and the cap on it; two jobs that share a card; the board ``real`` for one seed. One JSON is
+written anew after each part, and one table for docs is printed. A part that fails says why, and the next one goes on.
+A part for which no time is left, or no card is there, is *not run*.
 
 `--device cpu` runs the parts that need no card, with any model, to test this script.
 """
@@ -211,6 +211,54 @@ except Exception as error:
 """
 
 
+def many(bench: Bench) -> Found:
+    """Seconds of K trainings one after the other and in one computation, and whether states have equal bits.
+
+    One after the other means with ``slots=1``, as without a pool. On a card K is 64 for ``pocket-stacked`` and 16 for
+    adapters, elsewhere 4.
+    """
+    from bench_causal_lm import problems
+
+    from students.base import Data, Recipe
+    from students.many import Fit, fit_many
+    from students.pocket_stacked import PocketStacked
+
+    card, found = bench.device == "cuda", Found()
+    k, n = (64, 16) if card else (4, 4)
+    rows = problems(64, "lesson")
+    short = [e.model_copy(update={"prompt": e.prompt[-24:], "response": e.response[:16]}) for e in rows]
+    kinds: list[tuple[str, Callable[[int], Any], int, list[Any], Recipe]] = [
+        (
+            "pocket-stacked",
+            lambda s: PocketStacked(slots=s, device=bench.device),
+            k,
+            short,
+            Recipe(updates=16, batch=64),
+        ),
+        ("adapters", lambda s: bench.student(slots=s), n, rows, Recipe(updates=4, batch=8)),
+    ]
+    for name, make, count, lesson, recipe in kinds:
+        single, several = make(1), make(count)
+        turned = [Data(tuple(lesson[i:] + lesson[:i])) for i in range(count)]
+        fits = [Fit(several.initial(i), data, recipe, i) for i, data in enumerate(turned)]
+        fit_many(single, fits[:1])
+        together = fit_many(several, fits)
+        alone = [several.fit(f.weights, f.data, f.recipe, f.seed) for f in (fits[0], fits[-1])]
+        apart, at_once = [], []
+        for _ in range(min(bench.rounds, 3)):
+            apart.append(_seconds(lambda s=single, f=fits[:4]: fit_many(s, f), bench.device) / 4)  # type: ignore[misc]
+            at_once.append(_seconds(lambda s=several, f=fits: fit_many(s, f), bench.device) / count)  # type: ignore[misc]
+        found[f"{name}, {count} students"] = {
+            "apart_s": round(median(apart), 4),
+            "at_once_s": round(median(at_once), 4),
+            "times": round(median(a / b for a, b in zip(apart, at_once, strict=True)), 2),
+            "equal alone": alone == [together[0], together[-1]],
+            "equal in another slot": fit_many(several, fits[::-1])[::-1] == together,
+            "equal among fewer": fit_many(several, fits[: count // 2]) == together[: count // 2],
+        }
+    return found
+
+
 def shares(bench: Bench) -> Found:
     """Seconds of four trainings one after the other and two at once, each with half a card, and equal states."""
     from bench_causal_lm import problems
@@ -259,7 +307,7 @@ def real(bench: Bench) -> Found:
 
 
 PARTS: dict[str, Callable[[Bench], Found]] = {
-    part.__name__: part for part in (card, repeats, speed, memory, shares, tests, real)
+    part.__name__: part for part in (card, repeats, speed, many, memory, shares, tests, real)
 }
 
 

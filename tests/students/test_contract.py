@@ -17,6 +17,7 @@ from tests.tiny_lm import save_tiny
 
 SMALL: dict[str, dict[str, Any]] = {
     "pocket": {"width": 16, "layers": 1, "heads": 2, "context": 32},
+    "pocket-stacked": {"width": 16, "layers": 1, "heads": 2, "context": 32, "slots": 2, "device": "cpu"},
     "causal-lm": {"path": "tiny", "context": 96, "rank": 4},
     "simulated": {},
     "word-lm": {"path": "words"},

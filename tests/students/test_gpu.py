@@ -15,6 +15,8 @@ from dataenv import check_student
 from students.base import Data, Decoding, Recipe, asked
 from students.causal_lm import CausalLM
 from students.loop import unpack
+from students.many import Fit, answer_many, fit_many
+from students.pocket_stacked import PocketStacked
 from tasks.records import Example
 from tests.tiny_lm import save_tiny
 
@@ -92,3 +94,22 @@ def test_lora_in_bfloat16_learns_and_holds_float32(tiny: Path) -> None:
 @pytest.mark.parametrize("args", [{}, {"dtype": "bfloat16"}], ids=str)
 def test_contract(tiny: Path, args: dict[str, Any]) -> None:
     check_student(student_of(tiny, **args), export=True)
+
+
+@pytest.mark.parametrize("kind", ["pocket-stacked", "causal-lm"])
+def test_states_side_by_side_have_the_bits_that_they_have_alone(kind: str, tiny: Path) -> None:
+    """Whatever their number, slot and neighbours; the answers too."""
+    if kind == "causal-lm":
+        student: Any = student_of(tiny, slots=8)
+    else:
+        student = PocketStacked(width=32, heads=2, context=48, slots=8, device="cuda")
+    lessons = [Data(EXAMPLES[i:] + EXAMPLES[:i]) for i in range(8)]
+    fits = [Fit(student.initial(i), data, Recipe(updates=4, batch=4), i) for i, data in enumerate(lessons)]
+    alone = [student.fit(fit.weights, fit.data, fit.recipe, fit.seed) for fit in fits]
+    assert fit_many(student, fits) == alone
+    assert fit_many(student, fits[::-1]) == alone[::-1]
+    assert fit_many(student, [fits[3], fits[1]]) == [alone[3], alone[1]]
+    states, prompts = [each[0] for each in alone], asked(e.prompt for e in EXAMPLES)
+    for decoding in (Decoding(max_tokens=6), Decoding(max_tokens=6, temperature=1.0)):
+        found = answer_many(student, states, prompts, decoding, 1)
+        assert found == [student.answer(state, prompts, decoding, 1) for state in states]

@@ -33,7 +33,7 @@ class Fake:
         effect: Callable[[Sequence[Example]], float] = lambda group: 0.0,
     ) -> None:
         self.skills, self.lesson_size, self.rng = SKILLS, 40, stream(0, "teacher")
-        self.order = "shuffled"
+        self.order, self.step = "shuffled", 0
         self.budget = SimpleNamespace(
             total=tokens, spent=0, remaining=tokens, step_price=1000, example_price=1, answer_price=2
         )

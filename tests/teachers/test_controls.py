@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dataenv.errors import TeacherFailedError
 from tasks.embedding import Embedding, nearest
 from tasks.records import Example
 from teachers.embed_sel import EmbedSel, in_turn
@@ -50,6 +51,35 @@ def test_the_best_of_each_row_comes_first_and_none_twice() -> None:
     assert in_turn(orders, 9, evenly) == [3, 0, 1, 2]
     assert in_turn(orders[:, :1], 9, evenly) == [3, 0]
     assert in_turn(orders, 3, np.array([3, 1, 1])) == [3, 1, 0], "the first row gives three at a time"
+
+
+class Levelled(Fake):
+    """A pool without a generator, in which every second item is hard, or of which nobody says."""
+
+    def __init__(self, says: bool = True) -> None:
+        super().__init__(generator=False)
+        self.says = says
+
+    def difficulties(self, examples: list[Example]) -> list[float | None]:
+        return [(0.75 if i % 2 else 0.5) if self.says else None for i in range(len(examples))]
+
+
+def test_of_a_pool_the_hard_items_alone_are_taught() -> None:
+    context: Any = Levelled()
+    teacher = HardOnly(difficulty=0.75)
+    teacher.begin(context)
+    lesson = list(teacher.act({}, {}))
+    assert len(lesson) == context.lesson_size
+    assert {int(e.prompt.split()[-1]) % 2 for e in lesson} == {0}, "items are numbered from 1, and the second is hard"
+    assert context.budget.spent == 0, "nothing is asked"
+
+
+@pytest.mark.parametrize("context", [Levelled(says=False), Levelled()])
+def test_a_pool_that_has_no_such_items_is_one_sentence(context: Any) -> None:
+    teacher = HardOnly(difficulty=0.75 if not context.says else 1.0)
+    teacher.begin(context)
+    with pytest.raises(TeacherFailedError, match="no item of the pool says that it is so difficult; give a file with"):
+        teacher.act({}, {})
 
 
 class Pool(Fake):

@@ -32,13 +32,13 @@ Vector = Any
 
 def error(skill: str, *missing: str) -> dict[str, str]:
     """A mistake under a skill; its response says, for ``Context``, what is missing."""
-    return {"skill": skill, "prompt": "?", "response": " ".join(missing), "answer": "!"}
+    return {"id": f"{skill} {missing}", "skill": skill, "prompt": "?", "response": " ".join(missing), "answer": "!"}
 
 
 class Context:
     """What a teacher is given, without an environment."""
 
-    level = "skill-list"
+    level, step = "skill-list", 0
 
     def __init__(self, skills: Sequence[str] = SKILLS, pool: Sequence[tuple[str, ...]] | None = POOL, seed: int = 0):
         self.skills, self.rng, self._pool = tuple(skills), stream(seed, "teacher"), pool

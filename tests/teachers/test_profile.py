@@ -16,11 +16,16 @@ from dataenv import registry
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.episode.loop import run
+from dataenv.episode.profiles import profiles_of
+from dataenv.episode.teacher import as_teacher
 from dataenv.errors import SettingError
 from tasks.records import Example, stream
+from teachers.chat.scripted import Server, serving
 from teachers.profile import difficult_problems, times
-from teachers.stat_sel import StatSel, StatSelPool, draw_without_replacement
+from teachers.stat_sel import ConSel, StatSel, StatSelPool, draw_without_replacement
+from tests.chatting import backwards
 from tests.tiny import TINY
+from tests.toys import TOYS
 
 ANSWERS = [
     ("1", "all differ", list("abcde")),
@@ -157,3 +162,32 @@ def test_the_pool_is_drawn_where_a_missing_skill_is_needed() -> None:
 def test_bad_arguments(name: str, args: dict[str, Any], says: str) -> None:
     with pytest.raises(SettingError, match=says):
         registry.build("teacher", name, args)
+
+
+def test_every_profile_of_an_episode_is_kept_with_its_step() -> None:
+    teacher = ConSel(difficult=20, floor=0.0)
+    episode = run(TeachingEnv("skill-list", **TINY), teacher, seed=0)
+    assert [one.step for one in teacher.profiles] == list(range(len(episode.steps) - 1))
+    assert len(teacher.profiles) > 1
+    first, *later = teacher.profiles
+    assert {(one.diagnoser, one.used) for one in teacher.profiles} == {("task", True)}
+    assert sum(one.problems for one in teacher.profiles) == teacher.yields["errors"]
+    assert len(first.lacks) == first.problems <= 20
+    assert not any(one.lacks for one in later), "the untaught student alone is the same for all teachers of a seed"
+    weights = Counter(skill for skills in first.lacks.values() for skill in skills)
+    assert set(weights) == set(first.missing)
+    assert all(first.missing[skill] >= n for skill, n in weights.items()), "a problem stands for one or more"
+
+
+def test_a_models_profile_stands_beside_that_of_the_tasks_rules(toys: None) -> None:
+    with serving(Server(backwards)) as server:
+        chat = {"base_url": server.base_url, "model": "scripted"}
+        teacher = StatSel(diagnosis="chat", difficult=4, chat=chat)
+        run(TeachingEnv("skill-list", **TOYS), teacher, seed=0)
+    model, rules = teacher.profiles
+    assert (model.diagnoser, model.used, rules.diagnoser, rules.used) == ("chat", True, "task", False)
+    assert set(model.lacks) == set(rules.lacks)
+    assert model.problems == rules.problems == len(rules.lacks) == 4
+    assert {len(skills) for skills in model.lacks.values()} == {2}, "the script blames two"
+    assert {len(skills) for skills in rules.lacks.values()} == {1}
+    assert profiles_of(as_teacher(teacher)) == teacher.profiles

@@ -22,7 +22,7 @@ from dataenv.execution.executors.base import Slots, cores, lost_after, on_disk
 from dataenv.execution.executors.worker import Limits, hand_over, read_reply, serialized, work
 from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome
-from dataenv.execution.spec import ExecutorSpec, refuse_of_ray
+from dataenv.execution.spec import ExecutorSpec, refuse_others
 
 T = TypeVar("T")
 GRACE = 30.0
@@ -57,7 +57,7 @@ class Processes:
     @classmethod
     def from_spec(cls, spec: ExecutorSpec) -> Self:
         """See Executor."""
-        refuse_of_ray(spec)
+        refuse_others(spec, "processes")
         return cls(spec.workers or cores(), Limits(threads=spec.threads, deadline=spec.deadline))
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:

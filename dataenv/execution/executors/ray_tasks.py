@@ -26,7 +26,7 @@ from dataenv.execution.executors.base import Slots, cores, lost_after, on_disk
 from dataenv.execution.executors.worker import Limits, hand_over, read_reply, serialized, work
 from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome
-from dataenv.execution.spec import ExecutorSpec
+from dataenv.execution.spec import ExecutorSpec, refuse_others
 
 CALLS = 1000
 """Jobs after which a worker is made anew: warm for long, and no leak lasts for ever. The default on a GPU is 1."""
@@ -67,6 +67,7 @@ class RayTasks:
     @classmethod
     def from_spec(cls, spec: ExecutorSpec) -> Self:
         """See Executor."""
+        refuse_others(spec, "ray")
         return cls(spec)
 
     def submit(self, job: Job, key: str, blobs: Blobs) -> Future[Outcome]:

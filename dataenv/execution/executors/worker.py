@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from dataenv.errors import SettingError, StoreError
+from dataenv.errors import DataenvError, SettingError, StoreError
 from dataenv.execution.blobs import BlobCorruptError, Blobs, DiskBlobs
 from dataenv.execution.executors.base import HUNG
 from dataenv.execution.inline import Inline, WorkerLostError
-from dataenv.execution.jobs import Job, Outcome, execute, student_of
+from dataenv.execution.jobs import Job, Outcome, execute_many, student_of
 from dataenv.execution.store import ROWS
 from students.base import TrainingDivergedError
 from tasks.records import Record, canonical_json
@@ -33,11 +33,13 @@ class Limits(Record):
         threads: Torch threads.
         deadline: Seconds a job may run.
         gpu_share: Share of one GPU's memory that it may take; 1 for all of it.
+        card: Which of the cards that can be seen it computes on; ``None`` for PyTorch's choice, the first.
     """
 
     threads: int = Field(default=1, ge=1)
     deadline: float = Field(default=1800.0, gt=0)
     gpu_share: float = Field(default=1.0, gt=0, le=1)
+    card: int | None = None
 
 
 Reply = tuple[str, str]
@@ -64,28 +66,53 @@ def work(job: str, key: str, fingerprint: str, root: str, limits: str) -> Reply:
         ``outcome`` and the Outcome; or ``corrupt`` and a blob's name, ``diverged``, ``memory``,
         ``differs`` and why, or ``elsewhere`` where this machine does not see the store.
     """
+    return work_many(fingerprint, root, limits, job, key)[0]
+
+
+def work_many(fingerprint: str, root: str, limits: str, *given: str) -> list[Reply]:
+    """Run jobs of one student at once, within one deadline.
+
+    Args:
+        fingerprint: See ``work``, as the next two.
+        root: Folder of the blobs.
+        limits: ``Limits`` as JSON.
+        given: Job, key, job, key …
+
+    Returns:
+        A reply to each job. Where memory ran out, that is the reply to all.
+    """
+    texts, keys = given[::2], given[1::2]
     if not (Path(root).parent / ROWS).exists():
-        return "elsewhere", root
+        return [("elsewhere", root)] * len(keys)
     kept = Limits.model_validate_json(limits)
     _prepare(kept)
     with _deadline(kept.deadline, Path(root).parent / HUNG):
-        read = Job.model_validate_json(job)
-        student = student_of(read.student)
-        if student.fingerprint != fingerprint or read.key() != key:
+        jobs = [Job.model_validate_json(text) for text in texts]
+        student = student_of(jobs[0].student)
+        if student.fingerprint != fingerprint or any(job.key() != key for job, key in zip(jobs, keys, strict=True)):
             # The names of states and answers cover code and numerics class: a worker of others must not fill them.
-            return "differs", canonical_json(student.numerics)
+            return [("differs", canonical_json(student.numerics))] * len(keys)
         try:
-            return "outcome", execute(read, key, DiskBlobs(Path(root))).model_dump_json()
-        except BlobCorruptError as error:
-            return "corrupt", error.name
-        except TrainingDivergedError as error:
-            return "diverged", str(error)
+            return list(map(_reply, execute_many(jobs, keys, DiskBlobs(Path(root)))))
+        except DataenvError as error:
+            return [_reply(error)] * len(keys)
         except Exception as error:
             if _is_memory(error):
-                return "memory", str(error) or "MemoryError"
+                return [("memory", str(error) or "MemoryError")] * len(keys)
             raise portable(error) from None
         finally:
             _let_go()
+
+
+def _reply(ended: Outcome | DataenvError) -> Reply:
+    """What a job came to, as text; an error that has no text of its own is raised."""
+    if isinstance(ended, Outcome):
+        return "outcome", ended.model_dump_json()
+    if isinstance(ended, BlobCorruptError):
+        return "corrupt", ended.name
+    if isinstance(ended, TrainingDivergedError):
+        return "diverged", str(ended)
+    raise portable(ended) from None
 
 
 class InlineWithDeadline(Inline):
@@ -144,6 +171,8 @@ def _prepare(limits: Limits) -> None:
     """Set the number of threads before torch is loaded: too many threads on busy cores slow it down tenfold."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(limits.threads)
+    if limits.card is not None and "torch" not in sys.modules:  # PyTorch asks once
+        os.environ["CUDA_VISIBLE_DEVICES"] = cards()[limits.card]
     if "torch" in sys.modules:
         import torch
 
@@ -165,6 +194,15 @@ def _deadline(seconds: float, log: Path) -> Iterator[None]:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
+
+
+def cards() -> list[str]:
+    """The NVIDIA cards that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; found without PyTorch."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    found = Path("/proc/driver/nvidia/gpus")
+    return [str(i) for i, _ in enumerate(found.iterdir())] if found.is_dir() else []
 
 
 def _is_memory(error: Exception) -> bool:

@@ -28,7 +28,7 @@ from dataenv.leaderboard.format import (
     tokens,
     visible,
 )
-from dataenv.leaderboard.report import charts
+from dataenv.leaderboard.report import charts, profiles
 from dataenv.leaderboard.report.again import to_make_again
 from dataenv.leaderboard.rows import Row, TestExam
 from dataenv.leaderboard.statistics import formulas as st
@@ -85,9 +85,11 @@ def render(board: Sequence[Row], summary: Summary, played: Board | None = None, 
         sensitivity=_forests([(c, c) for c in summary.sensitivity]),
         teachers=_table(summary.teachers),
         references=_table(summary.references),
+        suites=_suites(everyone),
         curves=_curves(board, summary),
         heat=_heat(everyone, summary),
         mixtures=_mixtures(board, everyone),
+        missing=profiles.for_page(summary.profiles),
         budgets=_budgets(board, everyone),
         taught=_taught(board, everyone),
         by_seed=_by_seed(board, everyone),
@@ -132,6 +134,12 @@ def _side(of: Any, comparison: standings_module.Comparison | None) -> str:
 
 def _table(standings: Sequence[Standing]) -> dict[str, Any]:
     return _forests([(s, s.comparison) for s in standings])
+
+
+def _suites(everyone: Sequence[Standing]) -> list[tuple[str, str]]:
+    """The named parts of exams and the split of each, the first of them."""
+    found: dict[str, str] = {name: share.split for s in everyone for name, share in s.suites.items()}
+    return [*found.items()][:NAMES]
 
 
 # --- charts ----------------------------------------------------------------------------------------------------------

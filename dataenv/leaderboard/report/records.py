@@ -48,8 +48,18 @@ def record(standing: Standing, rank: int | None, primary: str = "final") -> dict
         **_further_cells(standing),
         **{f"metric_{one.name}{end}": value for one in standing.metrics for end, value in _ends(one)},
         **({"decision": standing.decision} if standing.decision else {}),
-        **{key: v for name, share in standing.suites.items() for key, v in _pair(f"transfer_{name}", share).items()},
+        **{
+            key: v
+            for name, share in standing.suites.items()
+            for key, v in _pair(f"{share.split}_{name}", share).items()
+        },
     }
+
+
+def _suite_cells(standing: Standing) -> dict[str, Cell]:
+    """The counts of each named part of an exam: ``test_math-hard_k`` and so on."""
+    pairs = [_pair(f"{share.split}_{name}", share) for name, share in standing.suites.items()]
+    return {name: count for pair in pairs for name, count in pair.items()}
 
 
 def _computed(standing: Standing) -> dict[str, Derived | None]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dataenv.environment.render import SIMULATED
 from dataenv.leaderboard.files import write_whole
 from dataenv.leaderboard.format import NONE, counts, measured, money, p_value, percent, signed, tokens, visible
+from dataenv.leaderboard.report.profiles import csv_cells
 from dataenv.leaderboard.report.records import csv_safe, record
 from dataenv.leaderboard.rows import Row, read
 from dataenv.leaderboard.sequential.judging import Monitored, monitored
@@ -286,6 +287,7 @@ def write_csv(
     records += [record(s, None, summary.primary) for s in summary.references]
     if summary.attempts:
         records = [one | {"attempts": summary.attempts} for one in records]
+    records = [one | csv_cells(summary.profiles, str(one["teacher"])) for one in records]
     text = io.StringIO()
     fields = list(dict.fromkeys(field for one in records for field in one))
     writer = csv.DictWriter(text, fieldnames=fields, lineterminator="\n", restval="")

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from dataenv.leaderboard.accuracy import Accuracy, Derived, number
-from tasks.records import Record
+from dataenv.leaderboard.statistics.profiles import ProfileReport
+from tasks.records import Record, absent
 
 Verdict = Literal["baseline", "better", "worse", "cannot tell", "not compared"]
 
@@ -148,7 +149,7 @@ class Standing(Record):
         unscored: Failed seeds for which no untaught exam exists. While there are any, the teacher has no score and no
             other figure over seeds (they would be over the seeds that went well), and nothing is compared.
         metrics: The metrics that the board names, in its order.
-        suites: The transfer suites by name, where the task has several.
+        suites: By name, the parts of the test exam that have one, and the transfer suites, where there are several.
         decision: What the last look says, where seeds are added until teachers are decided; else empty.
     """
 
@@ -214,6 +215,7 @@ class Summary(Record):
         attempts: Configurations that were played in this folder, where seeds are added until teachers are decided.
         among: Every pair of teachers beside the baseline, where they are not too many.
         rates: The learning rate that was chosen for each teacher and reference, where the board chooses them.
+        profiles: Missing-skill profiles, where teachers made such; ``None`` without.
     """
 
     board: str
@@ -242,6 +244,7 @@ class Summary(Record):
     attempts: int = Field(default=0, exclude_if=not_)
     among: tuple[Comparison, ...] = Field(default=(), exclude_if=not_)
     rates: dict[str, float] = Field(default={}, exclude_if=not_)
+    profiles: ProfileReport | None = Field(default=None, exclude_if=absent)
 
     @property
     def price_of_resolution(self) -> float | None:

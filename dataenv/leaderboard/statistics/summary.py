@@ -20,8 +20,10 @@ from dataenv.leaderboard.statistics.comparisons import compare, in_family
 from dataenv.leaderboard.statistics.conducted import conduct_sentences
 from dataenv.leaderboard.statistics.metrics import axis_of, mean_of
 from dataenv.leaderboard.statistics.outcomes import OUTCOMES, outcome
+from dataenv.leaderboard.statistics.profiles import profile_report
 from dataenv.leaderboard.statistics.standings import Comparison, Standing, Summary, TeacherCost, Verdict
 from dataenv.leaderboard.statistics.unanswered import nobody_right, untaught_sentences, why_nobody
+from tasks.records import Split
 
 
 def summarise(
@@ -76,6 +78,7 @@ def summarise(
         exam=_attempts(board).name,
         among=each_other,
         rates={row.teacher: row.tuned.rate for row in board if row.tuned is not None},
+        profiles=profile_report(board),
     )
 
 
@@ -183,14 +186,16 @@ def _transfer(rows: Sequence[Row]) -> Accuracy | None:
 
 
 def _suites(rows: Sequence[Row]) -> dict[str, Accuracy]:
-    """Counts of each transfer suite over runs; empty unless every run has the same suites."""
-    told = [row.transfer.by_suite if row.transfer else {} for row in rows]
-    if not told or any(list(suites) != list(told[0]) for suites in told):
+    """Counts of each named part of the test exam, then of each transfer suite; none that not every run has."""
+    parts = _named([row.test.by_part if row.test else {} for row in rows], "test")
+    return parts | _named([row.transfer.by_suite if row.transfer else {} for row in rows], "transfer")
+
+
+def _named(told: Sequence[Mapping[str, tuple[int, int]]], split: Split) -> dict[str, Accuracy]:
+    """Counts over runs, by name; empty unless every run has the same names."""
+    if not told or any(list(one) != list(told[0]) for one in told):
         return {}
-    return {
-        name: _sum([Accuracy(k=suites[name][0], n=suites[name][1], split="transfer") for suites in told])
-        for name in told[0]
-    }
+    return {name: _sum([Accuracy(k=one[name][0], n=one[name][1], split=split) for one in told]) for name in told[0]}
 
 
 def _compare_all(standings: Sequence[Standing], scored: Mapping[str, Mapping[int, Row]]) -> list[Standing]:

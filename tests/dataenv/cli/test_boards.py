@@ -4,47 +4,46 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from dataenv import registry
-from dataenv.cli import main
 from dataenv.leaderboard.metric import Metric
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics.standings import Summary
 from teachers.chat.scripted import Handler, Server, serving
 from tests.toys import TOY_BOARD, write_toml
-
-
-class Done(NamedTuple):
-    code: object
-    out: str
-    err: str
-
-
-Cli = Callable[..., Done]
+from tests.typed import Cli, Done
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+def cli(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
     """Runs a command in a folder where ``toy.toml`` is."""
     monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Reverse")
     monkeypatch.setitem(registry.STUDENTS, "apprentice", "tests.toys:Apprentice")
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.chdir(tmp_path)
     write_toml(tmp_path / "toy.toml", TOY_BOARD)
+    return cli
 
-    def run(*words: str) -> Done:
-        monkeypatch.setattr("sys.argv", ["dataenv", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(ended.value.code, *capsys.readouterr())
 
-    return run
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first board that was played is kept."""
+    return tmp_path_factory.mktemp("once") / "runs"
+
+
+@pytest.fixture
+def played(cli: Cli, once: Path, tmp_path: Path) -> Path:
+    """The folder of the toy board, played; its store is beside it."""
+    if once.exists():
+        shutil.copytree(once, tmp_path / "runs")
+    else:
+        assert play(cli, "--quiet").code == 0
+        shutil.copytree(tmp_path / "runs", once)
+    return tmp_path / "runs" / "toy"
 
 
 def play(cli: Cli, *words: str) -> Done:
@@ -90,9 +89,8 @@ def test_json_is_the_summary_and_nothing_else(cli: Cli, tmp_path: Path) -> None:
     assert again.err.startswith("0 training runs computed")
 
 
-def test_report_builds_the_same_files_again(cli: Cli, tmp_path: Path) -> None:
-    play(cli, "--quiet")
-    folder = tmp_path / "runs" / "toy"
+def test_report_builds_the_same_files_again(cli: Cli, played: Path) -> None:
+    folder = played
     before = files(folder)
     for name in ("leaderboard.csv", "leaderboard.html"):
         (folder / name).unlink()
@@ -109,8 +107,7 @@ def test_report_builds_the_same_files_again(cli: Cli, tmp_path: Path) -> None:
     assert half.out.endswith("7 of 8 runs have ended; missing: failure seed 1.\n")
 
 
-def test_another_configuration(cli: Cli, tmp_path: Path) -> None:
-    play(cli, "--quiet")
+def test_another_configuration(cli: Cli, played: Path, tmp_path: Path) -> None:
     before = files(tmp_path / "runs" / "toy")
     write_toml(tmp_path / "toy.toml", TOY_BOARD | {"seeds": [0, 2]})
     refused = play(cli)
@@ -193,8 +190,7 @@ def test_validate(cli: Cli, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_compare(cli: Cli, tmp_path: Path) -> None:
-    play(cli, "--quiet")
+def test_compare(cli: Cli, played: Path) -> None:
     done = cli("compare", "runs/toy", "failure")
     assert done.code == 0
     assert "failure − stratified" in done.out
@@ -208,8 +204,7 @@ def test_compare(cli: Cli, tmp_path: Path) -> None:
     assert all(p["comparison"]["gain"]["value"] == 0 for p in pairs)
 
 
-def test_rescore(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    play(cli, "--quiet")
+def test_rescore(cli: Cli, played: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = files(tmp_path / "runs" / "toy")
     monkeypatch.setitem(registry.TASKS, "reverse", "tests.toys:Lenient")
     done = cli("rescore", "runs/toy", "--quiet")
@@ -236,15 +231,14 @@ def test_rescore(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (["leaderboard", "toy.toml", "--ray-address", "x:1", "--executor", "inline"], "--ray-address goes with"),
         (["leaderboard", "toy.toml", "--num-gpus", "1", "--executor", "inline"], "--num-gpus goes with --executor ray"),
         (["plan", "toy.toml", "--num-gpus", "1", "--executor", "processes"], "--num-gpus goes with --executor ray"),
+        (["plan", "toy.toml", "--pool-width", "8", "--executor", "ray"], "--pool-width goes with --executor pool"),
         (["plan", "toy.toml", "--executor", "proceses"], "did you mean 'processes'"),
         (["leaderboard", "toy.toml", "--track", "jsnl:e.jsonl"], "tracker 'jsnl' is not registered; did you mean"),
         (["leaderboard", "toy.toml", "--track", "jsonl:no/folder/e.jsonl"], "tracker 'jsonl:no/folder/e.jsonl' cannot"),
         (["list", "metrik"], "did you mean 'metric'"),
     ],
 )
-def test_what_a_user_can_mend_is_one_sentence(cli: Cli, words: list[str], sentence: str) -> None:
-    if words[1] == "runs/toy":
-        play(cli, "--quiet")
+def test_what_a_user_can_mend_is_one_sentence(cli: Cli, played: Path, words: list[str], sentence: str) -> None:
     done = cli(*words)
     assert done.code == 2
     assert sentence in done.err

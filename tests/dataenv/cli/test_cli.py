@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import TINY
+from tests.typed import Cli
 
 ROOT = Path(__file__).resolve().parents[3]
 ARGUMENTS = ["--setting", json.dumps({k: v for k, v in TINY.items() if k not in ("task", "student")})]
 
 
-def dataenv(*words: str, cwd: Path, timeout: float = 100) -> subprocess.CompletedProcess[str]:
+def typed(*words: str, cwd: Path, timeout: float = 100) -> subprocess.CompletedProcess[str]:
     environ = {k: v for k, v in os.environ.items() if k != "DATAENV_STORE"} | {"COLUMNS": "150"}
     command = [sys.executable, "-c", "from dataenv.cli import main; main()", *words]
     return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=timeout, check=False)
@@ -39,22 +40,22 @@ def _toml(value: object) -> str:
     return json.dumps(value)
 
 
-def test_leaderboard_ends_in_a_table_and_a_page(tmp_path: Path) -> None:
-    done = dataenv("leaderboard", write_board(tmp_path), cwd=tmp_path)
+def test_leaderboard_ends_in_a_table_and_a_page(cli: Cli, tmp_path: Path) -> None:
+    done = typed("leaderboard", write_board(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "stratified seed 0 step 0" in done.stdout
     assert "left" in done.stdout
     assert "Nobody answered any test problem right" in done.stdout  # so small a student learns nothing in six steps
     assert (tmp_path / "runs/tiny/leaderboard.html").read_text().startswith("<!doctype html>")
-    again = dataenv("leaderboard", "tiny.toml", "--quiet", cwd=tmp_path)
-    assert "0 training runs computed" in again.stdout
-    exported = dataenv("export", "runs/tiny/rows/random--1.json", cwd=tmp_path)
-    assert exported.returncode == 0, exported.stderr
+    again = cli("leaderboard", "tiny.toml", "--quiet", "--workers", "1")
+    assert "0 training runs computed" in again.out
+    exported = cli("export", "runs/tiny/rows/random--1.json")
+    assert exported.code == 0, exported.err
     assert (tmp_path / "runs/tiny/rows/random--1/student/config.json").exists()
 
 
 @pytest.mark.fault("Ctrl-C while a board is played", "exit 130, one sentence, and the same table afterwards")
-def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_loses_nothing(cli: Cli, tmp_path: Path) -> None:
     board = write_board(tmp_path, seeds=8)  # long enough that it cannot end between the line below and the signal
     process = subprocess.Popen(
         [sys.executable, "-c", "from dataenv.cli import main; main()", "leaderboard", board, "--workers", "2"],
@@ -71,9 +72,9 @@ def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:
     assert "goes on from it" in errors
     assert "Traceback" not in errors
     assert time.monotonic() - began < 30
-    straight = dataenv("leaderboard", board, "--out", "other", "--quiet", cwd=tmp_path)
-    resumed = dataenv("leaderboard", board, "--quiet", cwd=tmp_path)
-    assert resumed.returncode == straight.returncode == 0
+    straight = cli("leaderboard", board, "--out", "other", "--quiet", "--workers", "1")
+    resumed = cli("leaderboard", board, "--quiet", "--workers", "1")
+    assert resumed.code == straight.code == 0
     first, second = (tmp_path / out / "tiny" / "leaderboard.csv" for out in ("runs", "other"))
     assert first.read_bytes() == second.read_bytes()
     assert _rows(tmp_path / "runs/tiny") == _rows(tmp_path / "other/tiny")
@@ -85,11 +86,11 @@ def _rows(folder: Path) -> list[dict[str, object]]:
     return [{k: v for k, v in row.items() if k not in ("commit", "dirty")} for row in rows]
 
 
-def test_run_shows_the_student_step_by_step(tmp_path: Path) -> None:
-    done = dataenv("run", "--teacher", "failure", "-t", "alpha=2", *ARGUMENTS, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "step 1: selection" in done.stdout
-    assert "ended: spent" in done.stdout
+def test_run_shows_the_student_step_by_step(cli: Cli, tmp_path: Path) -> None:
+    done = cli("run", "--teacher", "failure", "-t", "alpha=2", *ARGUMENTS)
+    assert done.code == 0, done.err
+    assert "step 1: selection" in done.out
+    assert "ended: spent" in done.out
 
 
 def test_a_teacher_of_this_folder_by_the_installed_command(tmp_path: Path) -> None:
@@ -111,39 +112,37 @@ def test_a_teacher_of_this_folder_by_the_installed_command(tmp_path: Path) -> No
     assert "step 1: selection" in done.stderr
 
 
-def test_list_and_doctor(tmp_path: Path) -> None:
-    listed = dataenv("list", cwd=tmp_path)
+def test_list_and_doctor(cli: Cli, tmp_path: Path) -> None:
+    listed = cli("list")
     for name in ("arithmetic", "pocket", "stat-sel", "learning-progress", "skill-list", "smoke", "discoverer"):
-        assert name in listed.stdout
-    doctor = dataenv("doctor", cwd=tmp_path)
-    assert doctor.returncode == 0, doctor.stdout
+        assert name in listed.out
+    doctor = cli("doctor")
+    assert doctor.code == 0, doctor.out
     for word in ("torch", "threads", "device", "models", "sandbox", "store"):
-        assert word in doctor.stdout
+        assert word in doctor.out
     (tmp_path / "file").write_text("x")
-    broken = dataenv("doctor", "--store", "file", cwd=tmp_path)
-    assert broken.returncode == 1
-    assert "BAD  store" in broken.stdout
+    broken = cli("doctor", "--store", "file")
+    assert broken.code == 1
+    assert "BAD  store" in broken.out
 
 
-def test_transfer_matrix(tmp_path: Path) -> None:
-    done = dataenv("transfer-matrix", "--seeds", "2", "--updates", "2", "--workers", "1", *ARGUMENTS, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "off-diagonal gains" in done.stdout
+def test_transfer_matrix(cli: Cli, tmp_path: Path) -> None:
+    done = cli("transfer-matrix", "--seeds", "2", "--updates", "2", "--workers", "1", *ARGUMENTS)
+    assert done.code == 0, done.err
+    assert "off-diagonal gains" in done.out
     matrix = json.loads((tmp_path / "runs/transfer/transfer.json").read_text())
     assert len(matrix["after"]) == 2
     assert len(matrix["after"][0]) == len(matrix["skills"])
     assert (tmp_path / "runs/transfer/transfer.svg").read_text().startswith("<svg")
 
 
-def test_discover_writes_a_file_that_a_setting_takes(tmp_path: Path) -> None:
-    done = dataenv(
-        "discover", "arithmetic", "--by", "text", "--items", "200", "--out", "made/skills.json", cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
-    assert "labels, beside the task's own skills: AMI 0." in done.stdout
+def test_discover_writes_a_file_that_a_setting_takes(cli: Cli, tmp_path: Path) -> None:
+    done = cli("discover", "arithmetic", "--by", "text", "--items", "200", "--out", "made/skills.json")
+    assert done.code == 0, done.err
+    assert "labels, beside the task's own skills: AMI 0." in done.out
     made = json.loads((tmp_path / "made/skills.json").read_text())
     assert len(made["items"]) == 200
-    assert f"{len(made['skills'])} skills in made/skills.json" in done.stdout
+    assert f"{len(made['skills'])} skills in made/skills.json" in done.out
 
 
 @pytest.mark.parametrize(
@@ -164,20 +163,22 @@ def test_discover_writes_a_file_that_a_setting_takes(tmp_path: Path) -> None:
         (["run", "--store", "/proc/nothing"], "store /proc/nothing cannot be used"),
     ],
 )
-def test_what_a_user_can_mend_is_one_sentence_and_exit_two(tmp_path: Path, words: list[str], sentence: str) -> None:
-    done = dataenv(*words, cwd=tmp_path)
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_what_a_user_can_mend_is_one_sentence_and_exit_two(
+    cli: Cli, tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    done = cli(*words)
+    assert done.code == 2
+    assert sentence in done.err
+    assert "Traceback" not in done.err
+    assert len(done.err.strip().splitlines()) == 1
 
 
-def test_figures_of_a_simulated_student_say_so(tmp_path: Path) -> None:
+def test_figures_of_a_simulated_student_say_so(cli: Cli, tmp_path: Path) -> None:
     """Those of a run are in tests/dataenv/learning/test_training.py."""
     few = ["--setting", json.dumps({"items": TINY["items"], "warm_start": {"examples": 100}})]
     plain = ["transfer-matrix", "--seeds", "2", "--updates", "1", "--workers", "1", "--quiet"]
-    done = dataenv(*plain, "--student", "simulated", *few, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "points of selection accuracy (simulated student), 2 seeds" in done.stdout
+    done = cli(*plain, "--student", "simulated", *few)
+    assert done.code == 0, done.err
+    assert "points of selection accuracy (simulated student), 2 seeds" in done.out
     assert json.loads((tmp_path / "runs/transfer/transfer.json").read_text())["simulated"] is True
     assert "2 seeds (simulated student); ring" in (tmp_path / "runs/transfer/transfer.svg").read_text()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,12 @@ COMMAND = [sys.executable, "-m", "dataenv"]
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def start(folder: Path, *words: str, **environ: str) -> subprocess.Popen[bytes]:
+def start(folder: Path, *words: str, command: Sequence[str] = COMMAND, **environ: str) -> subprocess.Popen[bytes]:
     """A command, in a process group of its own, in a folder where ``toy.toml`` is."""
     write_toml(folder / "toy.toml", BOARD)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
     return subprocess.Popen(
-        [*COMMAND, *words],
+        [*command, *words],
         cwd=folder,
         env=inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "160"} | environ,
         stdout=subprocess.PIPE,
@@ -40,9 +41,19 @@ def start(folder: Path, *words: str, **environ: str) -> subprocess.Popen[bytes]:
     )
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("whole_group", [True, False])
+# Every pair of two of the three is in the first four; the others are slow.
+WAYS = [
+    ("1", signal.SIGTERM, True),
+    ("1", signal.SIGHUP, False),
+    ("2", signal.SIGTERM, False),
+    ("2", signal.SIGHUP, True),
+]
+MORE_WAYS = [(workers, number, not whole_group) for workers, number, whole_group in WAYS]
+
+
+@pytest.mark.parametrize(
+    ("workers", "number", "whole_group"), [*WAYS, *(pytest.param(*way, marks=pytest.mark.slow) for way in MORE_WAYS)]
+)
 def test_signals_end_a_board_like_ctrl_c(
     tmp_path: Path, workers: str, number: signal.Signals, whole_group: bool
 ) -> None:
@@ -75,7 +86,8 @@ def _lives(group: int) -> bool:
 
 
 def test_an_ignored_hangup_stays_ignored_and_handlers_are_given_back() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    ours = {signal.SIGHUP: signal.SIG_IGN, signal.SIGTERM: signal.SIG_DFL}  # as nohup does; Ray leaves one for SIGTERM
+    before = {number: signal.signal(number, handler) for number, handler in ours.items()}
     try:
         with stoppable() as came:
             os.kill(os.getpid(), signal.SIGHUP)
@@ -86,31 +98,56 @@ def test_an_ignored_hangup_stays_ignored_and_handlers_are_given_back() -> None:
         assert came == [signal.SIGTERM]
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
-        signal.signal(signal.SIGHUP, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 ENCODINGS = [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "latin-1"}]
+
+
+SEVERAL = """
+import json, sys
+from dataenv.cli import main
+for words in json.loads(sys.argv[1]):
+    sys.argv[1:] = words
+    code = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code
+    if code:
+        sys.exit(f"{words} ended with {code}")
+    print(chr(30), end="")
+"""
+"""Several commands in one process: loading it all takes longer than they do."""
+
+
+def several(folder: Path, *commands: Sequence[str], **environ: str) -> tuple[list[bytes], bytes]:
+    """What each of some commands that succeed prints, and the errors of all."""
+    process = start(folder, json.dumps(commands), command=[sys.executable, "-c", SEVERAL], **environ)
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return out.split(b"\x1e")[:-1], errors
 
 
 @pytest.mark.parametrize("environ", ENCODINGS, ids=lambda environ: " ".join(map("=".join, environ.items())))
 def test_every_command_of_a_board_works_on_a_terminal_without_our_signs(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
-    board = "toy.toml"
-    for words in (
-        ("validate", board),
-        ("plan", board, "--workers", "1"),
-        ("leaderboard", board, "--workers", "1"),
+    commands = (
+        ("validate", "toy.toml"),
+        ("plan", "toy.toml", "--workers", "1"),
+        ("leaderboard", "toy.toml", "--workers", "1"),
         ("report", "runs/toy"),
         ("compare", "runs/toy", "failure"),
         ("run", "--task", "arithmetic", "--help"),
         ("list", "teacher"),
         ("--help",),
-    ):
-        process = start(tmp_path, *words, **environ)
-        out, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, (words, errors)
-        assert b"Traceback" not in errors
+    )
+    printed, errors = several(tmp_path, *commands, **environ)
+    assert b"Traceback" not in errors
+    assert len(printed) == len(commands)
+    for words, out in zip(commands, printed, strict=True):
         assert b"?" not in out or b"did" in out or "help" in words[-1], words
         if "latin-1" not in environ.values():
             (out + errors).decode("ascii")
@@ -182,13 +219,12 @@ def test_text_that_looks_like_markup_is_printed_as_it_is(capsys: pytest.CaptureF
 
 
 def test_names_are_whole_on_sixty_columns(tmp_path: Path) -> None:
-    for words in (("plan", "toy.toml", "--workers", "1"), ("leaderboard", "toy.toml", "--workers", "1", "--quiet")):
-        process = start(tmp_path, *words, COLUMNS="60")
-        out, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-        table = out.decode().partition("in all")[0] if words[0] == "plan" else out.decode().partition("Over 2")[0]
+    plan, board = ("plan", "toy.toml", "--workers", "1"), ("leaderboard", "toy.toml", "--workers", "1", "--quiet")
+    printed, _ = several(tmp_path, plan, board, COLUMNS="60")
+    for words, out, end in zip((plan, board), printed, ("in all", "Over 2"), strict=True):
+        table = out.decode().partition(end)[0]
         lines = table.splitlines()
         assert max(map(len, lines)) <= 60
         assert "…" not in table
         for name in ("stratified", "failure", "static-best"):
-            assert any(name in line.split() for line in lines), (name, table)
+            assert any(name in line.split() for line in lines), (words, name, table)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.dataenv.cli.test_boards import Cli, cli, play, trained
+from tests.dataenv.cli.test_boards import cli, once, play, played, trained
+from tests.typed import Cli
 
-__all__ = ["cli"]  # the fixture
+__all__ = ["cli", "once", "played"]  # the fixtures
 SHORT = "setting.decoding.max_tokens"
 
 
@@ -63,11 +64,10 @@ def test_a_teacher_that_fails_is_one_sentence(cli: Cli, tmp_path: Path, where: s
     assert "\x1b" not in failed.err
 
 
-def test_the_export_of_an_untaught_student_says_so(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_export_of_an_untaught_student_says_so(cli: Cli, played: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.toys import Apprentice
 
     monkeypatch.setattr(Apprentice, "export", lambda self, weights, folder: folder.mkdir(exist_ok=True))
-    play(cli, "--quiet")
     taught = cli("export", "runs/toy/rows/stratified--0.json")
     assert "untaught" not in taught.out
     assert json.loads(cli("export", "runs/toy/rows/stratified--0.json", "--json").out)["untaught"] is False

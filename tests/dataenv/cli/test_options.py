@@ -8,15 +8,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer.main
 
 from dataenv import __version__
-from dataenv.cli import app, main
+from dataenv.cli import app
 from dataenv.leaderboard.rows import Row
 from tests.toys import TOY_BOARD, write_toml
+from tests.typed import Cli
 
 GROUP = typer.main.get_command(app)
 COMMANDS = {
@@ -106,57 +106,46 @@ def test_names_are_completed() -> None:
     ],
     ids=lambda words: words[0],
 )
-def test_json_is_alone_on_stdout_and_quiet_says_less(words: list[str], tmp_path: Path) -> None:
-    done = call(*words, "--json", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 1
-    assert json.loads(done.stdout)
+def test_json_is_alone_on_stdout_and_quiet_says_less(cli: Cli, words: list[str]) -> None:
+    done = cli(*words, "--json")
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == 1
+    assert json.loads(done.out)
     kept = words[0] in ("new", "discover")  # what writes a file is given another folder each time
-    plain = call(*words, *(["--out", "a"] if kept else []), folder=tmp_path)
-    quiet = call(*words, "--quiet", *(["--out", "b"] if kept else []), folder=tmp_path)
-    assert plain.returncode == quiet.returncode == 0, plain.stderr + quiet.stderr
-    assert len(quiet.stdout) <= len(plain.stdout)
-    assert quiet.stderr == ""
+    plain = cli(*words, *(["--out", "a"] if kept else []))
+    quiet = cli(*words, "--quiet", *(["--out", "b"] if kept else []))
+    assert plain.code == quiet.code == 0, plain.err + quiet.err
+    assert len(quiet.out) <= len(plain.out)
+    assert quiet.err == ""
 
 
-def played(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path, *words: str
-) -> tuple[Any, str, str]:
-    """Exit code, output and errors of a board that is played in a folder where ``toy.toml`` is."""
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setattr("sys.argv", ["dataenv", "leaderboard", "toy.toml", "--workers", "1", *words])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return ended.value.code, *capsys.readouterr()
+PLAYED = ("leaderboard", "toy.toml", "--workers", "1")
 
 
-def test_failed_runs_are_told_and_end_in_exit_code_1(
-    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_failed_runs_are_told_and_end_in_exit_code_1(cli: Cli, toys: None, tmp_path: Path) -> None:
     teachers = ["stratified", "tests.weird:LeavesInAct", "tests.weird:Loops"]
     write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": teachers, "references": ["nothing"]})
-    done = played(monkeypatch, capsys, tmp_path, "--act-deadline", "1")
-    assert done[0] == 1
-    assert "Traceback" not in done[2]
-    said = " ".join(done[2].split())
+    done = cli(*PLAYED, "--act-deadline", "1")
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    said = " ".join(done.err.split())
     assert (
         "4 of 8 runs failed, and are tried again by the same command; LeavesInAct seed 0: SystemExit: 0 (weird.py:"
         in said
     )
-    assert all(name in done[1] for name in ("stratified", "LeavesInAct", "Loops", "nothing"))
+    assert all(name in done.out for name in ("stratified", "LeavesInAct", "Loops", "nothing"))
     written = [path.read_bytes() for path in (tmp_path / "runs" / "toy" / "rows").glob("*.json")]
     rows = [Row.model_validate_json(text) for text in written]
     assert sorted(row.teacher for row in rows if row.failed) == ["LeavesInAct"] * 2 + ["Loops"] * 2
-    assert played(monkeypatch, capsys, tmp_path, "--act-deadline", "1")[0] == 1, "again, and not for ever"
+    assert cli(*PLAYED, "--act-deadline", "1").code == 1, "again, and not for ever"
 
 
 def test_a_teacher_that_cannot_be_made_is_refused_before_anything_is_played(
-    toys: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cli: Cli, toys: None, tmp_path: Path
 ) -> None:
     leaver = "class Leaver:\n    act = print\n\n    def __init__(self):\n        raise SystemExit(0)\n"
     (tmp_path / "leaver.py").write_text(leaver)
     write_toml(tmp_path / "toy.toml", TOY_BOARD | {"teachers": ["stratified", "leaver:Leaver"]})
-    done = played(monkeypatch, capsys, tmp_path)
-    assert done[0] == 2
-    assert "teacher 'leaver:Leaver' are refused: SystemExit: 0" in done[2]
+    done = cli(*PLAYED)
+    assert done.code == 2
+    assert "teacher 'leaver:Leaver' are refused: SystemExit: 0" in done.err

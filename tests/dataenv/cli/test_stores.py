@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from dataenv.cli import main
 from dataenv.execution.store import ROWS, Store
 from tests.stores import execute, mounted_to_read
 from tests.toys import TOY_BOARD, write_toml
-
-
-class Done(NamedTuple):
-    code: object
-    out: str
-    err: str
-
-
-Cli = Callable[..., Done]
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def run(*words: str) -> Done:
-        monkeypatch.setattr("sys.argv", ["dataenv", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(ended.value.code, *capsys.readouterr())
-
-    return run
+from tests.typed import Cli, Done
 
 
 @pytest.fixture

@@ -62,10 +62,12 @@ def test_a_command_that_takes_too_long_is_ended(made: ModuleType, tmp_path: Path
 @pytest.mark.timeout(1200)
 def test_the_parts_that_need_no_card(made: ModuleType, tmp_path: Path) -> None:
     bench = bench_of(made, tmp_path, seconds=1000, path=str(save_tiny(tmp_path / "tiny", positions=256)))
-    found = made.run(bench, tmp_path / "gpu.json", ["repeats", "speed", "shares"])
+    found = made.run(bench, tmp_path / "gpu.json", ["repeats", "speed", "many", "shares"])
     assert [name for name, values in found.items() if "failed" in values or "not run" in values] == []
     assert {dtype: found["repeats"][dtype] for dtype in ("float32", "bfloat16")} == {
         dtype: {"runs": 4, "different": 1} for dtype in ("float32", "bfloat16")
     }
     assert found["shares"]["equal"] is True
+    for name in ("pocket-stacked, 4 students", "adapters, 4 students"):
+        assert {said for what, said in found["many"][name].items() if what.startswith("equal")} == {True}
     assert found["speed"].keys() == {"causal-lm float32", "plain loop float32", "part_s"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,14 +42,27 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield Browser(driver, address, asked, folder)
 
 
+@pytest.fixture(scope="module")
+def toy_played(toys: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``toy``, the folder of a toy board that was played, and ``store``. It is to be copied."""
+    home = tmp_path_factory.mktemp("toy")
+    store = Store(home / "store")
+    play(Board.model_validate(TOY_BOARD), Runner(store), home / "toy")
+    store.close()
+    return home
+
+
 @pytest.fixture
-def toy_store() -> Store:
+def toy_store(toy_played: Path, tmp_path: Path) -> Iterator[Store]:
     """The store of ``toy_folder``."""
-    return Store(None)
+    shutil.copytree(toy_played / "store", tmp_path / "toy-store")
+    store = Store(tmp_path / "toy-store")
+    yield store
+    store.close()
 
 
 @pytest.fixture
-def toy_folder(toys: None, toy_store: Store, tmp_path: Path) -> Path:
+def toy_folder(toy_played: Path, tmp_path: Path) -> Path:
     """The folder of a toy board that was played."""
-    play(Board.model_validate(TOY_BOARD), Runner(toy_store), tmp_path / "toy")
+    shutil.copytree(toy_played / "toy", tmp_path / "toy")
     return tmp_path / "toy"

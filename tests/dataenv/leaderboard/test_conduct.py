@@ -10,12 +10,14 @@ import pytest
 from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.leaderboard.conduct import COST, REPLAYS, BoardCost, Conduct, conduct_of
+from dataenv.leaderboard.conduct import COST, REPLAYS, BoardCost, Conduct, conduct_of, note_replay
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import read_rows
 from dataenv.leaderboard.play import play
 from dataenv.leaderboard.report.tables import write_csv, write_page
+from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics.summary import summarise
+from tests.dataenv.leaderboard.synthetic import make_row
 from tests.toys import TOY_BOARD
 from tests.weird import Weird
 
@@ -106,3 +108,11 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, name: str, text: str) ->
     (tmp_path / name).write_text(text)
     with pytest.raises(SettingError, match="move it away"):
         conduct_of(tmp_path, None)
+
+
+def test_a_row_of_a_release_without_profiles_has_not_changed(tmp_path: Path) -> None:
+    one = {"step": 0, "diagnoser": "task", "problems": 1, "missing": {"copy": 1.0}}
+    before, after = (Row.model_validate(make_row("stat-sel") | more) for more in ({}, {"profiles": [one]}))
+    assert note_replay(tmp_path, before, after) is None
+    other = Row.model_validate(make_row("stat-sel") | {"profiles": [one | {"problems": 2}]})
+    assert note_replay(tmp_path, after, other) is not None, "another profile is another run"

@@ -31,7 +31,7 @@ from dataenv.registry import build
 from dataenv.setting import Setting, make_setting
 from students.base import TrainingDivergedError
 from tests import weird
-from tests.benchmark_files import math_rows, write_rows
+from tests.benchmark_files import stat_math_files
 from tests.tiny import TINY
 from tests.toys import TOY_BOARD, Apprentice, Reverse
 
@@ -204,9 +204,7 @@ def test_export_of_what_is_no_row_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(built_in()))
 def test_shipped_boards_are_sound(name: str, tmp_path: Path) -> None:
-    names = ("train", "test") if name == "stat-math" else ()  # it names files of the hub
-    files = {f"task_args.{part}": write_rows(tmp_path / f"{part}.jsonl", math_rows(100, part)) for part in names}
-    board = load(name, files)
+    board = load(name, stat_math_files(tmp_path, 100, 100) if name == "stat-math" else {})  # it names files of the hub
     assert board.name == name
     skills = set(board.setting.built_task.skills)
     for weights in board.mixtures.weights.values():
@@ -215,9 +213,21 @@ def test_shipped_boards_are_sound(name: str, tmp_path: Path) -> None:
         assert len(board.seeds) >= 6
 
 
+def test_a_board_like_another_has_its_setting_but_for_what_it_says() -> None:
+    words, stat, forget = (load(name) for name in ("words", "words-stat", "words-stat-forget"))
+    assert stat.setting.digest == words.setting.digest
+    assert (stat.primary, stat.curve_points) == (words.primary, words.curve_points)
+    assert words.setting.recipe.replay > 0
+    recipe = words.setting.recipe.model_copy(update={"replay": 0.0})
+    assert forget.setting.digest == words.setting.changed(recipe=recipe).digest
+    assert (forget.primary, stat.seeds) == (words.primary, words.seeds)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("name = 'x'\nlike = 'wrods'\nseeds = [0]\nteachers = ['stratified']", "like is 'wrods', .*did you mean words"),
+        ("name = 'x'\nlike = 3\nseeds = [0]\nteachers = ['stratified']", "like is 3, which is no other board"),
         ("name = 'x'\nteachers = ['stratified']", "seeds is missing; add it"),
         ("name = '../x'\nseeds = [0]\nteachers = ['stratified']\nreferences = ['nothing']", "name is '../x'"),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from dataenv.leaderboard.folder import read_rows
 from dataenv.leaderboard.report.page import render
 from dataenv.leaderboard.report.tables import terminal_table, write_csv
 from dataenv.leaderboard.rescore import rescore
-from dataenv.leaderboard.rows import Row, TransferExam
+from dataenv.leaderboard.rows import Row, TestExam, TransferExam
 from dataenv.leaderboard.statistics.summary import summarise
 from tests.benchmark_files import gsm8k_rows, write_rows
 from tests.dataenv.leaderboard.synthetic import make_row
@@ -82,7 +83,8 @@ def test_every_suite_has_its_count(played: Path) -> None:
     assert "asdiv % (k/n)" in shown.getvalue()
     assert "75.0 (18/24)" in shown.getvalue()
     html = render(rows, board)
-    assert "asdiv 25.0, 10/40" in html
+    assert re.search(r"<th>asdiv<span class=.sub.>transfer, k/n</span></th>", html)
+    assert '<td>25.0<span class="sub">10/40</span></td>' in html
     write_csv(rows, played / "table.csv")
     with (played / "table.csv").open(encoding="utf-8") as file:
         table = list(csv.DictReader(file))
@@ -119,3 +121,37 @@ def test_suites_of_some_runs_are_not_shown() -> None:
     named["transfer"]["suites"] = [{"name": "far", "n": named["transfer"]["n"]}]
     assert list(summarise([named]).teachers[0].suites) == ["far"]
     assert summarise([named, make_row("stratified", 1)]).teachers[0].suites == {}
+
+
+def test_parts_of_the_test_have_their_count_beside_the_suites(tmp_path: Path) -> None:
+    rows = [make_row("stratified", seed) for seed in (0, 1)]
+    for row in rows:
+        n = len(row["test"]["correct"])
+        row["test"]["parts"] = [{"name": "hard", "of": "1" * 10 + "0" * (n - 10)}]
+        row["transfer"]["suites"] = [{"name": "far", "n": row["transfer"]["n"]}]
+    right = sum(row["test"]["correct"][:10].count("1") for row in rows)
+    found = summarise(rows).teachers[0].suites
+    assert [(name, share.split) for name, share in found.items()] == [("hard", "test"), ("far", "transfer")]
+    assert (found["hard"].k, found["hard"].n) == (right, 20)
+    write_csv(rows, tmp_path / "x.csv")
+    [line] = csv.DictReader((tmp_path / "x.csv").open(encoding="utf-8"))
+    assert (line["test_hard_k"], line["test_hard_n"]) == (str(right), "20")
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([{"name": "a", "of": "01"}], "parts has 'a', which must say of 4 problems, of one at least"),
+        ([{"name": "a", "of": "0000"}], "parts has 'a', which must say of 4 problems, of one at least"),
+        ([{"name": "a", "of": "0001"}, {"name": "a", "of": "1000"}], "parts names a part twice"),
+    ],
+)
+def test_parts_that_do_not_add_up(parts: list[dict[str, Any]], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        TestExam.model_validate({"correct": "0101", "n": [4], "by_skill": [2], "parts": parts})
+
+
+def test_a_part_counts_the_answers_of_its_problems_where_each_is_answered_twice() -> None:
+    plain = {"correct": "01110100", "n": [4], "by_skill": [4], "attempts": {"samples": 2}}
+    exam = TestExam.model_validate(plain | {"parts": [{"name": "a", "of": "0110"}]})
+    assert exam.by_part == {"a": (3, 4)}

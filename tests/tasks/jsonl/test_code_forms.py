@@ -85,7 +85,9 @@ def test_livecodebench(packed: bool, tmp_path: Path) -> None:
 def test_tests_that_cannot_be_taken_apart_run_inside(tmp_path: Path) -> None:
     rows = humaneval_rows(20)
     for i, row in enumerate(rows):
-        row["test"] = f"def check(candidate):\n    for i in [1]:\n        j = i\n        j += 1\n        assert candidate(j) == {i + 2}\n"
+        row["test"] = (
+            f"def check(candidate):\n    for i in [1]:\n        j = i\n        j += 1\n        assert candidate(j) == {i + 2}\n"
+        )
     task = loaded(tmp_path, rows)
     assert task.refused == []
     problem = task.split("test")[0]

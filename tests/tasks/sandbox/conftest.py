@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.sandbox.choice import COMMANDS, tested
+from tasks.sandbox.choice import COMMANDS, try_out
 from tasks.sandbox.local import LocalSandbox
 from tasks.sandbox.walls import landlock_command
 
@@ -16,7 +16,7 @@ from tasks.sandbox.walls import landlock_command
 @pytest.fixture(scope="session", params=list(COMMANDS))
 def sandbox(request: pytest.FixtureRequest) -> Iterator[LocalSandbox]:
     """Skipped where the machine has no such sandbox; under CI that is a failure."""
-    found, fault = tested(request.param, width=4)
+    found, fault = try_out(request.param, width=4)
     if fault is not None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {request.param} on this machine: {fault}")
     yield found

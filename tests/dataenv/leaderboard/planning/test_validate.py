@@ -17,7 +17,7 @@ from dataenv.leaderboard.planning.validate import examine, usable
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Grade
 from tests.architectures import save_kind
-from tests.benchmark_files import math_rows, write_rows
+from tests.benchmark_files import stat_math_files
 from tests.toys import TOY_BOARD, Apprentice, Reverse, write_toml
 from tests.weird import Weird
 
@@ -42,10 +42,11 @@ def test_shipped_boards_are_sound(name: str, tmp_path: Path) -> None:
         assert examine(name) == []
         return
     pytest.importorskip("math_verify")  # its files are of the hub, and its lesson is for them
-    parts = ("train", "test")
-    files = {f"task_args.{part}": write_rows(tmp_path / f"{part}.jsonl", math_rows(300, part)) for part in parts}
+    files = stat_math_files(tmp_path)
     sizes = {"lesson_size": 64, "items.feedback": 8, "items.selection": 8, "items.test": 20}
     assert examine(name, files | sizes) == []
+    short = examine(name, files | sizes | {"student_args.context": 64, "decoding.max_tokens": 24})
+    assert any("setting.items.transfer: student 'causal-lm' cannot read" in said for said in short), short
 
 
 def test_real_full_has_all_teachers_that_need_no_language_model_or_says_why_not() -> None:
