@@ -69,7 +69,8 @@ def test_forms(text: str, right: Any, wrong: Any) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["assert A().f(1) == 2", "assert f(n=1) == 2", "assert f(f(1)) == 2", "assert f(open('x')) == 1", "assert g(1) == 2",
+    ["assert A().f(1) == 2", "assert f(n=1) == 2", "assert f(f(1)) == 2", "assert f(open('x')) == 1",
+     "assert g(1) == 2",
      "x = f(1); x.sort(); assert x == [1]", "for i in range(9 ** 9):\n    assert f(i)", "assert np.allclose(f(1), 2)",
      "while True:\n    assert f(1)", "assert [f(i) for i in (1, 2)] == [1, 2]", "assert f(1) is f(1)", "assert True",
      "assert 1 == 2", "no python at all", "", "x = 5\nassert [x for x in (1, 2)] == f(1)", "assert f(lambda: 1) == 2"],

@@ -89,5 +89,5 @@ def test_names_and_floats() -> None:
     assert math.isinf(compute(ast.parse("float('inf')", mode="eval").body))
     target = ast.parse("i, (a, b) = x").body[0].targets[0]  # type: ignore[attr-defined]
     assert bind(target, (1, (2, 3))) == {"i": 1, "a": 2, "b": 3}
-    with pytest.raises(ValueError, match="values to unpack|shorter"):
+    with pytest.raises(ValueError, match=r"values to unpack|shorter"):
         bind(target, (1, (2,)))

@@ -28,7 +28,8 @@ def test_a_completion_a_whole_function_and_a_block_are_the_same_program(body: st
     whole = f"def f(x):\n{body}"
     answers = [
         body, body.lstrip(), whole, PROMPT + body, f"```python\n{whole}```", f"```\n{body}```",
-        f"Here is it:\n\n```python\n{whole}\n```\n\nIt works.", f"{body}\n\nprint(f(3))\ndef g(:\n", f"{whole}\n\nSo it is.",
+        f"Here is it:\n\n```python\n{whole}\n```\n\nIt works.", f"{body}\n\nprint(f(3))\ndef g(:\n",
+        f"{whole}\n\nSo it is.",
         f"```python\nf = 0\n```\nor rather\n```python\n{whole}```", f"```python\n{whole}", f"\n\n{body}",
     ]  # fmt: skip
     expected = value(PROMPT + body)

@@ -85,14 +85,13 @@ def test_livecodebench(packed: bool, tmp_path: Path) -> None:
 def test_tests_that_cannot_be_taken_apart_run_inside(tmp_path: Path) -> None:
     rows = humaneval_rows(20)
     for i, row in enumerate(rows):
-        row["test"] = (
-            f"def check(candidate):\n    for i in [1]:\n        j = i\n        j += 1\n        assert candidate(j) == {i + 2}\n"
-        )
+        row["test"] = f"def check(candidate):\n    j = 1\n    j += 1\n    assert candidate(j) == {i + 2}\n"
     task = loaded(tmp_path, rows)
     assert task.refused == []
     problem = task.split("test")[0]
     cheats = [
-        "    raise SystemExit(0)\n", "    import os\n    os._exit(0)\n", "    import atexit, os\n    atexit.register(os._exit, 0)\n",
+        "    raise SystemExit(0)\n", "    import os\n    os._exit(0)\n",
+        "    import atexit, os\n    atexit.register(os._exit, 0)\n",
         "    class E:\n        def __eq__(self, other):\n            return True\n    return E()\n",
         "    class E(int):\n        def __eq__(self, other):\n            return True\n    return E()\n",
         "    import sys\n    sys.excepthook = lambda *a: None\n    raise ValueError\n", "    print('passed')\n",
@@ -166,7 +165,7 @@ def test_files_that_do_not_go_together(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no question about code"):
         Jsonl(train=train, test=write_rows(tmp_path / "g.jsonl", gsm8k_rows(9)), least=1)
     broken = [row | {"code": "def times(x):\n    return 0\n"} for row in mbpp_rows(9)]
-    with pytest.raises(ValueError, match="no row can be asked; rows.jsonl, line 1, is left out"):
+    with pytest.raises(ValueError, match=r"no row can be asked; rows\.jsonl, line 1, is left out"):
         loaded(tmp_path, broken)
     solved = [row | {"solution": livecodebench_answer(i)} for i, row in enumerate(livecodebench_rows(20))]
     assert len(loaded(tmp_path, solved).pool()) > 0
