@@ -34,14 +34,13 @@ def loaded(folder: Path, rows: list[dict[str, Any]], **more: Any) -> Jsonl:
      (sanitized_rows(20), "mbpp")],
 )  # fmt: skip
 def test_a_form_is_recognised_and_judged(rows: list[dict[str, Any]], form: str, tmp_path: Path) -> None:
-    task = loaded(tmp_path, rows)
+    task = loaded(tmp_path, rows, deadline=0.5)
     assert (task.form, task.refused) == (form, [])
     check_task(task)
     problem = task.split("test")[0]
-    right, wrong, endless = task.grades(
-        [(problem, answer) for answer in (problem.answer, problem.answer.replace("x +", "x -").replace("x *", "2 + x *"),
-                                          problem.answer.replace("return", "while x or not x: y ="))]
-    )  # fmt: skip
+    wrongly = problem.answer.replace("return", "return 1 +")
+    endlessly = problem.answer.replace("return", "while x or not x: y =")
+    right, wrong, endless = task.grades([(problem, answer) for answer in (problem.answer, wrongly, endlessly)])
     assert right.correct
     assert right.parts is not None
     assert all(right.parts.values())
