@@ -39,7 +39,7 @@ class Problem(Record):
     Attributes:
         id: Unique within the task, stable across processes.
         prompt: What the student reads.
-        answer: The gold answer; the task's checker accepts it.
+        answer: The gold answer; the task's checker accepts it. Empty where ``check`` alone says what is right.
         skills: The skills it needs, the primary one first (the row it is counted in).
         split: The split it is sealed in.
         difficulty: Task-defined, in [0, 1]; 0 is easiest.

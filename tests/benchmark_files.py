@@ -1,4 +1,4 @@
-r"""Made-up rows with the columns of published benchmarks: GSM8K, MATH, MMLU, ARC, HumanEval."""
+r"""Made-up rows with the columns of published benchmarks: GSM8K, MATH, MMLU, ARC."""
 
 from __future__ import annotations
 
@@ -43,20 +43,6 @@ def mmlu_rows(n: int, name: str = "train") -> list[Row]:
     """``question``, ``subject``, ``choices`` and ``answer``, the place of the right one from 0."""
     return [
         {"question": f"Which is {name} {i}?", "subject": "sums", "choices": [str(i + k) for k in range(4)], "answer": 0}
-        for i in range(n)
-    ]
-
-
-def humaneval_rows(n: int) -> list[Row]:
-    """``task_id``, ``prompt``, ``canonical_solution``, ``test`` and ``entry_point``."""
-    return [
-        {
-            "task_id": f"HumanEval/{i}",
-            "prompt": f'def add_{i}(x):\n    """Add {i} to x."""\n',
-            "canonical_solution": f"    return x + {i}\n",
-            "test": f"def check(candidate):\n    assert candidate(1) == {i + 1}\n",
-            "entry_point": f"add_{i}",
-        }
         for i in range(n)
     ]
 

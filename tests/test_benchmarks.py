@@ -41,7 +41,7 @@ def files_of(name: str, folder: Path) -> None:
 
 
 def test_the_page_names_every_form() -> None:
-    named = re.findall(r"^\| `(\w+)` \|.*\| (?:recognised|must be named) \|$", PAGE, flags=re.MULTILINE)
+    named = re.findall(r"^\| `([\w+]+)` \|.*\| (?:recognised|must be named) \|$", PAGE, flags=re.MULTILINE)
     assert named == [*FORMATS]
     assert set(boards()) == {"gsm8k", "math"}
 

@@ -66,7 +66,8 @@ def _task_problems(task: Task) -> None:
             where = f"problem {problem.id!r}"
             demand(problem.split == split, f"{where} says split {problem.split!r} and is in {split!r}; name that one")
             demand(problem.id not in seen, f"{where} is not the only one of that id; ids are unique within a task")
-            demand(bool(problem.prompt and problem.answer), f"{where} has an empty prompt or answer; give both")
+            whole = bool(problem.prompt and (problem.answer or problem.check))  # tests alone may say what is right
+            demand(whole, f"{where} has an empty prompt or answer; give both")
             demand(bool(problem.skills), f"{where} names no skill; name the primary one first")
             seen.add(problem.id)
         if split != "transfer":  # its problems may need skills that the catalogue has no row for
@@ -96,7 +97,7 @@ def _task_sealing(task: Task) -> None:
 
 def _task_gold(task: Task) -> None:
     for split in SPLITS:
-        for problem in task.split(split):
+        for problem in (p for p in task.split(split) if p.answer):
             grade = task.grade(problem, problem.answer)
             demand(
                 isinstance(grade, Grade) and grade.correct and grade.error is None,

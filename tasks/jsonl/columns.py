@@ -15,7 +15,9 @@ from typing import Any
 
 from tasks.checkers import Gold
 from tasks.checkers.text import LETTERS, folded, to_number, to_quantity
-from tasks.jsonl.formats import BOX, FORMATS, PLAIN, PublishedFormat, last_box, recognised
+from tasks.code.records import CodeTests
+from tasks.jsonl.code_forms import LEVELS, read_question
+from tasks.jsonl.formats import BOX, CODE, FORMATS, PLAIN, PublishedFormat, last_box, recognised
 from tasks.jsonl.reading import Raw
 from tasks.records import canonical_json, digest
 
@@ -53,7 +55,7 @@ class Item:
         taught: The worked answer: the solution, or the answer alone.
         skills: The primary one first.
         difficulty: In [0, 1].
-        check: How code is checked, as JSON; ``None`` for a question that is not about code.
+        tests: How code is checked; ``None`` for a question that is not about code.
         cut: Whether the final answer was cut out of the worked one.
     """
 
@@ -64,8 +66,13 @@ class Item:
     taught: str
     skills: tuple[str, ...]
     difficulty: float = 0.0
-    check: str | None = None
+    tests: CodeTests | None = None
     cut: bool = False
+
+    @cached_property
+    def check(self) -> str | None:
+        """The tests as JSON."""
+        return None if self.tests is None else canonical_json(self.tests.model_dump(mode="json"))
 
     @cached_property
     def identity(self) -> str:
@@ -130,9 +137,12 @@ class Columns:
         """The question of a row.
 
         Raises:
-            ValueError: In one sentence, with the place, if something is missing or has the wrong form.
+            ValueError: In one sentence, with the place, if something is missing or has the wrong form. It is a
+                ``RefusedRowError`` where the other rows can be asked all the same.
         """
         prompt = self._text(row, self.prompt, "prompt")
+        if self.checker == CODE:
+            return self._code(row, prompt)
         worked = self._text(row, self.solution, "solution") if self.solution else ""
         said = self._text(row, self.answer, "answer") if self.answer else worked
         options = self._options(row)
@@ -155,8 +165,24 @@ class Columns:
             taught=self._marked(worked or said, final, boxed),
             skills=self._skills(row),
             difficulty=self._difficulty(row),
-            check=self._check(row),
             cut=marked or (bool(self.marker) and not worked),
+        )
+
+    def _code(self, row: Raw, prompt: str) -> Item:
+        """A question about code; it may have no reference solution."""
+        held = row.fields.get(self.answer) if self.answer else None
+        solution = self._text(row, self.answer, "solution") if held else ""
+        entry = self._text(row, self.entry, "entry point").strip() if self.entry else ""
+        asked = read_question(self.form, row, prompt, solution, self.tests, entry)
+        return Item(
+            where=row.where,
+            id=self._name(row, self.id, self._text(row, self.id, "id")) if self.id else "",
+            prompt=asked.prompt,
+            gold=Gold(asked.solution),
+            taught=asked.solution,
+            skills=self._skills(row),
+            difficulty=self._difficulty(row),
+            tests=asked.tests,
         )
 
     def alone(self, final: str) -> str:
@@ -173,16 +199,12 @@ class Columns:
 
     def _difficulty(self, row: Raw) -> float:
         """In [0, 1]; 0 where the file does not say, as some rows of MATH do not (``Level ?``)."""
-        found = re.search(r"\d+(\.\d+)?", str(row.fields.get(self.difficulty, ""))) if self.difficulty else None
+        said = str(row.fields.get(self.difficulty, "")).strip() if self.difficulty else ""
+        if said.lower() in LEVELS:
+            return LEVELS[said.lower()]
+        found = re.search(r"\d+(\.\d+)?", said)
         level = float(found.group()) if found else 0.0
         return level if level < 1 else min(1.0, (level - 1) / 4)
-
-    def _check(self, row: Raw) -> str | None:
-        """The tests of code, as JSON."""
-        if not self.tests:
-            return None
-        tests, entry = (self._text(row, column, "test") for column in (self.tests, self.entry))
-        return canonical_json({"entry_point": entry.strip(), "tests": tests})
 
     def _text(self, row: Raw, column: str, what: str) -> str:
         value = self._value(row, column, what)

@@ -11,7 +11,7 @@ BOX = "\\boxed"
 NEARLY_ALL = 0.9
 """Share of the solutions with a box, from which on a row without one is a slip."""
 CODE = "code"
-"""In place of a checker: the answer is right where the tests of its row pass, and nothing here runs them."""
+"""In place of a checker: the answer is right where the tests of its row pass (``tasks.code``)."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,47 @@ FORMATS: dict[str, PublishedFormat] = {
         needs=("prompt", "answer", "tests", "entry"),
         checker=CODE,
     ),
+    "humaneval+": PublishedFormat(
+        columns={
+            "prompt": ("prompt",),
+            "answer": ("canonical_solution",),
+            "id": ("task_id",),
+            "tests": ("plus_input",),
+            "entry": ("entry_point",),
+        },
+        needs=("prompt", "answer", "tests", "entry"),
+        checker=CODE,
+    ),
+    "mbpp": PublishedFormat(
+        columns={
+            "prompt": ("text", "prompt"),
+            "answer": ("code",),
+            "id": ("task_id",),
+            "tests": ("test_list",),
+        },
+        needs=("prompt", "answer", "tests"),
+        checker=CODE,
+    ),
+    "livecodebench": PublishedFormat(
+        columns={
+            "prompt": ("question_content",),
+            "answer": ("solution", "code"),
+            "id": ("question_id",),
+            "tests": ("public_test_cases", "private_test_cases"),
+            "difficulty": ("difficulty",),
+        },
+        needs=("prompt", "tests"),
+        checker=CODE,
+    ),
 }
 """By the name that ``format=`` takes. Each is after the data set of that name; others of its form are read alike."""
+CODE_FORMS = {
+    "humaneval+": ("prompt", "canonical_solution", "plus_input", "entry_point"),
+    "humaneval": ("prompt", "canonical_solution", "test", "entry_point"),
+    "mbpp": ("code", "test_list"),
+    "livecodebench": ("question_content", "public_test_cases"),
+}
+"""Columns by which a file of questions about code is recognised."""
 PLAIN = PublishedFormat()
 """The form of a file that is none of these."""
 
@@ -69,9 +108,10 @@ def recognised(rows: Sequence[Raw], given: Mapping[str, str | None], plain: bool
         answered: Whether a column is called like an answer.
     """
     there = rows[0].fields
-    tests = ("prompt", "canonical_solution", "test", "entry_point")
-    if not answered and given["answer"] is None and all(column in there for column in tests):
-        return "humaneval"
+    if not answered and given["answer"] is None:
+        code = next((form for form, columns in CODE_FORMS.items() if all(column in there for column in columns)), "")
+        if code:
+            return code
     solution = "solution" if given["solution"] is None else given["solution"]
     others = [name for name in ("choices", "options", "pattern", "regex") if name in there]
     others += [name for name in ("choices", "pattern") if given[name]]

@@ -30,6 +30,10 @@ class Raw(NamedTuple):
     fields: Mapping[str, Any]
 
 
+class WrittenFloat(str):
+    """A number of JSON that is not whole, as it is written."""
+
+
 def read_rows(source: str) -> list[Raw]:
     """The rows of a source, in its order.
 
@@ -145,7 +149,7 @@ def _parquet(path: Path) -> Iterator[Raw]:
 
 def _parsed(where: str, text: str) -> Any:
     try:
-        return json.loads(text, parse_float=str, object_pairs_hook=_pairs)
+        return json.loads(text, parse_float=WrittenFloat, object_pairs_hook=_pairs)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}, is no JSON ({error.msg} at character {error.pos + 1}); mend that line") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets a thousand deep

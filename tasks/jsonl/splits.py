@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from tasks.jsonl.code_forms import RefusedRowError
 from tasks.jsonl.columns import Columns, Item, identity
 from tasks.jsonl.reading import Raw
 from tasks.records import digest
@@ -139,8 +140,13 @@ def grouped(part: Iterable[Item]) -> list[Item]:
     return sorted(part, key=lambda q: q.skills[0])
 
 
-def read_all(columns: Columns, rows: Sequence[Raw]) -> list[Item]:
-    """The question of every row, in order.
+def read_all(columns: Columns, rows: Sequence[Raw], refused: list[str]) -> list[Item]:
+    """The question of every row that can be asked, in order.
+
+    Args:
+        columns: Which column is what.
+        rows: The rows.
+        refused: Why the others cannot be asked, a sentence each, is added to it.
 
     Raises:
         ValueError: If two rows have one id, or one question has two answers.
@@ -149,7 +155,11 @@ def read_all(columns: Columns, rows: Sequence[Raw]) -> list[Item]:
     found: dict[str, Item] = {}
     ids: dict[str, Item] = {}
     for row in rows:
-        question = columns.read(row)
+        try:
+            question = columns.read(row)
+        except RefusedRowError as error:
+            refused.append(str(error))
+            continue
         twin = ids.setdefault(question.id, question) if question.id else question
         if twin is not question:
             raise ValueError(f"{question.where}, has the id {question.id!r} of {twin.where}; ids are unique")

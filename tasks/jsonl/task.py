@@ -10,8 +10,9 @@ from itertools import chain
 from typing import ClassVar
 
 from tasks.base import Task
-from tasks.checkers import Checker, Gold, Patience, make_checker
+from tasks.checkers import Gold, Patience, make_checker
 from tasks.checkers.text import LETTERS
+from tasks.code import CodeGrader
 from tasks.errors import UnsupportedError
 from tasks.jsonl import splits
 from tasks.jsonl import suites as published
@@ -19,14 +20,16 @@ from tasks.jsonl.columns import Item, identity, letters_of, not_numbers, recogni
 from tasks.jsonl.formats import CODE
 from tasks.jsonl.reading import Raw, read_rows
 from tasks.records import SPLITS, Example, Grade, Problem, Split, digest
+from tasks.sandbox import SandboxError, in_force
 
 TRIED = 200
 """Answers cut out of their own worked ones that a slow checker is asked about, from the first row to the last."""
-NOT_RUN = "answers are code with tests, which this version does not run; give checker='exact' to compare texts"
+SHOWN = 20
+"""Rows that are left out and named, at most."""
 
 
 class Jsonl(Task):
-    """One's own benchmark, or a published one by its columns: gsm8k, math, mmlu, humaneval.
+    """One's own benchmark, or a published one: gsm8k, math, mmlu, humaneval, humaneval+, mbpp, livecodebench.
 
     One file (``path``) is cut up. A question's split is then a pure function of ``seed`` and what it asks
     (``columns.identity``): it depends neither on the order of the rows nor on the other rows, so rows may be appended
@@ -51,7 +54,7 @@ class Jsonl(Task):
         marker: What stands before the final answer in a worked one, such as ``####``; see ``make_checker``.
         fold_case: See ``make_checker``.
         tolerance: See ``make_checker``.
-        deadline: See ``make_checker``; seconds.
+        deadline: See ``make_checker``; seconds. For code: of computing, for one program on all inputs of its tests.
         shares: Of feedback, selection and test, each in (0, 1), together at most 1; what is not given is
             ``splits.SHARES``. A published test has no share.
         least: The fewest problems that each skill must have in each of these splits, 1 or more.
@@ -68,6 +71,7 @@ class Jsonl(Task):
 
     Attributes:
         merged: Rows that ask what another one asks, with an equal answer; one of them is kept.
+        refused: Why rows about code are left out, a sentence each: they have no tests, or their own solution fails.
         dropped: Rows of ``train`` and ``validation`` that are left out, for a sealed split asks the same.
         form: The published form that the file was read as; empty for none.
         published: Whether the split is that of the files.
@@ -75,6 +79,7 @@ class Jsonl(Task):
 
     Raises:
         ValueError: In one sentence with the place, for whatever makes the file no benchmark.
+        SandboxError: If it asks for code, and this machine has no sandbox to run it in.
     """
 
     name: ClassVar[str] = "jsonl"
@@ -114,10 +119,19 @@ class Jsonl(Task):
         columns = recognise(next(iter(rows.values())), given, checker, marker, format)
         self._given, self._columns, self._seed, self.published = given, columns, seed, not path
         self._checker, self._marker, self.form = columns.checker, columns.marker, columns.form
-        self._check = self._made_checker(fold_case, tolerance, deadline)
+        compared = columns.checker if columns.checker != CODE else "exact"  # of code no texts are compared
+        self._check = make_checker(
+            compared, marker=self._marker, fold_case=fold_case, tolerance=tolerance, deadline=deadline
+        )
+        self._grader = CodeGrader(*(() if deadline is None else (deadline,))) if columns.checker == CODE else None
+        self.refused: list[str] = []
         own = {role: self._items(found) for role, found in rows.items()}
         forms = {name: suite.form for name, suite in named.items()}
         beyond = {name: self._items(read_rows(file), forms.get(name)) for name, file in sources.transfer.items()}
+        if self._grader is not None:
+            self.sandbox = in_force  # a row then says which one it was
+            own, beyond = self._sound(self._grader, own), self._sound(self._grader, beyond)
+            self._all_taught(own)
         self._options = letters_of(next(iter(rows.values())), columns)
         self._mixed = "" if checker else not_numbers(list(chain.from_iterable(own.values())), columns)
         self._cut_up(own, beyond, splits.shares_of(shares or {}, not path))
@@ -134,25 +148,49 @@ class Jsonl(Task):
         self.natural = natural  # type: ignore[misc]
         self.version = f"1-{digest(held)[:16]}"  # type: ignore[misc]
 
-    def _made_checker(self, fold_case: bool, tolerance: float | None, deadline: float | None) -> Checker:
-        if self._checker == CODE:
-            return Checker(lambda gold, said, patience: Grade(correct=False, error=NOT_RUN), "")
-        return make_checker(
-            self._checker, marker=self._marker, fold_case=fold_case, tolerance=tolerance, deadline=deadline
-        )
-
     def _items(self, rows: Sequence[Raw], form: str | None = None) -> list[Item]:
         """The questions of a source, in a form of its own if it has one.
 
         Where it has not the columns of the first one, its own are recognised.
         """
-        columns = self._columns
+        columns, there = self._columns, rows[0].fields
         if form is not None and form != columns.form:  # one checker grades all, so all show their answers alike
             own = recognise(rows, dict.fromkeys(self._given), columns.checker, "", form)
-            return [replace(q, taught=columns.alone(q.gold.answer)) for q in splits.read_all(own, rows)]
-        if not set(columns.named) <= set(rows[0].fields):
+            found = splits.read_all(own, rows, self.refused)
+            return [replace(q, taught=columns.alone(q.gold.answer)) for q in found]
+        if not set(columns.named) <= set(there) and self._grader is not None:  # each file about code has its own form
+            given = {purpose: name if name in there else None for purpose, name in self._given.items()}
+            columns = recognise(rows, given, None, "")
+            if columns.checker != CODE:
+                raise ValueError(f"{rows[0].where}, is no question about code; give files of code alone")
+        elif not set(columns.named) <= set(there):
             columns = recognise(rows, self._given, columns.checker, columns.marker, columns.form)
-        return splits.read_all(columns, rows)
+        return splits.read_all(columns, rows, self.refused)
+
+    def _sound(self, grader: CodeGrader, items: Mapping[str, list[Item]]) -> dict[str, list[Item]]:
+        """The rows whose reference solution passes their own tests, and those that have none; why others do not."""
+        asked = [(item, item.tests) for part in items.values() for item in part if item.tests and item.taught]
+        verdicts = grader.verdicts([(tests, item.taught) for item, tests in asked])
+        wrong: set[int] = set()
+        for (item, _), verdict in zip(asked, verdicts, strict=True):
+            if verdict.grade.error is not None:
+                raise SandboxError(f"{item.where}: its reference solution is {verdict.grade.error}")
+            if not verdict.grade.correct:
+                wrong.add(id(item))
+                why = ", ".join(filter(None, (verdict.failed, verdict.reason, verdict.detail)))
+                self.refused.append(f"{item.where}, is left out: its reference solution fails its own tests ({why})")
+        return {name: [item for item in part if id(item) not in wrong] for name, part in items.items()}
+
+    def _all_taught(self, own: Mapping[str, list[Item]]) -> None:
+        """Refuse a file that may be taught from, where a row has no solution, and one of which no row is left."""
+        if not any(own.values()):
+            raise ValueError(f"no row can be asked; {self.refused[0]}")
+        bare = next((q for role, part in own.items() if role != "test" for q in part if not q.taught), None)
+        if bare is not None:
+            raise ValueError(
+                f"{bare.where}, has no reference solution; give one in a column 'solution', or name this file as test "
+                "or transfer"
+            )
 
     def _cut_up(
         self, own: Mapping[str, list[Item]], beyond: Mapping[str, list[Item]], shares: Mapping[str, float]
@@ -182,13 +220,19 @@ class Jsonl(Task):
         return self._problems[name]
 
     def grade(self, problem: Problem, response: str) -> Grade:
-        """The checker's verdict, strict and lenient."""
-        return self._graded(problem, response, Patience())
+        """The checker's verdict, strict and lenient; of code, whether all tests of its row pass."""
+        return self.grades([(problem, response)])[0]
 
     def grades(self, asked: Sequence[tuple[Problem, str]]) -> list[Grade]:
-        """The checker's verdicts, within the time of one batch (``tasks.checkers.Patience``)."""
-        patience = Patience()
-        return [self._graded(problem, response, patience) for problem, response in asked]
+        """The checker's verdicts, within the time of one batch (``tasks.checkers.Patience``).
+
+        All programs of a batch are run in one call of the sandbox; ``parts`` then says which tests pass.
+        """
+        found = self._verdicts([(problem.prompt, response) for problem, response in asked])
+        return [
+            Grade(correct=False, error=f"problem {problem.id!r} is none of this task") if grade is None else grade
+            for (problem, _), grade in zip(asked, found, strict=True)
+        ]
 
     def identity(self, prompt: str) -> str:
         """See ``columns.identity``."""
@@ -212,25 +256,21 @@ class Jsonl(Task):
 
         That is a question the file does not have, a right answer in another form, or a checker that fails.
         """
-        return self._judged(example, Patience())
+        return self.judges([example])[0]
 
     def judges(self, examples: Sequence[Example]) -> list[bool | None]:
         """The verdict on each, within the time of one batch; ``None`` for those that it does not reach."""
-        patience = Patience()
-        return [self._judged(example, patience) for example in examples]
+        return [_told(grade) for grade in self._verdicts([(e.prompt, e.response) for e in examples])]
 
-    def _graded(self, problem: Problem, response: str, patience: Patience) -> Grade:
-        question = self._asked.get(identity(problem.prompt))
-        if question is None:
-            return Grade(correct=False, error=f"problem {problem.id!r} is none of this task")
-        return self._check(question.gold, response, patience)
-
-    def _judged(self, example: Example, patience: Patience) -> bool | None:
-        question = self._asked.get(identity(example.prompt))
-        if question is None:
-            return None
-        grade = self._check(question.gold, example.response, patience)
-        return None if grade.error is not None or (grade.lenient and not grade.correct) else grade.correct
+    def _verdicts(self, asked: Sequence[tuple[str, str]]) -> list[Grade | None]:
+        """The grade of each response to a prompt; ``None`` where the file does not have the question."""
+        found = [(self._asked.get(identity(prompt)), response) for prompt, response in asked]
+        if self._grader is None:
+            patience = Patience()
+            return [None if q is None else self._check(q.gold, response, patience) for q, response in found]
+        code = [(q.tests, response) for q, response in found if q is not None and q.tests is not None]
+        grades = iter(self._grader.grades(code))
+        return [None if q is None else next(grades) for q, _ in found]
 
     def same(self, example: Example, answer: str) -> bool:
         """Whether the checker takes an answer for what the example's response ends in, whether that is right or not.
@@ -252,6 +292,9 @@ class Jsonl(Task):
     def told(self) -> tuple[str, ...]:
         """See the class."""
         said = [f"the rows are read in the form {self.form!r}"] if self.form else []
+        said += self.refused[:SHOWN]
+        if len(self.refused) > SHOWN:
+            said.append(f"rows left out for such reasons, in all: {len(self.refused)}")
         held = {name: len(part) for name, part in self._parts.items()}
         if not self.published:
             sizes = ", ".join(f"{held[name]} {name}" for name in ("feedback", "selection", "test"))
@@ -336,3 +379,10 @@ class Jsonl(Task):
             f"{question.where}: the checker {checker!r} does not accept the row's own answer {shown}; mend it, or give "
             "another checker"
         )
+
+
+def _told(grade: Grade | None) -> bool | None:
+    """Whether a response is right; ``None`` where that is not known, or only its form is wrong."""
+    if grade is None or grade.error is not None or (grade.lenient and not grade.correct):
+        return None
+    return grade.correct

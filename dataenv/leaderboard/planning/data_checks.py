@@ -27,7 +27,7 @@ def ungraded(setting: Setting) -> Iterator[str]:
     """One sentence, where the checker fails on every gold answer that it is asked about, and for one reason."""
     task = setting.built_task
     try:
-        errors = {task.grade(p, p.answer).error for p in _few(setting)}
+        errors = {task.grade(p, p.answer).error for p in _few(setting) if p.answer}
     except Exception:  # the task's own code; which answer it fails on is said by the check of the gold answers
         return
     if len(errors) == 1 and None not in errors:
@@ -59,7 +59,7 @@ def remarks(setting: Setting) -> list[str]:
 
 def _to_the_letter(setting: Setting) -> Iterator[str]:
     """Say that long answers are compared as a whole, where a word more makes each of them wrong."""
-    problems = _few(setting)
+    problems = [problem for problem in _few(setting) if problem.check is None]
     words = sorted(len(problem.answer.split()) for problem in problems)
     if not words or words[len(words) // 2] < LONG:
         return

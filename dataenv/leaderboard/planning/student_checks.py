@@ -39,7 +39,7 @@ def golds(setting: Setting) -> Iterator[str]:
     """The checker accepts the gold answers, and the student can write them and has room to."""
     student, room = setting.built_student, setting.decoding.max_tokens
     for split in SPLITS:
-        problems = setting.exam_items(split)
+        problems = [problem for problem in setting.exam_items(split) if problem.answer]
         for problem in spread(problems):
             amiss = _ungraded(setting.built_task, problem, problem.answer)
             if amiss:

@@ -2,7 +2,6 @@ r"""Published benchmarks by their columns: the final answer is found, the checke
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from dataenv.errors import SettingError
 from dataenv.registry import build, sentence
 from tasks.jsonl import Jsonl
 from tasks.jsonl.formats import FORMATS, last_box
-from tests.benchmark_files import gsm8k_rows, humaneval_rows, math_rows, mmlu_rows, write_rows
+from tests.benchmark_files import gsm8k_rows, math_rows, mmlu_rows, write_rows
+from tests.code_files import humaneval_rows
 
 
 def test_the_list_names_every_form() -> None:
@@ -159,31 +159,21 @@ def test_choices_in_all_their_forms(tmp_path: Path) -> None:
         Jsonl(write_rows(tmp_path / "n.jsonl", [rows[0] | {"choices": ["a", None]}, *rows[1:]]))
 
 
-def test_code_is_loaded_and_not_graded(tmp_path: Path) -> None:
+def test_code_may_be_compared_as_text(tmp_path: Path) -> None:
+    """``test_code_forms.py`` has the rest."""
     path = write_rows(tmp_path / "h.jsonl", humaneval_rows(80))
-    task = Jsonl(path)
-    assert task.form == "humaneval"
-    example, problem = task.pool()[0], task.split("test")[0]
-    assert example.check is not None
-    assert json.loads(example.check)["entry_point"].startswith("add_")
-    assert "assert candidate(1)" in json.loads(problem.check or "")["tests"]
-    assert problem.id.startswith("test/HumanEval/")
-    grade = task.grade(problem, problem.answer)
-    assert not grade.correct
-    assert "does not run; give checker='exact'" in (grade.error or "")
-    assert task.judge(example) is None
-    assert task.same(example, example.response)
-    assert not task.same(example, "other")
     by_text = Jsonl(path, checker="exact")
     check_task(by_text)
-    assert by_text.fingerprint != task.fingerprint
+    assert by_text.form == "humaneval"
+    assert by_text.split("test")[0].check is None
+    assert Jsonl(path).fingerprint != by_text.fingerprint
 
 
 @pytest.mark.parametrize(
     ("rows", "form", "words"),
     [
         (gsm8k_rows(60), "gsm8", "format is 'gsm8'; did you mean 'gsm8k'"),
-        (gsm8k_rows(60), "squad", "format is 'squad'; give 'gsm8k', 'math', 'mmlu', 'humaneval'"),
+        (gsm8k_rows(60), "squad", "format is 'squad'; give 'gsm8k', 'math', 'mmlu', 'humaneval', "),
         (gsm8k_rows(60), "mmlu", "has no column that is called like a choices; give choices= one of 'question'"),
         (gsm8k_rows(60), "humaneval", "has no column 'test', which format 'humaneval' needs"),
         ([{"problem": "x"}] * 60, "math", "no column that is called like a answer; give answer= one of 'problem'"),

@@ -12,7 +12,8 @@ import pytest
 from dataenv import registry
 from dataenv.cli import main
 from dataenv.leaderboard.planning.validate import examine, noted
-from tests.benchmark_files import gsm8k_rows, humaneval_rows, math_rows, mmlu_rows, write_rows
+from tests.benchmark_files import gsm8k_rows, math_rows, mmlu_rows, write_rows
+from tests.code_files import humaneval_rows
 from tests.toys import Parrot, write_toml
 
 
@@ -91,11 +92,13 @@ def test_worked_answers_under_exact(rows: list[dict[str, Any]], mark: str, form:
     assert examine(board(tmp_path, {"path": write_rows(tmp_path / "f.jsonl", few)})) == [], "a quarter of them"
 
 
-def test_code_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    path = write_rows(tmp_path / "h.jsonl", humaneval_rows(80))
-    [said] = examine(board(tmp_path, {"path": path}))
-    assert said.startswith("setting.task: no answer can be graded: answers are code with tests")
-    assert examine(board(tmp_path, {"path": path, "checker": "exact", "natural": False})) == []
+def test_code_has_no_faults_and_rows_that_are_left_out_are_noted(tmp_path: Path) -> None:
+    rows = humaneval_rows(80)
+    rows[7]["canonical_solution"] = "    return None\n"
+    which = board(tmp_path, {"path": write_rows(tmp_path / "h.jsonl", rows), "natural": False})
+    assert examine(which) == []
+    [said] = [note for note in noted(which) if "left out" in note]
+    assert said.startswith("setting.task: h.jsonl, line 8, is left out: its reference solution fails its own tests")
 
 
 def test_notes_are_no_faults(
