@@ -9,7 +9,7 @@ import numpy as np
 from tasks.records import Example
 
 
-def check_shares(known: Mapping[str, float], skills: Sequence[str]) -> None:
+def check_shares(known: object, skills: Sequence[str]) -> None:
     """Refuse shares that no examples can be drawn by.
 
     Args:
@@ -17,13 +17,15 @@ def check_shares(known: Mapping[str, float], skills: Sequence[str]) -> None:
         skills: Which there are.
 
     Raises:
-        ValueError: If a skill is not among them, or a share is no number above zero.
+        ValueError: If it is no table, a skill is not among them, or a share is no number above zero.
     """
+    if not isinstance(known, Mapping):
+        raise ValueError(f"known is a {type(known).__name__}; give a table of skills and shares")
     unknown = [name for name in known if name not in skills]
     if unknown:
         raise ValueError(f"known has {unknown[0]!r}; give some of {', '.join(skills)}")
     for name, share in known.items():
-        if not (isinstance(share, int | float) and 0 < share < float("inf")):
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < float("inf"):
             raise ValueError(f"known.{name} is {share!r}; give a number above 0, or leave it out")
 
 

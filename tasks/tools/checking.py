@@ -19,7 +19,7 @@ Written = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PlanVerdict:
     """What a response came to.
 
     Attributes:
@@ -60,7 +60,7 @@ def outcomes(plan: Plan) -> list[PlanOutcome] | Refusal:
     return found
 
 
-def judge_plan(gold: Plan, response: str) -> Verdict:
+def judge_plan(gold: Plan, response: str) -> PlanVerdict:
     """Compare a response with a gold plan.
 
     A response with the same result as the gold plan makes all the calls that were wanted, whichever they are. Of its
@@ -68,21 +68,21 @@ def judge_plan(gold: Plan, response: str) -> Verdict:
     """
     plan = read_plan(response.strip())
     if isinstance(plan, Refusal):
-        return Verdict(plan, False, False, (False,) * len(gold), (), ())
+        return PlanVerdict(plan, False, False, (False,) * len(gold), (), ())
     names = tuple(call.tool for call in plan)
     if plan == gold:
-        return Verdict(None, True, True, (True,) * len(gold), (True,) * len(gold), names)
+        return PlanVerdict(None, True, True, (True,) * len(gold), (True,) * len(gold), names)
     aim, found = aim_of(gold), outcomes(plan)
     wanted, given = matched(gold, plan)
     if isinstance(found, Refusal):
-        return Verdict(found, False, False, wanted, given, names)
+        return PlanVerdict(found, False, False, wanted, given, names)
     state, answer = _states_agree(aim, found), _answers_agree(aim, found)
     if state and answer:
         wanted, given = (True,) * len(gold), tuple(not is_needless(plan, i, aim) for i in range(len(plan)))
-    return Verdict(None, state, answer, wanted, given, names)
+    return PlanVerdict(None, state, answer, wanted, given, names)
 
 
-def grade_of(verdict: Verdict, gold: Plan) -> Grade:
+def grade_of(verdict: PlanVerdict, gold: Plan) -> Grade:
     """The grade of a verdict; ``lenient`` forgives needless calls."""
     parts = {
         f"{WANTED} {i + 1} {call.tool}": made for i, (call, made) in enumerate(zip(gold, verdict.wanted, strict=True))

@@ -10,9 +10,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tasks.base import Task
+from tasks.prior import by_share, check_shares
 from tasks.records import Example, Grade, Problem, Split, stream
 from tasks.templates import Limits, Slots, spoken
-from tasks.tools.checking import Verdict, grade_of, judge_plan, outcomes
+from tasks.tools.checking import PlanVerdict, grade_of, judge_plan, outcomes
 from tasks.tools.diagnosis import PlanFault, explain, missing_skills
 from tasks.tools.kinds import CATALOGUE, LONGER, STYLES, RequestKind, Style, subskill_of
 from tasks.tools.lexicon import FILLERS, LEXICON, PLACEHOLDERS, RequestTemplate
@@ -36,7 +37,7 @@ WHOLE = "whole"
 _SEED = 0
 
 
-class Request(NamedTuple):
+class ToolRequest(NamedTuple):
     """A prompt that was read: its kind, and what fills its places."""
 
     kind: RequestKind
@@ -64,21 +65,14 @@ class Tools(Task):
     def __init__(self, style: Style = "compact", known: Mapping[str, float] | None = None) -> None:
         if style not in STYLES:
             raise ValueError(f"task_args.style is {style!r}; give one of {', '.join(STYLES)}")
-        if known is not None and not isinstance(known, Mapping):
-            kind = type(known).__name__
-            raise ValueError(f"task_args.known is a {kind}; give a table of skills and shares")
+        check_shares(KNOWN if known is None else known, self.skills)
         self._style, self._known = style, dict(KNOWN if known is None else known)
-        for name, share in self._known.items():
-            if name not in self.skills:
-                raise ValueError(f"task_args.known names {name!r}; give skills of {', '.join(self.skills)}")
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < np.inf:
-                raise ValueError(f"task_args.known gives {name!r} the share {share!r}; give a number above zero")
 
     def split(self, name: Split) -> Sequence[Problem]:
         """The problems of a split, grouped by skill; ``transfer`` asks for longer plans, its kinds mixed."""
         return self._splits[name]
 
-    def check(self, problem: Problem, response: str) -> Verdict:
+    def check(self, problem: Problem, response: str) -> PlanVerdict:
         """What a plan comes to beside the gold plan, with the reason where it cannot be read or run."""
         return judge_plan(_gold(problem.answer), response)
 
@@ -164,15 +158,9 @@ class Tools(Task):
 
     def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
         """What an untaught student has seen: the skills of ``known`` in their shares, mixed."""
-        known = [kind for kind in CATALOGUE if kind.name in self._known]
-        if not known:
-            return []
-        shares = np.array([self._known[kind.name] for kind in known])
-        counts = rng.multinomial(n, shares / shares.sum()).tolist()
-        made: list[Example] = []
-        for kind, count in zip(known, counts, strict=True):
-            made.extend(self._teachable(kind, count, rng, "prior", 1.0))
-        return [made[i] for i in rng.permutation(len(made))]
+        kinds = {kind.name: kind for kind in CATALOGUE}
+        shares = {name: self._known.get(name, 0.0) for name in kinds}
+        return by_share(shares, n, rng, lambda name, count: self._teachable(kinds[name], count, rng, "prior", 1.0))
 
     @cached_property
     def _splits(self) -> dict[Split, tuple[Problem, ...]]:
@@ -268,12 +256,12 @@ def _templates() -> dict[tuple[str, ...], list[tuple[RequestKind, RequestTemplat
     return dict(found)
 
 
-def _read(prompt: str) -> Request | None:
+def _read(prompt: str) -> ToolRequest | None:
     words = spoken(prompt)
     for kind, template in _templates().get(LEXICON.skeleton(words), ()):
         slots = template.read(words)
         if slots is not None and int(slots.get("h", 0)) < HOURS and kind.plan(slots) is not None:
-            return Request(kind, slots)
+            return ToolRequest(kind, slots)
     return None
 
 
