@@ -303,14 +303,14 @@ LONGER: tuple[RequestKind, ...] = (
         "via-in",
         _via_in,
         "through {p} {q} {r} in {u}",
-        ("how many {u} is it from {p} to {r} via {q}?",),
+        ("how many {u} does it take from {p} over {q} to {r}?",),
         (CLOCK_UNITS,),
     ),
     RequestKind(
         "write-via",
         _write_via,
         "keep {m} {p} {q} {r}",
-        ("please write into the file {m} how long it takes from {p} to {r} via {q}.",),
+        ("please write into the file {m} how long it takes over {q} from {p} to {r}.",),
     ),
     RequestKind(
         "write-cost",
