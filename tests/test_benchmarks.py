@@ -154,15 +154,16 @@ def test_stat_math_is_played_with_files_and_a_model_of_ones_own(
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_tiny_model_is_taught_and_asked_for_code(tmp_path: Path) -> None:
-    """Taught on one form, asked in another one: its random weights write no program, and the reference solution is one."""
+    """Taught on one form and asked in another one. The reference solutions are right all the same."""
     files = {"train": write_rows(tmp_path / "train.jsonl", mbpp_rows(60))}
     files["test"] = write_rows(tmp_path / "test.jsonl", humaneval_rows(20))
     student = f"causal-lm:{save_tiny(tmp_path / 'my-model', positions=512)}"
-    fields: dict[str, Any] = dict(
-        task="jsonl", task_args={**files, "natural": False}, student=student, store="off", engine="pool",
-        lesson_size=8, decoding={"max_tokens": 40, "temperature": 1.0}, recipe={"batch": 4, "rate": 7e-4},
-        exam={"samples": 2, "score": "pass", "k": 1}, items={"feedback": 4, "selection": 4, "test": 4},
-    )  # fmt: skip
+    fields: dict[str, Any] = {
+        "task": "jsonl", "task_args": {**files, "natural": False}, "student": student, "store": "off",
+        "engine": "pool",
+        "lesson_size": 8, "decoding": {"max_tokens": 40, "temperature": 1.0}, "recipe": {"batch": 4, "rate": 7e-4},
+        "exam": {"samples": 2, "score": "pass", "k": 1}, "items": {"feedback": 4, "selection": 4, "test": 4},
+    }  # fmt: skip
     env = TeachingEnv("skill-list", **fields)
     step = dataenv.run(gym.wrappers.TimeLimit(env, 1), "stratified", seed=0).steps[-1]
     assert step.kept == 8
