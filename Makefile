@@ -56,12 +56,12 @@ real: $(VENV)/.lm
 
 # pytest comes last, so that its closing line is what a reader (or CI) sees last. Where CI is set, coverage is measured.
 FAST := -n $(JOBS) --dist worksteal -m "not slow and not gpu"
-COVER := SLIPCOVER_ENABLED=1 SLIPCOVER_SOURCE=dataenv,teachers,students,tasks
+COVER := --cov --cov-report=term
 test: check
-	@$(if $(CI),$(COVER)) $(BIN)/python -m pytest $(FAST)
+	@$(BIN)/python -m pytest $(FAST) $(if $(CI),$(COVER))
 
 coverage: dev
-	@$(COVER) $(BIN)/python -m pytest $(FAST)
+	@$(BIN)/python -m pytest $(FAST) $(COVER)
 
 test-slow: dev
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "slow and not gpu"

@@ -33,11 +33,14 @@ TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
     "jsonl": "tasks.jsonl:Jsonl",
     "lego": "tasks.lego:Lego",
+    "programs": "tasks.programs:Programs",
     "reasoning": "tasks.reasoning:Reasoning",
+    "tools": "tasks.tools:Tools",
     "words": "tasks.words:Words",
 }
 STUDENTS = {
     "causal-lm": "students.causal_lm:CausalLM",
+    "piece-pocket": "students.piece_pocket:PiecePocket",
     "pocket": "students.pocket:Pocket",
     "pocket-stacked": "students.pocket_stacked:PocketStacked",
     "simulated": "students.simulated:Simulated",

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import settings
 
 from tests.fault_table import observed, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
-from tests.reached import pytest_sessionfinish  # noqa: F401
+from tests.sandboxes import needs_sandbox  # noqa: F401
+from tests.typed import cli  # noqa: F401
 
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"

@@ -121,7 +121,7 @@ def test_stat_math_is_played_with_files_and_a_model_of_ones_own(
     teachers = read("stat-math")[1]["teachers"]
     for entry in (entry for entry in teachers if isinstance(entry, dict)):
         for phase in entry.get("finish", ()):
-            phase["recipe"] |= {"batch": 8, "updates": 2}
+            phase["recipe"] |= {"batch": 8, "updates": 8}
     changes += ["-s", f"teachers={json.dumps(teachers)}"]
     monkeypatch.setattr("sys.argv", ["dataenv", "leaderboard", "stat-math", *changes, "--workers", "1"])
     with pytest.raises(SystemExit, match="0"):

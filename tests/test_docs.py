@@ -91,6 +91,11 @@ def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.total_reward == pytest.approx(sum(step.reward for step in result.steps), abs=1e-9)
 
 
+def test_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = run_page("docs/tools.md", "tools_page", tmp_path, monkeypatch)
+    assert (page.score.precision, page.score.recall, page.score.f1) == (1.0, 1.0, 1.0)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_get_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

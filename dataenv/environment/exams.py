@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from dataenv.lessons.columns import different
 from dataenv.levels.base import EXAM as SUBSKILLS
 from dataenv.levels.base import View
 from dataenv.setting import Setting
-from tasks.records import Example, Problem, Split
+from tasks.records import Example, Grade, Problem, Split
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Result:
         attempts: How the exam was held.
         unasked: Problems that were not asked, for the student cannot read them: longer than its context, or with marks
             of its own. They count as not right, and are shown.
+        failing: The first part that is wrong (``Grade.parts``), by the problem's id, where the task knows parts. It may
+            name hidden inputs, so no teacher sees it.
     """
 
     answers: tuple[bool, ...]
@@ -40,6 +43,7 @@ class Result:
     lenient: tuple[bool, ...] | None = None
     attempts: Attempts = ONCE
     unasked: int = 0
+    failing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> npt.NDArray[np.float64]:
@@ -95,7 +99,18 @@ def grade(setting: Setting, split: Split, answers: Answers) -> Result:
         failures = sum(verdict.error is not None for verdict in verdicts)
         lenient = tuple(verdict.lenient for verdict in verdicts if verdict.lenient is not None)
         forgiven = lenient if len(lenient) == len(verdicts) else None
-    return Result(right, points, correct, n, failures, forgiven, attempts, unasked)
+    return Result(right, points, correct, n, failures, forgiven, attempts, unasked, _failing(asked, verdicts))
+
+
+def _failing(asked: Sequence[tuple[Problem, str]], verdicts: Sequence[Grade]) -> dict[str, str]:
+    """The first part that is wrong, by the problem's id."""
+    if not any(verdict.parts for verdict in different(verdicts)):
+        return {}
+    wrong = (
+        (p.id, next((name for name, so in (v.parts or {}).items() if not so), ""))
+        for (p, _), v in zip(asked, verdicts, strict=True)
+    )
+    return {name: part for name, part in wrong if part}
 
 
 def _unreadable(setting: Setting, problem: Problem) -> bool:

@@ -252,13 +252,17 @@ class Lesson(RowPart):
 
 
 class Mistake(RowPart):
-    """A feedback problem that the student of a step got wrong."""
+    """A feedback problem that the student of a step got wrong.
+
+    ``failing`` is the first part of the response that is wrong, where the task knows parts: of a program, the call.
+    """
 
     step: Count
     skill: Text
     prompt: Text
     response: Text
     answer: Text
+    failing: Text = Field(default="", exclude_if=not_)
 
 
 class Tuned(RowPart):

@@ -163,4 +163,10 @@ def mistakes_of(standing: Evaluation, step: int) -> list[dict[str, Any]]:
         rank[error["skill"]] = rank.get(error["skill"], 0) + 1
         keyed.append((rank[error["skill"]], len(keyed), error))
     first = [error for _, _, error in sorted(keyed, key=lambda x: x[:2])[:SHOWN_MISTAKES]]
-    return [{"step": step} | {name: text for name, text in error.items() if name != "id"} for error in first]
+    failing = standing.feedback.failing
+    return [
+        {"step": step}
+        | {name: text for name, text in error.items() if name != "id"}
+        | ({"failing": failing[error["id"]]} if error["id"] in failing else {})
+        for error in first
+    ]

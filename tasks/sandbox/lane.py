@@ -16,7 +16,7 @@ from tasks.sandbox.frames import CPU, ENDED, ENDING, HEADER, SIGNALLED, WALL
 from tasks.sandbox.records import NoValue, Program, ProgramLimits, ProgramOutcome, Reason, SandboxError
 from tasks.sandbox.walls import ENVIRONMENT
 
-STARTING, GRACE = 60.0, 30.0
+STARTING, GRACE = 120.0, 60.0
 """Seconds that a sandbox may take to start, and to say that it has ended a program that passed a limit."""
 _ROOM = 10_000_000
 _SLACK = 1024

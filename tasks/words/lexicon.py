@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from tasks.templates import spoken
+
+__all__ = ["DAYS", "FILLERS", "KIND_OF", "MOST", "PLACEHOLDERS", "spoken"]
 
 
 def _listed(words: str) -> tuple[str, ...]:
@@ -29,9 +31,3 @@ PLACEHOLDERS = {
 }
 """What each letter of a wording stands for. Two letters of one kind are never the same word, numbers apart."""
 KIND_OF = {word: kind for kind, words in FILLERS.items() for word in words}
-_SPOKEN = re.compile(r"[^\W_]+")
-
-
-def spoken(text: str) -> list[str]:
-    """A text's words and numbers, in lower case, without the signs between them: what it says, however it is set."""
-    return _SPOKEN.findall(text.lower())

@@ -16,6 +16,7 @@ from tasks.records import stream
 from tests.tiny_lm import save_tiny
 
 SMALL: dict[str, dict[str, Any]] = {
+    "piece-pocket": {"pieces": sorted({*WORDS, *(w[::-1] for w in WORDS), ">"}), "width": 16, "layers": 1, "heads": 2},
     "pocket": {"width": 16, "layers": 1, "heads": 2, "context": 32},
     "pocket-stacked": {"width": 16, "layers": 1, "heads": 2, "context": 32, "slots": 2, "device": "cpu"},
     "causal-lm": {"path": "tiny", "context": 96, "rank": 4},

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 from dataenv import check_teacher, registry
+from dataenv.checks.teacher import QUICK
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.episode.loop import run
+from dataenv.episode.teacher import as_teacher
+from dataenv.execution.runner import Runner
+from dataenv.execution.store import Store
 from tasks.arithmetic.grammar import compute, read
 from teachers.chat.tutor import arithmetic
 from teachers.failure import Failure
@@ -35,6 +39,27 @@ def arguments() -> Iterator[dict[str, dict[str, Any]]]:
 @pytest.mark.parametrize("name", sorted(registry.TEACHERS))
 def test_teacher(name: str, arguments: dict[str, dict[str, Any]]) -> None:
     check_teacher(registry.build("teacher", name, arguments.get(name)))
+
+
+TOOLS: dict[str, Any] = QUICK | {
+    "task": "tools",
+    "student": "piece-pocket",
+    "student_args": {"width": 16, "layers": 1, "heads": 2},
+    "decoding": {"max_tokens": 8},
+    "budget": {"student_tokens": 40_000},
+}
+FOR_TOOLS: dict[str, dict[str, Any]] = {
+    "static": {"weights": {"lookup": 1.0, "cost": 2.0}},
+    "influence": {"group": 2, "reference": 8},
+}
+ALONE = [name for name, where in sorted(registry.TEACHERS.items()) if ".llm." not in where and name != "best-of"]
+"""Teachers that need no language model."""
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_teacher_of_tools(name: str) -> None:
+    teacher, runner = registry.build("teacher", name, FOR_TOOLS.get(name)), Runner(Store())
+    check_teacher(teacher, lambda: TeachingEnv(as_teacher(teacher).level, runner=runner, **TOOLS))
 
 
 def test_episodes_of_two_seeds_differ_for_who_draws() -> None:

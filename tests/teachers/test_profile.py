@@ -183,7 +183,7 @@ def test_a_models_profile_stands_beside_that_of_the_tasks_rules(toys: None) -> N
     with serving(Server(backwards)) as server:
         chat = {"base_url": server.base_url, "model": "scripted"}
         teacher = StatSel(diagnosis="chat", difficult=4, chat=chat)
-        run(TeachingEnv("skill-list", **TOYS), teacher, seed=0)
+        run(TeachingEnv("skill-list", **TOYS | {"budget": {"student_tokens": 500}}), teacher, seed=0)
     model, rules = teacher.profiles
     assert (model.diagnoser, model.used, rules.diagnoser, rules.used) == ("chat", True, "task", False)
     assert set(model.lacks) == set(rules.lacks)

@@ -294,7 +294,8 @@ def _to_read(row: Row) -> dict[str, Any]:
         for lesson in row.lessons[:LESSONS]
     ]  # fmt: skip
     mistakes = [
-        (m.step, shown(m.skill), shown(m.prompt), shown(m.response), shown(m.answer)) for m in row.mistakes[:MISTAKES]
+        (m.step, shown(m.skill), shown(m.prompt), shown(m.response), shown(m.answer), shown(m.failing))
+        for m in row.mistakes[:MISTAKES]
     ]
     asked = [
         (after.step, after.teacher_tokens - before.teacher_tokens, after.money - before.money)

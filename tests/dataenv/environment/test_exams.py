@@ -13,9 +13,10 @@ import pytest
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
-from dataenv.environment.exams import cut
+from dataenv.environment.exams import cut, grade
 from dataenv.episode.context import Context
 from dataenv.errors import SettingError
+from dataenv.execution.jobs import Answers
 from dataenv.setting import make_setting
 from students.base import Asked, Decoding
 from tasks.records import Example
@@ -183,3 +184,15 @@ def test_right_in_words_of_its_own_is_right_for_probes_and_teachers(worked: dict
     assert found["self-improve"].kept > 0
     assert found["hard-only"].failed == 0
     assert found["best-of"].yields["chosen"] == 0, "what is always right teaches nothing"
+
+
+@pytest.mark.usefixtures("needs_sandbox")
+def test_the_part_that_fails_is_known_to_the_board_and_to_no_teacher() -> None:
+    items = {"feedback": 1, "selection": 1, "test": 1, "transfer": 0}
+    budget = {"student_tokens": 10**6}
+    setting = make_setting({"task": "programs", "student": "pocket", "items": items, "budget": budget})
+    problems = setting.exam_items("feedback")
+    said = tuple(problem.answer if i else "v" for i, problem in enumerate(problems))
+    found = grade(setting, "feedback", Answers(responses=said, losses=tuple(0.0 for _ in said)))
+    assert list(found.failing) == [problems[0].id]
+    assert found.failing[problems[0].id].startswith("1: f(")

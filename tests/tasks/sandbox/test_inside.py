@@ -14,7 +14,7 @@ from tasks.sandbox.local import LocalSandbox
 from tasks.sandbox.walls import _interpreter
 from tests.tasks.sandbox.battery import CHEATS, DONE, HONEST, HOSTILE, SECRET, WRONG, World
 
-LIMITS = ProgramLimits(cpu=0.5, wall=60.0, memory=256 << 20)
+LIMITS = ProgramLimits(cpu=0.5, wall=240.0, memory=256 << 20)
 SLEEPS = "sleep that ignores SIGTERM"
 ADD = [(1, 2), ("a", "b"), ([1.5], [2])]
 ADDED = (3, "ab", [1.5, 2])

@@ -25,6 +25,7 @@ from teachers.chat.scripted import Server, serving
 from teachers.chat.spec import LOCAL_CHAT
 from teachers.chat.tutor import arithmetic
 from tests.tiny import TINY
+from tests.typed import Cli, Done
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_local = pytest.mark.skipif(
@@ -128,40 +129,38 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def dataenv_run(cwd: Path, *words: str, teacher: str = "stat-syn", **more: Any) -> subprocess.CompletedProcess[str]:
+def run(cli: Cli, *words: str, teacher: str = "stat-syn", **more: Any) -> Done:
     fields = {k: v for k, v in TINY.items() if k not in ("task", "student")} | {"budget": {"student_tokens": 4000}}
     args = SMALL[teacher] | more
-    command = [sys.executable, "-c", "from dataenv.cli import main; main()", "run", "--teacher", teacher, *words]
-    command += ["--args", json.dumps(args), "--setting", json.dumps(fields)]
-    environ = {k: v for k, v in os.environ.items() if k != "DATAENV_STORE"}
-    environ |= {"PYTHONPATH": str(ROOT), "COLUMNS": "150"}
-    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=280, check=False)
+    return cli("run", "--teacher", teacher, *words, "--args", json.dumps(args), "--setting", json.dumps(fields))
 
 
-def test_a_server_is_given_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_is_given_on_the_command_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "sk-1")
     with serving(Server(arithmetic)) as server:
         words = ("--chat", server.base_url, "--chat-model", "scripted", "--chat-key-env", "SOME_KEY")
-        done = dataenv_run(tmp_path, *words)
-        assert done.returncode == 0, done.stderr
+        done = run(cli, *words)
+        assert done.code == 0, done.err
         assert len(server.heard) > 3
-    assert re.search(r"step 1: .*, teacher [\d,]+ tokens", done.stdout)
-    assert "sk-1" not in done.stdout + done.stderr
-    assert done.stderr.count(f"sends $SOME_KEY to {server.base_url.split('/')[2]}") == 1
-    assert re.search(r"replies of its language model: .*ok \d+", done.stdout)
-    nameless = dataenv_run(tmp_path, "--chat", "http://127.0.0.1:9/v1")
-    assert nameless.returncode == 2
-    assert "model is missing; add it" in nameless.stderr
-    assert "Traceback" not in nameless.stderr
+    assert re.search(r"step 1: .*, teacher [\d,]+ tokens", done.out)
+    assert "sk-1" not in done.out + done.err
+    assert done.err.count(f"sends $SOME_KEY to {server.base_url.split('/')[2]}") == 1
+    assert re.search(r"replies of its language model: .*ok \d+", done.out)
+    nameless = run(cli, "--chat", "http://127.0.0.1:9/v1")
+    assert nameless.code == 2
+    assert "model is missing; add it" in nameless.err
+    assert "Traceback" not in nameless.err
 
 
 @needs_local
 @pytest.mark.slow
 @pytest.mark.parametrize(("teacher", "more"), [("stat-syn", {"quota": 1}), ("open-ended", {})])
-def test_the_local_model_is_given_on_the_command_line(tmp_path: Path, teacher: str, more: dict[str, Any]) -> None:
-    done = dataenv_run(tmp_path, "--chat", "local", teacher=teacher, chat={"max_tokens": 40}, **more)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"teacher [\d,]+ tokens", done.stdout)
-    assert "replies of its language model: " in done.stdout
+def test_the_local_model_is_given_on_the_command_line(
+    cli: Cli, tmp_path: Path, teacher: str, more: dict[str, Any]
+) -> None:
+    done = run(cli, "--chat", "local", teacher=teacher, chat={"max_tokens": 40}, **more)
+    assert done.code == 0, done.err
+    assert re.search(r"teacher [\d,]+ tokens", done.out)
+    assert "replies of its language model: " in done.out
     store = Store(tmp_path / "runs" / ".store")
     assert store.count("chats") > 0

@@ -152,6 +152,8 @@ def planted_rows(text: str) -> list[dict[str, Any]]:
         row |= {"registered": "name", "teacher_args": {"argument": "value", "list": ["value"]}}
         for step in row["steps"]:
             step |= {"lesson": "digest", "judged": {"right": 1}}
+        for mistake in row["mistakes"]:
+            mistake["failing"] = "call"
     return [_plant(row, text) for row in rows]
 
 
