@@ -8,13 +8,17 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
 
+import dataenv
 from dataenv.cli import main
+from dataenv.environment.env import TeachingEnv
 from dataenv.leaderboard.config import read
 from dataenv.leaderboard.folder import read_rows
 from tasks.jsonl.formats import FORMATS
 from tests.benchmark_files import gsm8k_rows, math_rows, stat_math_files, write_rows
+from tests.code_files import humaneval_rows, mbpp_rows
 from tests.tiny_lm import save_tiny
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
@@ -145,3 +149,24 @@ def test_stat_math_is_played_with_files_and_a_model_of_ones_own(
         *SUITES,
     ):
         assert said in page
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_tiny_model_is_taught_and_asked_for_code(tmp_path: Path) -> None:
+    """Taught on one form and asked in another one. The reference solutions are right all the same."""
+    files = {"train": write_rows(tmp_path / "train.jsonl", mbpp_rows(60))}
+    files["test"] = write_rows(tmp_path / "test.jsonl", humaneval_rows(20))
+    student = f"causal-lm:{save_tiny(tmp_path / 'my-model', positions=512)}"
+    fields: dict[str, Any] = {
+        "task": "jsonl", "task_args": {**files, "natural": False}, "student": student, "store": "off",
+        "engine": "pool",
+        "lesson_size": 8, "decoding": {"max_tokens": 40, "temperature": 1.0}, "recipe": {"batch": 4, "rate": 7e-4},
+        "exam": {"samples": 2, "score": "pass", "k": 1}, "items": {"feedback": 4, "selection": 4, "test": 4},
+    }  # fmt: skip
+    env = TeachingEnv("skill-list", **fields)
+    step = dataenv.run(gym.wrappers.TimeLimit(env, 1), "stratified", seed=0).steps[-1]
+    assert step.kept == 8
+    assert not step.grader_errors
+    task = env.setting.built_task
+    assert [grade.correct for grade in task.grades([(p, p.answer) for p in task.split("test")])] == [True] * 20
