@@ -21,7 +21,8 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 from dataenv.errors import DataenvError, SettingError, did_you_mean
-from students import keys, methods
+from students import keys
+from students.training import methods
 
 Kind = Literal[
     "task", "student", "teacher", "discoverer", "engine", "level", "method", "probe", "reference", "metric", "tracker",
@@ -39,13 +40,13 @@ TASKS = {
     "words": "tasks.words:Words",
 }
 STUDENTS = {
-    "causal-lm": "students.causal_lm:CausalLM",
-    "piece-pocket": "students.piece_pocket:PiecePocket",
-    "pocket": "students.pocket:Pocket",
-    "pocket-stacked": "students.pocket_stacked:PocketStacked",
+    "causal-lm": "students.causal_lm.student:CausalLM",
+    "piece-pocket": "students.pocket.pieces:PiecePocket",
+    "pocket": "students.pocket.student:Pocket",
+    "pocket-stacked": "students.pocket.stacked_student:PocketStacked",
     "simulated": "students.simulated:Simulated",
     "tinker": "students.remote.tinker:Tinker",
-    "word-lm": "students.word_lm:WordLm",
+    "word-lm": "students.word_lm.student:WordLm",
 }
 TEACHERS = {
     "random": "teachers.random_mixture:RandomMixture",

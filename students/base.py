@@ -260,7 +260,7 @@ class Student(ABC):
     methods: ClassVar[tuple[str, ...]] = ("sft",)
     """Of recipes, that it can be trained by."""
     has_policy: ClassVar[bool] = False
-    """Whether it shows methods from outside a ``students.policy.Policy``, so that they can train it too."""
+    """Whether it shows methods from outside a ``students.training.policy.Policy``, so that they can train it too."""
     kinds: ClassVar[tuple[str, ...]] = ("solution", "edit")
     """Kinds of examples that it can be trained on."""
     sees: ClassVar[tuple[str, ...]] = ("text",)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from students.base import Data, Decoding, Recipe, asked
-from students.causal_lm import CausalLM
-from students.checkpoint import CheckpointError
+from students.causal_lm.checkpoint import CheckpointError
+from students.causal_lm.student import CausalLM
 from tasks.records import Example
 from tests.tiny_lm import ALPHABET, MARKS, save_tokenizer
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from tinker.proto import tinker_public_pb2 as pb
 
-from students.causal_lm import CausalLM
+from students.causal_lm.student import CausalLM
 
 PROTO = "application/x-protobuf"
 MODEL = "tiny/llama"

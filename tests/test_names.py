@@ -91,7 +91,7 @@ def test_an_optional_field_more_changes_no_name(copy: Path, before: dict[str, li
 
 @pytest.mark.timeout(300)
 def test_other_training_code_is_another_student(copy: Path, before: dict[str, list[str]]) -> None:
-    adamw = copy / "students" / "adamw.py"
+    adamw = copy / "students" / "training" / "adamw.py"
     text = adamw.read_text(encoding="utf-8")
     assert "BETAS = (0.9, 0.95)" in text
     adamw.write_text(text.replace("BETAS = (0.9, 0.95)", "BETAS = (0.9, 0.96)"), encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained
-from students.walk import tokens_of_batches
+from students.training.walk import tokens_of_batches
 from tasks.base import Task
 from tasks.discovered import Discovery, item_key
 from tasks.errors import UnsupportedError

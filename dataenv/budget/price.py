@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from students.base import FORWARD, FORWARD_BACKWARD, Recipe, Trained
-from students.methods import method_of
+from students.training.methods import method_of
 
 
 def cost_of(trained: Trained, recipe: Recipe, look: int = 0) -> int:

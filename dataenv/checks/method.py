@@ -10,9 +10,9 @@ from dataenv.checks.teacher import QUICK
 from dataenv.lessons.bill import sizes
 from dataenv.lessons.tuition import complete
 from dataenv.setting import make_setting
-from students import methods
 from students.base import FORWARD, FORWARD_BACKWARD, Data, Recipe, Student
-from students.method import Method, Rate
+from students.training import methods
+from students.training.method import Method, Rate
 from tasks.records import Example, stream
 
 

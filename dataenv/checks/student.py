@@ -18,7 +18,7 @@ from dataenv.lessons.bill import bill_of
 from dataenv.waiting import waiting
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, asked
 from students.remote.rebuilding import is_rebuilt
-from students.walk import walk_of
+from students.training.walk import walk_of
 from tasks.records import Example, Kind
 
 WORDS = ("abc", "bcd", "cde", "bad", "dab", "ace", "fed", "cab")

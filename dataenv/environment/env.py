@@ -45,7 +45,7 @@ from dataenv.snapshot import Ended, Snapshot, snapshot_in
 from dataenv.validation import whole
 from dataenv.waiting import waiting
 from students.base import Recipe, Trained, initial_key
-from students.methods import method_of
+from students.training.methods import method_of
 from tasks.records import Example
 
 MOST_SEEDS = 1 << 63

@@ -23,7 +23,6 @@ from dataenv.execution.blobs import BlobCorruptError, Blobs, place_beside
 from dataenv.execution.serving.answers import answer
 from dataenv.execution.serving.engine import ServingEngine
 from dataenv.execution.written import Written
-from students import many
 from students.base import (
     Asked,
     Data,
@@ -36,7 +35,8 @@ from students.base import (
     derive_key,
     initial_key,
 )
-from students.methods import METHODS, method_code
+from students.training import many
+from students.training.methods import METHODS, method_code
 from tasks.base import Task
 from tasks.records import Example, Record, absent, canonical_json, digest, stream
 

@@ -11,9 +11,9 @@ from dataenv.budget.price import Price, price_of, totals
 from dataenv.budget.purse import Payment, Purse
 from dataenv.validation import MOST, whole
 from students.base import FORWARD, Recipe, Student
-from students.method import Method
-from students.methods import method_of
-from students.walk import walk_of
+from students.training.method import Method
+from students.training.methods import method_of
+from students.training.walk import walk_of
 from tasks.records import Example
 
 DEFAULT = vars(Method)["size"].__func__

@@ -21,7 +21,7 @@ from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
 from dataenv.setting import Setting
 from dataenv.validation import whole
-from students.methods import method_of
+from students.training.methods import method_of
 from tasks.base import Task
 from tasks.errors import UnsupportedError
 from tasks.records import Example, canonical_json, stream

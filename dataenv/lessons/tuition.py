@@ -15,7 +15,7 @@ from dataenv.lessons.engines import replayed
 from dataenv.lessons.offer import Lessons, Offer
 from dataenv.setting import Setting
 from students.base import FORWARD, Recipe, Trained
-from students.methods import method_of
+from students.training.methods import method_of
 from tasks.records import Example, stream
 
 if TYPE_CHECKING:

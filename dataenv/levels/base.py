@@ -14,7 +14,7 @@ from gymnasium import spaces
 from dataenv.errors import ActionError, SnapshotError, did_you_mean
 from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
-from students.methods import method_of
+from students.training.methods import method_of
 from tasks.records import Example
 
 if TYPE_CHECKING:

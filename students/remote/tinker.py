@@ -19,12 +19,12 @@ import numpy as np
 
 from students import keys
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, code_digest
-from students.chat_format import Format
-from students.checkpoint import CheckpointError, guarded
-from students.loop import Encoded, Optimisation, batches
+from students.causal_lm.chat_format import Format
+from students.causal_lm.checkpoint import CheckpointError, guarded
 from students.remote.rebuilding import NOT_REBUILT, REBUILT
 from students.remote.service import Endpoint, Session, models, session
 from students.remote.training import PAD, Checkpoint, RemoteAdamW, datum, nats, packed, unpacked
+from students.training.loop import Encoded, Optimisation, batches
 from tasks.errors import SettingError, UnsupportedError
 from tasks.records import Example, digest
 
@@ -57,12 +57,12 @@ class Tinker(Student):
 
     name = "tinker"
     code = (
-        "students.adamw",
-        "students.loop",
+        "students.training.adamw",
+        "students.training.loop",
         "students.remote.training",
-        "students.chat_format",
-        "students.chat_template",
-        "students.chat_template_child",
+        "students.causal_lm.chat_format",
+        "students.causal_lm.chat_template",
+        "students.causal_lm.chat_template_child",
     )
 
     def __init__(

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from students.adamw import BETAS, EPSILON
 from students.base import Recipe
-from students.loop import IGNORE, Batch, Ints
 from students.remote.service import Session
+from students.training.adamw import BETAS, EPSILON
+from students.training.loop import IGNORE, Batch, Ints
 from tasks.records import Record, canonical_json
 
 PAD = -1
@@ -36,7 +36,7 @@ class Checkpoint(Record):
 
 
 class RemoteAdamW:
-    """Updates that a server makes; see ``students.adamw.AdamW``.
+    """Updates that a server makes; see ``students.training.adamw.AdamW``.
 
     Args:
         opened: The session.

@@ -94,7 +94,7 @@ class Simulated(Student):
         return save({"loss": after[0], "pace": state["pace"]}), report
 
     def walk(self, fresh: Sequence[int], earlier: Sequence[int], recipe: Recipe, seed: int) -> Iterator[int]:
-        """The tokens of each update: a batch of mean length, for it learns by shares; see ``students.walk``."""
+        """The tokens of each update: a batch of mean length, for it learns by shares; see ``training.walk``."""
         replayed = round(recipe.batch * recipe.replay) if earlier else 0
         tokens = (recipe.batch - replayed) * float(np.mean(fresh))
         return repeat(ceil(tokens + (replayed * float(np.mean(earlier)) if replayed else 0.0) - 1e-9))

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dataenv.execution.executors import cores
-from students.smollm2 import GGUF, PACKAGE
+from students.causal_lm.smollm2 import GGUF, PACKAGE
 from teachers.chat.spec import LOCAL, LOCAL_CHAT, ChatError
 
 CONTEXT = 2048

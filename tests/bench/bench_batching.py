@@ -21,11 +21,11 @@ import common  # sets the number of threads, so it comes before NumPy
 import numpy as np
 
 from dataenv.setting import Setting
-from students.decoding import generate
-from students.loop import IGNORE, Encoded, unpack_arrays
-from students.packed import packed
-from students.transformer import Transformer, token_scores, token_scores_back
-from students.vocabulary import EOS, FIRST, Characters
+from students.pocket.decoding import generate
+from students.pocket.packed import packed
+from students.pocket.transformer import Transformer, token_scores, token_scores_back
+from students.pocket.vocabulary import EOS, FIRST, Characters
+from students.training.loop import IGNORE, Encoded, unpack_arrays
 from tasks.records import stream
 
 ROWS = (8, 16, 32, 64, 128)

@@ -50,7 +50,7 @@ class Plain:
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from students.loop import unpack
+        from students.training.loop import unpack
 
         torch.set_num_threads(1)
         torch.manual_seed(0)
@@ -138,8 +138,8 @@ def main() -> int:
     rounds = parser.parse_args().rounds
 
     from students.base import Data, Decoding, Recipe
-    from students.causal_lm import CausalLM
-    from students.smollm2 import smollm2
+    from students.causal_lm.smollm2 import smollm2
+    from students.causal_lm.student import CausalLM
 
     print(machine("torch", "transformers", "peft"), flush=True)
     student, folder = CausalLM(), str(smollm2())

@@ -61,7 +61,7 @@ class Bench(NamedTuple):
 
     def student(self, dtype: str = "auto", **args: Any) -> Any:
         """The student on the device."""
-        from students.causal_lm import CausalLM
+        from students.causal_lm.student import CausalLM
 
         return CausalLM(path=self.path, context=128, dtype=dtype, device=self.device, **args)
 
@@ -110,7 +110,7 @@ import hashlib, json, sys
 sys.path.insert(0, "tests/bench")
 from bench_causal_lm import problems
 from students.base import Data, Recipe
-from students.causal_lm import CausalLM
+from students.causal_lm.student import CausalLM
 args = json.loads(sys.argv[1])
 student = CausalLM(**args)
 recipe = Recipe(updates=8, batch=8, rate=1e-3)
@@ -220,8 +220,8 @@ def many(bench: Bench) -> Found:
     from bench_causal_lm import problems
 
     from students.base import Data, Recipe
-    from students.many import Fit, fit_many
-    from students.pocket_stacked import PocketStacked
+    from students.pocket.stacked_student import PocketStacked
+    from students.training.many import Fit, fit_many
 
     card, found = bench.device == "cuda", Found()
     k, n = (64, 16) if card else (4, 4)

@@ -22,10 +22,10 @@ from dataenv.execution.jobs import BuildSpec, Exam, Training, from_initial
 from dataenv.execution.runner import Runner, run_all
 from dataenv.execution.store import Store
 from students.base import Data, Recipe, Student
-from students.causal_lm import CausalLM
-from students.many import Fit, fit_many
-from students.pocket import Pocket
-from students.pocket_stacked import PocketStacked
+from students.causal_lm.student import CausalLM
+from students.pocket.stacked_student import PocketStacked
+from students.pocket.student import Pocket
+from students.training.many import Fit, fit_many
 from tasks.arithmetic import Arithmetic
 from tasks.records import Example, stream
 

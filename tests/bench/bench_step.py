@@ -199,7 +199,7 @@ def backends(env) -> None:
     import numpy as np
 
     from students.base import Data, asked
-    from students.pocket import Pocket
+    from students.pocket.student import Pocket
 
     env.reset(seed=0)
     env.step(action_of(env))

@@ -1,4 +1,4 @@
-"""The losses of ``students.grpo`` and ``students.dpo`` beside TRL's own code, on random log-probabilities.
+"""The losses of ``training.grpo`` and ``training.dpo`` beside TRL's own code, on random log-probabilities.
 
     python tests/bench/trl_losses.py            # with TRL: pip install 'dataenv[trl]'
 
@@ -21,8 +21,8 @@ import numpy as np
 import torch
 import trl
 
-from students.dpo import dpo_loss
-from students.grpo import advantages, divergence, surrogate
+from students.training.dpo import dpo_loss
+from students.training.grpo import advantages, divergence, surrogate
 
 COLUMNS, GROUP, GROUPS, DRAWS = 9, 4, 8, 50
 

@@ -19,9 +19,9 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError
 from dataenv.lessons.engines import Procedural, engine_of
 from dataenv.setting import make_setting
-from students import methods
-from students.grpo import Practising
-from students.pocket import Pocket
+from students.pocket.student import Pocket
+from students.training import methods
+from students.training.grpo import Practising
 from tests.toys import TOYS, Plenty, Reverse
 
 pytestmark = pytest.mark.usefixtures("toys")
@@ -71,7 +71,7 @@ def test_workers_are_told_and_what_they_were_told_before_is_kept() -> None:
     dataenv.register("task", "three", Plenty)
     told = json.loads(os.environ[registry.VARIABLE])
     assert told["task"] == {"one": "tests.toys:Reverse", "three": "tests.toys:Plenty"}
-    assert told["student"] == {"two": "students.pocket:Pocket"}
+    assert told["student"] == {"two": "students.pocket.student:Pocket"}
     assert registry.names("task")["one"] == "tests.toys:Reverse"
 
 

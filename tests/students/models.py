@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from students.pocket import untaught
-from students.transformer import Parameters
-from students.vocabulary import ALPHABET, FIRST
+from students.pocket.student import untaught
+from students.pocket.transformer import Parameters
+from students.pocket.vocabulary import ALPHABET, FIRST
 
 VOCABULARY = FIRST + len(ALPHABET)
 

@@ -9,8 +9,8 @@ import pytest
 
 from dataenv import check_student, registry
 from dataenv.checks.student import WORDS
-from students.pocket import untaught
-from students.word_lm import Pretrained
+from students.pocket.student import untaught
+from students.word_lm.student import Pretrained
 from tasks.arithmetic import Arithmetic
 from tasks.records import stream
 from tests.tiny_lm import save_tiny

@@ -13,10 +13,10 @@ import pytest
 
 from dataenv import check_student
 from students.base import Data, Decoding, Recipe, asked
-from students.causal_lm import CausalLM
-from students.loop import unpack
-from students.many import Fit, answer_many, fit_many
-from students.pocket_stacked import PocketStacked
+from students.causal_lm.student import CausalLM
+from students.pocket.stacked_student import PocketStacked
+from students.training.loop import unpack
+from students.training.many import Fit, answer_many, fit_many
 from tasks.records import Example
 from tests.tiny_lm import save_tiny
 

@@ -9,9 +9,9 @@ import pytest
 from safetensors.numpy import load, save
 
 from students.base import Data, Recipe, Student
-from students.pocket import Pocket
-from students.pocket_torch import TorchModel
-from students.vocabulary import ALPHABET, EOS, FIRST
+from students.pocket.by_torch import TorchModel
+from students.pocket.student import Pocket
+from students.pocket.vocabulary import ALPHABET, EOS, FIRST
 from tasks.errors import UnsupportedError
 from tasks.records import Example, stream
 from tests.toys import Parrot

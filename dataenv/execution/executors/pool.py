@@ -1,4 +1,4 @@
-"""Several jobs a worker at once: one computation trains as many students as have slots in it (``students.many``).
+"""Several jobs a worker at once: one computation trains as many students as have slots in it (``training.many``).
 
 Jobs wait a moment for others that are like them. A batch has the deadline of one job. A batch that is lost or fails as
 a whole is run again in two halves, so that what was one job's fault becomes that of the job alone; after one that ran
@@ -21,7 +21,7 @@ from dataenv.execution.executors.worker import Limits, Reply, cards, read_reply,
 from dataenv.execution.inline import WorkerLostError
 from dataenv.execution.jobs import Job, Outcome, student_of
 from dataenv.execution.spec import ExecutorSpec, refuse_others
-from students.many import slots_of
+from students.training.many import slots_of
 
 LINGER = 0.25
 """Seconds without a new job after which a batch that is not full begins. A driver makes a lesson in a tenth of that."""

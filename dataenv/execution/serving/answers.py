@@ -15,7 +15,7 @@ from pathlib import Path
 from dataenv.execution.serving.engine import ServingEngine
 from dataenv.execution.serving.server import ServingClient, ServingError, UnknownModelError
 from students.base import Asked, Decoding, Student
-from students.served import ServedPrompt, ServedStudent
+from students.causal_lm.served import ServedPrompt, ServedStudent
 
 KEPT = 4
 """Adapters that one process keeps in a server; the least recently used one goes first."""

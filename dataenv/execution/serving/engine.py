@@ -13,8 +13,8 @@ from pydantic import Field
 from dataenv.errors import SettingError
 from dataenv.execution.serving.server import ServingClient, ServingError
 from students.base import Decoding
+from students.causal_lm.served import ServedPrompt, ServedStudent
 from students.keys import is_place
-from students.served import ServedPrompt, ServedStudent
 from tasks.records import Record, absent, digest
 
 ENGINE = "vllm"

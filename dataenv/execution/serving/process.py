@@ -28,7 +28,7 @@ from dataenv.execution.serving.engine import ENGINE, ServingEngine, probe
 from dataenv.execution.serving.server import ServingClient, ServingError
 from dataenv.waiting import waiting
 from students.base import Student
-from students.served import ServedStudent
+from students.causal_lm.served import ServedStudent
 
 COMMAND = "DATAENV_VLLM"
 """The environment variable that says where the command ``vllm`` is, and which options it gets besides."""

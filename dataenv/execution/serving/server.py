@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dataenv.errors import DataenvError
-from students.served import ServedPrompt
+from students.causal_lm.served import ServedPrompt
 
 LARGEST = 1 << 26
 """Bytes of the longest reply that is read."""

@@ -22,7 +22,7 @@ from dataenv.leaderboard.references import Nothing
 from dataenv.leaderboard.trackers import Tracker
 from dataenv.levels.base import Plan
 from dataenv.levels.skill_list import SkillList
-from students.method import Method, Rate
+from students.training.method import Method, Rate
 
 
 @pytest.mark.parametrize("name", registry.names("probe"))

@@ -227,7 +227,7 @@ def test_a_bad_mixture_is_one_sentence_and_changes_nothing(env: TeachingEnv, act
 
 def test_what_drifts_is_noticed_with_the_store_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """The determinism tests can fail: with the store off a second computation is not replaced by the first."""
-    from students.pocket import Pocket
+    from students.pocket.student import Pocket
 
     sound, calls = Pocket.fit, iter(range(10**6))
     monkeypatch.setattr(Pocket, "fit", lambda self, w, data, recipe, seed: sound(self, w, data, recipe, next(calls)))

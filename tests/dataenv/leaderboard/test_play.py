@@ -118,7 +118,7 @@ def test_all_teachers_of_a_seed_start_from_one_untaught_student(played: tuple[Pa
 
 
 def test_a_run_whose_training_diverges_stays_on_the_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from students.pocket import Pocket
+    from students.pocket.student import Pocket
 
     sound = Pocket.fit
 

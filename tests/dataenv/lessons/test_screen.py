@@ -16,7 +16,7 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.screen import as_example, passing, pool_of, refused, screen
 from dataenv.setting import make_setting
-from students.pocket import Pocket
+from students.pocket.student import Pocket
 from tasks.arithmetic import Arithmetic
 from tasks.records import SPLITS, Example, stream
 from tests.tiny import TINY

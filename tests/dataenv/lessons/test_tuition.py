@@ -21,8 +21,8 @@ from dataenv.lessons.bill import sizes
 from dataenv.lessons.tuition import Tuition, golds, nominal_price, nominal_size, nominal_tokens
 from dataenv.setting import make_setting
 from students.base import Data, Recipe, Trained
-from students.loop import walked
-from students.walk import tokens_of_batches
+from students.training.loop import walked
+from students.training.walk import tokens_of_batches
 from tasks.records import Example, stream
 from tests.tiny import TINY
 from tests.toys import TOYS, Parrot

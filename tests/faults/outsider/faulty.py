@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from students.base import Data, Recipe, Trained
-from students.pocket import Pocket
+from students.pocket.student import Pocket
 from tasks.records import digest
 
 

@@ -14,7 +14,7 @@ from dataenv.checks.student import PLAIN, SHORT
 from dataenv.environment.env import TeachingEnv
 from dataenv.errors import SettingError, UnansweredError, UnsupportedError
 from students.base import Data, Decoding, TrainingDivergedError, asked
-from students.causal_lm import CausalLM
+from students.causal_lm.student import CausalLM
 from students.remote.service import LostCheckpointError
 from students.remote.tinker import Tinker
 from students.remote.training import Checkpoint, packed, unpacked

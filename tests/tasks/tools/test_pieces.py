@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from students.piece_pocket import Pieces
+from students.pocket.pieces import Pieces
 from tasks.records import SPLITS
 from tasks.tools import Tools
 from tasks.tools.kinds import STYLES

@@ -30,7 +30,7 @@ from dataenv.execution.jobs import (
 from dataenv.execution.runner import Runner, settle_all
 from dataenv.execution.store import Store
 from students.base import Recipe, TrainingDivergedError
-from students.loop import pack, unpack
+from students.training.loop import pack, unpack
 from tasks.arithmetic import Arithmetic
 from tasks.records import Example, stream
 

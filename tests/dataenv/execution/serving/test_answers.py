@@ -14,8 +14,8 @@ from dataenv.execution.serving.answers import Adapters, adapters_in, answer
 from dataenv.execution.serving.engine import ServingEngine, probe
 from dataenv.execution.serving.server import ServingClient, ServingError
 from students.base import Data, Decoding, Recipe, asked
-from students.causal_lm import CausalLM
-from students.served import ServedStudent
+from students.causal_lm.served import ServedStudent
+from students.causal_lm.student import CausalLM
 from tasks.records import Example
 from tests.stand_in import VERSION, StandIn
 from tests.tiny_lm import save_tiny

@@ -13,8 +13,8 @@ from dataenv.errors import SettingError
 from dataenv.execution.serving.engine import ServingEngine, probe
 from dataenv.execution.serving.process import served_by, stop_all
 from dataenv.setting import make_setting
-from students.causal_lm import CausalLM
-from students.served import ServedStudent
+from students.causal_lm.served import ServedStudent
+from students.causal_lm.student import CausalLM
 from tests.stand_in import VERSION, StandIn
 from tests.tiny_lm import save_tiny
 

@@ -14,8 +14,8 @@ import pytest
 from dataenv.errors import SettingError
 from dataenv.execution.serving import process
 from dataenv.execution.serving.process import arguments, kept, local_server, served_by, stop_all
-from students.causal_lm import CausalLM
-from students.served import ServedStudent
+from students.causal_lm.served import ServedStudent
+from students.causal_lm.student import CausalLM
 from tests.tiny_lm import save_tiny
 
 ROOT = Path(__file__).resolve().parents[4]

@@ -18,8 +18,8 @@ from dataenv.execution.serving.engine import ServingEngine, probe
 from dataenv.execution.serving.process import local_server
 from dataenv.execution.serving.server import ServingClient, ServingError, UnknownModelError
 from students.base import Data, Decoding, Recipe, asked
-from students.causal_lm import CausalLM
-from students.served import ServedStudent
+from students.causal_lm.served import ServedStudent
+from students.causal_lm.student import CausalLM
 from tasks.records import Example
 from tests.tiny_lm import save_tiny
 

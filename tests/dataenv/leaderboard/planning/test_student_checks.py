@@ -95,7 +95,7 @@ def test_a_gold_that_the_tokens_cannot_hold_is_found(
 
 def test_what_the_checker_forgives_is_no_finding(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tokenizer that writes everything in small letters, and a checker that reads them so."""
-    from students.causal_lm import CausalLM
+    from students.causal_lm.student import CausalLM
 
     monkeypatch.setattr(CausalLM, "written", lambda self, response: response.lower())
     changed = dict.fromkeys(range(0, 900, 9), "Paris")

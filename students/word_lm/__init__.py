@@ -1,0 +1,1 @@
+"""``word-lm``: ``pocket`` with words for tokens and weights that were pre-trained here."""
