@@ -179,7 +179,7 @@ def _wrong(tests: CodeTests) -> Grade:
 def _called(tests: CodeTests, text: str) -> Program:
     """A program with the inputs of all cases."""
     if not tests.entry:
-        return Program(text, None, [arguments[0] for arguments in tests.arguments()])
+        return Program(text, None, tests.arguments())
     if tests.entry.isidentifier():
         return Program(text, tests.entry, tests.arguments())
     code = f"{text}\n\ndef _dataenv_entry(*args):\n    return {tests.entry}(*args)\n"
