@@ -27,7 +27,7 @@ class Fit:
 
 @runtime_checkable
 class Slotted(Protocol):
-    """A student that computes several states at once; each comes to the same bytes and texts as alone.
+    """A student that computes several states at once; each has the same bytes and texts as alone.
 
     Attributes:
         slots: How many at the most. Whoever calls gives no more.

@@ -55,7 +55,7 @@ class ProgramShape:
         return Derivation(letter, tuple(steps))
 
     def _shown(self, rng: np.random.Generator) -> Derivation | None:
-        """Two inputs and their values, by which one candidate can be told from all others."""
+        """Two inputs and their values, on which one candidate differs from all others."""
         step = candidates()[rng.integers(len(candidates()))]
         sizes = rng.integers(1, 4, size=2) + (rng.integers(1, 3) if step.form.skill == "slice" else 0)
         shown = tuple(tuple(int(x) for x in rng.integers(0, 30, size=n)) for n in sizes)

@@ -54,7 +54,7 @@ def serve(told: int, readable: list[str], listed: list[str], processes: int) -> 
 
 
 def _watch(pid: int, cpu: float, wall: float) -> tuple[bytes, int, float]:
-    """Wait for a process, and end it when it passes a limit or nobody is there any more to be told."""
+    """Wait for a process, and end it when it passes a limit or its caller is gone."""
     handle, began = os.pidfd_open(pid), time.monotonic()
     clock = (~pid << 3) | 2  # of the process's own time: CPUCLOCK_SCHED, linux/posix-timers_types.h
     watched = select.poll()
