@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from dataenv.lessons.columns import columns, different
 from dataenv.lessons.leaks import Hit, guard_of
 from students.base import Student
+from tasks import media
 from tasks.base import Task
 from tasks.records import Example
 
@@ -22,10 +23,10 @@ Judge = Callable[[Sequence[Example]], Sequence[bool | None]]
 REASONS = ("form", "kind", "media", "length", "alphabet", "leak", "duplicate", "wrong", "size", "budget")
 """Why an example is rejected, in the order in which the screen asks:
 
-form: not a record of two non-empty texts, or no pair where pairs are asked; kind, media: not for this student; length,
-alphabet: the student cannot read it; leak: asks or spells out what a sealed problem asks; duplicate: twice in one
-lesson; wrong: the task's judge says so (only under ``verify``); size: beyond the longest lesson allowed; budget: beyond
-the cap on examples.
+form: not a record of two non-empty texts, or no pair where pairs are asked; kind: not for this student; media: not for
+this student, or an image that is nowhere; length, alphabet: the student cannot read it; leak: asks or spells out what a
+sealed problem asks, or shows what it shows; duplicate: twice in one lesson; wrong: the task's judge says so (only under
+``verify``); size: beyond the longest lesson allowed; budget: beyond the cap on examples.
 """
 
 
@@ -106,12 +107,12 @@ def _first(offered: Iterable[Any], most: int) -> tuple[list[Any], int]:
     return ahead[:most], len(ahead[most:])
 
 
-Name = tuple[str, str, str | None]
+Name = tuple[str, str, str | None, tuple[str, ...]]
 
 
 def names_of(examples: Sequence[Example]) -> list[Name]:
     """What makes two examples of a lesson one, of each."""
-    return list(zip(*columns(examples, "prompt", "response", "rejected"), strict=True))
+    return list(zip(*columns(examples, "prompt", "response", "rejected", "media"), strict=True))
 
 
 class _Sieve:
@@ -149,16 +150,16 @@ class _Sieve:
         if self._pairs or set(map(type, offers)) != {Example}:
             return None
         fields = columns(offers, "prompt", "response", "rejected", "skills", "kind", "origin", "media")
-        prompts, responses, rejected, skills, kinds, origins, media = fields
+        prompts, responses, rejected, skills, kinds, origins, images = fields
         texts = [*prompts, *responses]
         if set(map(type, texts)) != {str} or not all(texts) or not "".join(texts).isascii():
             return None
-        if different(rejected) != [None] or any(media):
+        if different(rejected) != [None] or any(images):
             return None
         labels = [label for some in different(skills) for label in some] + [o or "-" for o in different(origins)]
         if not all(kind in self._student.kinds for kind in different(kinds)) or not all(map(_is_text, labels)):
             return None
-        return list(zip(prompts, responses, rejected, strict=True))
+        return list(zip(prompts, responses, rejected, images, strict=True))
 
     def _read(self, offers: Sequence[Example], names: list[Name]) -> tuple[list[Example], list[Name]]:
         """A plain lesson without what the student cannot read, which is counted."""
@@ -198,7 +199,7 @@ class _Sieve:
     def _unreadable(self, example: Example) -> str | None:
         if example.kind not in self._student.kinds:
             return "kind"
-        if example.media and "image" not in self._student.sees:
+        if example.media and not ("image" in self._student.sees and all(map(media.has, example.media))):
             return "media"
         return next(filter(None, map(self._student.refuse, both_of(example))), None)
 
