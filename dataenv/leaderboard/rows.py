@@ -255,6 +255,7 @@ class Mistake(RowPart):
     """A feedback problem that the student of a step got wrong.
 
     ``failing`` is the first part of the response that is wrong, where the task knows parts: of a program, the call.
+    ``media`` holds the digests of the pictures that the problem shows, with a space between.
     """
 
     step: Count
@@ -263,6 +264,7 @@ class Mistake(RowPart):
     response: Text
     answer: Text
     failing: Text = Field(default="", exclude_if=not_)
+    media: Text = Field(default="", exclude_if=not_)
 
 
 class Tuned(RowPart):
