@@ -10,14 +10,19 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Protocol, cast, runtime_checkable
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from dataenv import registry
 from dataenv.errors import SettingError
+from dataenv.execution.blobs import BlobCorruptError, Blobs
 from students.base import Student, code_digest
+from tasks import media
 from tasks.base import Task
 from tasks.images.denoiser import STEPS, Guide, Steering
 from tasks.records import Example, Record, canonical_json, digest, stream
+
+MADE = "made"
+"""The one entry of a record of what was made."""
 
 
 @runtime_checkable
@@ -105,3 +110,30 @@ class Making(Record):
         steering = Steering(self.scale, self.omega, self.steps)
         made = self.drawing_task.draw(self.requests, stream(self.seed, "make"), steering, self.checked, guide)
         return [example for some in made for example in some]
+
+
+_EXAMPLES = TypeAdapter(tuple[Example, ...])
+
+
+def made_in(record: Any, blobs: Blobs | None = None) -> tuple[Example, ...]:
+    """The examples of a record of what was made.
+
+    Args:
+        record: Of a store.
+        blobs: Whose pictures of these examples the album holds from then on.
+
+    Raises:
+        ValueError: If it is no such record, or a picture is gone: then all is made again.
+    """
+    if not isinstance(record, dict) or set(record) != {MADE}:
+        raise ValueError(f"a record of what was made holds {MADE!r} alone")
+    examples = _EXAMPLES.validate_python(record[MADE])
+    if blobs is None:
+        return examples
+    for name in {name for example in examples for name in example.media}:
+        try:
+            if not media.has(name):
+                media.keep(blobs.get(name))
+        except BlobCorruptError as error:
+            raise ValueError(str(error)) from error
+    return examples

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -151,7 +152,7 @@ def _ddim(
     x, wanted = torch.from_numpy(noise), torch.from_numpy(labels)
     nobody = torch.full_like(wanted, network.classes)
     times = np.linspace(1.0, 0.0, steering.steps + 1)
-    for now, then in zip(times, times[1:], strict=False):
+    for now, then in pairwise(times.tolist()):
         time = torch.full((len(x),), float(now))
         v = predicted(held, x, time, wanted)
         if steering.scale:

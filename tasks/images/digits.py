@@ -51,7 +51,7 @@ class Digits(ImageClasses):
         self._path = Path(generator) if generator else Path(__file__).with_name(f"{source}.safetensors")
 
     def judge(self, example: Example) -> bool | None:
-        """Whether the class is right: of a real picture as it is known, of another as the checking classifier sees it."""
+        """Whether the class is right: as it is known of a real picture, and as the checking classifier sees another."""
         return self.judges([example])[0]
 
     def judges(self, examples: Sequence[Example]) -> list[bool | None]:

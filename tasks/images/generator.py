@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -56,7 +57,7 @@ class Generator:
         self,
         labels: npt.NDArray[np.int64],
         rng: np.random.Generator,
-        steering: Steering = Steering(),
+        steering: Steering,
         guide: Guide | None = None,
     ) -> Floats:
         """One picture of each label ``(n,)``: ``(n, side, side)`` in [0, 1]."""
@@ -93,8 +94,6 @@ def read_generator(path: Path) -> Generator:
     Raises:
         ValueError: If there is none, or it is not whole.
     """
-    import json
-
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

@@ -59,8 +59,9 @@ def sort_out(pictures: Pictures, labels: Labels, seed: int = 0) -> Sorted:
 
 
 def long_tail(labels: Labels, rows: npt.NDArray[np.int64], ratio: float) -> npt.NDArray[np.int64]:
-    """Rows of an imbalanced pool: class by class fewer, down to one in ``ratio`` of the first class's (Cui et al.,
-    arXiv 1901.05555), at least one.
+    """Rows of an imbalanced pool: class by class fewer, the last has one for ``ratio`` of the first; at least one.
+
+    The shares fall geometrically (Cui et al., arXiv 1901.05555).
 
     Args:
         labels: Of all pictures.

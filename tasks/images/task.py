@@ -1,4 +1,4 @@
-"""Image classification: real pictures with sealed splits, shifted copies for transfer, and a pool. Skills are classes."""
+"""Image classification: real pictures with sealed splits, shifted copies, and a pool. Skills are classes."""
 
 from __future__ import annotations
 

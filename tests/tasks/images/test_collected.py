@@ -110,7 +110,7 @@ def test_a_file_beside_the_classes_is_refused(folder: Path) -> None:
 
 
 def test_one_class_and_few_pictures_are_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no column 'image'; give task_args.image, one of 'file', 'kind'"):
+    with pytest.raises(ValueError, match=r"no column 'image'; give task_args\.image, one of 'file', 'kind'"):
         ImageCollection(str(_table(folder)))
     for path in (folder / "dark").iterdir():
         path.unlink()
