@@ -38,7 +38,9 @@ TASKS = {
     "lego": "tasks.lego:Lego",
     "programs": "tasks.programs:Programs",
     "reasoning": "tasks.reasoning:Reasoning",
+    "scenes": "tasks.scenes:Scenes",
     "tools": "tasks.tools:Tools",
+    "vqa": "tasks.vqa:Vqa",
     "words": "tasks.words:Words",
 }
 STUDENTS = {
@@ -48,6 +50,7 @@ STUDENTS = {
     "piece-pocket": "students.pocket.pieces:PiecePocket",
     "pocket": "students.pocket.student:Pocket",
     "pocket-stacked": "students.pocket.stacked_student:PocketStacked",
+    "pocket-vlm": "students.pocket_vlm.student:PocketVlm",
     "simulated": "students.simulated:Simulated",
     "tinker": "students.remote.tinker:Tinker",
     "word-lm": "students.word_lm.student:WordLm",

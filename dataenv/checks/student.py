@@ -26,7 +26,7 @@ WORDS = ("abc", "bcd", "cde", "bad", "dab", "ace", "fed", "cab")
 PLAIN = tuple(Example(prompt=f"{word}>", response=word[::-1], skills=("reverse",)) for word in WORDS)
 """Eight things to learn by heart."""
 SEEN = ("text", "image")
-PIXEL = media.encode(np.zeros((1, 1), np.uint8))
+PIXEL = media.encode(np.zeros((1, 1, 3), np.uint8))
 """The smallest image: one black pixel."""
 SHORT = Recipe(updates=16, batch=8, rate=1e-2)
 

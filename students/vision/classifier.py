@@ -138,7 +138,8 @@ class ImageClassifier(Student):
     def entropies(self, weights: bytes, examples: Sequence[Example]) -> list[float]:
         """Entropy of the predicted classes of each example's picture, in nats; at most the log of their number."""
         chances = self._log_chances(weights, examples)
-        return np.maximum(0.0, -(np.exp(chances) * chances).sum(1)).tolist()
+        found: list[float] = np.maximum(0.0, -(np.exp(chances) * chances).sum(1)).tolist()
+        return found
 
     def guide(self, weights: bytes) -> Callable[[Floats], tuple[Floats, Floats]]:
         """What steers a generator towards pictures that the student is unsure of.

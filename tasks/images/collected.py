@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -75,7 +76,7 @@ def _in_folder(folder: Path) -> Iterator[Found]:
             raise ValueError(f"{entry} lies beside the class folders; move it into the folder of its class")
         for path in sorted(entry.iterdir()):
             if not path.name.startswith("."):
-                yield Found(f"{entry.name}/{path.name}", entry.name, lambda path=path: media.admit(path))
+                yield Found(f"{entry.name}/{path.name}", entry.name, partial(media.admit, path))
 
 
 def _in_table(source: str, image: str, label: str) -> Iterator[Found]:
@@ -95,7 +96,7 @@ def _in_table(source: str, image: str, label: str) -> Iterator[Found]:
         value, name = row.fields[image], str(row.fields[label])
         if not name.strip():
             raise ValueError(f"{row.where}, has an empty {label!r}; give the name of a class")
-        yield Found(row.where, name.strip(), lambda value=value: _admitted(value, beside))
+        yield Found(row.where, name.strip(), partial(_admitted, value, beside))
 
 
 def _admitted(value: Any, beside: Path | None) -> bytes:

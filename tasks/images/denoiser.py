@@ -173,4 +173,5 @@ def _steered(clean: torch.Tensor, side: int, omega: float, guide: Guide) -> torc
     _, gradient = guide(((clean + 1) / 2).numpy().reshape(-1, side, side))
     flat = torch.from_numpy(np.ascontiguousarray(gradient.reshape(len(clean), -1), np.float32))
     length = flat.norm(dim=1, keepdim=True)
-    return (clean + omega * math.sqrt(side**2) * flat / (length + 1e-12)).clamp(-1, 1)
+    moved: torch.Tensor = clean + omega * side * flat / (length + 1e-12)
+    return moved.clamp(-1, 1)

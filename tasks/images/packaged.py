@@ -47,7 +47,7 @@ class Packaged:
 def _pooled(pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The middle 24x24 of each picture, as 12x12 means of four."""
     middle = pixels[:, 2:26, 2:26]
-    return middle.reshape(len(pixels), 12, 2, 12, 2).mean((2, 4))
+    return np.asarray(middle.reshape(len(pixels), 12, 2, 12, 2).mean((2, 4)))
 
 
 PACKAGED = {

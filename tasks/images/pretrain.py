@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Loss = Callable[[dict[str, torch.Tensor]], torch.Tensor]
 
 RATE, BATCH, EMA, UNLABELLED = 2e-3, 128, 0.999, 0.1
-CHECKER_UPDATES = 3_000
+CHECKER_UPDATES = 1_000
 
 
 def main() -> None:

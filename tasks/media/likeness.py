@@ -23,7 +23,7 @@ Hashes = npt.NDArray[np.uint64]
 
 def dhash(png: bytes) -> int:
     """The hash of a canonical PNG, 64 bits."""
-    cells = _shrunk(_shrunk(grey(png).astype(np.float64), _ROWS).T, _COLUMNS).T
+    cells = averaged(grey(png).astype(np.float64), _ROWS, _COLUMNS)
     bits = (cells[:, 1:] > cells[:, :-1] + _STEP).ravel()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
@@ -42,7 +42,12 @@ def nearest(one: int, known: Hashes) -> tuple[int, int] | None:
     return place, int(distances[place])
 
 
-def _shrunk(values: npt.NDArray[np.float64], cells: int) -> npt.NDArray[np.float64]:
+def averaged(values: npt.NDArray[np.float64], rows: int, columns: int) -> npt.NDArray[np.float64]:
+    """A picture of one channel as ``(rows, columns)`` cells of equal size, each the mean of what it covers."""
+    return _averaged(_averaged(values, rows).T, columns).T
+
+
+def _averaged(values: npt.NDArray[np.float64], cells: int) -> npt.NDArray[np.float64]:
     """Rows averaged into so many of equal height, parts of rows by their share."""
     n = len(values)
     total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])

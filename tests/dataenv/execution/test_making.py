@@ -94,7 +94,7 @@ def test_what_cannot_guide_or_be_guided_is_said(task_args: dict[str, str]) -> No
 
 def test_a_record_of_something_else_is_refused() -> None:
     for record in ({}, {MADE: 3}, {MADE: [], "more": 1}, [], None):
-        with pytest.raises(ValueError, match="record|valid|list|tuple"):
+        with pytest.raises(ValueError, match=r"record|valid|list|tuple"):
             made_in(record)
     assert made_in({MADE: []}) == ()
 
