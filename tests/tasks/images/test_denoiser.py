@@ -1,5 +1,7 @@
 """The sampler: pictures in range, equal draws for an equal generator, and guidance that raises what it is told to."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,6 @@ def test_guidance_moves_pictures_up_the_gradient() -> None:
 def test_the_class_and_its_absence_are_told_apart() -> None:
     x, time = torch.ones(4, 36), torch.full((4,), 0.5)
     found = [predicted(held(), x, time, torch.full((4,), label)) for label in range(4)]
-    assert all((a != b).any() for a, b in zip(found, found[1:], strict=False))
+    assert all((a != b).any() for a, b in pairwise(found))
     scaled = drawn(held(), NETWORK, LABELS, stream(1, "d"), Steering(scale=2.0))
     assert (scaled != drawn(held(), NETWORK, LABELS, stream(1, "d"), Steering())).any()

@@ -75,7 +75,7 @@ def test_an_imbalanced_pool_falls_to_the_ratio(monkeypatch: pytest.MonkeyPatch, 
 
 def test_another_generator_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     args = stand_in(monkeypatch, tmp_path)
-    with pytest.raises(ValueError, match="which is no file; give one of tasks.images.pretrain"):
+    with pytest.raises(ValueError, match=r"which is no file; give one of tasks\.images\.pretrain"):
         Digits(**{**args, "generator": "none.safetensors"}).generate("3", 1, stream(0, "d"))
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(Path(args["generator"]).read_bytes()[:-40])
