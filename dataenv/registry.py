@@ -134,10 +134,7 @@ METRICS = {
     "kept-share": "dataenv.leaderboard.statistics.metrics:KeptShare",
     "teacher-tokens": "dataenv.leaderboard.statistics.metrics:TeacherTokens",
 }
-TRACKERS = {
-    "terminal": "dataenv.leaderboard.progress:Terminal",
-    "jsonl": "dataenv.leaderboard.trackers:JsonlTracker",
-}
+TRACKERS = {"terminal": "dataenv.leaderboard.progress:Terminal", "jsonl": "dataenv.leaderboard.trackers:JsonlTracker"}
 EXECUTORS = {
     "inline": "dataenv.execution.inline:Inline",
     "processes": "dataenv.execution.executors.local:Processes",

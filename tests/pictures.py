@@ -7,7 +7,7 @@ import pytest
 
 from tasks.images import digits
 from tasks.images.convolution import untrained_convolution
-from tasks.images.denoiser import Network, untrained
+from tasks.images.denoiser import DenoiserSizes, untrained
 from tasks.images.generator import Generator
 from tasks.records import stream
 
@@ -30,7 +30,7 @@ def made_up(per_class: int = 40) -> tuple[np.ndarray, np.ndarray]:
 def stand_in(monkeypatch: pytest.MonkeyPatch, folder: Path) -> dict[str, str]:
     """Let ``digits`` be made of these; returns its ``task_args``, with the generator's file."""
     monkeypatch.setattr(digits, "packaged", lambda source: made_up())
-    network, rng = Network(SIDE, 10, 16, 1), stream(0, "weights")
+    network, rng = DenoiserSizes(SIDE, 10, 16, 1), stream(0, "weights")
     denoiser = untrained(network, rng)
     denoiser["out"] += 0.1 * rng.standard_normal(denoiser["out"].shape, np.float32)
     file = folder / "generator.safetensors"

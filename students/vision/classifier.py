@@ -31,7 +31,7 @@ PASS = 4096
 """Pictures that are looked at at once."""
 
 
-class Shown(NamedTuple):
+class ShownPictures(NamedTuple):
     """One update's pictures ``(n, side, side)`` in [0, 1], their classes ``(n,)``, and how many there are."""
 
     pictures: torch.Tensor
@@ -110,14 +110,14 @@ class ImageClassifier(Student):
         held = {name: torch.nn.Parameter(value) for name, value in sorted(tensors.items())}
         lesson, earlier, watched = (self._seen(part) for part in (data.lesson, data.earlier, data.watched))
 
-        def loss(shown: Shown) -> torch.Tensor:
+        def loss(shown: ShownPictures) -> torch.Tensor:
             return functional.cross_entropy(self.network.scores(held, shown.pictures), shown.labels)
 
         def look() -> float:
             with torch.no_grad():
                 return float(loss(watched))
 
-        run = Optimisation[Shown](held, loss, recipe, moments)
+        run = Optimisation[ShownPictures](held, loss, recipe, moments)
         fitted = run.run(_turns(lesson, earlier, recipe, seed), look if data.watched else None)
         return pack({name: value.detach() for name, value in held.items()}, fitted), fitted.report
 
@@ -209,11 +209,11 @@ class ImageClassifier(Student):
         scores = scores - scores.max(1, keepdims=True, initial=-np.inf)
         return np.asarray(scores - np.log(np.exp(scores).sum(1, keepdims=True)))
 
-    def _seen(self, examples: Sequence[Example]) -> Shown:
+    def _seen(self, examples: Sequence[Example]) -> ShownPictures:
         import torch
 
         labels = np.array([self._label(e) for e in examples], np.int64)
-        return Shown(torch.from_numpy(self._of(examples)), torch.from_numpy(labels), len(examples))
+        return ShownPictures(torch.from_numpy(self._of(examples)), torch.from_numpy(labels), len(examples))
 
     def _of(self, examples: Sequence[Example]) -> Floats:
         return self._pictures([tuple(map(media.picture, e.media[:1])) for e in examples])
@@ -232,7 +232,7 @@ def _place(asked: Asked) -> int:
     return zlib.crc32(b"".join((asked.text.encode("utf-8", "surrogatepass"), *asked.media)))
 
 
-def _turns(lesson: Shown, earlier: Shown, recipe: Recipe, seed: int) -> Iterator[Shown]:
+def _turns(lesson: ShownPictures, earlier: ShownPictures, recipe: Recipe, seed: int) -> Iterator[ShownPictures]:
     """Batches without end: the lesson in epochs (``walked``), and what is replayed again and again."""
     import torch
 
@@ -243,7 +243,7 @@ def _turns(lesson: Shown, earlier: Shown, recipe: Recipe, seed: int) -> Iterator
         if replayed:
             parts.append((earlier, torch.from_numpy(rng.integers(earlier.tokens, size=replayed))))
         pictures = torch.cat([part.pictures[rows] for part, rows in parts])
-        yield Shown(pictures, torch.cat([part.labels[rows] for part, rows in parts]), len(pictures))
+        yield ShownPictures(pictures, torch.cat([part.labels[rows] for part, rows in parts]), len(pictures))
 
 
 class ImageMlp(ImageClassifier):

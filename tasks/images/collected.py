@@ -21,7 +21,7 @@ NAMED = 3
 """Bad files that an error names."""
 
 
-class Found(NamedTuple):
+class FoundPicture(NamedTuple):
     """A picture of a source: what errors call it, the name of its class, and how its file is read."""
 
     where: str
@@ -68,7 +68,7 @@ class ImageCollection(ImageClasses):
         super().__init__(sort_out(pictures, labels), classes, imbalance)
 
 
-def _in_folder(folder: Path) -> Iterator[Found]:
+def _in_folder(folder: Path) -> Iterator[FoundPicture]:
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
@@ -76,10 +76,10 @@ def _in_folder(folder: Path) -> Iterator[Found]:
             raise ValueError(f"{entry} lies beside the class folders; move it into the folder of its class")
         for path in sorted(entry.iterdir()):
             if not path.name.startswith("."):
-                yield Found(f"{entry.name}/{path.name}", entry.name, partial(media.admit, path))
+                yield FoundPicture(f"{entry.name}/{path.name}", entry.name, partial(media.admit, path))
 
 
-def _in_table(source: str, image: str, label: str) -> Iterator[Found]:
+def _in_table(source: str, image: str, label: str) -> Iterator[FoundPicture]:
     if not source.startswith(DATASETS) and not Path(source).exists():
         raise ValueError(
             f"task_args.source is {source!r}, which is not there; give a folder of class folders, a table, or "
@@ -96,7 +96,7 @@ def _in_table(source: str, image: str, label: str) -> Iterator[Found]:
         value, name = row.fields[image], str(row.fields[label])
         if not name.strip():
             raise ValueError(f"{row.where}, has an empty {label!r}; give the name of a class")
-        yield Found(row.where, name.strip(), partial(_admitted, value, beside))
+        yield FoundPicture(row.where, name.strip(), partial(_admitted, value, beside))
 
 
 def _admitted(value: Any, beside: Path | None) -> bytes:
@@ -112,7 +112,7 @@ def _admitted(value: Any, beside: Path | None) -> bytes:
     return media.admit(value)
 
 
-def _read(source: str, found: list[Found], side: int, colour: bool) -> Pictures:
+def _read(source: str, found: list[FoundPicture], side: int, colour: bool) -> Pictures:
     """All pictures, ``(n, side, side)`` or ``(n, side, side, 3)``."""
     out = np.zeros((len(found), side, side, *((3,) if colour else ())), np.uint8)
     bad: list[str] = []

@@ -49,7 +49,7 @@ class Steering(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Network:
+class DenoiserSizes:
     """Sizes of a denoiser.
 
     Attributes:
@@ -65,7 +65,7 @@ class Network:
     blocks: int
 
 
-def untrained(network: Network, rng: np.random.Generator) -> dict[str, Floats]:
+def untrained(network: DenoiserSizes, rng: np.random.Generator) -> dict[str, Floats]:
     """Initial parameters: He-scaled matrices, and zeros where a residual branch or the output begins."""
     pixels, width = network.side**2, network.width
     shapes = {"in": (pixels, width), "time": (2 * FREQUENCIES, width), "label": (network.classes + 1, width)}
@@ -110,7 +110,7 @@ def predicted(held: Tensors, x: torch.Tensor, time: torch.Tensor, labels: torch.
 
 def drawn(
     held: Tensors,
-    network: Network,
+    network: DenoiserSizes,
     labels: npt.NDArray[np.int64],
     rng: np.random.Generator,
     steering: Steering,
@@ -141,7 +141,7 @@ def drawn(
 
 def _ddim(
     held: Tensors,
-    network: Network,
+    network: DenoiserSizes,
     labels: npt.NDArray[np.int64],
     noise: Floats,
     steering: Steering,

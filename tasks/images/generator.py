@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.images.convolution import convolved
-from tasks.images.denoiser import Floats, Guide, Network, Steering, drawn
+from tasks.images.denoiser import Floats, Guide, DenoiserSizes, Steering, drawn
 from tasks.records import canonical_json, digest
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Generator:
         checker: Those of the classifier.
     """
 
-    network: Network
+    network: DenoiserSizes
     denoiser: Mapping[str, Floats]
     checker: Mapping[str, Floats]
 
@@ -107,7 +107,7 @@ def read_generator(path: Path) -> Generator:
             {name.removeprefix(f"{part}."): v for name, v in held.items() if name.startswith(f"{part}.")}
             for part in ("denoiser", "checker")
         )
-        found = Generator(Network(**about), *parts)
+        found = Generator(DenoiserSizes(**about), *parts)
         whole = found.digest == named
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ValueError(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.images.convolution import convolved, untrained_convolution
-from tasks.images.denoiser import Floats, Network, Steering, predicted, untrained
+from tasks.images.denoiser import Floats, DenoiserSizes, Steering, predicted, untrained
 from tasks.images.generator import Generator
 from tasks.images.packaged import PACKAGED, Labels, packaged
 from tasks.images.sorting import sort_out
@@ -70,7 +70,7 @@ def trained(pictures: Floats, labels: Labels, width: int, blocks: int, updates: 
         updates: Of it.
         seed: Of all draws.
     """
-    network = Network(pictures.shape[1], int(labels.max()) + 1, width, blocks)
+    network = DenoiserSizes(pictures.shape[1], int(labels.max()) + 1, width, blocks)
     shown = np.stack([shifted(pictures, down, right) for down in (-0.5, 0, 0.5) for right in (-0.5, 0, 0.5)])
     denoiser = _denoiser(network, shown, labels, updates, seed)
     return Generator(network, denoiser, _checker(network, shown, labels, seed))
@@ -87,7 +87,7 @@ def shifted(pictures: Floats, down: float, right: float) -> Floats:
     return pictures
 
 
-def _denoiser(network: Network, shown: Floats, labels: Labels, updates: int, seed: int) -> dict[str, Floats]:
+def _denoiser(network: DenoiserSizes, shown: Floats, labels: Labels, updates: int, seed: int) -> dict[str, Floats]:
     import torch
 
     rng = stream(seed, "denoiser")
@@ -107,7 +107,7 @@ def _denoiser(network: Network, shown: Floats, labels: Labels, updates: int, see
     return _minimised(untrained(network, rng), loss, updates, RATE)
 
 
-def _checker(network: Network, shown: Floats, labels: Labels, seed: int) -> dict[str, Floats]:
+def _checker(network: DenoiserSizes, shown: Floats, labels: Labels, seed: int) -> dict[str, Floats]:
     import torch
 
     rng = stream(seed, "checker")

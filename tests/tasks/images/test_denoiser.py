@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from tasks.images import denoiser
-from tasks.images.denoiser import Network, Steering, drawn, predicted, untrained
+from tasks.images.denoiser import DenoiserSizes, Steering, drawn, predicted, untrained
 from tasks.records import stream
 
-NETWORK = Network(side=6, classes=3, width=16, blocks=2)
+NETWORK = DenoiserSizes(side=6, classes=3, width=16, blocks=2)
 LABELS = np.array([0, 1, 2, 1])
 
 
