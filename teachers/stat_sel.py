@@ -15,7 +15,7 @@ from teachers.base import Floats, Level, Teacher, as_action, require, require_sh
 from teachers.chat.client import Chat
 from teachers.chat.spec import make_spec
 from teachers.chat.synthesis import rewritten
-from teachers.lessons import pool_or_made, question_of, shuffled
+from teachers.lessons import Question, pool_or_made, question_of, shuffled
 from teachers.profile import (
     ASKED,
     Detect,

@@ -184,8 +184,8 @@ class Context:
         An answer costs the tokens of its prompt and ``decoding.max_tokens``, as in a probe of ``accuracy``.
 
         Args:
-            prompts: They pass the same screen as a lesson, so nothing sealed can be asked. Give examples where they show
-                pictures.
+            prompts: They pass the same screen as a lesson, so nothing sealed can be asked. Where pictures are shown,
+                give examples.
             n: Answers to each.
             temperature: Of the decoding; at 0 all ``n`` are the same.
 
