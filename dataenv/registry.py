@@ -125,6 +125,7 @@ REFERENCES = {
     "format-only": "dataenv.leaderboard.references:FormatOnly",
     "joint": "dataenv.leaderboard.references:Joint",
     "joint-x4": "dataenv.leaderboard.references:JointX4",
+    "question-only": "dataenv.leaderboard.references:QuestionOnly",
     "static-best": "dataenv.leaderboard.references:StaticBest",
 }
 METRICS = {

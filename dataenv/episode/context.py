@@ -202,13 +202,14 @@ class Context:
         """
         return probes.probe(self._env, examples, kind)
 
-    def sample(self, prompts: Sequence[str], n: int = 1, temperature: float = 1.0) -> list[list[str]]:
+    def sample(self, prompts: Sequence[str | Example], n: int = 1, temperature: float = 1.0) -> list[list[str]]:
         """``n`` answers of the student to each prompt, each with a seed of its own; the same prompts get others later.
 
         An answer costs the tokens of its prompt and ``decoding.max_tokens``, as in a probe of ``accuracy``.
 
         Args:
-            prompts: They pass the same screen as a lesson, so nothing sealed can be asked.
+            prompts: They pass the same screen as a lesson, so nothing sealed can be asked. Where pictures are shown,
+                give examples.
             n: Answers to each.
             temperature: Of the decoding; at 0 all ``n`` are the same.
 

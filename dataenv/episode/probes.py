@@ -56,7 +56,9 @@ def _probe_of(env: TeachingEnv, kind: str) -> Probe:
     return how
 
 
-def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float, seed: int) -> list[list[str]]:
+def sample(
+    env: TeachingEnv, prompts: Sequence[str | Example], n: int, temperature: float, seed: int
+) -> list[list[str]]:
     """See ``Context.sample``.
 
     Args:
@@ -70,7 +72,8 @@ def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float,
     if isinstance(prompts, str):
         raise SettingError("prompts is one text; give a list of texts")
     # The screen reads examples. A full stop is no word, and stands for the answer that is not there yet.
-    asked = _read([{"prompt": prompt, "response": "."} for prompt in prompts], "prompts")
+    given = [p if isinstance(p, Example) else {"prompt": p, "response": "."} for p in prompts]
+    asked = _read(given, "prompts")
     if not asked:
         return []
     env.purse.pay(FORWARD * n * sum(answer_tokens(env.student, e, env.setting.decoding) for e in asked), "probes")

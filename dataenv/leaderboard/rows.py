@@ -18,6 +18,7 @@ from dataenv.attempts import ONCE, Attempts
 from dataenv.environment.steps import StepRow
 from dataenv.episode.profiles import SkillProfile
 from dataenv.leaderboard.one_board import OWN, check_one_board
+from dataenv.leaderboard.pictures import ShownPicture
 from dataenv.lessons.leaks import Leaks
 from dataenv.validation import Count, Money, RowPart, Text
 from tasks.records import absent, canonical_json
@@ -242,6 +243,7 @@ class Taught(RowPart):
     prompt: Text
     response: Text
     skills: tuple[Text, ...] = ()
+    pictures: tuple[ShownPicture, ...] = Field(default=(), exclude_if=not_)
 
 
 class Lesson(RowPart):
@@ -255,7 +257,6 @@ class Mistake(RowPart):
     """A feedback problem that the student of a step got wrong.
 
     ``failing`` is the first part of the response that is wrong, where the task knows parts: of a program, the call.
-    ``media`` holds the digests of the pictures that the problem shows, with a space between.
     """
 
     step: Count
@@ -264,7 +265,7 @@ class Mistake(RowPart):
     response: Text
     answer: Text
     failing: Text = Field(default="", exclude_if=not_)
-    media: Text = Field(default="", exclude_if=not_)
+    pictures: tuple[ShownPicture, ...] = Field(default=(), exclude_if=not_)
 
 
 class Tuned(RowPart):

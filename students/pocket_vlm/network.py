@@ -1,5 +1,8 @@
 """The network of ``pocket-vlm``: the question scales and shifts what the picture's convolutions see (FiLM).
 
+Then it looks at some places more than at others (attention with the question as its query), so that it can ask what
+stands where something is. The largest and the mean response of each channel say what is there, and how much of it.
+
 Source: E. Perez et al., "FiLM: Visual Reasoning with a General Conditioning Layer", arXiv 1709.07871, section 2. The
 question is read by a GRU; the coordinates of each pixel are two more channels, so that places can be told.
 """
@@ -17,6 +20,8 @@ SIDE = 32
 GROUPS = 4
 EMBEDDED, QUESTION = 32, 64
 """Widths of a word and of a question."""
+LOOKS = 4
+"""Places that a question looks at, each a mixture of all."""
 
 
 class FilmNetwork(nn.Module):
@@ -39,7 +44,8 @@ class FilmNetwork(nn.Module):
         self.blocks = nn.ModuleList([nn.Conv2d(width, width, 3, 1, 1) for _ in range(blocks)])
         self.norms = nn.ModuleList([nn.GroupNorm(GROUPS, width, affine=False) for _ in range(blocks)])
         self.film = nn.Linear(QUESTION, blocks * 2 * width)
-        self.hidden = nn.Linear(2 * width + QUESTION, 64)
+        self.look = nn.Linear(QUESTION, LOOKS * width)
+        self.hidden = nn.Linear((2 + LOOKS) * width + QUESTION, 64)
         self.out = nn.Linear(64, answers)
         line = torch.linspace(-0.5, 0.5, SIDE)
         grid = torch.stack(torch.meshgrid(line, line, indexing="ij"))
@@ -61,7 +67,11 @@ class FilmNetwork(nn.Module):
         scales, shifts = self.film(question).view(len(seen), len(self.blocks), 2, -1, 1, 1).unbind(2)
         for i, (block, norm) in enumerate(zip(self.blocks, self.norms, strict=True)):
             x = x + F.relu((1 + scales[:, i]) * norm(block(x)) + shifts[:, i])
-        pooled = torch.cat([x.amax((2, 3)), x.mean((2, 3)), question], 1)
+        cells = x.flatten(2)
+        queries = self.look(question).view(len(seen), LOOKS, -1) / cells.shape[1] ** 0.5
+        places = (queries @ cells).softmax(-1)
+        seen_there = (places @ cells.transpose(1, 2)).flatten(1)
+        pooled = torch.cat([cells.amax(2), cells.mean(2), seen_there, question], 1)
         logits: Tensor = self.out(F.relu(self.hidden(pooled)))
         return logits
 
@@ -70,4 +80,5 @@ class FilmNetwork(nn.Module):
         states, _ = self.reader(self.words(words))
         lengths = (words > 0).sum(1)
         last = states[torch.arange(len(words)), (lengths - 1).clamp(min=0)]
-        return last * (lengths > 0)[:, None]
+        question: Tensor = last * (lengths > 0)[:, None]
+        return question

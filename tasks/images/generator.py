@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.images.convolution import convolved
-from tasks.images.denoiser import Floats, Guide, DenoiserSizes, Steering, drawn
+from tasks.images.denoiser import DenoiserSizes, Floats, Guide, Steering, drawn
 from tasks.records import canonical_json, digest
 
 if TYPE_CHECKING:

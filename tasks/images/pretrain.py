@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.images.convolution import convolved, untrained_convolution
-from tasks.images.denoiser import Floats, DenoiserSizes, Steering, predicted, untrained
+from tasks.images.denoiser import DenoiserSizes, Floats, Steering, predicted, untrained
 from tasks.images.generator import Generator
 from tasks.images.packaged import PACKAGED, Labels, packaged
 from tasks.images.sorting import sort_out

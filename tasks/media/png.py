@@ -86,23 +86,23 @@ def grey(png: bytes) -> Pixels:
 @lru_cache(maxsize=4096)
 def _decoded(png: bytes) -> Pixels:
     """Read-only pixels in their own form."""
+    refusal = "picture is no canonical PNG; pass it through tasks.media.admit first"
     try:
-        width, height, depth, colour, *rest = struct.unpack(">IIBBBBB", png[_HEAD : _HEAD + 13])
-        start = _HEAD + 13 + 4
-        length, kind = struct.unpack(">I4s", png[start : start + 8])
+        width, height, _, colour = struct.unpack(">IIBB", png[_HEAD : _HEAD + 10])
+        start = _HEAD + 13 + 4 + 8
         check_size(width, height, "picture")
-        sound = png.startswith(_SIGNATURE) and kind == b"IDAT" and depth == 8 and colour in (_GREY, _RGB)
-        channels = 3 if colour == _RGB else 1
-        size = height * (width * channels + 1)
-        body = zlib.decompressobj().decompress(png[start + 8 : start + 8 + length], size) if sound else b""
-        if len(body) != size or any(rest):
-            raise PictureError("picture is no canonical PNG; pass it through tasks.media.admit first")
-    except (struct.error, zlib.error) as error:
-        raise PictureError(f"picture is no canonical PNG ({error}); pass it through tasks.media.admit first") from None
-    rows = np.frombuffer(body, np.uint8).reshape(height, -1)
-    if rows[:, 0].any():
-        raise PictureError("picture is no canonical PNG (rows are filtered); pass it through tasks.media.admit first")
-    return rows[:, 1:].reshape((height, width, 3) if channels == 3 else (height, width))
+        shape = (height, width, 3) if colour == _RGB else (height, width)
+        size = height * (width * (3 if colour == _RGB else 1) + 1)
+        body = zlib.decompressobj().decompress(png[start:], size)
+    except (struct.error, zlib.error):
+        raise PictureError(refusal) from None
+    if not size or len(body) != size:
+        raise PictureError(refusal)
+    found = np.frombuffer(body, np.uint8).reshape(height, -1)[:, 1:].reshape(shape)
+    if encode(found) != png:  # whatever else could be wrong with it
+        raise PictureError(refusal)
+    found.flags.writeable = False
+    return found
 
 
 def _stored(raw: bytes) -> bytes:
