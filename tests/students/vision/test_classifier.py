@@ -5,28 +5,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from dataenv import check_student
 from students.base import Asked, Data, Decoding, Recipe, TrainingDivergedError
 from students.training.loop import pack, unpack_arrays
 from students.vision.classifier import ImageClassifier, ImageCnn, ImageMlp
 from tasks import media
 from tasks.records import Example, stream
+from tests.pictures import halves
 
 ONE = Decoding(max_tokens=1)
 STUDENTS = [ImageMlp, ImageCnn]
-
-
-def _examples(n: int, seed: int = 0) -> list[Example]:
-    """Pictures of two classes: bright above, or bright below."""
-    rng = stream(seed, "pictures")
-    made = []
-    for i in range(n):
-        picture = rng.integers(80, size=(12, 12)).astype(np.uint8)
-        picture[:6] += np.uint8(150 * (i % 2))
-        picture[6:] += np.uint8(150 * (1 - i % 2))
-        digest = media.keep(media.encode(picture))
-        made.append(Example(prompt=f"picture {digest[:8]}", response="01"[i % 2], skills=("half",), media=(digest,)))
-    return made
 
 
 def _asked(examples: list[Example]) -> list[Asked]:
@@ -34,14 +21,9 @@ def _asked(examples: list[Example]) -> list[Asked]:
 
 
 @pytest.mark.parametrize("student", STUDENTS)
-def test_the_contract_holds(student: Callable[[], ImageClassifier]) -> None:
-    check_student(student(), _examples(8), Recipe(updates=16, batch=8, rate=1e-2))
-
-
-@pytest.mark.parametrize("student", STUDENTS)
 def test_it_learns_what_pictures_show(student: Callable[[], ImageClassifier]) -> None:
-    made, fresh = student(), _examples(40, seed=1)
-    weights, trained = made.fit(made.initial(0), Data(tuple(_examples(40))), Recipe(updates=60, batch=16, rate=1e-2), 0)
+    made, fresh = student(), halves(40, seed=1)
+    weights, trained = made.fit(made.initial(0), Data(tuple(halves(40))), Recipe(updates=60, batch=16, rate=1e-2), 0)
     assert trained.tokens == 60 * 16
     assert made.answer(weights, _asked(fresh), ONE, 0) == [e.response for e in fresh]
     assert np.mean(made.entropies(weights, fresh)) < 0.2 < np.mean(made.entropies(made.initial(0), fresh))
@@ -61,7 +43,7 @@ def test_the_guide_is_the_gradient_of_entropy(student: Callable[[], ImageClassif
 
 
 def test_entropy_of_a_guided_picture_is_that_of_its_example() -> None:
-    made, (example, *_) = ImageMlp(), _examples(1)
+    made, (example, *_) = ImageMlp(), halves(1)
     picture = media.grey(media.picture(example.media[0])).astype(np.float32)[None] / 255
     weights = made.initial(0)
     np.testing.assert_allclose(made.guide(weights)(picture)[0], made.entropies(weights, [example]), rtol=1e-5)
@@ -77,7 +59,7 @@ def test_a_picture_of_another_size_is_brought_to_its_own() -> None:
 
 
 def test_replay_is_trained_on() -> None:
-    made, some = ImageMlp(), _examples(8)
+    made, some = ImageMlp(), halves(8)
     recipe = Recipe(updates=4, batch=4, replay=0.5)
     with_, _ = made.fit(made.initial(0), Data(tuple(some[:4]), tuple(some[4:])), recipe, 0)
     without, _ = made.fit(made.initial(0), Data(tuple(some[:4])), recipe, 0)
@@ -85,8 +67,8 @@ def test_replay_is_trained_on() -> None:
 
 
 def test_patience_looks_at_what_is_watched() -> None:
-    made, some = ImageMlp(), _examples(8)
-    watched = tuple(e.model_copy(update={"response": "01"[e.response == "0"]}) for e in _examples(8, seed=2))
+    made, some = ImageMlp(), halves(8)
+    watched = tuple(e.model_copy(update={"response": "01"[e.response == "0"]}) for e in halves(8, seed=2))
     recipe = Recipe(updates=400, batch=8, rate=1e-2, patience=2, interval=4)
     _, trained = made.fit(made.initial(0), Data(tuple(some), (), watched), recipe, 0)
     assert trained.updates < 100
@@ -94,14 +76,14 @@ def test_patience_looks_at_what_is_watched() -> None:
 
 
 def test_a_loss_without_end_is_said() -> None:
-    made, some = ImageMlp(), _examples(8)
+    made, some = ImageMlp(), halves(8)
     weights = pack({name: value * np.nan for name, value in unpack_arrays(made.initial(0))[0].items()})
     with pytest.raises(TrainingDivergedError, match=r"lower recipe\.rate"):
         made.fit(weights, Data(tuple(some)), Recipe(updates=4, batch=8), 0)
 
 
 def test_what_it_cannot_learn_is_refused() -> None:
-    made, (example, *_) = ImageMlp(classes=["0", "1"]), _examples(1)
+    made, (example, *_) = ImageMlp(classes=["0", "1"]), halves(1)
     assert made.refuse(example) is None
     assert made.refuse(example.model_copy(update={"response": "7"})) == "alphabet"
     assert made.refuse(example.model_copy(update={"media": example.media * 2})) == "length"

@@ -8,20 +8,8 @@ import pytest
 
 from tasks import media
 from tasks.images import ImageCollection
-from tasks.records import SPLITS, stream
-
-PER_CLASS = 20
-
-
-def _folder(root: Path) -> Path:
-    """Bright and dark pictures, in a folder of each class."""
-    rng = stream(0, "pictures")
-    for name, low in (("bright", 150), ("dark", 0)):
-        (root / name).mkdir(parents=True)
-        for i in range(PER_CLASS):
-            picture = rng.integers(low, low + 100, size=(10, 14, 3)).astype(np.uint8)
-            (root / name / f"{i}.png").write_bytes(media.encode(picture))
-    return root
+from tasks.records import SPLITS
+from tests.pictures import picture_folder
 
 
 def _table(folder: Path) -> Path:
@@ -34,7 +22,7 @@ def _table(folder: Path) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     pytest.importorskip("PIL")
-    return _folder(tmp_path / "pictures")
+    return picture_folder(tmp_path / "pictures")
 
 
 def test_a_folder_is_split_by_class(folder: Path) -> None:
