@@ -26,12 +26,15 @@ class Task(ABC):
         natural: Whether problems are natural text: written, not generated from templates. Then whatever shares eight
             words in a row with a sealed prompt is taken for a copy of it (``dataenv.leaks``). Problems made from
             templates share as much with everything that their generator makes, so they leave this at ``False``.
+        part_kinds: First words of the names of ``Grade.parts`` that an exam counts apart, such as the wanted calls of a
+            plan.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     skills: tuple[str, ...]
     natural: ClassVar[bool] = False
+    part_kinds: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def split(self, name: Split) -> Sequence[Problem]:
