@@ -49,7 +49,7 @@ class Programs(Task):
     """
 
     name: ClassVar[str] = "programs"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     skills = tuple(skill.name for skill in CATALOGUE)
     sandbox = staticmethod(in_force)
 
