@@ -5,7 +5,7 @@ the logits of every token, and ``generate`` in batches of equal size to the cap,
 also run in float32, and with the ends of answers, so that what each choice brings is seen apart. Where ``auto`` is
 bfloat16 the student runs in float32 too: whether ``auto`` pays is the ratio of the two.
 
-With ``--trl`` the same lesson is taught by TRL's SFTTrainer too (tests/bench/peer.py), to a model with the same adapter.
+With ``--trl`` TRL's SFTTrainer teaches the same lesson too (tests/bench/peer.py), to a model with the same adapter.
 That needs an environment with the extra ``trl``.
 
 A processor without instructions for bfloat16 takes minutes for one such update of 16, so there that arm gets batches of
