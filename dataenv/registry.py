@@ -157,11 +157,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
     "tracker": TRACKERS,
     "executor": EXECUTORS,
 }
-LEVEL_IDS = {
-    "open-ended": "dataenv/OpenEnded-v0",
-    "skill-list": "dataenv/SkillList-v0",
-    "skill-tree": "dataenv/SkillTree-v0",
-}
+LEVEL_IDS = {name: f"dataenv/{name.title().replace('-', '')}-v0" for name in LEVELS}
 """The ids that Gymnasium knows the levels by."""
 IN_WORKERS = ("task", "student", "method")
 """Kinds that a worker process looks up by name."""
