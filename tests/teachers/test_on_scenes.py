@@ -11,6 +11,7 @@ from dataenv.checks.teacher import QUICK
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.episode.teacher import as_teacher
+from dataenv.errors import SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from teachers.hard_only import HardOnly
@@ -48,6 +49,18 @@ def test_samples_are_of_what_is_shown() -> None:
     both = context.sample([*made, *made[:1]], n=2, temperature=0.0)
     assert both[0] == both[-1]
     assert [len(answers) for answers in both] == [2] * 13
+
+
+def test_a_teacher_looks_at_mistakes_and_at_nothing_sealed() -> None:
+    env = TeachingEnv("open-ended", **SCENES)
+    observation, _ = env.reset(seed=0)
+    context = Context(env)
+    error = observation["errors"][0]
+    assert context.picture(error["media"]).shape == (32, 32, 3)
+    assert context.picture(context.pool()[0].media[0]).shape == (32, 32, 3)
+    for name in (env.task.split("test")[0].media[0], "0" * 64, ""):
+        with pytest.raises(SettingError, match="is none of a mistake, the pool or an example"):
+            context.picture(name)
 
 
 def test_hard_only_keeps_apart_what_is_shown() -> None:
