@@ -132,6 +132,8 @@ METRICS = {
     "transfer": "dataenv.leaderboard.statistics.metrics:TransferAccuracy",
     "worst-skill": "dataenv.leaderboard.statistics.metrics:WorstSkill",
     "forgotten": "dataenv.leaderboard.statistics.metrics:Forgotten",
+    "call-f1": "dataenv.leaderboard.statistics.metrics:CallF1",
+    "transfer-call-f1": "dataenv.leaderboard.statistics.metrics:TransferCallF1",
     "kept-share": "dataenv.leaderboard.statistics.metrics:KeptShare",
     "teacher-tokens": "dataenv.leaderboard.statistics.metrics:TeacherTokens",
 }
@@ -156,11 +158,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
     "tracker": TRACKERS,
     "executor": EXECUTORS,
 }
-LEVEL_IDS = {
-    "open-ended": "dataenv/OpenEnded-v0",
-    "skill-list": "dataenv/SkillList-v0",
-    "skill-tree": "dataenv/SkillTree-v0",
-}
+LEVEL_IDS = {name: f"dataenv/{name.title().replace('-', '')}-v0" for name in LEVELS}
 """The ids that Gymnasium knows the levels by."""
 IN_WORKERS = ("task", "student", "method")
 """Kinds that a worker process looks up by name."""

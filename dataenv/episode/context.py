@@ -12,10 +12,12 @@ from dataenv.environment.branch import fork
 from dataenv.environment.env import TeachingEnv
 from dataenv.episode import guided, probes
 from dataenv.errors import SettingError
+from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.screen import as_example, passing, pool_of
 from dataenv.lessons.tuition import nominal_price, nominal_tokens
 from dataenv.validation import finite, whole
 from students.base import FORWARD
+from tasks import media
 from tasks.difficulty import difficulty_of
 from tasks.records import Example, Problem, stream
 
@@ -165,6 +167,21 @@ class Context:
         problem = self._problem(error)
         return problem.skills[0], problem.difficulty
 
+    def picture(self, name: str) -> npt.NDArray[np.uint8]:
+        """The pixels of a picture, ``(height, width, 3)``: one of a mistake, of the pool, or of any example; free.
+
+        Args:
+            name: Its digest, as ``media`` of a mistake or an example has it.
+
+        Raises:
+            SettingError: If a sealed problem shows it that is not of the feedback split, or it is nowhere.
+        """
+        shown = any(name in problem.media for problem in self._feedback.values())
+        asked = Example(prompt="?", response="?", media=(name,))
+        if not shown and (not media.has(name) or guard_of(self._env.task).find(asked) is not None):
+            raise SettingError(f"picture {name[:12]!r} is none of a mistake, the pool or an example; give its digest")
+        return media.pixels(media.picture(name))
+
     def _problem(self, error: Mapping[str, str]) -> Problem:
         problem = self._feedback.get(error.get("id", ""))
         if problem is None:
@@ -178,6 +195,10 @@ class Context:
         It compares the two and says nothing of whether they are right: a teacher is told nothing of its own labels.
         """
         return self._env.task.same(example, answer)
+
+    def sames(self, asked: Sequence[tuple[Example, str]]) -> list[bool]:
+        """What ``same`` says of each of many examples with an answer, in order; free."""
+        return self._env.task.sames(asked)
 
     def readable(self, examples: Sequence[Example]) -> list[bool]:
         """Whether the student can read each at all: its form, its length, its letters; free, for no screen is asked.

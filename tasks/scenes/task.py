@@ -18,7 +18,7 @@ from tasks.scenes.questions import BY_NAME, HELD, KINDS, MOST, Look, drawn, solv
 
 SEALED: dict[Split, int] = {"feedback": 60, "selection": 80, "test": 200, "transfer": 60}
 """Problems of each kind."""
-POOL = 300
+POOL = 600
 """Pool examples of each kind."""
 LOOKS: tuple[Look, ...] = tuple(look for look in product(COLOURS, SHAPES) if look not in HELD)
 SUBSKILLS: dict[str, int] = {"any": MOST, "few things": 2, "many things": MOST}
@@ -100,8 +100,13 @@ class Scenes(Task):
         return self._pool
 
     def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
-        """What an untaught student has seen: the kinds in ``known``, by their shares, mixed."""
-        return by_share(self._shares, n, rng, lambda skill, count: self._fresh(skill, count, rng, "prior", MOST))
+        """What an untaught student has seen: of the pool the kinds in ``known``, by their shares, mixed."""
+
+        def make(skill: str, count: int) -> list[Example]:
+            first = POOL * self.skills.index(skill)
+            return [self._pool[first + i] for i in rng.integers(POOL, size=count).tolist()]
+
+        return by_share(self._shares, n, rng, make)
 
     @cached_property
     def _splits(self) -> dict[Split, tuple[Problem, ...]]:

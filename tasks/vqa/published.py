@@ -24,7 +24,7 @@ SIDE = 32
 Part = Literal["train", "test"]
 
 
-class Question(NamedTuple):
+class PublishedQuestion(NamedTuple):
     """A published question: its text, its answer and the number of its image."""
 
     text: str
@@ -82,7 +82,7 @@ def pictures_of(part: Part) -> Pictures:
 
 
 @lru_cache(maxsize=2)
-def questions_of(part: Part) -> tuple[Question, ...]:
+def questions_of(part: Part) -> tuple[PublishedQuestion, ...]:
     """The questions of a part, in the published order.
 
     Raises:
@@ -91,12 +91,12 @@ def questions_of(part: Part) -> tuple[Question, ...]:
     path = _folder() / part / "questions.json"
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(Question(str(text), str(answer), int(image)) for text, answer, image in rows)
+        return tuple(PublishedQuestion(str(text), str(answer), int(image)) for text, answer, image in rows)
     except (OSError, ValueError, TypeError) as error:
         raise SettingError(f"task 'vqa' cannot read {path} ({error}); install easy-vqa again") from None
 
 
-def facts_of(questions: tuple[Question, ...]) -> dict[int, Facts]:
+def facts_of(questions: tuple[PublishedQuestion, ...]) -> dict[int, Facts]:
     """What each image shows, as far as its own questions say."""
     colours: dict[int, str] = {}
     shapes: dict[int, str] = {}

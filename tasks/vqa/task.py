@@ -17,7 +17,7 @@ from tasks.vqa.published import (
     COLOURS,
     Facts,
     Part,
-    Question,
+    PublishedQuestion,
     facts_of,
     is_negated,
     named_in,
@@ -149,7 +149,7 @@ def answer_to(text: str, facts: Facts) -> str | None:
     return "yes" if (named == held) != is_negated(text) else "no"
 
 
-def _problems(split: Split, part: Part, questions: Iterable[Question]) -> list[Problem]:
+def _problems(split: Split, part: Part, questions: Iterable[PublishedQuestion]) -> list[Problem]:
     names = pictures_of(part).names
     return [
         Problem(
@@ -177,7 +177,7 @@ def _changed(suite: str) -> list[Problem]:
     first = PER_SUITE * SUITES.index(suite)
     images = range(first, first + PER_SUITE)
     changed = {i: media.keep(_change(suite, media.picture(names[i]), rng)) for i in images}
-    asked: dict[tuple[int, str], Question] = {}
+    asked: dict[tuple[int, str], PublishedQuestion] = {}
     for question in questions_of("test"):
         if question.image in changed:
             asked.setdefault((question.image, skill_of(question.text)), question)
