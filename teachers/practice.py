@@ -59,8 +59,8 @@ class DeliberatePractice(DrawingTeacher):
     examples so far until it stalls, and then ``added`` more come. In the paper a diffusion model is *guided* towards
     images x with probability proportional to exp(omega H(x)), H the entropy of the student's prediction (section 3).
     Text has no such gradient, so ``candidates`` times as many examples are made unguided, scored by the student as it
-    is *now*, and resampled in those proportions: the same law, the nearer the more candidates there are. For images a
-    guided generator will stand where ``_select`` does; the schedule stays.
+    is *now*, and resampled in those proportions: the same law, the nearer the more candidates there are. A task with
+    pictures may have a generator that can be guided as in the paper (``steer``); the schedule is the same.
 
     With ``omega=0`` nothing is scored, and it is static generation under the same schedule: the paper finds the same.
     With ``rescore=False`` it is generate-then-prune: candidates for all lessons are made and scored once, by the
