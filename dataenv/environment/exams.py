@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from dataenv.attempts import ONCE, Attempts
 from dataenv.execution.jobs import Answers, Exam, Outcome
-from dataenv.lessons.columns import different
 from dataenv.levels.base import EXAM as SUBSKILLS
 from dataenv.levels.base import View
 from dataenv.setting import Setting
+from tasks.columns import different
 from tasks.records import Example, Grade, Problem, Split
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.lessons.columns import columns
+from tasks.columns import columns
 from tasks.records import Example
 
-Lesson = tuple[Example, ...]
+Lesson = Sequence[Example]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,10 @@ class TaughtLessons:
     def plus(self, name: str, lesson: Lesson) -> TaughtLessons:
         """The same with one more lesson."""
         (named,) = columns(lesson, "skills")
-        first = Counter([some[0] for some in named if some])
+        alike = {id(some): some for some in named}  # few objects, in a lesson of an engine's
+        first: Counter[str] = Counter()
+        for which, n in Counter(map(id, named)).items():
+            first.update({alike[which][0]: n} if alike[which] else {})
         latest = np.array([first[skill] for skill in self.skills], np.int64)
         names, lessons, total = (*self.names, name), (*self.lessons, lesson), self.total + len(lesson)
         return TaughtLessons(self.skills, names, lessons, self.counts + latest, latest, total)
