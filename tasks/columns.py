@@ -6,6 +6,7 @@ counted and named without an object for each.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, Self, overload
@@ -72,7 +73,9 @@ class ExampleColumns(Sequence[Example]):
     def __getitem__(self, place: int | slice) -> Example | Self:
         if isinstance(place, slice):
             return type(self)(self.prompts[place], self.responses[place], self.labels[place])
-        return self.examples[place]
+        if self._examples is not None:
+            return self._examples[place]
+        return Example.made([self.prompts[place]], [self.responses[place]], [self.labels[place]])[0]
 
     def __iter__(self) -> Iterator[Example]:
         return iter(self.examples)
@@ -120,6 +123,24 @@ def _column(examples: ExampleColumns, name: str) -> Sequence[Any]:
     if name in Labels._fields:
         return [getattr(labels, name) for labels in examples.labels]
     return [Example.model_fields[name].default] * len(examples)
+
+
+def distinct(examples: Sequence[Example], name: str) -> list[Any]:
+    """The values of one field of many examples, each object once (``different``)."""
+    if isinstance(examples, ExampleColumns) and name in Labels._fields:
+        return [getattr(labels, name) for labels in different(examples.labels)]
+    return different(columns(examples, name)[0])
+
+
+def primary_skills(examples: Sequence[Example]) -> Counter[str]:
+    """How many examples have each primary skill; those without skills count nowhere."""
+    held = examples.labels if isinstance(examples, ExampleColumns) else columns(examples, "skills")[0]
+    values, found = {id(some): some for some in held}, Counter[str]()  # few objects, in a lesson of an engine's
+    for which, n in Counter(map(id, held)).items():
+        skills = values[which].skills if isinstance(values[which], Labels) else values[which]
+        if skills:
+            found[skills[0]] += n
+    return found
 
 
 def different(values: Sequence[Any]) -> list[Any]:

@@ -162,11 +162,10 @@ def _mistakes(setting: Setting, answers: Answers, result: Result) -> tuple[dict[
         skill = problem.skills[0]
         if not right and shown.get(skill, 0) < how.errors:
             shown[skill] = shown.get(skill, 0) + 1
-            prompt, answer = problem.prompt, problem.answer
-            if max(len(skill), len(prompt), len(response), len(answer)) > most:
-                skill, prompt, response, answer = (cut(text, most) for text in (skill, prompt, response, answer))
-            texts = {"skill": skill, "prompt": prompt, "response": response, "answer": answer}
-            out.append({"id": problem.id} | texts)
+            said = {"skill": skill, "prompt": problem.prompt, "response": response, "answer": problem.answer}
+            if max(map(len, said.values())) > most:
+                said = {name: cut(text, most) for name, text in said.items()}
+            out.append({"id": problem.id, **said})
     return tuple(out)
 
 

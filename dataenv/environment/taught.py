@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.columns import columns
+from tasks.columns import primary_skills
 from tasks.records import Example
 
 Lesson = Sequence[Example]
@@ -57,11 +56,7 @@ class TaughtLessons:
 
     def plus(self, name: str, lesson: Lesson) -> TaughtLessons:
         """The same with one more lesson."""
-        (named,) = columns(lesson, "skills")
-        alike = {id(some): some for some in named}  # few objects, in a lesson of an engine's
-        first: Counter[str] = Counter()
-        for which, n in Counter(map(id, named)).items():
-            first.update({alike[which][0]: n} if alike[which] else {})
+        first = primary_skills(lesson)
         latest = np.array([first[skill] for skill in self.skills], np.int64)
         names, lessons, total = (*self.names, name), (*self.lessons, lesson), self.total + len(lesson)
         return TaughtLessons(self.skills, names, lessons, self.counts + latest, latest, total)

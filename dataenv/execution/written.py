@@ -82,16 +82,14 @@ def _around(skills: tuple[str, ...], kind: str, origin: str) -> tuple[str, str, 
 
 def _columns_json(examples: ExampleColumns) -> str:
     """``lesson_json`` of columns."""
-    ends = {id(labels): _around(*labels) for labels in different(examples.labels)}
-    around = [ends[which] for which in map(id, examples.labels)]
-    texts = [*examples.prompts, *examples.responses]
-    whole = "".join(texts)
-    plain = whole.isprintable() and '"' not in whole and "\\" not in whole  # then JSON writes them as they are
-    quoted = [f'"{text}"' for text in texts] if plain else list(map(_quoted, texts))
-    rows = [
-        f'{{{kind}{origin}{prompt},"response":{response}{skills}'
-        for (kind, origin, skills), prompt, response in zip(
-            around, quoted[: len(examples)], quoted[len(examples) :], strict=True
-        )
-    ]
-    return f"[{','.join(rows)}]"
+    prompts, responses = examples.prompts, examples.responses
+    whole, quote = "".join((*prompts, *responses)), '"'
+    if not whole.isprintable() or '"' in whole or "\\" in whole:  # else JSON writes them as they are
+        prompts, responses, quote = tuple(map(_quoted, prompts)), tuple(map(_quoted, responses)), ""
+    ends, between = dict[int, tuple[str, str]](), f'{quote},"response":{quote}'
+    for labels in different(examples.labels):
+        kind, origin, skills = _around(*labels)
+        ends[id(labels)] = f"{{{kind}{origin}{quote}", f"{quote}{skills}"
+    around = map(ends.__getitem__, map(id, examples.labels))
+    rows = zip(around, prompts, responses, strict=True)
+    return f"[{','.join([f'{first}{prompt}{between}{response}{last}' for (first, last), prompt, response in rows])}]"

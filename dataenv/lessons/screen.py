@@ -15,7 +15,7 @@ from dataenv.errors import SettingError
 from dataenv.lessons.leaks import Hit, guard_of
 from students.base import Student
 from tasks.base import Task
-from tasks.columns import ExampleColumns, columns, different, taken
+from tasks.columns import ExampleColumns, columns, distinct, taken
 from tasks.records import Example
 
 Judge = Callable[[Sequence[Example]], Sequence[bool | None]]
@@ -155,15 +155,15 @@ class _Sieve:
         """
         if self._pairs or not (type(offers) is ExampleColumns or set(map(type, offers)) == {Example}):
             return False
-        fields = columns(offers, "prompt", "response", "rejected", "skills", "kind", "origin", "media")
-        prompts, responses, rejected, skills, kinds, origins, media = fields
+        prompts, responses = columns(offers, "prompt", "response")
         texts = [*prompts, *responses]
         if set(map(type, texts)) != {str} or not all(texts) or not "".join(texts).isascii():
             return False
-        if any(different(rejected)) or any(different(media)):
+        if any(distinct(offers, "rejected")) or any(distinct(offers, "media")):
             return False
-        labels = [label for some in different(skills) for label in some] + [o or "-" for o in different(origins)]
-        return all(kind in self._student.kinds for kind in different(kinds)) and all(map(_is_text, labels))
+        labels = [label for some in distinct(offers, "skills") for label in some]
+        labels += [origin or "-" for origin in distinct(offers, "origin")]
+        return all(kind in self._student.kinds for kind in distinct(offers, "kind")) and all(map(_is_text, labels))
 
     def _read(self, offers: Sequence[Example]) -> Sequence[Example]:
         """A plain lesson without what the student cannot read, which is counted."""

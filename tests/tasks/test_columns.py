@@ -67,5 +67,5 @@ def test_they_equal_nothing_else_and_are_not_hashed() -> None:
 
 
 def test_labels_that_are_one_object_are_looked_at_once() -> None:
-    one, other = ("add",), tuple(["add"])
+    one, other = ("add",), tuple(map(str, ("add",)))
     assert different([one, other, one]) == [one, other]
