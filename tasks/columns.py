@@ -7,7 +7,7 @@ counted and named without an object for each.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, Self, overload
 
@@ -33,11 +33,13 @@ class ExampleColumns(Sequence[Example]):
         labels: Of each, as many; those that are alike are one object.
     """
 
-    __slots__ = ("_examples", "labels", "prompts", "responses")
+    __slots__ = ("_alike", "_examples", "_primary", "labels", "prompts", "responses")
 
     def __init__(self, prompts: Sequence[str], responses: Sequence[str], labels: Sequence[Labels]) -> None:
         self.prompts, self.responses, self.labels = tuple(prompts), tuple(responses), tuple(labels)
         self._examples: tuple[Example, ...] | None = None
+        self._alike: tuple[Labels, ...] | None = None
+        self._primary: Mapping[str, int] | None = None
         if not len(self.prompts) == len(self.responses) == len(self.labels):
             raise ValueError(
                 f"{len(self.prompts)} prompts, {len(self.responses)} responses and {len(self.labels)} labels are "
@@ -55,6 +57,24 @@ class ExampleColumns(Sequence[Example]):
         if self._examples is None:
             self._examples = tuple(Example.made(self.prompts, self.responses, self.labels))
         return self._examples
+
+    @property
+    def alike(self) -> tuple[Labels, ...]:
+        """Its labels, each object once."""
+        if self._alike is None:
+            self._alike = tuple(different(self.labels))
+        return self._alike
+
+    @property
+    def primary_skills(self) -> Mapping[str, int]:
+        """How many examples have each primary skill; those without skills count nowhere."""
+        if self._primary is None:
+            counts, found = Counter(map(id, self.labels)), Counter[str]()
+            for labels in self.alike:
+                if labels.skills:
+                    found[labels.skills[0]] += counts[id(labels)]
+            self._primary = found
+        return self._primary
 
     def taken(self, places: Sequence[int]) -> Self:
         """Those at some places, in their order."""
@@ -120,27 +140,28 @@ def columns(examples: Sequence[Example], *names: str) -> list[Sequence[Any]]:
 def _column(examples: ExampleColumns, name: str) -> Sequence[Any]:
     if name in ("prompt", "response"):
         return examples.prompts if name == "prompt" else examples.responses
+    return _shared(examples.labels, name)
+
+
+def _shared(labels: Sequence[Labels], name: str) -> list[Any]:
+    """A field of examples with these labels, which is no text of their own."""
     if name in Labels._fields:
-        return [getattr(labels, name) for labels in examples.labels]
-    return [Example.model_fields[name].default] * len(examples)
+        return [getattr(each, name) for each in labels]
+    return [Example.model_fields[name].default] * len(labels)
 
 
 def distinct(examples: Sequence[Example], name: str) -> list[Any]:
-    """The values of one field of many examples, each object once (``different``)."""
-    if isinstance(examples, ExampleColumns) and name in Labels._fields:
-        return [getattr(labels, name) for labels in different(examples.labels)]
+    """The values of a field that many examples share, each object once (``different``)."""
+    if isinstance(examples, ExampleColumns):
+        return _shared(examples.alike, name)
     return different(columns(examples, name)[0])
 
 
-def primary_skills(examples: Sequence[Example]) -> Counter[str]:
+def primary_skills(examples: Sequence[Example]) -> Mapping[str, int]:
     """How many examples have each primary skill; those without skills count nowhere."""
-    held = examples.labels if isinstance(examples, ExampleColumns) else columns(examples, "skills")[0]
-    values, found = {id(some): some for some in held}, Counter[str]()  # few objects, in a lesson of an engine's
-    for which, n in Counter(map(id, held)).items():
-        skills = values[which].skills if isinstance(values[which], Labels) else values[which]
-        if skills:
-            found[skills[0]] += n
-    return found
+    if isinstance(examples, ExampleColumns):
+        return examples.primary_skills
+    return Counter(skills[0] for skills in columns(examples, "skills")[0] if skills)
 
 
 def different(values: Sequence[Any]) -> list[Any]:

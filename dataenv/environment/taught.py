@@ -57,6 +57,6 @@ class TaughtLessons:
     def plus(self, name: str, lesson: Lesson) -> TaughtLessons:
         """The same with one more lesson."""
         first = primary_skills(lesson)
-        latest = np.array([first[skill] for skill in self.skills], np.int64)
+        latest = np.array([first.get(skill, 0) for skill in self.skills], np.int64)
         names, lessons, total = (*self.names, name), (*self.lessons, lesson), self.total + len(lesson)
         return TaughtLessons(self.skills, names, lessons, self.counts + latest, latest, total)

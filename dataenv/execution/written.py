@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from json.encoder import encode_basestring
 
-from tasks.columns import ExampleColumns, different
+from tasks.columns import ExampleColumns
 from tasks.records import Example, canonical_json
 
 _quoted = encode_basestring
@@ -87,7 +87,7 @@ def _columns_json(examples: ExampleColumns) -> str:
     if not whole.isprintable() or '"' in whole or "\\" in whole:  # else JSON writes them as they are
         prompts, responses, quote = tuple(map(_quoted, prompts)), tuple(map(_quoted, responses)), ""
     ends, between = dict[int, tuple[str, str]](), f'{quote},"response":{quote}'
-    for labels in different(examples.labels):
+    for labels in examples.alike:
         kind, origin, skills = _around(*labels)
         ends[id(labels)] = f"{{{kind}{origin}{quote}", f"{quote}{skills}"
     around = map(ends.__getitem__, map(id, examples.labels))

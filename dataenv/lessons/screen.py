@@ -79,7 +79,7 @@ def screen(
     said = list((judge or task.judges)(passed))
     places = sieve.unlike(passed, said, verify, allowed)
     kept = passed if len(places) == len(passed) else taken(passed, places)
-    judged = Counter(_VERDICTS[said[i]] for i in places)
+    judged = {_VERDICTS[verdict]: n for verdict, n in Counter(map(said.__getitem__, places)).items()}
     rejected = dict(sorted(sieve.rejected.items()))
     able = () if kept else (*sieve.refused, *passed)
     kept = kept if isinstance(kept, ExampleColumns) else tuple(kept)

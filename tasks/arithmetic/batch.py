@@ -33,7 +33,7 @@ def by_form(prompts: Sequence[str]) -> tuple[dict[str, Group], npt.NDArray[np.in
 
 @lru_cache(maxsize=2)  # the screen asks which prompts of a lesson are sealed, and then which responses are right
 def _by_form(prompts: tuple[str, ...]) -> tuple[dict[str, Group], npt.NDArray[np.int64]]:
-    likely = [i for i, prompt in enumerate(prompts) if len(prompt) == LENGTH]
+    likely = [i for i, length in enumerate(map(len, prompts)) if length == LENGTH]
     text = "".join([prompts[i] for i in likely])
     if not text.isascii():
         likely = [i for i in likely if prompts[i].isascii()]

@@ -82,7 +82,7 @@ class Arithmetic(Task):
         """See Task."""
         if type(self).grade is not Arithmetic.grade:  # a task that is derived from this one, with a checker of its own
             return super().grades(asked)
-        return [_RIGHT if response.strip(" ") == problem.answer else _WRONG for problem, response in asked]
+        return [_RIGHT if said == p.answer or said.strip(" ") == p.answer else _WRONG for p, said in asked]
 
     def judges(self, examples: Sequence[Example]) -> list[bool | None]:
         """See Task. What is written as the generator writes it is computed at once, the rest one by one."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.columns import ExampleColumns, Labels, columns, different, joined, taken
+from tasks.columns import ExampleColumns, Labels, columns, different, distinct, joined, primary_skills, taken
 from tasks.records import Example
 
 FIELDS = tuple(Example.model_fields)
@@ -51,6 +52,16 @@ def test_parts_are_joined_as_their_examples_are(parts: list[Rows]) -> None:
 def test_fields_are_those_of_the_examples(rows: Rows) -> None:
     held, plain = columns(columns_of(rows), *FIELDS), columns(examples_of(rows), *FIELDS)
     assert [list(field) for field in held] == plain
+
+
+@given(rows=rows)
+def test_what_examples_share_is_looked_at_once(rows: Rows) -> None:
+    held, objects = columns_of(rows), examples_of(rows)
+    for name in ("skills", "kind", "origin", "rejected", "check", "media"):
+        assert {str(value) for value in distinct(held, name)} >= {str(getattr(e, name)) for e in objects}
+        assert len(distinct(held, name)) <= 3
+    counted = Counter(e.skills[0] for e in objects if e.skills)
+    assert dict(primary_skills(held)) == dict(primary_skills(objects)) == dict(counted)
 
 
 def test_columns_that_are_not_as_long_are_refused() -> None:
