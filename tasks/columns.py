@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self, overload
 from tasks.records import Example, Kind
 
 
-class Labels(NamedTuple):
+class ExampleLabels(NamedTuple):
     """What many examples have in common; see ``Example``."""
 
     skills: tuple[str, ...] = ()
@@ -35,10 +35,10 @@ class ExampleColumns(Sequence[Example]):
 
     __slots__ = ("_alike", "_examples", "_primary", "labels", "prompts", "responses")
 
-    def __init__(self, prompts: Sequence[str], responses: Sequence[str], labels: Sequence[Labels]) -> None:
+    def __init__(self, prompts: Sequence[str], responses: Sequence[str], labels: Sequence[ExampleLabels]) -> None:
         self.prompts, self.responses, self.labels = tuple(prompts), tuple(responses), tuple(labels)
         self._examples: tuple[Example, ...] | None = None
-        self._alike: tuple[Labels, ...] | None = None
+        self._alike: tuple[ExampleLabels, ...] | None = None
         self._primary: Mapping[str, int] | None = None
         if not len(self.prompts) == len(self.responses) == len(self.labels):
             raise ValueError(
@@ -49,7 +49,7 @@ class ExampleColumns(Sequence[Example]):
     @classmethod
     def made(cls, prompts: Sequence[str], responses: Sequence[str], skills: tuple[str, ...], origin: str) -> Self:
         """Examples of a generator, alike in skills and origin; see ``Example.made``."""
-        return cls(prompts, responses, (Labels(skills, origin=origin),) * len(prompts))
+        return cls(prompts, responses, (ExampleLabels(skills, origin=origin),) * len(prompts))
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -59,7 +59,7 @@ class ExampleColumns(Sequence[Example]):
         return self._examples
 
     @property
-    def alike(self) -> tuple[Labels, ...]:
+    def alike(self) -> tuple[ExampleLabels, ...]:
         """Its labels, each object once."""
         if self._alike is None:
             self._alike = tuple(different(self.labels))
@@ -143,9 +143,9 @@ def _column(examples: ExampleColumns, name: str) -> Sequence[Any]:
     return _shared(examples.labels, name)
 
 
-def _shared(labels: Sequence[Labels], name: str) -> list[Any]:
+def _shared(labels: Sequence[ExampleLabels], name: str) -> list[Any]:
     """A field of examples with these labels, which is no text of their own."""
-    if name in Labels._fields:
+    if name in ExampleLabels._fields:
         return [getattr(each, name) for each in labels]
     return [Example.model_fields[name].default] * len(labels)
 

@@ -171,7 +171,7 @@ class Answers(Record):
     entropies: tuple[float, ...] | None = None
 
 
-class Job(Record):
+class Job(_Remembering):
     """Train (or not), then sit the exams.
 
     Attributes:
@@ -200,6 +200,10 @@ class Job(Record):
 
     def key(self) -> str:
         """The name of the state that the job ends in."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         if self.train is None:
             return self.parent
         t = self.train

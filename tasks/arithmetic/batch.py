@@ -66,5 +66,5 @@ def among(numbers: npt.NDArray[np.int64], known: npt.NDArray[np.int64]) -> npt.N
     """Which numbers are among the known ones, which are sorted; ``np.isin`` would sort both again."""
     if not len(known):
         return np.zeros(len(numbers), np.bool_)
-    at = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
+    at = np.minimum(known.searchsorted(numbers), len(known) - 1)
     return np.asarray(known[at] == numbers)

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.columns import ExampleColumns, Labels, columns, different, distinct, joined, primary_skills, taken
+from tasks.columns import ExampleColumns, ExampleLabels, columns, different, distinct, joined, primary_skills, taken
 from tasks.records import Example
 
 FIELDS = tuple(Example.model_fields)
-labels = st.sampled_from([Labels(), Labels(("add", "carry"), "edit", "generator"), Labels(("sub",), origin='"')])
+labels = st.sampled_from(
+    [ExampleLabels(), ExampleLabels(("add", "carry"), "edit", "generator"), ExampleLabels(("sub",), origin='"')]
+)
 rows = st.lists(st.tuples(st.text(max_size=9), st.text(max_size=9), labels), max_size=12)
-Rows = Sequence[tuple[str, str, Labels]]
+Rows = Sequence[tuple[str, str, ExampleLabels]]
 
 
 def columns_of(rows: Rows) -> ExampleColumns:
@@ -66,13 +68,13 @@ def test_what_examples_share_is_looked_at_once(rows: Rows) -> None:
 
 def test_columns_that_are_not_as_long_are_refused() -> None:
     with pytest.raises(ValueError, match="2 prompts, 1 responses and 2 labels are given; give as many of each"):
-        ExampleColumns(["a", "b"], ["c"], [Labels()] * 2)
+        ExampleColumns(["a", "b"], ["c"], [ExampleLabels()] * 2)
 
 
 def test_they_equal_nothing_else_and_are_not_hashed() -> None:
-    held = columns_of([("a", "b", Labels())])
+    held = columns_of([("a", "b", ExampleLabels())])
     assert held not in ("ab", None, {})
-    assert held != columns_of([("a", "c", Labels())])
+    assert held != columns_of([("a", "c", ExampleLabels())])
     with pytest.raises(TypeError):
         hash(held)
 

@@ -20,7 +20,7 @@ from dataenv.lessons.screen import as_example, passing, pool_of, refused, screen
 from dataenv.setting import make_setting
 from students.pocket.student import Pocket
 from tasks.arithmetic import Arithmetic
-from tasks.columns import ExampleColumns, Labels
+from tasks.columns import ExampleColumns, ExampleLabels
 from tasks.records import SPLITS, Example, stream
 from tests.tiny import TINY
 from tests.toys import Parrot, Reverse
@@ -317,7 +317,7 @@ def test_a_lesson_is_screened_as_its_examples_are_one_by_one(
 def test_columns_are_screened_as_their_examples_are(offered: list[Any]) -> None:
     given: dict[str, Any] = {"verify": True, "largest": 8, "allowed": None}
     examples = [e for offer in offered if (e := as_example(offer)) is not None]
-    labels = [Labels(e.skills, e.kind, e.origin) for e in examples]
+    labels = [ExampleLabels(e.skills, e.kind, e.origin) for e in examples]
     held = ExampleColumns([e.prompt for e in examples], [e.response for e in examples], labels)
     assert screen(held, ARITHMETIC, POCKET, **given) == screen(list(held), ARITHMETIC, POCKET, **given)
 

@@ -31,7 +31,7 @@ from students.pocket.student import Pocket
 from students.pocket.vocabulary import ALPHABET, EOS, FIRST, Characters
 from students.training.loop import batches
 from students.word_lm.student import WordLm
-from tasks.columns import ExampleColumns, Labels
+from tasks.columns import ExampleColumns, ExampleLabels
 from tasks.records import Example, stream
 
 GOLDEN = Path(__file__).with_name("golden_pocket.json")
@@ -329,7 +329,7 @@ texts = st.lists(pieces, max_size=9).map("".join)
 @given(lesson=st.lists(st.builds(Example, prompt=texts, response=texts), max_size=6), alike=st.integers(0, 6))
 def test_a_lesson_is_counted_and_refused_as_its_examples_are(reader: Pocket, lesson: list[Example], alike: int) -> None:
     lesson += [Example(prompt="7", response="7")] * alike
-    held = ExampleColumns([e.prompt for e in lesson], [e.response for e in lesson], [Labels()] * len(lesson))
+    held = ExampleColumns([e.prompt for e in lesson], [e.response for e in lesson], [ExampleLabels()] * len(lesson))
     for some in (lesson, held, lesson[-alike:]):
         assert reader.token_counts(some) == list(map(reader.tokens, some))
         assert reader.refusals(some) == list(map(reader.refuse, some))
