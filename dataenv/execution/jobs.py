@@ -91,7 +91,7 @@ class Training(_Remembering):
         """The same, as the student takes it."""
         parts = tuple(self.lesson), tuple(self.earlier), tuple(self.watched)
         task = self._checker
-        data = Data(*parts) if task is None else Data(*parts, task[0].verify, task[1])
+        data = Data(*parts) if task is None else Data(*parts, task[0].verifies, task[1])
         vars(data)["digest"] = self.digest
         return data
 
