@@ -292,7 +292,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         info = self._info(pending, trained)
         return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", info
 
-    def _keep(self, kept: tuple[Example, ...], training: Training | None) -> str:
+    def _keep(self, kept: Sequence[Example], training: Training | None) -> str:
         """Have a lesson in the store; returns its digest. What was trained the runner has put there."""
         alone = training is not None and training.recipe.data == "lesson"
         lesson = training.written["lesson"] if training and alone else Written(kept)
