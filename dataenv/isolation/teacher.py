@@ -1,0 +1,181 @@
+"""A teacher in a process of its own: to the driver it is a teacher like any other.
+
+The driver sends what ``begin``, ``act`` and ``learn`` are given, and then answers what the teacher asks of its context,
+until the call is done. It makes nothing of what comes back but numbers, texts and examples.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from dataenv import errors
+from dataenv.budget.teacher import TeacherPurse
+from dataenv.errors import DataenvError, SettingError, TeacherFailedError
+from dataenv.isolation.desk import Desk
+from dataenv.isolation.process import TeacherProcess
+from dataenv.isolation.walls import TeacherLimits, started_by
+from dataenv.isolation.wire import WireError
+from dataenv.validation import shown
+
+PROXY = "teachers.chat.apart:ChatProxy"
+"""Asks language models for a teacher that has a chat; by name, for teachers stand above this."""
+PASSED_ON = (
+    "ActionError",
+    "BudgetSpentError",
+    "JobFailedError",
+    "RefusedError",
+    "SettingError",
+    "UnansweredError",
+    "UnsupportedError",
+    "WireError",
+)
+"""Errors that either side may raise on the other; a word of the store's or of the driver's own is none of them."""
+_PLAIN = (TypeError, ValueError, KeyError, IndexError, AttributeError)
+
+
+class IsolatedTeacher:
+    """Stands in the driver for a teacher whose code is never run there.
+
+    Args:
+        name: Of the teacher, as registered or ``module:Class``.
+        args: Its arguments.
+        limits: Of its process.
+
+    Raises:
+        SettingError: If it cannot be made.
+
+    Attributes:
+        name: What the teacher says of itself, as are ``level``, ``prior_compute``, ``row_args`` and ``trained_on``.
+        yields: What it counted, those of a teacher that it stands around among them.
+        profiles: The missing-skill profiles that it made, as plain fields.
+    """
+
+    def __init__(
+        self, name: str, args: Mapping[str, Any] | None = None, limits: TeacherLimits = TeacherLimits()
+    ) -> None:
+        self._named, self._args, self._limits = name, dict(args or {}), limits
+        self._process: TeacherProcess | None = None
+        self._desk: Desk | None = None
+        self._context: Any = None
+        self._chats: Any = None
+        self.yields: Counter[str] = Counter()
+        self.profiles: list[Any] = []
+        facts = self._facts()
+        self.name, self.level, self.prior_compute = facts["name"], facts["level"], facts["prior_compute"]
+        self.row_args, self.trained_on = facts["row_args"], facts["trained_on"]
+
+    def begin(self, context: Any) -> None:
+        """Start an episode."""
+        self._context, self._desk, self._chats = context, Desk(context), None
+        given = {name: getattr(context, name) for name in ("skills", "targets", "level", "lesson_size", "order")}
+        budget = context.budget
+        prices = (budget.step_price, budget.example_price, budget.answer_price)
+        self._call("begin", given | {"rng": context.rng.bit_generator.state, "prices": prices})
+
+    def act(self, observation: Any, info: dict[str, Any]) -> Any:
+        """The next lesson."""
+        return self._call("act", [observation, info])
+
+    def learn(self, transition: Any) -> None:
+        """Be told what came of the lesson; the other side has kept what it saw and did."""
+        self._call("learn", list(transition)[2:])
+
+    def most_requests(self, lesson_size: int) -> int | None:
+        """See ``teachers.base.Teacher``."""
+        found: int | None = self._call("most_requests", lesson_size)
+        return found
+
+    def close(self) -> None:
+        """End its process; the next call starts another."""
+        if self._process is not None:
+            self._process.close()
+        self._process = self._context = self._desk = None
+
+    def _facts(self) -> dict[str, Any]:
+        """What the teacher says of itself, from a process that has just started."""
+        command, environment = started_by(self._named, self._args, self._limits)
+        self._process = TeacherProcess(command, environment)
+        try:
+            facts = self._read(self._process.first())
+        except TeacherFailedError as error:
+            raise SettingError(f"teacher {self._named!r}: {error}") from error
+        if not isinstance(facts, dict):
+            raise SettingError(f"teacher {self._named!r} says nothing of itself")
+        return facts
+
+    def _call(self, name: str, given: Any) -> Any:
+        """One call, and an answer to each question that it asks."""
+        if self._process is None:
+            self._facts()
+        assert self._process is not None
+        try:
+            self._process.send({"call": name, "given": given, "live": self._live()})
+            while True:
+                message = self._process.receive()
+                if not isinstance(message, dict) or "ask" not in message:
+                    return self._read(message)
+                self._process.send(self._answered(message) | {"live": self._live()})
+        except (WireError, SystemExit, KeyboardInterrupt, TeacherFailedError):
+            self.close()
+            raise
+
+    def _live(self) -> list[int]:
+        """What changes in the course of an episode: the purse, and the lessons taught."""
+        if self._context is None:
+            return [0, 0, 0, 0]
+        budget = self._context.budget
+        return [budget.total, budget.spent, budget.remaining, self._context.step]
+
+    def _answered(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a question, or the error that it raised and that a teacher may catch."""
+        try:
+            return {"answer": self._answer(message["ask"], message.get("given"))}
+        except _PLAIN as error:
+            kind = type(error).__name__ if type(error) in _PLAIN or type(error).__name__ in PASSED_ON else "ValueError"
+            return {"error": [kind, str(error)]}
+        except DataenvError as error:
+            if type(error).__name__ not in PASSED_ON:
+                raise
+            return {"error": [type(error).__name__, str(error)]}
+
+    def _answer(self, name: Any, given: Any) -> Any:
+        desk = self._desk
+        if desk is None:
+            raise SettingError("no episode has begun; ask from begin() on")
+        if not isinstance(given, dict) or not isinstance(name, str):
+            raise SettingError("a question is no name with arguments; ask through the context")
+        if name == "fork":
+            return desk.fork()
+        if name == "step":
+            return desk.branch(given["branch"]).step(given["action"])
+        if name == "leave":
+            return desk.leave(given["branch"])
+        if name == "try_lessons":
+            return desk.try_lessons(given["actions"])
+        if name in ("chat", "note"):
+            return getattr(self._proxy(), name)(**given)
+        return desk.ask(name, given)
+
+    def _proxy(self) -> Any:
+        if self._chats is None:
+            module, _, attribute = PROXY.partition(":")
+            purse: TeacherPurse = self._context.teacher_purse
+            self._chats = getattr(importlib.import_module(module), attribute)(self._args, self._context.chats, purse)
+        return self._chats
+
+    def _read(self, message: Any) -> Any:
+        """What a call came to; an error of the teacher's is raised here as its own sentence."""
+        if not isinstance(message, dict):
+            raise TeacherFailedError("the teacher's process sent what is no message")
+        counted = message.get("counted")
+        if isinstance(counted, dict):
+            self.yields = Counter(counted.get("yields") or {})
+            self.profiles = list(counted.get("profiles") or ())
+        if "failed" not in message:
+            return message.get("done")
+        kind, said = (*message["failed"], "", "")[:2]
+        known = kind in PASSED_ON and kind != "WireError"
+        raise (getattr(errors, kind) if known else TeacherFailedError)(said if isinstance(said, str) else shown(said))
