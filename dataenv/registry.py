@@ -365,9 +365,7 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         if "path" in given:
             raise SettingError(f"{kind} {head!r} is given a path twice; leave out {kind}_args.path or {path!r}")
         name, given = head, {**given, "path": path}
-    if (found := keys.held(given)) is not None:
-        what = f"{kind}_args.{found} of {kind} {name!r} holds a key, which would be printed and stored"
-        raise SettingError(f"{what}; give the name of its environment variable (of a chat: key_env)")
+    refuse_keys(kind, name, given)
     factory = find(kind, name)
     if kind == "teacher" and _acts(factory):
         if given:
@@ -388,6 +386,22 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         kept = isinstance(error, TypeError | ValueError)
         said = str(error) if kept else f"{type(error).__name__}: {error}"
         raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {said}") from error
+
+
+def refuse_keys(kind: Kind, name: str, args: Mapping[str, Any]) -> None:
+    """Refuse arguments that hold a key.
+
+    Raises:
+        SettingError: If one does.
+    """
+    if (found := keys.held(args)) is not None:
+        what = f"{kind}_args.{found} of {kind} {name!r} holds a key, which would be printed and stored"
+        raise SettingError(f"{what}; give the name of its environment variable (of a chat: key_env)")
+
+
+def is_object(kind: Kind, name: str) -> bool:
+    """Whether a name is that of something which this process itself has registered, and not that of a module."""
+    return not isinstance(_HERE[kind].get(name, ""), str)
 
 
 def _must_be_class(kind: Kind, name: str, factory: Any) -> None:

@@ -7,17 +7,17 @@ until the call is done. It makes nothing of what comes back but numbers, texts a
 from __future__ import annotations
 
 import importlib
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from dataenv import errors
+from dataenv import errors, registry
 from dataenv.budget.teacher import TeacherPurse
 from dataenv.errors import DataenvError, SettingError, TeacherFailedError
 from dataenv.isolation.desk import Desk
 from dataenv.isolation.process import TeacherProcess
 from dataenv.isolation.walls import TeacherLimits, started_by
-from dataenv.isolation.wire import WireError
 from dataenv.validation import shown
 
 PROXY = "teachers.chat.apart:ChatProxy"
@@ -34,6 +34,16 @@ PASSED_ON = (
 )
 """Errors that either side may raise on the other; a word of the store's or of the driver's own is none of them."""
 _PLAIN = (TypeError, ValueError, KeyError, IndexError, AttributeError)
+
+
+_KNOWN: dict[str, dict[str, Any]] = {}
+"""What teachers said of themselves, by name and arguments: a board makes each of them several times."""
+
+
+def _known(key: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    if key not in _KNOWN:
+        _KNOWN[key] = ask()
+    return _KNOWN[key]
 
 
 class IsolatedTeacher:
@@ -63,7 +73,9 @@ class IsolatedTeacher:
         self._chats: Any = None
         self.yields: Counter[str] = Counter()
         self.profiles: list[Any] = []
-        facts = self._facts()
+        registry.must_know("teacher", name)
+        registry.refuse_keys("teacher", name, self._args)
+        facts = _known(json.dumps([name, self._args], sort_keys=True, default=str), self._facts)
         self.name, self.level, self.prior_compute = facts["name"], facts["level"], facts["prior_compute"]
         self.row_args, self.trained_on = facts["row_args"], facts["trained_on"]
 
@@ -107,20 +119,25 @@ class IsolatedTeacher:
         return facts
 
     def _call(self, name: str, given: Any) -> Any:
-        """One call, and an answer to each question that it asks."""
+        """One call, and what it came to."""
         if self._process is None:
             self._facts()
-        assert self._process is not None
         try:
-            self._process.send({"call": name, "given": given, "live": self._live()})
-            while True:
-                message = self._process.receive()
-                if not isinstance(message, dict) or "ask" not in message:
-                    return self._read(message)
-                self._process.send(self._answered(message) | {"live": self._live()})
-        except (WireError, SystemExit, KeyboardInterrupt, TeacherFailedError):
+            message = self._exchanged(name, given)
+        except BaseException:  # it waits for an answer that does not come
             self.close()
             raise
+        return self._read(message)
+
+    def _exchanged(self, name: str, given: Any) -> Any:
+        """The last message of a call, once each question that it asked is answered."""
+        assert self._process is not None
+        self._process.send({"call": name, "given": given, "live": self._live()})
+        while True:
+            message = self._process.receive()
+            if not isinstance(message, dict) or "ask" not in message:
+                return message
+            self._process.send(self._answered(message) | {"live": self._live()})
 
     def _live(self) -> list[int]:
         """What changes in the course of an episode: the purse, and the lessons taught."""
@@ -133,13 +150,13 @@ class IsolatedTeacher:
         """The answer to a question, or the error that it raised and that a teacher may catch."""
         try:
             return {"answer": self._answer(message["ask"], message.get("given"))}
-        except _PLAIN as error:
-            kind = type(error).__name__ if type(error) in _PLAIN or type(error).__name__ in PASSED_ON else "ValueError"
-            return {"error": [kind, str(error)]}
-        except DataenvError as error:
-            if type(error).__name__ not in PASSED_ON:
+        except (DataenvError, *_PLAIN) as error:
+            kind = type(error).__name__
+            if kind in PASSED_ON or type(error) in _PLAIN:
+                return {"error": [kind, str(error)]}
+            if not isinstance(error, SettingError):
                 raise
-            return {"error": [type(error).__name__, str(error)]}
+            return {"error": ["SettingError", str(error)]}
 
     def _answer(self, name: Any, given: Any) -> Any:
         desk = self._desk
