@@ -51,7 +51,7 @@ class TeacherProcess:
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             os.set_blocking(stream.fileno(), False)
-        self._rest = bytearray()
+        self._rest, self._last_words = bytearray(), ""
         self._end = weakref.finalize(self, _ended, self._process)
 
     def first(self) -> Any:
@@ -63,12 +63,8 @@ class TeacherProcess:
         try:
             return self.receive(STARTING)
         except TeacherFailedError as error:
-            stderr = self._process.stderr
-            assert stderr is not None
-            self._process.kill()
-            said = stderr.read().decode("utf-8", "replace").strip().splitlines()
+            why = self._last_words or str(error)
             self.close()
-            why = said[-1][:200] if said else str(error)
             raise TeacherFailedError(f"the teacher's process does not start: {why}") from error
 
     def send(self, message: Any) -> None:
@@ -127,7 +123,11 @@ class TeacherProcess:
 
     def _gone(self) -> None:
         self._process.kill()
-        code = self._process.wait()
+        code, stderr = self._process.wait(), self._process.stderr
+        assert stderr is not None
+        os.set_blocking(stderr.fileno(), False)
+        said = (stderr.read() or b"").decode("utf-8", "replace").strip().splitlines()
+        self._last_words = said[-1][:200] if said else ""
         self.close()
         raise TeacherFailedError(
             f"the teacher's process has ended (code {code}): it left, or passed a limit of time or memory"

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import re
-import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -60,7 +59,7 @@ def started_by(name: str, args: Mapping[str, Any], limits: TeacherLimits) -> tup
         SandboxError: If this machine has no sandbox that holds.
     """
     where = registry.names("teacher").get(name, name)
-    packages = [Path(sysconfig.get_path(part)) for part in ("purelib", "platlib")]
+    packages = [path.parent for path in _libraries()]
     let_in = [*_ours(), *_libraries(), *_theirs(where), *_files(args)]
     within = Within(interpreter().command, (*interpreter().readable, *dict.fromkeys(let_in)), interpreter().hidden)
     kind = chosen().name
@@ -91,7 +90,7 @@ def _uncovered(within: Within) -> Within:
 def _ours() -> Iterator[Path]:
     """Our own code, without the tasks: the module of a task can make its sealed problems."""
     yield from (OURS / name for name in PACKAGES)
-    families = {where.partition(":")[0].split(".")[1] for where in registry.TASKS.values()}
+    families = {where.partition(":")[0].split(".")[1] for where in registry.TASKS.values() if where.startswith("tasks.")}
     for path in sorted((OURS / "tasks").iterdir()):
         if path.stem not in families and path.name != "__pycache__":
             yield path

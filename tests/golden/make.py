@@ -26,6 +26,7 @@ import numpy as np
 
 import dataenv
 from dataenv import registry
+from dataenv.serve.openapi import openapi
 from dataenv.environment.env import TeachingEnv
 from dataenv.execution.jobs import Exam, Job
 from dataenv.execution.runner import Runner
@@ -44,6 +45,7 @@ PACKAGES = ("dataenv", "teachers", "students", "tasks")
 PAGES = ("README.md", "CONTRIBUTING.md")
 POLICY, STORE = "policy", "store"
 ROW, BOARD, SNAPSHOT, API, INDEX = "row.json", "board.json", "snapshot.json", "api.json", "store.json"
+OPENAPI = "openapi.json"
 SOURCE = {"commit": "0" * 40, "dirty": False, "versions": {"dataenv": "0.0.0", "torch": "0.0.0"}}
 """In place of this checkout's commit and of what is installed here."""
 QUESTION = "Which word is golden?"
@@ -71,6 +73,7 @@ def make(folder: Path) -> None:
         make_policy(folder / POLICY)
         make_store(folder)
     write(folder / API, api())
+    write(folder / OPENAPI, openapi())
 
 
 def make_board(folder: Path) -> None:
