@@ -33,9 +33,7 @@ def serve(
     set_: BoardFields = None,
     level: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", rich_help_panel=WITHIN, help="skill-list, skill-tree, open-ended …"
-        ),
+        typer.Option(metavar="NAME", rich_help_panel=WITHIN, help="skill-list, skill-tree, open-ended …"),
     ] = "skill-list",
     seeds: Annotated[
         str, typer.Option(metavar="N,N…", rich_help_panel=WITHIN, help="Of the sessions, one each, in this order.")

@@ -11,17 +11,16 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dataenv import registry
+from dataenv import errors, registry
 from dataenv.episode.calls import described
-from dataenv.episode.distant import DistantContext
 from dataenv.episode.context import Trial
+from dataenv.episode.distant import DistantContext
 from dataenv.episode.probes import Answered
 from dataenv.episode.profiles import profiles_of
 from dataenv.episode.teacher import AdaptedTeacher, Transition, build_teacher, yields_of
 from dataenv.errors import DataenvError, SettingError
 from dataenv.isolation import teacher as outside
 from dataenv.isolation.wire import WireError, dumps, loads
-from dataenv import errors
 from tasks.sandbox import cage
 
 NAMED = {"Answered": Answered, "Trial": Trial}
@@ -184,5 +183,3 @@ def _counted(hosted: Hosted | None) -> dict[str, Any]:
     with contextlib.suppress(DataenvError):  # said of a teacher that is asked in the driver, and failed there
         return {"counted": hosted.counted()}
     return {}
-
-

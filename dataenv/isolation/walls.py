@@ -90,7 +90,9 @@ def _uncovered(within: Within) -> Within:
 def _ours() -> Iterator[Path]:
     """Our own code, without the tasks: the module of a task can make its sealed problems."""
     yield from (OURS / name for name in PACKAGES)
-    families = {where.partition(":")[0].split(".")[1] for where in registry.TASKS.values() if where.startswith("tasks.")}
+    families = {
+        where.partition(":")[0].split(".")[1] for where in registry.TASKS.values() if where.startswith("tasks.")
+    }
     for path in sorted((OURS / "tasks").iterdir()):
         if path.stem not in families and path.name != "__pycache__":
             yield path
@@ -150,5 +152,3 @@ def _files(value: Any) -> Iterator[Path]:
             yield from _files(one)
     elif isinstance(value, str) and 0 < len(value) < 4096 and "\0" not in value and Path(value).is_file():
         yield Path(value).resolve()
-
-

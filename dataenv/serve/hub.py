@@ -129,18 +129,14 @@ class Hub:
             beside.write_text(kept.model_dump_json(), encoding="utf-8")
             os.replace(beside, self._folder / f"{name}.json")
         except OSError as error:
-            raise StoreError(
-                f"{self._folder} cannot be written ({error.strerror}); free the disk"
-            ) from error
+            raise StoreError(f"{self._folder} cannot be written ({error.strerror}); free the disk") from error
 
 
 def _read(path: Path, digest: str) -> Kept:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise SnapshotError(
-            f"{path} is no session ({type(error).__name__}); remove it"
-        ) from None
+        raise SnapshotError(f"{path} is no session ({type(error).__name__}); remove it") from None
     kept = validated(Kept, fields if isinstance(fields, dict) else {}, str(path), SnapshotError)
     if kept.setting != digest:
         raise SnapshotError(f"{path} is of another Setting; serve that one, or give another folder (--out)")

@@ -86,9 +86,7 @@ def serve_http(hub: Hub, token: str, host: str, port: int, ready: Callable[[str]
         bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise SettingError(
-            f"--port {port} cannot be bound ({error.strerror}); give another"
-        ) from error
+        raise SettingError(f"--port {port} cannot be bound ({error.strerror}); give another") from error
     mcp = mcp_server(hub).streamable_http_app(max_request_body_size=MOST_BYTES, host=host)
     config = uvicorn.Config(app_of(hub, token, mcp), log_level="warning", access_log=False, server_header=False)
     with bound:

@@ -59,9 +59,7 @@ class TeachArguments(Record):
         Field(description="Level skill-list: the share of each skill in the lesson; a skill left out gets none."),
     ] = None
     examples: Annotated[Examples | None, Field(description="Level open-ended: the lesson itself.")] = None
-    action: Annotated[
-        dict[str, Any] | None, Field(description="Other levels: the action, as look says.")
-    ] = None
+    action: Annotated[dict[str, Any] | None, Field(description="Other levels: the action, as look says.")] = None
     recipe: Annotated[str, Field(max_length=60, description="The name of a recipe, where look lists some.")] = ""
     branch: Branched = 0
 

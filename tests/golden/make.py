@@ -26,7 +26,6 @@ import numpy as np
 
 import dataenv
 from dataenv import registry
-from dataenv.serve.openapi import openapi
 from dataenv.environment.env import TeachingEnv
 from dataenv.execution.jobs import Exam, Job
 from dataenv.execution.runner import Runner
@@ -34,6 +33,7 @@ from dataenv.execution.store import LOCK, ROWS, Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
 from dataenv.learning.policy import SKILLS, by_name, fresh, save
+from dataenv.serve.openapi import openapi
 from tasks.records import stream
 from teachers.chat import Ask, Chat, ChatSpec
 from teachers.chat.scripted import Server, serving
