@@ -45,12 +45,15 @@ class Desk:
 
     Args:
         context: Of the episode.
+        made: Branches of episodes before it; theirs are numbers that this one does not give.
+
+    Attributes:
+        made: Branches so far.
     """
 
-    def __init__(self, context: Any) -> None:
-        self._context = context
+    def __init__(self, context: Any, made: int = 0) -> None:
+        self._context, self.made = context, made
         self._branches: dict[int, Branch] = {}
-        self._made = 0
 
     def ask(self, name: str, given: Mapping[str, Any]) -> Any:
         """Call a method of the context.
@@ -75,9 +78,9 @@ class Desk:
         """
         if len(self._branches) >= MOST_BRANCHES:
             raise SettingError(f"{MOST_BRANCHES} branches are open, which is the most; stop one before you fork again")
-        self._made += 1
-        self._branches[self._made] = self._context.fork()
-        return self._made
+        self.made += 1
+        self._branches[self.made] = self._context.fork()
+        return self.made
 
     def branch(self, number: int) -> Any:
         """A branch that is open.

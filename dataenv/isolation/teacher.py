@@ -63,10 +63,8 @@ class IsolatedTeacher:
         profiles: The missing-skill profiles that it made, as plain fields.
     """
 
-    def __init__(
-        self, name: str, args: Mapping[str, Any] | None = None, limits: TeacherLimits = TeacherLimits()
-    ) -> None:
-        self._named, self._args, self._limits = name, dict(args or {}), limits
+    def __init__(self, name: str, args: Mapping[str, Any] | None = None, limits: TeacherLimits | None = None) -> None:
+        self._named, self._args, self._limits = name, dict(args or {}), limits or TeacherLimits()
         self._process: TeacherProcess | None = None
         self._desk: Desk | None = None
         self._context: Any = None
@@ -81,7 +79,10 @@ class IsolatedTeacher:
 
     def begin(self, context: Any) -> None:
         """Start an episode."""
-        self._context, self._desk, self._chats = context, Desk(context), None
+        before = self._desk
+        if before is not None:
+            before.close()
+        self._context, self._desk, self._chats = context, Desk(context, before.made if before else 0), None
         given = {name: getattr(context, name) for name in ("skills", "targets", "level", "lesson_size", "order")}
         budget = context.budget
         prices = (budget.step_price, budget.example_price, budget.answer_price)

@@ -90,9 +90,8 @@ def _uncovered(within: Within) -> Within:
 def _ours() -> Iterator[Path]:
     """Our own code, without the tasks: the module of a task can make its sealed problems."""
     yield from (OURS / name for name in PACKAGES)
-    families = {
-        where.partition(":")[0].split(".")[1] for where in registry.TASKS.values() if where.startswith("tasks.")
-    }
+    where = [place.partition(":")[0].split(".") for place in registry.TASKS.values()]
+    families = {parts[1] for parts in where if parts[0] == "tasks"}
     for path in sorted((OURS / "tasks").iterdir()):
         if path.stem not in families and path.name != "__pycache__":
             yield path

@@ -51,7 +51,7 @@ class Within:
 
 @cache
 def interpreter() -> Within:
-    """This process's interpreter, without the packages that were installed for it: data of benchmarks is among those."""
+    """This process's interpreter, without the packages installed for it: data of benchmarks is among those."""
     command = Path(sys.executable).resolve()
     ask = "import os; print(os.__file__); print(open('/proc/self/maps').read())"
     found = subprocess.run([command, "-I", "-S", "-c", ask], capture_output=True, text=True, check=True, timeout=60)

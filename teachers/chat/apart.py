@@ -11,9 +11,10 @@ from types import SimpleNamespace
 from typing import Any, get_args
 
 from dataenv.budget.teacher import TeacherPurse
+from dataenv.errors import SettingError
 from teachers.chat.client import Chat
 from teachers.chat.records import Records
-from teachers.chat.spec import Ask, ChatError, ChatSpec, Message, Outcome, make_spec
+from teachers.chat.spec import Ask, ChatSpec, Message, Outcome, make_spec
 
 MOST_CHATS = 64
 """Of one teacher in one episode."""
@@ -44,14 +45,14 @@ class ChatProxy:
             asks: Messages and what else ``Ask`` has, the schema as JSON with its name.
 
         Raises:
-            ChatError: If the settings are none that the teacher's arguments name.
+            SettingError: If the settings are none that the teacher's arguments name.
         """
         if number not in self._chats:
             if len(self._chats) >= MOST_CHATS or not isinstance(number, int):
-                raise ChatError(f"{MOST_CHATS} chats are open, which is the most; make one and keep it")
+                raise SettingError(f"{MOST_CHATS} chats are open, which is the most; make one and keep it")
             self._chats[number] = Chat.of(self._permitted(spec), self._context)
         if len(asks) > MOST_REQUESTS:
-            raise ChatError(f"{len(asks)} requests are asked at once; give {MOST_REQUESTS} at the most")
+            raise SettingError(f"{len(asks)} requests are asked at once; give {MOST_REQUESTS} at the most")
         replies = self._chats[number].said([_ask(fields) for fields in asks])
         return [{name: getattr(reply, name) for name in SENT} for reply in replies]
 
@@ -59,17 +60,17 @@ class ChatProxy:
         """Count the outcomes of requests that were made together.
 
         Raises:
-            ChatError: If one is no outcome.
+            SettingError: If one is no outcome.
         """
         known = get_args(Outcome)
         if len(outcomes) > MOST_REQUESTS or not all(outcome in known for outcome in outcomes):
-            raise ChatError("outcomes hold what is none; note what replies came to")
+            raise SettingError("outcomes hold what is none; note what replies came to")
         self._context.teacher_purse.note(list(outcomes))
 
     def _permitted(self, fields: Mapping[str, Any]) -> ChatSpec:
         spec = make_spec(fields)
         if spec not in self._allowed:
-            raise ChatError("the chat is none that the teacher's arguments name; give it in them, as chat")
+            raise SettingError("the chat is none that the teacher's arguments name; give it in them, as chat")
         return next(allowed for allowed in self._allowed if allowed == spec)
 
 

@@ -27,7 +27,7 @@ from tests.chatting import backwards, chatting
 from tests.toys import TOYS
 
 pytestmark = [pytest.mark.usefixtures("toys", "needs_sandbox")]
-FIELDS: dict[str, Any] = TOYS | {"budget": {"student_tokens": 9_000}}
+FIELDS: dict[str, Any] = TOYS | {"budget": {"student_tokens": 1_500}}
 
 
 def taught(teacher: Any, **changes: Any) -> tuple[Episode, TeachingEnv]:
@@ -45,22 +45,28 @@ TEACHERS = ["frontier", "lookahead", "skill-it", "influence", "variants"]
 
 def test_rows_are_equal_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A board played twice, its teachers here and in processes of their own."""
-    fields = {"name": "tiny", "seeds": [0], "teachers": TEACHERS, "references": [], "setting": FIELDS}
+    fields = {
+        "name": "tiny",
+        "seeds": [0],
+        "teachers": ["stratified", *TEACHERS],
+        "references": ["nothing"],
+        "setting": FIELDS,
+    }
     rows: dict[str, dict[str, bytes]] = {}
     for who in ("none", "all"):
         monkeypatch.setenv(VARIABLE, who)
         play(Board.model_validate(fields), Runner(Store()), tmp_path / who)
         rows[who] = {path.name: path.read_bytes() for path in sorted((tmp_path / who / "rows").iterdir())}
-    assert len(rows["none"]) == len(TEACHERS)
+    assert len(rows["none"]) == len(TEACHERS) + 2
     assert b'"ended":"failed"' not in b"".join(rows["none"].values())
     assert rows["all"] == rows["none"]
 
 
 def test_a_teacher_that_asks_a_language_model_pays_the_same() -> None:
-    with chatting(backwards) as (args, server):
+    with chatting(backwards) as (args, _):
         found = []
         for who in (build_teacher("reflection", args["reflection"]), isolated("reflection", args["reflection"])):
-            episode, env = taught(who)
+            episode, env = taught(who, budget={"student_tokens": 500})
             found.append((episode.steps, yields_of(who), env.teacher_purse.spent, dict(env.teacher_purse.replies)))
     assert found[0] == found[1]
     assert found[0][2].tokens

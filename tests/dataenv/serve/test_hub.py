@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dataenv.errors import SettingError, SnapshotError
+from dataenv.errors import ActionError, SettingError, SnapshotError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.serve.hub import Hub, NoSeedLeftError, UnknownSessionError
@@ -42,7 +42,7 @@ def test_a_server_that_was_ended_goes_on_where_it_stood(tmp_path: Path) -> None:
     before = hub(Runner(store), tmp_path)
     name = before.latest
     told = before.call(name, "teach", EVENLY)
-    with pytest.raises(SettingError):
+    with pytest.raises(ActionError):
         before.call(name, "teach", {"mixture": {"nothing": 1.0}})
     after = hub(Runner(store), tmp_path)
     assert after.latest == name

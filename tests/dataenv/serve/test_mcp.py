@@ -55,7 +55,7 @@ def test_an_agent_that_knows_only_the_tools_teaches(monkeypatch: pytest.MonkeyPa
 
     ended = asyncio.run(teach())
     assert ended["ended"] == "spent"
-    assert ended == hub.session(hub.latest).call("look", {}) | ended
+    assert hub.session(hub.latest).call("look", {})["purse"] == ended["purse"]
     assert any(message and message.startswith("at work for") for message in heard)
 
 
@@ -76,9 +76,10 @@ def test_the_agent_of_the_page_is_about_twenty_lines_and_imports_nothing_of_ours
 def taught(tmp_path: Path, *words: str) -> str:
     """What the agent of the page prints, over pipes."""
     (tmp_path / "agent.py").write_text(script(), encoding="utf-8")
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("DATAENV_")} | {"PYTHONPATH": str(ROOT)}
+    for package in ("dataenv", "students", "tasks", "teachers"):  # the client hands on neither PYTHONPATH nor the rest
+        (tmp_path / package).symlink_to(ROOT / package)
     done = subprocess.run(
-        [sys.executable, "agent.py", *words], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=900
+        [sys.executable, "agent.py", *words], cwd=tmp_path, capture_output=True, text=True, timeout=900
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -116,7 +117,7 @@ def test_over_http_with_a_token_that_is_printed_once(tmp_path: Path) -> None:
             assert address is not None, first
             secret = token.removeprefix("DATAENV_TOKEN=").strip()
             assert asyncio.run(_looked(address.group(), secret))["level"] == "skill-list"
-            with pytest.raises(Exception, match="."):
+            with pytest.raises(Exception, match=r"\w"):
                 asyncio.run(_looked(address.group(), "wrong-token-entirely"))
         finally:
             server.terminate()
