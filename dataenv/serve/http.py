@@ -91,7 +91,7 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
 
     async def part() -> MutableMapping[str, Any]:
         nonlocal read
-        message = await receive()
+        message: MutableMapping[str, Any] = await receive()
         read += len(message.get("body", b""))
         if read > MOST_BYTES:
             raise TooLargeError(f"the body is over {MOST_BYTES >> 20} MiB; teach in smaller lessons")

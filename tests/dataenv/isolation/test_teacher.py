@@ -45,13 +45,8 @@ TEACHERS = ["frontier", "lookahead", "skill-it", "influence", "variants"]
 
 def test_rows_are_equal_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A board played twice, its teachers here and in processes of their own."""
-    fields = {
-        "name": "tiny",
-        "seeds": [0],
-        "teachers": ["stratified", *TEACHERS],
-        "references": ["nothing"],
-        "setting": FIELDS,
-    }
+    fields: dict[str, Any] = {"name": "tiny", "seeds": [0], "references": ["nothing"], "setting": FIELDS}
+    fields["teachers"] = ["stratified", *TEACHERS]
     rows: dict[str, dict[str, bytes]] = {}
     for who in ("none", "all"):
         monkeypatch.setenv(VARIABLE, who)
