@@ -12,13 +12,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from dataenv import errors, registry
 from dataenv.budget.teacher import TeacherPurse
 from dataenv.errors import DataenvError, SettingError, TeacherFailedError
 from dataenv.isolation.desk import Desk
 from dataenv.isolation.process import TeacherProcess
 from dataenv.isolation.walls import TeacherLimits, started_by
-from dataenv.validation import shown
+from dataenv.validation import Count, validated
+from tasks.records import Record
 
 PROXY = "teachers.chat.apart:ChatProxy"
 """Asks language models for a teacher that has a chat; by name, for teachers stand above this."""
@@ -36,11 +39,36 @@ PASSED_ON = (
 _PLAIN = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 
 
-_KNOWN: dict[str, dict[str, Any]] = {}
+class Counted(Record):
+    """What a teacher counted: claims, which a row's own checks read once more."""
+
+    yields: dict[str, Count] = {}
+    profiles: tuple[dict[str, Any], ...] = ()
+
+
+class CallResult(Record):
+    """The last message of a call: what it came to, or the kind and the sentence of the error that it raised."""
+
+    done: Any = None
+    failed: tuple[str, str] | None = None
+    counted: Counted | None = None
+
+
+class TeacherFacts(Record):
+    """What a teacher says of itself; see ``teachers.base.Teacher``."""
+
+    name: str
+    level: str
+    prior_compute: Count
+    row_args: dict[str, Any] | None
+    trained_on: str
+
+
+_KNOWN: dict[str, TeacherFacts] = {}
 """What teachers said of themselves, by name and arguments: a board makes each of them several times."""
 
 
-def _known(key: str, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _known(key: str, ask: Callable[[], TeacherFacts]) -> TeacherFacts:
     if key not in _KNOWN:
         _KNOWN[key] = ask()
     return _KNOWN[key]
@@ -74,8 +102,8 @@ class IsolatedTeacher:
         registry.must_know("teacher", name)
         registry.refuse_keys("teacher", name, self._args)
         facts = _known(json.dumps([name, self._args], sort_keys=True, default=str), self._facts)
-        self.name, self.level, self.prior_compute = facts["name"], facts["level"], facts["prior_compute"]
-        self.row_args, self.trained_on = facts["row_args"], facts["trained_on"]
+        self.name, self.level, self.prior_compute = facts.name, facts.level, facts.prior_compute
+        self.row_args, self.trained_on = facts.row_args, facts.trained_on
 
     def begin(self, context: Any) -> None:
         """Start an episode."""
@@ -107,17 +135,16 @@ class IsolatedTeacher:
             self._process.close()
         self._process = self._context = self._desk = None
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self) -> TeacherFacts:
         """What the teacher says of itself, from a process that has just started."""
         command, environment = started_by(self._named, self._args, self._limits)
         self._process = TeacherProcess(command, environment)
         try:
-            facts = self._read(self._process.first())
+            said = self._read(self._process.first())
         except TeacherFailedError as error:
             raise SettingError(f"teacher {self._named!r}: {error}") from error
-        if not isinstance(facts, dict):
-            raise SettingError(f"teacher {self._named!r} says nothing of itself")
-        return facts
+        fields = said if isinstance(said, dict) else {}
+        return validated(TeacherFacts, fields, f"what teacher {self._named!r} says of itself", SettingError)
 
     def _call(self, name: str, given: Any) -> Any:
         """One call, and what it came to."""
@@ -151,13 +178,13 @@ class IsolatedTeacher:
         """The answer to a question, or the error that it raised and that a teacher may catch."""
         try:
             return {"answer": self._answer(message["ask"], message.get("given"))}
-        except (DataenvError, *_PLAIN) as error:
-            kind = type(error).__name__
-            if kind in PASSED_ON or type(error) in _PLAIN:
-                return {"error": [kind, str(error)]}
-            if not isinstance(error, SettingError):
+        except DataenvError as error:
+            kind = next((k for k in (type(error).__name__, "SettingError") if _is(error, k)), None)
+            if kind is None:
                 raise
-            return {"error": ["SettingError", str(error)]}
+            return {"error": [kind, str(error)]}
+        except _PLAIN as error:
+            return {"error": [next(kind.__name__ for kind in _PLAIN if isinstance(error, kind)), str(error)]}
 
     def _answer(self, name: Any, given: Any) -> Any:
         desk = self._desk
@@ -186,14 +213,21 @@ class IsolatedTeacher:
 
     def _read(self, message: Any) -> Any:
         """What a call came to; an error of the teacher's is raised here as its own sentence."""
-        if not isinstance(message, dict):
-            raise TeacherFailedError("the teacher's process sent what is no message")
-        counted = message.get("counted")
-        if isinstance(counted, dict):
-            self.yields = Counter(counted.get("yields") or {})
-            self.profiles = list(counted.get("profiles") or ())
-        if "failed" not in message:
-            return message.get("done")
-        kind, said = (*message["failed"], "", "")[:2]
-        known = kind in PASSED_ON and kind != "WireError"
-        raise (getattr(errors, kind) if known else TeacherFailedError)(said if isinstance(said, str) else shown(said))
+        try:
+            said = CallResult.model_validate(message)
+        except ValidationError:
+            self.close()
+            raise TeacherFailedError("the teacher's process sent what is no message") from None
+        if said.counted is not None:
+            self.yields, self.profiles = Counter(said.counted.yields), list(said.counted.profiles)
+        if said.failed is None:
+            return said.done
+        kind, text = said.failed
+        raise (getattr(errors, kind) if kind in PASSED_ON and kind != "WireError" else TeacherFailedError)(text)
+
+
+def _is(error: DataenvError, kind: str) -> bool:
+    """Whether an error is passed on as one of a kind."""
+    if kind == "SettingError":
+        return isinstance(error, SettingError)
+    return kind in PASSED_ON

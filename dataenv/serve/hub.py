@@ -12,6 +12,7 @@ from typing import Any
 
 from dataenv.errors import DataenvError, SettingError, SnapshotError, StoreError
 from dataenv.execution.runner import Runner
+from dataenv.levels import make_level
 from dataenv.serve.session import Saved, Session
 from dataenv.setting import Setting
 from dataenv.validation import Count, validated
@@ -45,7 +46,7 @@ class Hub:
         folder: Where sessions are kept; ``None`` keeps them in memory.
 
     Raises:
-        SettingError: If there is no seed.
+        SettingError: If there is no seed, or no such level.
         SnapshotError: If a file in the folder is no session, or one of another Setting.
     """
 
@@ -54,6 +55,7 @@ class Hub:
     ) -> None:
         if not seeds:
             raise SettingError("seeds is empty; give at least one")
+        make_level(level, setting)
         self.setting, self.level, self.runner, self._folder = setting, level, runner, folder
         self._seeds, self._lock = list(seeds), threading.Lock()
         self._sessions: dict[str, Session] = {}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.isolation import choice
 from tasks.sandbox.records import SandboxError
+from tests.tiny import TINY
+from tests.typed import Cli
 
 
 @pytest.mark.usefixtures("needs_sandbox")
@@ -36,3 +41,24 @@ def test_without_a_sandbox_only_what_must_be_isolated_is_refused(
     monkeypatch.setenv(choice.VARIABLE, "all")
     with pytest.raises(SettingError, match="no sandbox holds"):
         choice.isolated("stratified")
+
+
+@pytest.mark.usefixtures("needs_sandbox")
+def test_a_teacher_of_ones_own_is_isolated_unless_told(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(TELLS, encoding="utf-8")
+    command = ("run", "--teacher", "mine:Tells", "--setting", json.dumps(TINY), "--store", "off", "--force", "--quiet")
+    assert "of its own" in cli(*command).err
+    assert choice.who() == "none"
+    assert "here" in cli(*command, "--isolated", "none").err
+    refused = cli(*command, "--isolated", "some")
+    assert refused.code == 2
+    assert "give outside, all, none" in refused.err
+
+
+TELLS = """
+import os
+
+class Tells:
+    def act(self, observation, info):
+        raise RuntimeError("here" if "PATH" in os.environ else "of its own")
+"""
