@@ -40,7 +40,7 @@ class Branch(Protocol):
         """Let go of it."""
 
 
-class Desk:
+class ContextDesk:
     """Answers questions about one episode.
 
     Args:

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 from dataenv import errors, registry
 from dataenv.budget.teacher import TeacherPurse
 from dataenv.errors import DataenvError, SettingError, TeacherFailedError
-from dataenv.isolation.desk import Desk
+from dataenv.isolation.desk import ContextDesk
 from dataenv.isolation.process import TeacherProcess
 from dataenv.isolation.walls import TeacherLimits, started_by
-from dataenv.validation import Count, validated
+from dataenv.validation import Count, refuse_keys, validated
 from tasks.records import Record
 
 PROXY = "teachers.chat.apart:ChatProxy"
@@ -94,13 +94,13 @@ class IsolatedTeacher:
     def __init__(self, name: str, args: Mapping[str, Any] | None = None, limits: TeacherLimits | None = None) -> None:
         self._named, self._args, self._limits = name, dict(args or {}), limits or TeacherLimits()
         self._process: TeacherProcess | None = None
-        self._desk: Desk | None = None
+        self._desk: ContextDesk | None = None
         self._context: Any = None
         self._chats: Any = None
         self.yields: Counter[str] = Counter()
         self.profiles: list[Any] = []
         registry.must_know("teacher", name)
-        registry.refuse_keys("teacher", name, self._args)
+        refuse_keys("teacher_args", f"teacher {name!r}", self._args)
         facts = _known(json.dumps([name, self._args], sort_keys=True, default=str), self._facts)
         self.name, self.level, self.prior_compute = facts.name, facts.level, facts.prior_compute
         self.row_args, self.trained_on = facts.row_args, facts.trained_on
@@ -110,7 +110,7 @@ class IsolatedTeacher:
         before = self._desk
         if before is not None:
             before.close()
-        self._context, self._desk, self._chats = context, Desk(context, before.made if before else 0), None
+        self._context, self._desk, self._chats = context, ContextDesk(context, before.made if before else 0), None
         given = {name: getattr(context, name) for name in ("skills", "targets", "level", "lesson_size", "order")}
         budget = context.budget
         prices = (budget.step_price, budget.example_price, budget.answer_price)

@@ -58,7 +58,7 @@ def status_of(error: BaseException) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
-class Guard:
+class TokenGuard:
     """Lets through what brings the token; refuses the rest before any of it is read.
 
     Args:
@@ -144,7 +144,7 @@ def app_of(hub: Hub, token: str, mcp: Any = None) -> ASGIApp:
         routes += mcp.routes
         lifespan = mcp.router.lifespan_context
     handlers: dict[Any, Any] = {DataenvError: _refused, 404: _not_found, 405: _not_found, Exception: _failed}
-    return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan), token)
+    return TokenGuard(Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan), token)
 
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]

@@ -13,7 +13,7 @@ from typing import Any
 from dataenv.errors import DataenvError, SettingError, SnapshotError, StoreError
 from dataenv.execution.runner import Runner
 from dataenv.levels import make_level
-from dataenv.serve.session import Saved, Session
+from dataenv.serve.session import Saved, TeachingSession
 from dataenv.setting import Setting
 from dataenv.validation import Count, validated
 from tasks.records import Record
@@ -58,7 +58,7 @@ class Hub:
         make_level(level, setting)
         self.setting, self.level, self.runner, self._folder = setting, level, runner, folder
         self._seeds, self._lock = list(seeds), threading.Lock()
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, TeachingSession] = {}
         self._kept: dict[str, Kept] = {}
         for path in sorted(folder.glob("*.json")) if folder and folder.is_dir() else ():
             self._kept[path.stem] = _read(path, setting.digest)
@@ -85,7 +85,7 @@ class Hub:
                 )
             seed = self._left.pop(0)
         try:
-            session = Session(self.setting, self.level, seed, self.runner)
+            session = TeachingSession(self.setting, self.level, seed, self.runner)
         except BaseException:
             with self._lock:
                 self._left.insert(0, seed)
@@ -96,7 +96,7 @@ class Hub:
         self._keep(name, session)
         return name
 
-    def session(self, name: str) -> Session:
+    def session(self, name: str) -> TeachingSession:
         """A session by name; one that is kept in a file is taken up again.
 
         Raises:
@@ -108,12 +108,12 @@ class Hub:
             if name not in self._kept:
                 raise UnknownSessionError("no session of this name is served here; open one with POST /sessions")
             kept = self._kept.pop(name)
-            session = Session(self.setting, self.level, kept.seed, self.runner, kept.saved)
+            session = TeachingSession(self.setting, self.level, kept.seed, self.runner, kept.saved)
             self._sessions[name] = session
             return session
 
     def call(self, name: str, tool: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Use a tool of a session, and keep where it stands; see ``Session.call``."""
+        """Use a tool of a session, and keep where it stands; see ``TeachingSession.call``."""
         session = self.session(name)
         try:
             return session.call(tool, given)
@@ -121,7 +121,7 @@ class Hub:
             if not session.busy[0]:
                 self._keep(name, session)
 
-    def _keep(self, name: str, session: Session) -> None:
+    def _keep(self, name: str, session: TeachingSession) -> None:
         if self._folder is None:
             return
         kept = Kept(setting=self.setting.digest, seed=session.seed, saved=session.saved)

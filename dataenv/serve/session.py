@@ -1,4 +1,4 @@
-"""Session: one episode, taught from outside. Six tools take JSON and give JSON; every face of the server calls these.
+"""TeachingSession: one episode, taught from outside. Six tools take JSON and give JSON; every face of the server calls these.
 
 What a session shows comes from the observation, the figures of a step and ``Context``, as for any other teacher. It
 holds no path to the store, the sealed splits or the weights.
@@ -17,7 +17,7 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode.context import Context
 from dataenv.errors import ActionError, DataenvError, SettingError, did_you_mean
 from dataenv.execution.runner import Runner
-from dataenv.isolation.desk import Desk, require_open
+from dataenv.isolation.desk import ContextDesk, require_open
 from dataenv.serve.tools import ARGUMENTS
 from dataenv.setting import Setting
 from dataenv.snapshot import Snapshot
@@ -43,7 +43,7 @@ class Saved(Record):
     total_reward: float = 0.0
 
 
-class Session:
+class TeachingSession:
     """One episode behind a server. Safe to use from many threads: a second call meanwhile is refused.
 
     Args:
@@ -65,7 +65,7 @@ class Session:
         self._context = Context(self.env)
         self._context.drawn = saved.drawn if saved else (0, 0)
         self._reward, self._total = 0.0, saved.total_reward if saved else 0.0
-        self._desk = Desk(self._context)
+        self._desk = ContextDesk(self._context)
         self._shown: dict[int, tuple[Any, float]] = {}
         self._lock, self._doing = threading.Lock(), ("", 0.0)
 

@@ -19,7 +19,7 @@ from tests.typed import Cli
         (("nothing.json",), "cannot be read"),
         (("list.json",), "holds a list"),
         (("tiny.json", "--seeds", "a"), "whole numbers"),
-        (("tiny.json", "-s", "budget.students=1"), "budget.student_tokens"),
+        (("tiny.json", "-s", "budget.students=1"), "did you mean 'student_tokens'"),
         (("tiny.json", "--level", "skil-list"), "did you mean 'skill-list'"),
         (("smok",), "did you mean 'smoke'"),
     ],

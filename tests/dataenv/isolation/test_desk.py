@@ -9,7 +9,7 @@ import pytest
 
 from dataenv.episode.context import Context
 from dataenv.errors import DataenvError, SettingError
-from dataenv.isolation.desk import ASKED, MOST_BRANCHES, Desk, require_open
+from dataenv.isolation.desk import ASKED, MOST_BRANCHES, ContextDesk, require_open
 
 
 class Recorded:
@@ -29,17 +29,17 @@ class Recorded:
 @pytest.mark.parametrize("name", ["_env", "fork", "rng", "chats", "teacher_purse", "__class__", "budget", "drawn", ""])
 def test_nothing_else_can_be_asked(name: str) -> None:
     with pytest.raises(SettingError, match="nothing that a teacher can ask"):
-        Desk(Recorded()).ask(name, {})
+        ContextDesk(Recorded()).ask(name, {})
 
 
 def test_methods_are_those_of_the_context() -> None:
     assert all(callable(getattr(Context, name)) for name in ASKED)
-    assert Desk(Recorded()).ask("probe", {"examples": [], "kind": "entropy"}) == [[], "entropy"]
+    assert ContextDesk(Recorded()).ask("probe", {"examples": [], "kind": "entropy"}) == [[], "entropy"]
 
 
 def test_branches_are_counted_and_closed() -> None:
     context = Recorded()
-    desk = Desk(context)
+    desk = ContextDesk(context)
     numbers = [desk.fork() for _ in range(MOST_BRANCHES)]
     with pytest.raises(SettingError, match="which is the most"):
         desk.fork()

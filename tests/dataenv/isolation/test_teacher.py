@@ -40,7 +40,7 @@ def isolated(name: str, args: dict[str, Any] | None = None, **limits: Any) -> Ad
     return as_teacher(IsolatedTeacher(name, args, TeacherLimits(**limits)), name)
 
 
-TEACHERS = ["frontier", "lookahead", "skill-it", "influence", "variants"]
+TEACHERS = ["lookahead", "influence"]
 
 
 def test_rows_are_equal_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.errors import ActionError, BudgetSpentError, DataenvError, SettingError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
-from dataenv.serve.session import BusyError, Saved, Session
+from dataenv.serve.session import BusyError, Saved, TeachingSession
 from dataenv.setting import make_setting
 from tests.toys import TOYS
 
@@ -22,8 +22,8 @@ FIELDS: dict[str, Any] = TOYS | {"budget": {"student_tokens": 3_000}}
 EVENLY = {"mixture": {"short": 1.0, "long": 1.0}}
 
 
-def session(level: str = "skill-list", runner: Runner | None = None, saved: Saved | None = None) -> Session:
-    return Session(make_setting(FIELDS), level, 0, runner or Runner(Store()), saved)
+def session(level: str = "skill-list", runner: Runner | None = None, saved: Saved | None = None) -> TeachingSession:
+    return TeachingSession(make_setting(FIELDS), level, 0, runner or Runner(Store()), saved)
 
 
 def test_a_session_teaches_to_the_end_of_its_purse_as_a_teacher_does() -> None:
