@@ -21,7 +21,7 @@ export OMP_NUM_THREADS ?= 1
 LEGS := sb3 rllib trl tinker
 
 .PHONY: leaderboard smoke real test coverage test-slow test-gpu gpu test-sb3 test-rllib test-trl test-vllm test-tinker
-.PHONY: faults check bench statistics leaks install dev clean help
+.PHONY: docs faults check bench statistics leaks install dev clean help
 
 help:
 	@echo "make leaderboard   install, run the board 'quick' (about 10 minutes), write runs/quick/leaderboard.html"
@@ -39,6 +39,7 @@ help:
 	@echo "make test-tinker   the same with the package tinker, on a fake server (docs/tinker.md)"
 	@echo "make check         lint, import direction and types, without tests"
 	@echo "make bench         install TRL beside it and print the side-by-side figures"
+	@echo "make docs          the site, docs/_site/index.html; in a venv beside it, without torch"
 	@echo "make statistics    simulate boards whose truth is known: false positives, power (three minutes)"
 	@echo "make leaks         plant copies of sealed problems and print which disguises are caught (docs/leaks.md)"
 	@echo "make faults        kill, hang, damage and cut off what can be, and write docs/faults.md"
@@ -189,6 +190,19 @@ $(VENV)-vllm/.leg: $(VENV)/.dev requirements-vllm.txt
 	@printf '$(VLLM_COMMAND)' > $(@D)/bin/vllm-cpu && chmod +x $(@D)/bin/vllm-cpu
 	@touch $@
 
+# The site imports dataenv for its reference, and the stand-ins of docs/conf.py take the place of torch, transformers and ray.
+SITE := docs/_site
+docs: $(VENV)-docs/.docs
+	@$(VENV)-docs/bin/python -m sphinx -q -E -W --keep-going -b html docs $(SITE)
+	@echo "The site is in $(SITE)/index.html"
+
+$(VENV)-docs/.docs: $(PINS)
+	@echo "Installing Sphinx into $(@D)"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt 'sphinx>=9' 'myst-parser>=5' 'furo>=2025.12' \
+		gymnasium numpy scipy pydantic safetensors jinja2 rich typer openai
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(LEGS:%=$(VENV)-%) $(VENV)-vllm .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage build dist
+	rm -rf $(VENV) $(LEGS:%=$(VENV)-%) $(VENV)-vllm $(VENV)-docs $(SITE) docs/_generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage build dist
 	find dataenv teachers students tasks tests -name __pycache__ -type d -prune -exec rm -rf {} +

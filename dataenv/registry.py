@@ -124,6 +124,8 @@ METRICS = {
     "transfer": "dataenv.leaderboard.statistics.metrics:TransferAccuracy",
     "worst-skill": "dataenv.leaderboard.statistics.metrics:WorstSkill",
     "forgotten": "dataenv.leaderboard.statistics.metrics:Forgotten",
+    "call-f1": "dataenv.leaderboard.statistics.metrics:CallF1",
+    "transfer-call-f1": "dataenv.leaderboard.statistics.metrics:TransferCallF1",
     "kept-share": "dataenv.leaderboard.statistics.metrics:KeptShare",
     "teacher-tokens": "dataenv.leaderboard.statistics.metrics:TeacherTokens",
 }

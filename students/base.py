@@ -173,8 +173,8 @@ def asked(texts: Iterable[str]) -> list[Asked]:
     return [Asked(text) for text in texts]
 
 
-Verdict = Callable[[Example, str], bool | None]
-"""Whether a response answers an example's prompt; ``None`` for cannot tell."""
+Verdict = Callable[[Sequence[tuple[Example, str]]], Sequence[bool | None]]
+"""Of many examples, each with a response, whether it answers the prompt; ``None`` for cannot tell."""
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,15 @@ class Task(ABC):
         natural: Whether problems are natural text: written, not generated from templates. Then whatever shares eight
             words in a row with a sealed prompt is taken for a copy of it (``dataenv.leaks``). Problems made from
             templates share as much with everything that their generator makes, so they leave this at ``False``.
+        part_kinds: First words of the names of ``Grade.parts`` that an exam counts apart, such as the wanted calls of a
+            plan.
     """
 
     name: ClassVar[str]
     version: ClassVar[str]
     skills: tuple[str, ...]
     natural: ClassVar[bool] = False
+    part_kinds: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def split(self, name: Split) -> Sequence[Problem]:
@@ -171,18 +174,29 @@ class Task(ABC):
         """
         return answer == example.response
 
-    def verify(self, example: Example, response: str) -> bool | None:
-        """Whether a response answers an example's prompt: the reward where a student practises on verified answers.
+    def sames(self, asked: Sequence[tuple[Example, str]]) -> list[bool]:
+        """What ``same`` says of each of many examples with an answer, in order, which is the default."""
+        return [self.same(example, answer) for example, answer in asked]
+
+    def verifies(self, asked: Sequence[tuple[Example, str]]) -> list[bool | None]:
+        """Whether responses answer the prompts of examples: the rewards where a student practises on verified answers.
 
         ``None`` for cannot tell. The default asks the judge, and where that cannot tell the checker, with the example's
-        own response as the gold answer.
+        own response as the gold answer: each of them once, for all that they are asked.
         """
-        verdict = self.judge(example.model_copy(update={"response": response}))
-        if verdict is not None:
-            return verdict
-        gold = Problem(id="", prompt=example.prompt, answer=example.response, skills=example.skills, split="feedback")
-        found = self.grade(gold, response)
-        return None if found.error is not None else found.correct
+        verdicts = self.judges([example.model_copy(update={"response": response}) for example, response in asked])
+        open_ = [i for i, verdict in enumerate(verdicts) if verdict is None]
+        golds = [
+            (Problem(id="", prompt=e.prompt, answer=e.response, skills=e.skills, split="feedback"), response)
+            for e, response in (asked[i] for i in open_)
+        ]
+        for i, found in zip(open_, self.grades(golds) if golds else (), strict=True):
+            verdicts[i] = None if found.error is not None else found.correct
+        return verdicts
+
+    def verify(self, example: Example, response: str) -> bool | None:
+        """Whether a response answers an example's prompt: what ``verifies`` says of it alone."""
+        return self.verifies([(example, response)])[0]
 
     @cached_property
     def sealed(self) -> frozenset[str]:

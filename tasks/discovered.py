@@ -233,13 +233,17 @@ class Discovered(Task):
         """The task's own verdicts."""
         return self.task.judges(examples)
 
-    def verify(self, example: Example, response: str) -> bool | None:
-        """The task's own verdict."""
-        return self.task.verify(example, response)
+    def verifies(self, asked: Sequence[tuple[Example, str]]) -> list[bool | None]:
+        """The task's own verdicts."""
+        return self.task.verifies(asked)
 
     def same(self, example: Example, answer: str) -> bool:
         """The task's own verdict."""
         return self.task.same(example, answer)
+
+    def sames(self, asked: Sequence[tuple[Example, str]]) -> list[bool]:
+        """The task's own verdicts."""
+        return self.task.sames(asked)
 
     def difficulty(self, prompt: str) -> float | None:
         """The task's own word."""

@@ -152,9 +152,13 @@ class Proposed(Task):
         """The task's own verdict."""
         return self.task.same(example, answer)
 
-    def verify(self, example: Example, response: str) -> bool | None:
-        """The task's own verdict."""
-        return self.task.verify(example, response)
+    def sames(self, asked: Sequence[tuple[Example, str]]) -> list[bool]:
+        """The task's own verdicts."""
+        return self.task.sames(asked)
+
+    def verifies(self, asked: Sequence[tuple[Example, str]]) -> list[bool | None]:
+        """The task's own verdicts."""
+        return self.task.verifies(asked)
 
     @cached_property
     def sealed(self) -> frozenset[str]:

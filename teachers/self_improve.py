@@ -70,8 +70,10 @@ class SelfImprove(Teacher):
         if not answers:
             return []
         right = []
+        pairs = [(e, answer) for e, given in zip(asked.values(), answers, strict=True) for answer in given]
+        same = iter(self._context.sames(pairs))
         for e, given in zip(asked.values(), answers, strict=True):
-            answer = next((answer for answer in given if self._context.same(e, answer)), None)
+            answer = next((answer for answer, so in [(a, next(same)) for a in given] if so), None)
             if answer is not None:
                 right.append(e.model_copy(update={"response": answer, "origin": self.name}))
         self.sampled += len(answers) * self.samples

@@ -1,4 +1,4 @@
-"""docs/own-data.md and README.md as a reader would follow them; faults are looked for with a small student."""
+"""docs/own-data.md as a reader would follow them; faults are looked for with a small student."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ setting.lesson_size = 32
 
 
 def blocks(kind: str, page: str = "docs/own-data.md") -> str:
-    """A page's blocks of a kind, below the heading that README.md and docs/own-data.md share."""
+    """A page's blocks of a kind, below its first heading."""
     _, text = (ROOT / page).read_text(encoding="utf-8").split("# My model, my evaluation file, my teacher\n")
     text = text.split("\n## ")[0]
     return "\n".join(re.findall(rf"^```{kind}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
@@ -52,17 +52,15 @@ def questions(folder: Path) -> None:
     (folder / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
 
 
-def test_both_pages_show_the_same_fifteen_lines() -> None:
-    for kind in ("python", "toml", "sh"):
-        assert blocks(kind, "README.md") == blocks(kind) != ""
+def test_a_teacher_and_a_board_are_fifteen_lines() -> None:
     code = [line for kind in ("python", "toml") for line in blocks(kind).splitlines() if line]
-    assert len(code) <= 15
+    assert 5 < len(code) <= 15
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_fifteen_lines(tmp_path: Path) -> None:
-    """As README.md has them, but for one seed, less to spend and smaller exams."""
+    """As the page has them, but for one seed, less to spend and smaller exams."""
     save_tiny(tmp_path / "my-model", positions=256)
     words = [f"{a}{b}" for a in ("am", "be", "co", "du", "el", "fi", "go") for b in ("ra", "so", "ti", "un", "vo")]
     rows = [
@@ -74,11 +72,11 @@ def test_the_fifteen_lines(tmp_path: Path) -> None:
     smaller = (
         "setting.budget = { student_tokens = 160_000 }\nsetting.items = { feedback = 8, selection = 8, test = 8 }\n"
     )
-    toml = blocks("toml", "README.md").replace("[0, 1, 2, 3, 4, 5]", "[0]") + smaller
-    (tmp_path / "mine.py").write_text(blocks("python", "README.md"), encoding="utf-8")
+    toml = blocks("toml").replace("[0, 1, 2, 3, 4, 5]", "[0]") + smaller
+    (tmp_path / "mine.py").write_text(blocks("python"), encoding="utf-8")
     (tmp_path / "mine.toml").write_text(toml, encoding="utf-8")
     command = f"{shlex.quote(sys.executable)} -c 'from dataenv.cli import main; main()'"
-    for line in blocks("sh", "README.md").splitlines():
+    for line in blocks("sh").splitlines():
         line = re.sub("^dataenv ", command + " ", line)
         done = subprocess.run(
             shlex.split(line) + (["--workers", "1"] if "leaderboard" in line else []),

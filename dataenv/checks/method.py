@@ -38,7 +38,7 @@ def check_method(method: str | type[Method], recipe: Recipe | None = None) -> No
     if not trained:
         return
     lesson = tuple(_pair(example, made) for example in made) if kind.needs_pairs(how) else tuple(made)
-    data = Data(lesson, verdict=task.verify if kind.needs_verdict(how) else None)
+    data = Data(lesson, verdict=task.verifies if kind.needs_verdict(how) else None)
     before = student.initial(0)
     with own_randomness(f"method {method!r}"):
         after, report = student.fit(before, data, how, 1)

@@ -148,6 +148,10 @@ def _task_batches(task: Task) -> None:
     verdicts = survives(partial(task.judges, examples), "judges() with hostile text", "None (cannot tell)")
     singly = [task.judge(e) for e in examples]
     _one_by_one("judges", verdicts, "judge", singly, lambda i: short(examples[i].response))
+    replies = [(_gold(problem), text) for problem, text in asked]
+    verdicts = survives(partial(task.verifies, replies), "verifies() with hostile text", "None (cannot tell)")
+    singly = [task.verify(*reply) for reply in replies]
+    _one_by_one("verifies", verdicts, "verify", singly, lambda i: short(replies[i][1]))
     demand(list(task.grades([])) == [], "grades() of nothing is not empty; give []")
     demand(list(task.judges([])) == [], "judges() of nothing is not empty; give []")
 
@@ -170,8 +174,9 @@ def _task_same(task: Task) -> None:
             example = _gold(problem, text)
             itself = _same(task, example, text)
             demand(itself, f"same() finds {short(text)} unlike itself; compare answers, whether they are right or not")
-            for answer in HOSTILE:
-                _same(task, example, answer)
+            singly = [_same(task, example, answer) for answer in HOSTILE]
+            found = survives(partial(task.sames, [(example, a) for a in HOSTILE]), "sames() with hostile text", "False")
+            _one_by_one("sames", found, "same", list(singly), lambda i: short(HOSTILE[i]))
             grade = task.grade(problem, text)
             if not grade.correct and grade.error is None:
                 told = _same(task, example, problem.answer)

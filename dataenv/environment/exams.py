@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +32,8 @@ class Result:
         attempts: How the exam was held.
         unasked: Problems that were not asked, for the student cannot read them: longer than its context, or with marks
             of its own. They count as not right, and are shown.
+        part_counts: Of each of the task's ``part_kinds``, how many parts of all responses are right, and how many there
+            are.
         failing: The first part that is wrong (``Grade.parts``), by the problem's id, where the task knows parts. It may
             name hidden inputs, so no teacher sees it.
     """
@@ -43,6 +46,7 @@ class Result:
     lenient: tuple[bool, ...] | None = None
     attempts: Attempts = ONCE
     unasked: int = 0
+    part_counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     failing: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -99,7 +103,18 @@ def grade(setting: Setting, split: Split, answers: Answers) -> Result:
         failures = sum(verdict.error is not None for verdict in verdicts)
         lenient = tuple(verdict.lenient for verdict in verdicts if verdict.lenient is not None)
         forgiven = lenient if len(lenient) == len(verdicts) else None
-    return Result(right, points, correct, n, failures, forgiven, attempts, unasked, _failing(asked, verdicts))
+    counted_parts = _count_parts(task.part_kinds, verdicts)
+    return Result(
+        right, points, correct, n, failures, forgiven, attempts, unasked, counted_parts, _failing(asked, verdicts)
+    )
+
+
+def _count_parts(kinds: Sequence[str], verdicts: Sequence[Grade]) -> dict[str, tuple[int, int]]:
+    """Of each kind of part, how many are right, and how many there are."""
+    if not kinds:
+        return {}
+    found = Counter((name.split(" ")[0], so) for verdict in verdicts for name, so in (verdict.parts or {}).items())
+    return {kind: (found[kind, True], found[kind, True] + found[kind, False]) for kind in kinds}
 
 
 def _failing(asked: Sequence[tuple[Problem, str]], verdicts: Sequence[Grade]) -> dict[str, str]:

@@ -171,6 +171,10 @@ class Context:
         """
         return self._env.task.same(example, answer)
 
+    def sames(self, asked: Sequence[tuple[Example, str]]) -> list[bool]:
+        """What ``same`` says of each of many examples with an answer, in order; free."""
+        return self._env.task.sames(asked)
+
     def readable(self, examples: Sequence[Example]) -> list[bool]:
         """Whether the student can read each at all: its form, its length, its letters; free, for no screen is asked.
 

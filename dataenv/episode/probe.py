@@ -99,7 +99,7 @@ class AccuracyProbe(Probe):
 
     def read(self, answers: Answers, examples: Sequence[Example], task: Task) -> Floats:
         """The task says what is the same."""
-        return np.array([task.same(e, r) for r, e in zip(answers.responses, examples, strict=True)], np.float64)
+        return np.array(task.sames(list(zip(examples, answers.responses, strict=True))), np.float64)
 
 
 def answer_tokens(student: Student, example: Example, decoding: Decoding) -> int:

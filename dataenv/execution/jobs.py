@@ -85,7 +85,7 @@ class Training(_Remembering):
             task: Task = registry.shared("task", self.task.name, canonical_json(self.task.args))
             # What rewards is part of what is trained: a worker with another checker has another name for the state.
             checker = digest([task.fingerprint, code_digest(type(task))])
-            data = Data(self.lesson, self.earlier, self.watched, task.verify, checker)
+            data = Data(self.lesson, self.earlier, self.watched, task.verifies, checker)
             names.append(checker)
         vars(data)["digest"] = digest(names)  # as Data.digest has it, which would list and hash every example again
         return data

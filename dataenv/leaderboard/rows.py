@@ -95,6 +95,7 @@ class TestExam(RowPart):
     several times. ``lenient`` is right if only the form of the answer is forgiven; ``None`` where the task does not
     say. On ``grader_errors`` answers the checker failed; they count as not right. ``unasked`` counts the problems that
     the student could not read; they are among those that are not right. ``parts`` have a count of their own each.
+    ``part_counts`` has, of each kind of part that the task counts apart, how many are right and how many there are.
     """
 
     __test__ = False  # not a test class, whatever its name tells pytest
@@ -107,6 +108,7 @@ class TestExam(RowPart):
     attempts: Attempts = Field(default=ONCE, exclude_if=ONCE.__eq__)
     unasked: Count = Field(default=0, exclude_if=not_)
     parts: tuple[ExamPart, ...] = Field(default=(), exclude_if=not_)
+    part_counts: dict[Name, tuple[Count, Count]] = Field(default_factory=dict, exclude_if=not_)
 
     @property
     def by_part(self) -> dict[str, tuple[int, int]]:
@@ -179,8 +181,8 @@ def _opened(correct: str, n: tuple[int, ...], attempts: Attempts) -> TestExam:
 class TransferExam(RowPart):
     """The transfer exam (out of distribution) of the selected state: one character an answer; ``n`` counts problems.
 
-    ``grader_errors`` and ``unasked`` are as in test. Where it holds several suites, the answers to the problems of each
-    stand together, in the order of ``suites``.
+    ``grader_errors``, ``unasked`` and ``part_counts`` are as in test. Where it holds several suites, the answers to the
+    problems of each stand together, in the order of ``suites``.
     """
 
     correct: Bits
@@ -189,6 +191,7 @@ class TransferExam(RowPart):
     grader_errors: Count = Field(default=0, exclude_if=not_)
     unasked: Count = Field(default=0, exclude_if=not_)
     suites: tuple[Suite, ...] = Field(default=(), exclude_if=not_)
+    part_counts: dict[Name, tuple[Count, Count]] = Field(default_factory=dict, exclude_if=not_)
 
     @property
     def count(self) -> tuple[int, int]:

@@ -122,6 +122,7 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
             "lenient": None if test.lenient is None else _bits(test.lenient),
             "unasked": test.unasked,
             "parts": _parts(setting.exam_items("test")),
+            "part_counts": test.part_counts,
         },
         "transfer": held
         | {
@@ -130,6 +131,7 @@ def graded_exams(setting: Setting, outcome: Outcome) -> dict[str, Any]:
             "grader_errors": transfer.grader_errors,
             "unasked": transfer.unasked,
             "suites": [{"name": name, "n": n} for name, n in suites.items()],
+            "part_counts": transfer.part_counts,
         },
     }
 

@@ -163,7 +163,7 @@ class _OwnAnswers:
         prompts = [list(policy.prompt(example)) for example in asked]
         written = policy.write(prompts, self._longest, self._how.temperature, self._generator)
         self.forward += sum(len(p) + len(w) for p, w in zip(prompts, written, strict=True))
-        verdicts = [self._verdict(e, policy.read(w)) for e, w in zip(asked, written, strict=True)]
+        verdicts = self._verdict([(e, policy.read(w)) for e, w in zip(asked, written, strict=True)])
         self._rewards.append([np.nan if verdict is None else float(verdict) for verdict in verdicts])
         return [
             PairTokens(prompt, list(policy.response(example.response)), list(said))

@@ -150,7 +150,7 @@ class Practising(Method):
         """Let the student answer problems, and see what is right."""
         how, policy = self._how, self._policy
         written = policy.write(prompts, self._longest, how.temperature, self._generator)
-        verdicts = [self._verdict(e, policy.read(w)) for e, w in zip(asked, written, strict=True)]
+        verdicts = self._verdict([(e, policy.read(w)) for e, w in zip(asked, written, strict=True)])
         rewards = np.array([np.nan if v is None else float(v) for v in verdicts]).reshape(-1, how.group)
         self._rewards.append(rewards)
         self._forward += sum(len(p) + len(w) for p, w in zip(prompts, written, strict=True))

@@ -13,7 +13,7 @@ from tasks.code.expressions import compute
 from tasks.code.records import CodeCase, CodeTests
 from tasks.code.responses import program_text
 from tasks.records import Grade, digest
-from tasks.sandbox import NoValue, Program, ProgramLimits, ProgramOutcome, SandboxError, judge
+from tasks.sandbox import NoValue, Program, ProgramLimits, ProgramOutcome, judge_or_tell
 
 SECONDS = 5.0
 """Of computing, for one program on all inputs of its tests."""
@@ -94,10 +94,7 @@ class CodeGrader:
         for tests, response in asked:
             text = program_text(response, tests.entry, tests.before, tests.completes)
             plans.append(None if text is None else self._planned(runs, tests, text, token))
-        try:
-            outcomes = judge(runs.programs, self._limits) if runs.programs else []
-        except SandboxError as error:
-            outcomes = [ProgramOutcome(reason="sandbox", detail=str(error))] * len(runs.programs)
+        outcomes = judge_or_tell(runs.programs, self._limits)
         return [
             CodeVerdict(_wrong(tests), "no program") if plan is None else self._verdict(tests, plan, outcomes, token)
             for (tests, _), plan in zip(asked, plans, strict=True)

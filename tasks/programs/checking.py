@@ -14,7 +14,7 @@ from tasks.programs.derivation import Derivation
 from tasks.programs.responses import ReadProgram, read_program
 from tasks.programs.values import Value, inputs
 from tasks.records import stream
-from tasks.sandbox import NoValue, Program, ProgramLimits, ProgramOutcome, SandboxError, judge, same_value
+from tasks.sandbox import NoValue, Program, ProgramLimits, ProgramOutcome, judge_or_tell, same_value
 
 LIMITS = ProgramLimits(cpu=1.0, wall=10.0, memory=256 << 20, output=64 << 10)
 """Of one program on all of its inputs. The longest value of a right one has a few hundred letters."""
@@ -111,7 +111,8 @@ class ProgramChecker:
             found = {key: self._known[key] for key in wanted if key in self._known}
         new = [key for key in wanted if key not in found]
         if new:
-            ran = _run([(program, [arguments for arguments, _ in pairs(goal)]) for program, goal in new])
+            asking = [Program(p.code, p.entry, [arguments for arguments, _ in pairs(goal)]) for p, goal in new]
+            ran = judge_or_tell(asking, LIMITS)
             found |= dict(zip(new, ran, strict=True))
             with self._lock:
                 self._known.update((key, found[key]) for key in new if found[key].reason != "sandbox")
@@ -153,12 +154,3 @@ def _verdict(
     right = tuple(same_value(a, b) for a, b in zip(got, values, strict=False))
     correct = len(right) == len(values) > 0 and all(right)
     return Verdict(correct, right + (False,) * (len(values) - len(right)), got, outcome.reason or "")
-
-
-def _run(asked: Sequence[tuple[ReadProgram, Sequence[Sequence[Any]]]]) -> list[ProgramOutcome]:
-    """One outcome a program; where there is no sandbox, each says so."""
-    programs = [Program(program.code, program.entry, inputs) for program, inputs in asked]
-    try:
-        return judge(programs, LIMITS)
-    except SandboxError as error:
-        return [ProgramOutcome(reason="sandbox", detail=str(error))] * len(programs)

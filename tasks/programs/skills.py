@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,25 +28,38 @@ class ProgramShape:
         letters: The arguments it may have.
         groups: For each step the forms that it may be.
         examples: Whether it is described by examples of what it gives.
+        unseen: Whether two neighbouring steps are a pair of forms that lessons leave out; ``None`` for any pairs.
     """
 
     name: str
     letters: str
     groups: tuple[Group, ...]
     examples: bool = False
+    unseen: bool | None = None
 
     def draw(self, rng: np.random.Generator, share: float = 1.0) -> Derivation:
         """A derivation; numbers keep to the lowest ``share`` of their range."""
         while True:
             letter = self.letters[rng.integers(len(self.letters))]
             found = self._shown(rng) if self.examples else self._steps(letter, rng, share)
-            if found is not None:
+            if found is not None and self._fits([step.form for step in found.steps]):
                 return found
 
     def holds(self, letter: str, forms: Sequence[Form], examples: bool) -> bool:
         """Whether some program of this shape has these steps."""
         fits = letter in self.letters and examples == self.examples and len(forms) == len(self.groups)
-        return fits and all(form in group for form, group in zip(forms, self.groups, strict=True))
+        fits = fits and all(form in group for form, group in zip(forms, self.groups, strict=True))
+        return fits and self._fits(forms)
+
+    def _fits(self, forms: Sequence[Form]) -> bool:
+        """Whether some neighbouring steps are a pair that lessons leave out, as ``unseen`` wants it.
+
+        A quarter of the pairs is left out. Each form of either step is taught in other pairs.
+        """
+        if self.unseen is None:
+            return True
+        places = [group.index(form) for form, group in zip(forms, self.groups, strict=True)]
+        return self.unseen == any((2 * i + j) % 4 == 3 for i, j in pairwise(places))
 
     def _steps(self, letter: str, rng: np.random.Generator, share: float) -> Derivation:
         steps = []
@@ -203,18 +217,18 @@ CATALOGUE: tuple[ProgramSkill, ...] = (
     ProgramSkill(
         "pipe",
         (
-            ProgramShape("sort and slice", "v", (_SORTS, _SHORT)),
-            ProgramShape("filter and slice", "v", (_FILTERS, _SHORT)),
-            ProgramShape("slice and filter", "v", (_SHORT, _FILTERS)),
-            ProgramShape("slice and map", "v", (_SHORT, _MAPS)),
+            ProgramShape("sort and slice", "v", (_SORTS, _SHORT), unseen=False),
+            ProgramShape("filter and slice", "v", (_FILTERS, _SHORT), unseen=False),
+            ProgramShape("slice and filter", "v", (_SHORT, _FILTERS), unseen=False),
+            ProgramShape("slice and map", "v", (_SHORT, _MAPS), unseen=False),
         ),
     ),
     ProgramSkill(
         "comp",
         (
-            ProgramShape("filter and aggregate", "v", (_FILTERS, _FOLDS)),
-            ProgramShape("map and aggregate", "v", (_MAPS, _FOLDS)),
-            ProgramShape("all three", "v", (_FILTERS, _MAPS, _FOLDS)),
+            ProgramShape("filter and aggregate", "v", (_FILTERS, _FOLDS), unseen=False),
+            ProgramShape("map and aggregate", "v", (_MAPS, _FOLDS), unseen=False),
+            ProgramShape("all three", "v", (_FILTERS, _MAPS, _FOLDS), unseen=False),
         ),
     ),
     ProgramSkill(
@@ -223,7 +237,15 @@ CATALOGUE: tuple[ProgramSkill, ...] = (
     ),
 )
 
+
+def _left_out(name: str) -> ProgramSkill:
+    """A skill with the pairs of steps that its lessons leave out."""
+    (taught,) = (skill for skill in CATALOGUE if skill.name == name)
+    return ProgramSkill(name, tuple(replace(shape, unseen=True) for shape in taught.shapes))
+
+
 UNTAUGHT: Mapping[str, tuple[ProgramSkill, ...]] = {
+    "kinds": (_left_out("pipe"), _left_out("comp")),
     "pairs": (
         ProgramSkill("pipe", (ProgramShape("map and slice", "v", (_MAPS, _SHORT)),)),
         ProgramSkill("pipe", (ProgramShape("filter and sort", "v", (_FILTERS, _SORTS)),)),

@@ -14,7 +14,7 @@ from tasks.programs.checking import LEAST_VALUES, CallTests, ProgramChecker, Ver
 from tasks.programs.derivation import Derivation, read
 from tasks.programs.diagnosis import diagnose
 from tasks.programs.forms import NUMBERS, Style
-from tasks.programs.responses import ENTRY, read_program
+from tasks.programs.responses import ENTRY, ReadProgram, read_program
 from tasks.programs.skills import CATALOGUE, UNTAUGHT, ProgramShape, ProgramSkill, chosen, skills_of
 from tasks.records import Example, Grade, Problem, Split, stream
 from tasks.sandbox import in_force
@@ -49,7 +49,7 @@ class Programs(Task):
     """
 
     name: ClassVar[str] = "programs"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     skills = tuple(skill.name for skill in CATALOGUE)
     sandbox = staticmethod(in_force)
 
@@ -107,19 +107,15 @@ class Programs(Task):
 
     def same(self, example: Example, answer: str) -> bool:
         """Whether two programs give the same on every input of what the prompt describes, be they right or not."""
-        if answer == example.response:
-            return True
-        asked = read(example.prompt)
-        programs = [read_program(text, asked.letter if asked else "v") for text in (example.response, answer)]
-        mine, other = programs
-        if mine is None or other is None:
-            return False
-        if mine.body is not None and mine.body == other.body:
-            return True
-        if asked is None:
-            return False
-        found = self._checker.outcomes([(mine, asked), (other, asked)])
-        return alike(found[mine, asked], found[other, asked])
+        return self.sames([(example, answer)])[0]
+
+    def sames(self, asked: Sequence[tuple[Example, str]]) -> list[bool]:
+        """See ``same``; all programs are run in one call of the sandbox."""
+        found = [_compared(example, answer) for example, answer in asked]
+        runs = [((mine, goal), (other, goal)) for mine, other, goal in (f for f in found if not isinstance(f, bool))]
+        outcomes = self._checker.outcomes([run for pair in runs for run in pair])
+        said = iter([alike(outcomes[mine], outcomes[other]) for mine, other in runs])
+        return [f if isinstance(f, bool) else next(said) for f in found]
 
     def diagnose(self, problem: Problem, response: str) -> tuple[str, ...]:
         """The skills a wrong response lacks, most basic first; see ``diagnosis``."""
@@ -318,3 +314,16 @@ def _calls(wanted: Wanted) -> tuple[str, ...]:
     return tuple(
         f"{i}: {ENTRY}({', '.join(map(repr, given))})"[:SHOWN] for i, (given, _) in enumerate(pairs(wanted), 1)
     )
+
+
+def _compared(example: Example, answer: str) -> bool | tuple[ReadProgram, ReadProgram, Derivation]:
+    """Whether the texts tell that an answer is the same as an example's; else what to run, for which description."""
+    if answer == example.response:
+        return True
+    asked = read(example.prompt)
+    mine, other = (read_program(text, asked.letter if asked else "v") for text in (example.response, answer))
+    if mine is None or other is None:
+        return False
+    if mine.body is not None and mine.body == other.body:
+        return True
+    return (mine, other, asked) if asked is not None else False

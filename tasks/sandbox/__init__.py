@@ -40,6 +40,7 @@ __all__ = [
     "SandboxError",
     "in_force",
     "judge",
+    "judge_or_tell",
     "same_value",
 ]
 
@@ -62,3 +63,11 @@ def judge(
         ValueError: If an input holds what is no plain value.
     """
     return (sandbox or chosen()).run(programs, limits or ProgramLimits())
+
+
+def judge_or_tell(programs: Sequence[Program], limits: ProgramLimits | None = None) -> list[ProgramOutcome]:
+    """Like ``judge``, for a checker, which never raises: without a sandbox each outcome has the reason ``sandbox``."""
+    try:
+        return judge(programs, limits) if programs else []
+    except SandboxError as error:
+        return [ProgramOutcome(reason="sandbox", detail=str(error))] * len(programs)

@@ -113,17 +113,17 @@ class CallScore:
 
 def call_score(grades: Iterable[Grade]) -> CallScore:
     """Precision, recall and F1 of calls, from the parts of grades."""
-    counts: Counter[tuple[str, bool]] = Counter()
-    for grade in grades:
-        counts.update((name.split(" ")[0], made) for name, made in (grade.parts or {}).items())
-    precision, recall = (_share(counts, kind) for kind in (GIVEN, WANTED))
+    found = Counter((name.split(" ")[0], made) for grade in grades for name, made in (grade.parts or {}).items())
+    return score_of_counts(
+        {kind: (found[kind, True], found[kind, True] + found[kind, False]) for kind in (WANTED, GIVEN)}
+    )
+
+
+def score_of_counts(counts: Mapping[str, tuple[int, int]]) -> CallScore:
+    """Precision, recall and F1 of calls, from how many ``WANTED`` and ``GIVEN`` are right, and of how many."""
+    precision, recall = (right / of if of else 0.0 for right, of in (counts[GIVEN], counts[WANTED]))
     both = precision + recall
     return CallScore(precision, recall, 2 * precision * recall / both if both else 0.0)
-
-
-def _share(counts: Mapping[tuple[str, bool], int], kind: str) -> float:
-    made, missed = counts.get((kind, True), 0), counts.get((kind, False), 0)
-    return made / (made + missed) if made + missed else 0.0
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ from tasks.base import Task
 from tasks.prior import by_share, check_shares
 from tasks.records import Example, Grade, Problem, Split, stream
 from tasks.templates import Limits, Slots, spoken
-from tasks.tools.checking import PlanVerdict, grade_of, judge_plan, outcomes
+from tasks.tools.checking import GIVEN, WANTED, PlanVerdict, grade_of, judge_plan, outcomes
 from tasks.tools.diagnosis import PlanFault, explain, missing_skills
 from tasks.tools.kinds import CATALOGUE, LONGER, STYLES, RequestKind, Style, subskill_of
 from tasks.tools.lexicon import FILLERS, LEXICON, PLACEHOLDERS, RequestTemplate
@@ -59,6 +59,7 @@ class Tools(Task):
     name: ClassVar[str] = "tools"
     version: ClassVar[str] = "1"
     skills = tuple(kind.name for kind in CATALOGUE)
+    part_kinds: ClassVar[tuple[str, ...]] = (WANTED, GIVEN)
     code: ClassVar[tuple[str, ...]] = CODE
     """What decides whether a plan is right, and so what practice rewards."""
 

@@ -5,6 +5,9 @@ the logits of every token, and ``generate`` in batches of equal size to the cap,
 also run in float32, and with the ends of answers, so that what each choice brings is seen apart. Where ``auto`` is
 bfloat16 the student runs in float32 too: whether ``auto`` pays is the ratio of the two.
 
+With ``--trl`` TRL's SFTTrainer teaches the same lesson too (tests/bench/peer.py), to a model with the same adapter.
+That needs an environment with the extra ``trl``.
+
 A processor without instructions for bfloat16 takes minutes for one such update of 16, so there that arm gets batches of
 2; what is compared is work a processor second. Rounds are interleaved, for the machine may be shared.
 """
@@ -16,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -23,6 +27,8 @@ from common import machine, markdown
 
 BATCH, CAP, RATE = 16, 16, 1e-3
 ROUNDS, ITEMS, BEFORE, FEW = 3, 32, 8, 2
+UPDATES = 4
+"""Of a lesson that TRL teaches too: it sets up a trainer for each."""
 
 
 def problems(n: int, purpose: str) -> list[Any]:
@@ -135,7 +141,9 @@ def main() -> int:
     """Print the two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--trl", action="store_true", help="beside TRL's SFTTrainer alone")
+    args = parser.parse_args()
+    rounds = args.rounds
 
     from students.base import Data, Decoding, Recipe
     from students.causal_lm.smollm2 import smollm2
@@ -147,6 +155,9 @@ def main() -> int:
     recipe, decoding = Recipe(updates=1, batch=BATCH, rate=RATE), Decoding(max_tokens=CAP)
     # Everybody knows the form of an answer before, for the length of answers decides the time of an exam.
     taught, _ = student.fit(student.initial(0), Data(tuple(lesson)), recipe.model_copy(update={"updates": BEFORE}), 0)
+    if args.trl:
+        beside_trl(folder, taught, lesson[: UPDATES * BATCH], recipe.model_copy(update={"updates": UPDATES}), rounds)
+        return 0
     plain = {dtype: Plain(folder, dtype, taught) for dtype in ("bfloat16", "float32")}
     ours, exact, short = f"causal-lm, {student.numerics['dtype']}", plain["float32"], plain["bfloat16"]
     beside = {} if student.numerics["dtype"] == "float32" else {"causal-lm, float32": CausalLM(dtype="float32")}
@@ -169,6 +180,26 @@ def main() -> int:
     lengths = [student.tokens(e) for e in batch]
     print(f"\nExamples of {min(lengths)}-{max(lengths)} tokens. Work a processor second, medians of {rounds} rounds.")
     return 0
+
+
+def beside_trl(folder: str, taught: bytes, lesson: list[Any], recipe: Any, rounds: int) -> None:
+    """A lesson by the student, by the plain loop and by TRL, all in float32."""
+    from peer import Peer
+
+    from students.base import Decoding
+    from students.causal_lm.student import CausalLM
+
+    student, plain, trl = CausalLM(dtype="float32"), Plain(folder, "float32", taught), Plain(folder, "float32", taught)
+    peer = Peer(Path(folder), trl.model)
+    said = [e.model_copy(update={"prompt": trl.ask(e.prompt), "response": f"{e.response}<|im_end|>"}) for e in lesson]
+    batches = [lesson[i : i + BATCH] for i in range(0, len(lesson), BATCH)]
+    arms: dict[str, Arm] = {
+        "causal-lm, float32": (lesson, partial(trained, student, taught, recipe)),
+        "plain loop, float32": (lesson, lambda part: plain.train(batches)),
+        "TRL SFTTrainer, float32": (lesson, lambda part: peer.step(said, recipe, [], Decoding())),
+    }
+    title = f"a lesson of {UPDATES} updates, batch {BATCH}"
+    compare(title, "tokens", arms, lambda part: sum(map(student.tokens, part)), rounds)
 
 
 def compare(title: str, unit: str, arms: dict[str, Arm], count: Callable[[list[Any]], int], rounds: int) -> None:

@@ -14,6 +14,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import datasets
 import torch
@@ -35,9 +36,9 @@ warnings.filterwarnings("ignore")
 class Peer:
     """A student in a ``from_pretrained`` folder, taught by SFTTrainer; it keeps its weights between lessons."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, model: Any = None) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForCausalLM.from_pretrained(folder)
+        self.model = AutoModelForCausalLM.from_pretrained(folder) if model is None else model
         self.seconds: dict[str, float] = {}
 
     def step(self, lesson: Sequence[Example], recipe: Recipe, prompts: Sequence[str], decoding: Decoding) -> list[str]:

@@ -9,9 +9,10 @@ from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.leaderboard.accuracy import number
 from dataenv.leaderboard.metric import PERCENT, Metric, metric_of
-from dataenv.leaderboard.rows import Row
+from dataenv.leaderboard.rows import Row, TestExam, TransferExam
 from dataenv.leaderboard.statistics import formulas as st
 from dataenv.leaderboard.statistics.standings import Axis, AxisMean
+from tasks.tools.checking import GIVEN, WANTED, score_of_counts
 
 
 def axis_of(name: str) -> Axis:
@@ -84,6 +85,32 @@ class Forgotten(Metric):
     def of(self, row: Row) -> float | None:
         """See Metric."""
         return number(st.forgetting(row.steps, row.selected)) if row.steps else None
+
+
+class CallF1(Metric):
+    """F1 of the tool calls in the answers to the test split: harmonic mean of precision and recall of calls."""
+
+    unit, split = PERCENT, "test"
+
+    def of(self, row: Row) -> float | None:
+        """See Metric. Only a task that counts wanted and given calls has it."""
+        return _call_f1(row.test)
+
+
+class TransferCallF1(Metric):
+    """F1 of the tool calls in the answers to the transfer split: harmonic mean of precision and recall of calls."""
+
+    unit, split = PERCENT, "transfer"
+
+    def of(self, row: Row) -> float | None:
+        """See Metric. Only a task that counts wanted and given calls has it."""
+        return _call_f1(row.transfer)
+
+
+def _call_f1(exam: TestExam | TransferExam | None) -> float | None:
+    if exam is None or not {WANTED, GIVEN} <= exam.part_counts.keys():
+        return None
+    return score_of_counts(exam.part_counts).f1
 
 
 class KeptShare(Metric):

@@ -98,6 +98,11 @@ def counts_tests(self: Reverse, example: Example, response: str = "") -> bool | 
     return len(json.loads(example.check)) > 0 if example.check else Reverse.judge(self, example)
 
 
+def counts_each(self: Reverse, asked: Sequence[tuple[Example, str]]) -> list[bool | None]:
+    """The same, of many at once."""
+    return [counts_tests(self, example) for example, _ in asked]
+
+
 TASKS = [
     (broken(Reverse, name=""), "name is ''; set it to a word"),
     (broken(Reverse, skills=("short", "short")), "give a tuple of distinct words"),
@@ -143,7 +148,11 @@ TASKS = [
         r"same\(\) with response .* raises ValueE",
     ),
     (broken(Reverse, judge=counts_tests), r"judge\(\) of an example with check .* raises"),
-    (broken(Reverse, verify=counts_tests), r"verify\(\) of an example with check 'null' raises TypeError"),
+    (
+        broken(Reverse, verify=lambda *_: True),
+        r"verifies\(\) says False of response '' and verify\(\) True; let the two",
+    ),
+    (broken(Reverse, verifies=counts_each), r"verify\(\) of an example with check 'null' raises TypeError"),
     (broken(Reverse, same=lambda self, e, a: e.response == a or "x" in e.check), r"same\(\) .* raises TypeError"),
     (changed("generate", lambda rows: rows[1:]), "gives 19 examples; give as many as were asked"),
     (broken(Reverse, generate=unseeded), "differs for an equal rng"),

@@ -20,6 +20,7 @@ from dataenv.execution.jobs import Answers
 from dataenv.setting import make_setting
 from students.base import Asked, Decoding
 from tasks.records import Example
+from tasks.tools.checking import call_score, score_of_counts
 from teachers.profile import stands_for
 from teachers.stat_sel import StatSelPool
 from tests.toys import Parrot
@@ -196,3 +197,18 @@ def test_the_part_that_fails_is_known_to_the_board_and_to_no_teacher() -> None:
     found = grade(setting, "feedback", Answers(responses=said, losses=tuple(0.0 for _ in said)))
     assert list(found.failing) == [problems[0].id]
     assert found.failing[problems[0].id].startswith("1: f(")
+
+
+def test_an_exam_counts_the_kinds_of_parts_that_its_task_names() -> None:
+    setting = make_setting(
+        {"task": "tools", "student": "piece-pocket", "items": {"feedback": 2, "selection": 2, "test": 3}}
+    )
+    task, problems = setting.built_task, setting.exam_items("test")
+    said = [problem.answer if i % 2 else "[]" for i, problem in enumerate(problems)]
+    found = grade(setting, "test", Answers(responses=tuple(said)))
+    grades = [task.grade(problem, answer) for problem, answer in zip(problems, said, strict=True)]
+    assert score_of_counts(found.part_counts) == call_score(grades)
+    right, of = found.part_counts["wanted"]
+    assert 0 < right < of
+    plain = make_setting({})
+    assert grade(plain, "test", Answers(responses=("",) * len(plain.exam_items("test")))).part_counts == {}

@@ -128,7 +128,7 @@ def test_parts_of_a_batch_add_up(folder: Path, student: CausalLM) -> None:
 
 def test_practice_is_one_at_a_time(student: CausalLM) -> None:
     recipe = Recipe(method="grpo", updates=2, batch=4, grpo={"group": 4, "max_tokens": 4})  # type: ignore[arg-type]
-    data = Data(EXAMPLES[:4], verdict=lambda example, response: len(response) % 2 == 0)
+    data = Data(EXAMPLES[:4], verdict=lambda asked: [len(response) % 2 == 0 for _, response in asked])
     several = [Fit(student.initial(i), data, recipe, i) for i in range(2)]
     singly = [student.fit(each.weights, each.data, each.recipe, each.seed) for each in several]
     assert fit_many(student, several) == singly

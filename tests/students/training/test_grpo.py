@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ LESSON, EXAM = words(48, "lesson"), words(64, "exam")
 
 
 def data(verdict: Any = right, lesson: tuple[Example, ...] = LESSON) -> Data:
-    return Data(lesson, verdict=verdict, checker="test")
+    return Data(lesson, verdict=verdict and (lambda asked: list(starmap(verdict, asked))), checker="test")
 
 
 def recipe(**changes: Any) -> Recipe:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+import tasks.sandbox
 from tasks.programs import checking
 from tasks.programs.checking import CallTests, ProgramChecker, Verdict, hidden
 from tasks.programs.derivation import Derivation, read
@@ -86,7 +87,7 @@ def test_the_reference_is_right_without_being_run(monkeypatch: pytest.MonkeyPatc
     def none(*_: object) -> None:
         raise AssertionError("something was run")
 
-    monkeypatch.setattr(checking, "judge", none)
+    monkeypatch.setattr(tasks.sandbox, "judge", none)
     assert verdict("v: keep x>3; sum=", "sum( x for x in v if x > 3 )").correct
     assert verdict("v: keep x>3; sum=", "sum(").reason == "it is no Python expression and defines no function"
 
@@ -95,7 +96,7 @@ def test_without_a_sandbox_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> 
     def none(*_: object) -> None:
         raise SandboxError("no sandbox holds on this machine")
 
-    monkeypatch.setattr(checking, "judge", none)
+    monkeypatch.setattr(tasks.sandbox, "judge", none)
     found = verdict("v: first 3=", "v[0:3]")
     assert found.failed
     assert found.reason == "not checked: no sandbox holds on this machine"
@@ -104,13 +105,13 @@ def test_without_a_sandbox_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.usefixtures("needs_sandbox")
 def test_what_was_run_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     checker, calls = ProgramChecker(), list[int]()
-    run = checking.judge
+    run = checking.judge_or_tell
 
     def counted(programs: Sequence[Program], limits: ProgramLimits) -> list[ProgramOutcome]:
         calls.append(len(programs))
         return run(programs, limits)
 
-    monkeypatch.setattr(checking, "judge", counted)
+    monkeypatch.setattr(checking, "judge_or_tell", counted)
     batch = [(asked("v: first 3="), text) for text in ("v[0:3]", "v[0:4]", "v[0:3]")]
     first = checker.check(batch)
     assert checker.check(batch) == first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.programs.derivation import Derivation
 from tasks.programs.skills import CATALOGUE, UNTAUGHT, chosen, skills_of
 from tasks.records import stream
 
@@ -27,6 +28,21 @@ def test_numbers_keep_to_their_share() -> None:
     low = [int(c) for _ in range(100) for c in shape.draw(rng, 1 / 3).constants]
     free = [int(c) for _ in range(100) for c in shape.draw(rng).constants]
     assert max(low) <= 21 < max(free)
+
+
+def test_lessons_leave_out_pairs_of_forms_and_teach_each_form_in_others() -> None:
+    rng, rows = stream(0, "pairs"), {skill.name: skill for skill in CATALOGUE}
+    for left in UNTAUGHT["kinds"]:
+        for taught, unseen in zip(rows[left.name].shapes, left.shapes, strict=True):
+            seen, out = ({steps_of(shape.draw(rng)) for _ in range(1500)} for shape in (taught, unseen))
+            assert out
+            assert not seen & out
+            for place, group in enumerate(taught.groups):
+                assert {forms[place] for forms in seen} == {form.compact for form in group}
+
+
+def steps_of(derivation: Derivation) -> tuple[str, ...]:
+    return tuple(step.form.compact for step in derivation.steps)
 
 
 def test_untaught_compositions_are_of_no_taught_shape() -> None:

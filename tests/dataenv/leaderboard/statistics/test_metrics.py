@@ -15,7 +15,7 @@ from dataenv import registry
 from dataenv.errors import SettingError
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.folder import Manifest, differences
-from dataenv.leaderboard.metric import Metric
+from dataenv.leaderboard.metric import Metric, metric_of
 from dataenv.leaderboard.report.tables import terminal_table, write_csv, write_page
 from dataenv.leaderboard.rows import Row
 from dataenv.leaderboard.statistics.summary import summarise
@@ -69,6 +69,14 @@ def test_they_are_columns_everywhere_and_only_where_they_are_named(board: list[d
     write_page(board, tmp_path / "more.html", NAMES)
     assert "kept-share" not in (tmp_path / "plain.html").read_text()
     assert (tmp_path / "more.html").read_text().count("kept-share, %<span") == 2  # teachers and references
+
+
+def test_f1_of_calls_is_that_of_the_counts_of_a_row_and_untold_without_them(board: list[dict[str, Any]]) -> None:
+    row, names = board[0], ("call-f1", "transfer-call-f1")
+    counts = {"wanted": (30, 40), "given": (30, 60)}  # recall 0.75, precision 0.5
+    counted = row | {split: row[split] | {"part_counts": counts} for split in ("test", "transfer")}
+    assert [metric_of(name).of(Row.model_validate(counted)) for name in names] == [pytest.approx(0.6)] * 2
+    assert [metric_of(name).of(Row.model_validate(row)) for name in names] == [None, None]
 
 
 def test_where_a_run_cannot_tell_there_is_no_mean(board: list[dict[str, Any]]) -> None:
