@@ -1,4 +1,4 @@
-"""TeachingSession: an episode taught from outside. Six tools take JSON and give JSON; every face of a server calls them.
+"""TeachingSession: an episode taught from outside. Six tools take and give JSON; every face of a server calls them.
 
 What a session shows comes from the observation, the figures of a step and ``Context``, as for any other teacher. It
 holds no path to the store, the sealed splits or the weights.
