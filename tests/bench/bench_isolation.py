@@ -3,17 +3,17 @@
     python tests/bench/bench_isolation.py --rounds 5
 
 Each round plays the same episode twice, the teacher here and in a process of its own, in turns. The student is the toy
-of the tests, whose step takes no time, so that what is left is the price. CPU seconds of the driver and of the
-teacher's process together; a busy machine changes them little.
+of the tests, whose step takes no time, so that what is left is the price. Time is CPU time, of the driver and of the teacher's
+process; a busy machine changes it little.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import time
+from pathlib import Path
 
 from dataenv import registry
 from dataenv.environment.env import TeachingEnv
@@ -21,16 +21,22 @@ from dataenv.episode.loop import run
 from dataenv.episode.teacher import as_teacher, build_teacher
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
+from dataenv.isolation.process import TeacherProcess
 from dataenv.isolation.teacher import IsolatedTeacher
 from tests.toys import TOYS
 
 FIELDS = TOYS | {"budget": {"student_tokens": 60_000}}
 
 
-def spent() -> float:
-    """CPU seconds of this process and of those of its children that have ended."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+def spent(process: TeacherProcess | None) -> float:
+    """CPU seconds of a teacher's process so far, with those around it."""
+    assert process is not None
+    rest, ticks = [process._process.pid], 0
+    while rest:
+        pid = rest.pop()
+        rest += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def episode(teacher: object, store: Store) -> tuple[int, float]:
@@ -49,15 +55,12 @@ def measure(name: str, rounds: int) -> str:
         here.append(1000 * cpu / steps)
         one = IsolatedTeacher(name)
         one.close()
-        began = spent()
         one._facts()
-        one.close()
-        start = spent() - began
-        began = spent()
+        start = spent(one._process)
         steps, cpu = episode(one, store)
         apart.append(1000 * cpu / steps)
+        inside.append(1000 * (spent(one._process) - start) / steps)
         one.close()
-        inside.append(1000 * (spent() - began - cpu - start) / steps)
     extra = statistics.median(a - h for a, h in zip(apart, here, strict=True))
     return (
         f"| {name} | {steps} | {statistics.median(here):.2f} | {statistics.median(apart):.2f} | {extra:+.2f} | "

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,14 @@ from dataenv.episode.teacher import AdaptedTeacher, as_teacher, build_teacher, y
 from dataenv.errors import SettingError, TeacherFailedError
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
+from dataenv.isolation import teacher, walls
 from dataenv.isolation.choice import VARIABLE
 from dataenv.isolation.teacher import IsolatedTeacher
 from dataenv.isolation.walls import TeacherLimits
 from dataenv.leaderboard.config import Board
 from dataenv.leaderboard.play import play
 from dataenv.lessons import screen
+from tasks.sandbox.choice import try_out
 from tests.chatting import backwards, chatting
 from tests.toys import TOYS
 
@@ -30,8 +33,8 @@ pytestmark = [pytest.mark.usefixtures("toys", "needs_sandbox")]
 FIELDS: dict[str, Any] = TOYS | {"budget": {"student_tokens": 1_500}}
 
 
-def taught(teacher: Any, **changes: Any) -> tuple[Episode, TeachingEnv]:
-    who = as_teacher(teacher)
+def taught(who: Any, **changes: Any) -> tuple[Episode, TeachingEnv]:
+    who = as_teacher(who)
     env = TeachingEnv(who.level, runner=Runner(Store()), **(FIELDS | changes))
     return run(env, who, 0), env
 
@@ -73,7 +76,12 @@ def listener() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_no_theft_succeeds(tmp_path: Path, listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wall", ["bubblewrap", "landlock"])
+def test_no_theft_succeeds(wall: str, tmp_path: Path, listener: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if try_out(wall, 1)[1] is not None:
+        pytest.skip(f"{wall} does not hold on this machine")
+    monkeypatch.setattr(walls, "chosen", lambda: SimpleNamespace(name=wall))
+    monkeypatch.setattr(teacher, "_KNOWN", {})
     monkeypatch.setenv("SOME_API_KEY", "hidden")
     tmp_path.chmod(0o777)
     (tmp_path / "secret").write_text("secret")
