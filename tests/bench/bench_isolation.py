@@ -3,8 +3,8 @@
     python tests/bench/bench_isolation.py --rounds 5
 
 Each round plays the same episode twice, the teacher here and in a process of its own, in turns. The student is the toy
-of the tests, whose step takes no time, so that what is left is the price. Time is CPU time, of the driver and of the teacher's
-process; a busy machine changes it little.
+of the tests, whose step takes no time, so that what is left is the price. Time is CPU time, of the driver and of the
+teacher's process; a busy machine changes it little.
 """
 
 from __future__ import annotations
