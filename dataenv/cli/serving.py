@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from dataenv.cli.common import EPISODES, Voice, command, make_runner, takes_executor
 from dataenv.cli.episodes import whole_numbers
 from dataenv.cli.given import pairs
-from dataenv.cli.options import DEFAULT_STORE, OUTPUT, WITHIN, BoardFields, Quiet, Store
+from dataenv.cli.options import DEFAULT_STORE, OUTPUT, WITHIN, BoardFields, Json, Quiet, Store
 from dataenv.errors import SettingError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def serve(
         bool, typer.Option("--stdio", rich_help_panel=HERE, help="Speak MCP over stdin and stdout; no port is opened.")
     ] = False,
     host: Annotated[str, typer.Option(metavar="ADDRESS", rich_help_panel=HERE, help="To listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, rich_help_panel=HERE, help="0 for any that is free.")] = 8931,
+    port: Annotated[int, typer.Option(min=0, metavar="N", rich_help_panel=HERE, help="0 for any that is free.")] = 8931,
     anywhere: Annotated[
         bool, typer.Option("--anywhere", rich_help_panel=HERE, help="Allow an address that other machines can reach.")
     ] = False,
@@ -53,13 +54,14 @@ def serve(
         ),
     ] = None,
     store: Store = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Let agents in other processes teach: HTTP with JSON, and MCP. The token is in $DATAENV_TOKEN, or printed once."""
     from dataenv.serve.hub import Hub
     from dataenv.serve.run import TOKEN, require_loopback, require_mcp, serve_http, token_from
 
-    voice, setting = Voice(stdio, quiet), _setting(board, pairs("-s", set_, "budget.student_tokens=100000"))
+    voice, setting = Voice(stdio or as_json, quiet), _setting(board, pairs("-s", set_, "budget.student_tokens=100000"))
     require_mcp()
     require_loopback(host, anywhere)
     token, fresh = token_from()
@@ -73,9 +75,10 @@ def serve(
             return
 
         def ready(address: str) -> None:
-            voice.say(f"serving {board} at {address}, MCP at {address}/mcp; Ctrl-C ends it")
-            if fresh:
-                typer.echo(f"{TOKEN}={token}")
+            value = {"address": address, "mcp": f"{address}/mcp", "token": token if fresh else None}
+            said = [f"serving {board} at {address}, MCP at {address}/mcp; Ctrl-C ends it"]
+            voice.result(value, *said, *([f"{TOKEN}={token}"] if fresh else []))
+            sys.stdout.flush()
 
         serve_http(hub, token, host, port, ready)
     finally:
