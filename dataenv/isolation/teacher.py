@@ -120,7 +120,8 @@ class IsolatedTeacher:
         if before is not None:
             before.close()
         self._context, self._desk, self._chats = context, ContextDesk(context, before.made if before else 0), None
-        given = {name: getattr(context, name) for name in ("skills", "targets", "level", "lesson_size", "order")}
+        given = {"skills": context.skills, "targets": context.targets, "level": context.level}
+        given |= {"lesson_size": context.lesson_size, "order": context.order}
         budget = context.budget
         prices = (budget.step_price, budget.example_price, budget.answer_price)
         self._call("begin", given | {"rng": context.rng.bit_generator.state, "prices": prices})
