@@ -36,7 +36,9 @@ TASKS = {
     "lego": "tasks.lego:Lego",
     "programs": "tasks.programs:Programs",
     "reasoning": "tasks.reasoning:Reasoning",
+    "scenes": "tasks.scenes:Scenes",
     "tools": "tasks.tools:Tools",
+    "vqa": "tasks.vqa:Vqa",
     "words": "tasks.words:Words",
 }
 STUDENTS = {
@@ -44,6 +46,7 @@ STUDENTS = {
     "piece-pocket": "students.pocket.pieces:PiecePocket",
     "pocket": "students.pocket.student:Pocket",
     "pocket-stacked": "students.pocket.stacked_student:PocketStacked",
+    "pocket-vlm": "students.pocket_vlm.student:PocketVlm",
     "simulated": "students.simulated:Simulated",
     "tinker": "students.remote.tinker:Tinker",
     "word-lm": "students.word_lm.student:WordLm",
@@ -118,6 +121,7 @@ REFERENCES = {
     "format-only": "dataenv.leaderboard.references:FormatOnly",
     "joint": "dataenv.leaderboard.references:Joint",
     "joint-x4": "dataenv.leaderboard.references:JointX4",
+    "question-only": "dataenv.leaderboard.references:QuestionOnly",
     "static-best": "dataenv.leaderboard.references:StaticBest",
 }
 METRICS = {
@@ -153,11 +157,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
     "tracker": TRACKERS,
     "executor": EXECUTORS,
 }
-LEVEL_IDS = {
-    "open-ended": "dataenv/OpenEnded-v0",
-    "skill-list": "dataenv/SkillList-v0",
-    "skill-tree": "dataenv/SkillTree-v0",
-}
+LEVEL_IDS = {name: f"dataenv/{name.title().replace('-', '')}-v0" for name in LEVELS}
 """The ids that Gymnasium knows the levels by."""
 IN_WORKERS = ("task", "student", "method")
 """Kinds that a worker process looks up by name."""

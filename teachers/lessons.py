@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from dataenv.episode.context import Context
 
 T = TypeVar("T")
+Question = tuple[str, tuple[str, ...]]
+"""What is asked, and the digests of the pictures that are shown."""
+
+
+def question_of(example: Example) -> Question:
+    """What an example asks: two examples with one text and other pictures ask two things."""
+    return example.prompt, example.media
+
+
+def as_asked(examples: Iterable[Example]) -> list[str | Example]:
+    """Examples as ``Context.sample`` takes them: a text, or with its pictures the example itself."""
+    return [example if example.media else example.prompt for example in examples]
 
 
 class Material(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from dataenv.lessons.engines import Request
 from tasks.records import Example
 from teachers.base import Floats, require, require_share, require_whole, with_floor
 from teachers.drawing import DrawingTeacher
-from teachers.lessons import passed
+from teachers.lessons import Question, passed, question_of
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -120,7 +120,7 @@ class DeliberatePractice(DrawingTeacher):
         self._first, self._added = self.first or context.lesson_size, self.added or context.lesson_size
         super().begin(context)
         self._lessons = 0
-        self._taught: set[str] = set()
+        self._taught: set[Question] = set()
         self._stock: list[Example] = []
         self._unsure: dict[str, tuple[Example, ...]] = {}
 
@@ -130,7 +130,7 @@ class DeliberatePractice(DrawingTeacher):
             return ()
         lesson = self._draw(self._first) if self._lessons == 0 else self._addition()
         self._lessons += 1
-        self._taught.update(e.prompt for e in lesson)
+        self._taught.update(map(question_of, lesson))
         return tuple(lesson)
 
     def most_requests(self, lesson_size: int) -> int:
@@ -161,7 +161,7 @@ class DeliberatePractice(DrawingTeacher):
         omega = np.inf if self.select == "top" else self.omega
         order = preference(scores, omega, self.trim, self._context.rng)
         picked = take([candidates[i] for i in order], guided, max(1, round(self.cap * guided)))
-        return picked + self._draw(n - len(picked), besides={e.prompt for e in picked})
+        return picked + self._draw(n - len(picked), besides={question_of(e) for e in picked})
 
     def _guide(self, candidates: Sequence[Example], scores: Floats) -> None:
         """Keep what the next prompts show: of each skill those that the student is least sure of, without outliers."""
@@ -183,17 +183,17 @@ class DeliberatePractice(DrawingTeacher):
         except BudgetSpentError:  # they are longer than is usual
             return None
 
-    def _draw(self, n: int, besides: set[str] | frozenset[str] = frozenset()) -> list[Example]:
+    def _draw(self, n: int, besides: Set[Question] = frozenset()) -> list[Example]:
         """``n`` examples from the prior in random order, none of them taught; fewer where the generator has no more."""
-        made: dict[str, Example] = {}
-        rng = self._context.rng
+        made: dict[Question, Example] = {}
+        rng, known = self._context.rng, self._taught | besides
         for _ in range(ROUNDS if self._engine is None else 1):  # an engine has rounds of its own
             counts, wanted = deal(self._mixture, n - len(made), rng), list[Request]()
             for skill, count in zip(self._context.skills, counts.tolist(), strict=True):
                 easy, shown = int(rng.binomial(count, self.easy)), self._unsure.get(skill, ())
                 wanted += [Request(skill, count - easy, None, shown), Request(skill, easy, 0.0)]
             drawn = [example for examples in self._source.make(wanted) for example in examples]
-            made |= {e.prompt: e for e in drawn if e.prompt not in self._taught and e.prompt not in besides}
+            made |= {question_of(e): e for e in drawn if question_of(e) not in known}
             if len(made) == n:
                 break
         fresh = list(made.values())

@@ -14,10 +14,12 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.episode import probes
 from dataenv.errors import SettingError
 from dataenv.execution.runner import run_all
+from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.screen import as_example, passing, pool_of
 from dataenv.lessons.tuition import nominal_price, nominal_tokens
 from dataenv.validation import finite, whole
 from students.base import FORWARD
+from tasks import media
 from tasks.difficulty import difficulty_of
 from tasks.records import Example, Problem, stream
 
@@ -157,6 +159,21 @@ class Context:
         problem = self._problem(error)
         return problem.skills[0], problem.difficulty
 
+    def picture(self, name: str) -> npt.NDArray[np.uint8]:
+        """The pixels of a picture, ``(height, width, 3)``: one of a mistake, of the pool, or of any example; free.
+
+        Args:
+            name: Its digest, as ``media`` of a mistake or an example has it.
+
+        Raises:
+            SettingError: If a sealed problem shows it that is not of the feedback split, or it is nowhere.
+        """
+        shown = any(name in problem.media for problem in self._feedback.values())
+        asked = Example(prompt="?", response="?", media=(name,))
+        if not shown and (not media.has(name) or guard_of(self._env.task).find(asked) is not None):
+            raise SettingError(f"picture {name[:12]!r} is none of a mistake, the pool or an example; give its digest")
+        return media.pixels(media.picture(name))
+
     def _problem(self, error: Mapping[str, str]) -> Problem:
         problem = self._feedback.get(error.get("id", ""))
         if problem is None:
@@ -198,13 +215,14 @@ class Context:
         """
         return probes.probe(self._env, examples, kind)
 
-    def sample(self, prompts: Sequence[str], n: int = 1, temperature: float = 1.0) -> list[list[str]]:
+    def sample(self, prompts: Sequence[str | Example], n: int = 1, temperature: float = 1.0) -> list[list[str]]:
         """``n`` answers of the student to each prompt, each with a seed of its own; the same prompts get others later.
 
         An answer costs the tokens of its prompt and ``decoding.max_tokens``, as in a probe of ``accuracy``.
 
         Args:
-            prompts: They pass the same screen as a lesson, so nothing sealed can be asked.
+            prompts: They pass the same screen as a lesson, so nothing sealed can be asked. Where pictures are shown,
+                give examples.
             n: Answers to each.
             temperature: Of the decoding; at 0 all ``n`` are the same.
 

@@ -24,6 +24,7 @@ from dataenv.execution.jobs import Answers, BuildSpec, Exam, Job, Outcome, stude
 from dataenv.execution.store import Store
 from students.base import Trained, TrainingDivergedError
 from students.remote.rebuilding import is_rebuilt
+from tasks import media
 
 log = logging.getLogger(__name__)
 ATTEMPTS = {"killed": 3, "memory": 2, "deadline": 2, "corrupt": 3}
@@ -244,6 +245,7 @@ class Runner:
                 raise DataenvError("the runner was stopped; run the same command again to go on")
             ready = job if job.initial is not None else job.model_copy(update={"blob": self._present(job.parent)})
             try:
+                self._show(ready)
                 outcome = self._submit(ready, key)
                 with self._lock:
                     self.trained += job.train is not None
@@ -266,6 +268,14 @@ class Runner:
             lost[why] += 1
             if lost[why] >= ATTEMPTS[why] and not self._stopping.is_set():
                 raise JobFailedError(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
+
+    def _show(self, job: Job) -> None:
+        """Put the images that a job needs where workers find them. Those of a stored lesson are there already."""
+        if "image" not in student_of(job.student).sees:
+            return
+        for name in sorted(job.pictures):
+            if not self.store.blobs.has(name):
+                self.store.blobs.put(media.picture(name), sync=False)
 
     def _submit(self, job: Job, key: str) -> Outcome:
         with self.working():

@@ -20,6 +20,8 @@ def args(name: str, tmp_path: Path) -> dict[str, Any]:
         ]
         (tmp_path / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
         return {"path": str(tmp_path / "eval.jsonl")}
+    if name == "vqa":
+        pytest.importorskip("easy_vqa", reason="make dev installs the extra vision")
     return {"families": ["chain_sum", "gcd", "spell_backward"]} if name == "reasoning" else {}
 
 
