@@ -33,6 +33,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
     "jsonl": "tasks.jsonl:Jsonl",
+    "digits": "tasks.images:Digits",
+    "image-classes": "tasks.images:ImageCollection",
     "lego": "tasks.lego:Lego",
     "programs": "tasks.programs:Programs",
     "reasoning": "tasks.reasoning:Reasoning",
@@ -43,6 +45,8 @@ TASKS = {
 }
 STUDENTS = {
     "causal-lm": "students.causal_lm.student:CausalLM",
+    "image-cnn": "students.vision.classifier:ImageCnn",
+    "image-mlp": "students.vision.classifier:ImageMlp",
     "piece-pocket": "students.pocket.pieces:PiecePocket",
     "pocket": "students.pocket.student:Pocket",
     "pocket-stacked": "students.pocket.stacked_student:PocketStacked",
@@ -133,10 +137,7 @@ METRICS = {
     "kept-share": "dataenv.leaderboard.statistics.metrics:KeptShare",
     "teacher-tokens": "dataenv.leaderboard.statistics.metrics:TeacherTokens",
 }
-TRACKERS = {
-    "terminal": "dataenv.leaderboard.progress:Terminal",
-    "jsonl": "dataenv.leaderboard.trackers:JsonlTracker",
-}
+TRACKERS = {"terminal": "dataenv.leaderboard.progress:Terminal", "jsonl": "dataenv.leaderboard.trackers:JsonlTracker"}
 EXECUTORS = {
     "inline": "dataenv.execution.inline:Inline",
     "processes": "dataenv.execution.executors.local:Processes",

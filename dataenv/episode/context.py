@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dataenv.budget.purse import Purse
 from dataenv.environment.branch import fork
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import probes
+from dataenv.episode import guided, probes
 from dataenv.errors import SettingError
 from dataenv.execution.runner import run_all
 from dataenv.lessons.leaks import guard_of
@@ -133,6 +133,30 @@ class Context:
         rng = stream(self._env.snapshot().seed, "generate", self._draws)
         return passing(self._env.task.generate(skill, n, rng, difficulty), self._env.task, self._env.student)
 
+    def draw(
+        self, requests: Sequence[tuple[str, int]], omega: float = 0.0, scale: float = 0.0, checked: bool = True
+    ) -> list[Example]:
+        """Fresh examples from a generator that the student, as it is now, may guide towards what it is unsure of.
+
+        It is what Deliberate Practice does (arXiv 2502.15588, section 3), for tasks such as ``digits``. With ``omega``
+        each of the sampler's steps asks the student for a gradient, which is paid as training is: 3 a token and step.
+        Unguided it is free, as ``generate`` is.
+
+        Args:
+            requests: Skills, and how many examples of each.
+            omega: How far each step goes up the gradient of the student's entropy; 0 for no guidance.
+            scale: Of classifier-free guidance; the larger, the more typical examples are.
+            checked: Whether examples are made again whose label an independent classifier does not confirm.
+
+        Returns:
+            The examples of all requests, less those that would not pass the screen.
+
+        Raises:
+            BudgetSpentError: If the purse cannot pay; nothing was charged.
+            SettingError: If the task has no such generator, the student cannot guide it, or an argument is no number.
+        """
+        return guided.draw(self._env, requests, omega, scale, checked, self._draw_seed())
+
     def subskills(self, skill: str) -> tuple[str, ...]:
         """The subskills of a skill, in the order in which a forest grows them; the skill itself where it has none."""
         return self._env.task.subskills(skill) or (skill,)
@@ -251,6 +275,10 @@ class Context:
             SettingError: If an argument is no number.
         """
         return probes.feedback_answers(self._env, problems, n, temperature, self._sample_seed())
+
+    def _draw_seed(self) -> int:
+        self._draws += 1
+        return int(stream(self._env.snapshot().seed, "draw", self._draws).integers(2**31))
 
     def _sample_seed(self) -> int:
         self._samples += 1

@@ -20,6 +20,7 @@ from pydantic import Field, ValidatorFunctionWrapHandler, WrapSerializer, WrapVa
 from dataenv import registry
 from dataenv.errors import DataenvError, JobFailedError, SettingError
 from dataenv.execution.blobs import BlobCorruptError, Blobs, place_beside
+from dataenv.execution.making import Making
 from dataenv.execution.serving.answers import answer
 from dataenv.execution.serving.engine import ServingEngine
 from dataenv.execution.written import Written
@@ -182,6 +183,7 @@ class Job(_Remembering):
         blob: Where the parent's weights are (filled in by the runner, and no part of any name).
         train: What to train, or ``None``.
         exams: What to answer afterwards.
+        make: What to make with the parent's help; then nothing is trained.
     """
 
     student: BuildSpec
@@ -190,6 +192,7 @@ class Job(_Remembering):
     blob: str | None = None
     train: Training | None = None
     exams: tuple[Exam, ...] = ()
+    make: Making | None = Field(default=None, exclude_if=absent)
 
     def text(self) -> str:
         """The job as JSON, of which ``Job.model_validate_json`` makes it again; lessons are not listed anew for it."""
@@ -230,6 +233,7 @@ class Outcome(Record):
     blob: str | None = None
     trained: Trained | None = None
     answers: dict[str, Answers] = {}
+    made: tuple[Example, ...] = Field(default=(), exclude_if=not_)
     seconds: float | None = Field(default=None, exclude_if=absent)
 
 
@@ -307,6 +311,7 @@ class _Run:
     blob: str | None = None
     trained: Trained | None = None
     answers: dict[str, Answers] = field(default_factory=dict)
+    made: tuple[Example, ...] = ()
     failed: DataenvError | None = None
 
 
@@ -333,13 +338,19 @@ def execute_many(jobs: Sequence[Job], keys: Sequence[str], blobs: Blobs) -> list
         _compute(student, runs, blobs)
     seconds = (time.process_time() - began) / len(runs)
     return [
-        run.failed or Outcome(key=run.key, blob=run.blob, trained=run.trained, answers=run.answers, seconds=seconds)
+        run.failed
+        or Outcome(key=run.key, blob=run.blob, trained=run.trained, answers=run.answers, made=run.made, seconds=seconds)
         for run in runs
     ]
 
 
 def _compute(student: Student, runs: Sequence[_Run], blobs: Blobs) -> None:
-    """Train all that are to be trained, then let them sit their exams."""
+    """Make what is to be made, train all that are to be trained, then let them sit their exams."""
+    for run in runs:
+        if run.job.make is not None and run.failed is None:
+            run.made = tuple(run.job.make.make(student, run.weights))
+            for name in (name for example in run.made for name in example.media):
+                blobs.put(media.picture(name), sync=False)
     _train(student, runs, blobs)
     exams: dict[tuple[str, str], list[tuple[_Run, Exam]]] = {}
     for run in runs:

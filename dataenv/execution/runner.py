@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from dataenv.errors import DataenvError, JobFailedError, StoreError
@@ -21,10 +22,12 @@ from dataenv.execution import advice, lineage
 from dataenv.execution.blobs import BlobCorruptError
 from dataenv.execution.inline import Executor, Inline, WorkerLostError
 from dataenv.execution.jobs import Answers, BuildSpec, Exam, Job, Outcome, student_of
+from dataenv.execution.making import MADE, made_in
 from dataenv.execution.store import Store
 from students.base import Trained, TrainingDivergedError
 from students.remote.rebuilding import is_rebuilt
 from tasks import media
+from tasks.records import Example, as_objects
 
 log = logging.getLogger(__name__)
 ATTEMPTS = {"killed": 3, "memory": 2, "deadline": 2, "corrupt": 3}
@@ -147,6 +150,28 @@ class Runner:
                 kept = self.store.put("exams", names[exam.name], record)
                 known[exam.name] = fresh.answers[exam.name] if kept is record else Answers.model_validate(kept)
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
+
+    def make(self, job: Job) -> tuple[Example, ...]:
+        """What a job makes with the help of its parent, or what was made before.
+
+        Args:
+            job: With ``make``, and nothing to train or to answer.
+
+        Raises:
+            JobFailedError, StoreError: As ``run`` does.
+        """
+        assert job.make is not None
+        name = job.make.key(job.parent)
+        if self.asked is not None:
+            self.asked.add(name)
+        with self.waited(), self._turn(name):
+            read = partial(made_in, blobs=self.store.blobs)
+            made: tuple[Example, ...] | None = self.store.get("exams", name, read) if self.store.reuse else None
+            if made is None:
+                fresh = self._compute(job, job.parent)
+                self._note([name], fresh.seconds or 0.0)
+                made = read(self.store.put("exams", name, {MADE: as_objects(fresh.made)}))
+            return made
 
     def _note(self, made: Sequence[str], seconds: float) -> None:
         """Note what states and exams cost: the job's processor time, and the driver's since this thread's last job."""
