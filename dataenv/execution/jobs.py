@@ -208,7 +208,10 @@ class Job(_Remembering):
         asked = (name for exam in self.exams for names in exam.media for name in names)
         if self.train is None:
             return set(asked)
-        return {*asked, *(name for part in DATA for names in distinct(getattr(self.train, part), "media") for name in names)}
+        return {
+            *asked,
+            *(name for part in DATA for names in distinct(getattr(self.train, part), "media") for name in names),
+        }
 
     def key(self) -> str:
         """The name of the state that the job ends in."""
