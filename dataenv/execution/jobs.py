@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import not_
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapSerializer, WrapValidator
 
 from dataenv import registry
 from dataenv.errors import DataenvError, JobFailedError, SettingError
@@ -40,6 +40,7 @@ from students.training import many
 from students.training.methods import METHODS, method_code
 from tasks import media
 from tasks.base import Task
+from tasks.columns import ExampleColumns, distinct
 from tasks.records import Example, Problem, Record, absent, canonical_json, digest, stream
 
 DATA = ("lesson", "earlier", "watched")
@@ -56,6 +57,16 @@ class _Remembering(Record):
         return made
 
 
+def _as_columns(value: Any, validate: ValidatorFunctionWrapHandler) -> Sequence[Example]:
+    """Columns stay what they are; anything else becomes a tuple of examples."""
+    return value if type(value) is ExampleColumns else tuple(validate(value))
+
+
+LessonField = Annotated[
+    Sequence[Example], WrapValidator(_as_columns), WrapSerializer(lambda lesson, serialise: serialise(tuple(lesson)))
+]
+
+
 class BuildSpec(Record):
     """A registered name and its arguments, as JSON."""
 
@@ -70,27 +81,35 @@ class Training(_Remembering):
     worker asks it while it trains.
     """
 
-    lesson: tuple[Example, ...]
-    earlier: tuple[Example, ...] = ()
-    watched: tuple[Example, ...] = ()
+    lesson: LessonField
+    earlier: LessonField = ()
+    watched: LessonField = ()
     recipe: Recipe
     seed: int
     task: BuildSpec | None = Field(default=None, exclude_if=absent)
 
     @cached_property
     def data(self) -> Data:
-        """The same, as the student takes it; kept, for it knows its digest."""
-        names = [self.written[part].name for part in DATA]
-        if self.task is None:
-            data = Data(self.lesson, self.earlier, self.watched)
-        else:
-            task: Task = registry.shared("task", self.task.name, canonical_json(self.task.args))
-            # What rewards is part of what is trained: a worker with another checker has another name for the state.
-            checker = digest([task.fingerprint, code_digest(type(task))])
-            data = Data(self.lesson, self.earlier, self.watched, task.verifies, checker)
-            names.append(checker)
-        vars(data)["digest"] = digest(names)  # as Data.digest has it, which would list and hash every example again
+        """The same, as the student takes it."""
+        parts = tuple(self.lesson), tuple(self.earlier), tuple(self.watched)
+        task = self._checker
+        data = Data(*parts) if task is None else Data(*parts, task[0].verifies, task[1])
+        vars(data)["digest"] = self.digest
         return data
+
+    @cached_property
+    def digest(self) -> str:
+        """``Data.digest``, which would list and hash every example again."""
+        return digest([self.written[part].name for part in DATA] + ([self._checker[1]] if self._checker else []))
+
+    @cached_property
+    def _checker(self) -> tuple[Task, str] | None:
+        """The task that says what is right, and the name of its checker."""
+        if self.task is None:
+            return None
+        task: Task = registry.shared("task", self.task.name, canonical_json(self.task.args))
+        # What rewards is part of what is trained: a worker with another checker has another name for the state.
+        return task, digest([task.fingerprint, code_digest(type(task))])
 
     @cached_property
     def written(self) -> dict[str, Written]:
@@ -154,7 +173,7 @@ class Answers(Record):
     entropies: tuple[float, ...] | None = None
 
 
-class Job(Record):
+class Job(_Remembering):
     """Train (or not), then sit the exams.
 
     Attributes:
@@ -189,15 +208,22 @@ class Job(Record):
         asked = (name for exam in self.exams for names in exam.media for name in names)
         if self.train is None:
             return set(asked)
-        return {*asked, *(name for part in DATA for e in getattr(self.train, part) for name in e.media)}
+        return {
+            *asked,
+            *(name for part in DATA for names in distinct(getattr(self.train, part), "media") for name in names),
+        }
 
     def key(self) -> str:
         """The name of the state that the job ends in."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         if self.train is None:
             return self.parent
         t = self.train
         code = method_code(t.recipe)
-        return derive_key(student_of(self.student), self.parent, t.data.digest, t.recipe, t.seed, code)
+        return derive_key(student_of(self.student), self.parent, t.digest, t.recipe, t.seed, code)
 
 
 class Outcome(Record):

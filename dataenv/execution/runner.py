@@ -38,6 +38,8 @@ ADVICE = {
     "deadline": "it was not done by its deadline; raise --deadline, or see in hung.log, in the store, where it stood",
     "corrupt": "its parent's weights were damaged again each time; look at the disk",
 }
+RECENT = 4096
+"""States whose blobs are remembered, so that the row of a parent need not be read at each step."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -102,6 +104,7 @@ class Runner:
         self._waiting: Counter[int] = Counter()
         self.asked: set[str] | None = None
         self._mark = threading.local()
+        self._latest: dict[str, str] = {}
 
     def run(self, job: Job) -> Outcome:
         """Run a job, or read what it came to. Safe to call from many threads.
@@ -144,7 +147,8 @@ class Runner:
                 row = self._commit(job, fresh)
             for exam in owed:
                 record = fresh.answers[exam.name].model_dump(mode="json")
-                known[exam.name] = Answers.model_validate(self.store.put("exams", names[exam.name], record))
+                kept = self.store.put("exams", names[exam.name], record)
+                known[exam.name] = fresh.answers[exam.name] if kept is record else Answers.model_validate(kept)
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
 
     def make(self, job: Job) -> tuple[Example, ...]:
@@ -331,10 +335,17 @@ class Runner:
         assert fresh.trained is not None
         derivation = lineage.write(job, self.store)
         row = {"blob": fresh.blob, "trained": fresh.trained.model_dump(mode="json"), "job": derivation}
-        return self.store.put("states", fresh.key, row)
+        committed = self.store.put("states", fresh.key, row)
+        if len(self._latest) >= RECENT:
+            self._latest.clear()
+        self._latest[fresh.key] = str(committed["blob"])
+        return committed
 
     def _present(self, key: str) -> str:
         """The blob of a trained state, rebuilt if it is not there."""
+        latest = self._latest.get(key)
+        if latest is not None and self.store.blobs.has(latest):
+            return latest
         row = lineage.row_of(key, self.store)
         if row is None:
             raise StoreError(
