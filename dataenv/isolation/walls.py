@@ -24,10 +24,17 @@ LIBRARIES = ("gymnasium", "numpy", "scipy", "pydantic", "jinja2", "safetensors")
 """Distributions that a teacher may import, with all that they require."""
 HANDED_ON = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_CBWR")
 """Variables that decide the bits of sums; they hold nothing of anybody's."""
+LENT = {"images": ("denoiser", "sizing", "convolution")}
+"""Modules of a task's package that our own code imports, and that make no problem; the package itself is not run."""
 _BOOT = """
-import json, os, sys
+import importlib, json, os, sys, types
 given = json.loads(sys.argv.pop())
 sys.path[:] = [p for p in sys.path if p] + given.pop("path")
+import tasks
+for name, folder in given.pop("bare").items():
+    package = sys.modules["tasks." + name] = types.ModuleType("tasks." + name)
+    package.__path__ = [folder]
+    setattr(tasks, name, package)
 from dataenv.episode.inside import serve
 serve(**given)
 """
@@ -65,6 +72,7 @@ def started_by(name: str, args: Mapping[str, Any], limits: TeacherLimits) -> tup
     kind = chosen().name
     places = [str(path) for path in dict.fromkeys((OURS, *packages, *_roots(where)))]
     given = {"path": places, "name": name, "where": where, "args": dict(args), "cpu": limits.cpu}
+    given["bare"] = {family: str(OURS / "tasks" / family) for family in LENT}
     given |= {"memory": limits.memory, "readable": [], "listed": [], "processes": PROCESSES, "parent": 0}
     if kind == "landlock":
         readable, listed = openings(within)
@@ -92,6 +100,7 @@ def _ours() -> Iterator[Path]:
     yield from (OURS / name for name in PACKAGES)
     where = [place.partition(":")[0].split(".") for place in registry.TASKS.values()]
     families = {parts[1] for parts in where if parts[0] == "tasks"}
+    yield from (OURS / "tasks" / family / f"{name}.py" for family, names in LENT.items() for name in names)
     for path in sorted((OURS / "tasks").iterdir()):
         if path.stem not in families and path.name != "__pycache__":
             yield path
