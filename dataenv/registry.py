@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 from dataenv.errors import DataenvError, SettingError, did_you_mean
-from students import keys
+from dataenv.validation import refuse_keys
 from students.training import methods
 
 Kind = Literal[
@@ -33,17 +33,24 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
     "jsonl": "tasks.jsonl:Jsonl",
+    "digits": "tasks.images:Digits",
+    "image-classes": "tasks.images:ImageCollection",
     "lego": "tasks.lego:Lego",
     "programs": "tasks.programs:Programs",
     "reasoning": "tasks.reasoning:Reasoning",
+    "scenes": "tasks.scenes:Scenes",
     "tools": "tasks.tools:Tools",
+    "vqa": "tasks.vqa:Vqa",
     "words": "tasks.words:Words",
 }
 STUDENTS = {
     "causal-lm": "students.causal_lm.student:CausalLM",
+    "image-cnn": "students.vision.classifier:ImageCnn",
+    "image-mlp": "students.vision.classifier:ImageMlp",
     "piece-pocket": "students.pocket.pieces:PiecePocket",
     "pocket": "students.pocket.student:Pocket",
     "pocket-stacked": "students.pocket.stacked_student:PocketStacked",
+    "pocket-vlm": "students.pocket_vlm.student:PocketVlm",
     "simulated": "students.simulated:Simulated",
     "tinker": "students.remote.tinker:Tinker",
     "word-lm": "students.word_lm.student:WordLm",
@@ -118,6 +125,7 @@ REFERENCES = {
     "format-only": "dataenv.leaderboard.references:FormatOnly",
     "joint": "dataenv.leaderboard.references:Joint",
     "joint-x4": "dataenv.leaderboard.references:JointX4",
+    "question-only": "dataenv.leaderboard.references:QuestionOnly",
     "static-best": "dataenv.leaderboard.references:StaticBest",
 }
 METRICS = {
@@ -129,10 +137,7 @@ METRICS = {
     "kept-share": "dataenv.leaderboard.statistics.metrics:KeptShare",
     "teacher-tokens": "dataenv.leaderboard.statistics.metrics:TeacherTokens",
 }
-TRACKERS = {
-    "terminal": "dataenv.leaderboard.progress:Terminal",
-    "jsonl": "dataenv.leaderboard.trackers:JsonlTracker",
-}
+TRACKERS = {"terminal": "dataenv.leaderboard.progress:Terminal", "jsonl": "dataenv.leaderboard.trackers:JsonlTracker"}
 EXECUTORS = {
     "inline": "dataenv.execution.inline:Inline",
     "processes": "dataenv.execution.executors.local:Processes",
@@ -153,11 +158,7 @@ _BUILT_IN: dict[Kind, dict[str, str]] = {
     "tracker": TRACKERS,
     "executor": EXECUTORS,
 }
-LEVEL_IDS = {
-    "open-ended": "dataenv/OpenEnded-v0",
-    "skill-list": "dataenv/SkillList-v0",
-    "skill-tree": "dataenv/SkillTree-v0",
-}
+LEVEL_IDS = {name: f"dataenv/{name.title().replace('-', '')}-v0" for name in LEVELS}
 """The ids that Gymnasium knows the levels by."""
 IN_WORKERS = ("task", "student", "method")
 """Kinds that a worker process looks up by name."""
@@ -367,9 +368,7 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         if "path" in given:
             raise SettingError(f"{kind} {head!r} is given a path twice; leave out {kind}_args.path or {path!r}")
         name, given = head, {**given, "path": path}
-    if (found := keys.held(given)) is not None:
-        what = f"{kind}_args.{found} of {kind} {name!r} holds a key, which would be printed and stored"
-        raise SettingError(f"{what}; give the name of its environment variable (of a chat: key_env)")
+    refuse_keys(f"{kind}_args", f"{kind} {name!r}", given)
     factory = find(kind, name)
     if kind == "teacher" and _acts(factory):
         if given:
@@ -390,6 +389,11 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         kept = isinstance(error, TypeError | ValueError)
         said = str(error) if kept else f"{type(error).__name__}: {error}"
         raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {said}") from error
+
+
+def is_object(kind: Kind, name: str) -> bool:
+    """Whether a name is that of something which this process itself has registered, and not that of a module."""
+    return not isinstance(_HERE[kind].get(name, ""), str)
 
 
 def _must_be_class(kind: Kind, name: str, factory: Any) -> None:

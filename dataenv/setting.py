@@ -23,13 +23,14 @@ from dataenv import registry
 from dataenv.attempts import ONCE, Attempts
 from dataenv.budget.purse import Budget
 from dataenv.errors import SettingError, did_you_mean
-from dataenv.execution.jobs import BuildSpec, Training, student_of
+from dataenv.execution.jobs import BuildSpec, Training, student_for, student_of
 from dataenv.execution.serving.engine import ServingEngine, checked, without_address
 from dataenv.execution.serving.process import served_by
 from dataenv.skill_files import divided, read_discovery, read_proposal, under
 from dataenv.validation import validated
 from students.base import Decoding, Recipe, Student
 from tasks.base import Task
+from tasks.media import shown_by
 from tasks.records import SPLITS, Problem, Record, Split, canonical_json, digest, stream
 
 
@@ -237,6 +238,15 @@ class Setting(Record):
     def built_student(self) -> Student:
         """The student itself; one instance a process, for students are pure."""
         return student_of(self.student_spec)
+
+    @property
+    def able_student(self) -> Student:
+        """The student, if it can learn the task by all recipes.
+
+        Raises:
+            SettingError: If it cannot.
+        """
+        return student_for(self.student_spec, self.task, self.methods, shown_by(self.built_task))
 
     @property
     def engine_of_answers(self) -> ServingEngine | None:

@@ -12,7 +12,7 @@ from tasks.records import Example
 from teachers.accel import learnability
 from teachers.base import Floats, require, require_share, require_whole
 from teachers.drawing import DrawingTeacher
-from teachers.lessons import Allowance, Source, passed, shuffled
+from teachers.lessons import Allowance, Question, Source, as_asked, passed, question_of, shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -121,9 +121,9 @@ class BestOf(DrawingTeacher):
         kept, scores = found
         least = 0.0 if self.score == "learnability" else -np.inf
         order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > least]
-        best: dict[str, Example] = {}
+        best: dict[Question, Example] = {}
         for i in order:
-            best.setdefault(kept[i].prompt, kept[i])
+            best.setdefault(question_of(kept[i]), kept[i])
         chosen = list(best.values())[:room]
         self.yields.update(scored=len(kept), chosen=len(chosen))
         return chosen
@@ -150,7 +150,7 @@ class BestOf(DrawingTeacher):
         return lambda some: self._teaching(some, tried), self._fit(made, tried)
 
     def _learnability(self, some: Sequence[Example]) -> Floats:
-        answers = self._context.sample([e.prompt for e in some], self.samples, self.temperature)
+        answers = self._context.sample(as_asked(some), self.samples, self.temperature)
         pairs, same = zip(some, answers, strict=True), self._context.same
         return np.array([learnability([same(e, answer) for answer in given]) for e, given in pairs])
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from dataenv.errors import TeacherFailedError
 from teachers.base import Level, Teacher, require, require_share
-from teachers.lessons import Allowance, Source, shuffled
+from teachers.lessons import Allowance, Source, question_of, shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -64,7 +64,7 @@ class HardOnly(Teacher):
 
     def _wrong(self, n: int) -> list[Example]:
         """Those of ``n`` new items that the student answers wrongly, one ordinary lesson at the most."""
-        asked = list({e.prompt: e for e in self._source.stratified(n)}.values()) if n else []
+        asked = list({question_of(e): e for e in self._source.stratified(n)}.values()) if n else []
         right = self._allowance.spend(lambda: self._context.probe(asked, "accuracy")) if asked else None
         if right is None:
             return []

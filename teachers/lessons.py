@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from dataenv.episode.context import Context
 
 T = TypeVar("T")
+Question = tuple[str, tuple[str, ...]]
+"""What is asked, and the digests of the pictures that are shown."""
+
+
+def question_of(example: Example) -> Question:
+    """What an example asks: two examples with one text and other pictures ask two things."""
+    return example.prompt, example.media
+
+
+def as_asked(examples: Iterable[Example]) -> list[str | Example]:
+    """Examples as ``Context.sample`` takes them: a text, or with its pictures the example itself."""
+    return [example if example.media else example.prompt for example in examples]
 
 
 class Material(Protocol):
@@ -105,6 +117,34 @@ class Source:
         for example in self._items():
             rows[example.skills[0]].append(example)
         return {skill: shuffled(found, self._context.rng) for skill, found in rows.items()}
+
+
+class Steered(Source):
+    """Examples from a generator that the student may guide (``Context.draw``).
+
+    Args:
+        context: Of the episode.
+        omega: How far the student guides; 0 for static generation.
+        scale: Of classifier-free guidance.
+        checked: Whether labels are confirmed by an independent classifier.
+    """
+
+    def __init__(self, context: Context, omega: float, scale: float, checked: bool) -> None:
+        super().__init__(context)
+        self.omega, self._teacher, self._scale, self._checked = omega, context, scale, checked
+
+    def make(self, requests: Sequence[Request]) -> list[list[Example]]:
+        """See Source. Difficulty plays no part; what the screen would drop is missing."""
+        wanted = Counter[str]()
+        for request in requests:
+            wanted[request.skill] += request.n
+        asked = [(skill, n) for skill, n in wanted.items() if n]
+        made: dict[str, list[Example]] = defaultdict(list)
+        for example in self._teacher.draw(asked, self.omega, self._scale, self._checked) if asked else ():
+            made[example.skills[0]].append(example)
+        self.yields["wanted"] += sum(wanted.values())
+        self.yields["examples"] += sum(map(len, made.values()))
+        return [[made[r.skill].pop() for _ in range(min(r.n, len(made[r.skill])))] for r in requests]
 
 
 def by_needed_skill(examples: Iterable[Example]) -> dict[str, list[Example]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tasks.records import Example
 from teachers.base import Level, Teacher, require, require_share, require_whole
-from teachers.lessons import Allowance, Source, shuffled
+from teachers.lessons import Allowance, Source, as_asked, question_of, shuffled
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -65,8 +65,9 @@ class SelfImprove(Teacher):
 
     def _verified(self, n: int) -> list[Example]:
         """The questions among ``n`` new ones that the student answers rightly at least once, with that answer."""
-        asked = {e.prompt: e for e in self._source.stratified(n)} if n else {}
-        answers = self._allowance.spend(lambda: self._context.sample(list(asked), self.samples, self.temperature))
+        asked = {question_of(e): e for e in self._source.stratified(n)} if n else {}
+        texts = as_asked(asked.values())
+        answers = self._allowance.spend(lambda: self._context.sample(texts, self.samples, self.temperature))
         if not answers:
             return []
         right = []

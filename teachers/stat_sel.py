@@ -15,7 +15,7 @@ from teachers.base import Floats, Level, Teacher, as_action, require, require_sh
 from teachers.chat.client import Chat
 from teachers.chat.spec import make_spec
 from teachers.chat.synthesis import rewritten
-from teachers.lessons import pool_or_made, shuffled
+from teachers.lessons import Question, pool_or_made, question_of, shuffled
 from teachers.profile import (
     ASKED,
     Detect,
@@ -208,14 +208,14 @@ class StatSelPool(Teacher):
 
     def _rewritten(self, chat: Chat, items: Sequence[Example], quota: int) -> list[Example]:
         """As many of the items, in their order, as fill the lesson with their solutions."""
-        rng, kept, at = self._context.rng, dict[tuple[str, str], Example](), 0
+        rng, kept, at = self._context.rng, dict[tuple[Question, str], Example](), 0
         while len(kept) < quota and at < len(items):
             some = items[at : at - (len(kept) - quota) // self.rewrites]
             at += len(some)
             for item, found in zip(
                 some, rewritten(chat, some, self.rewrites, rng, self.yields, self.name), strict=True
             ):
-                kept |= {(e.prompt, e.response): e for e in found or [item]}
+                kept |= {(question_of(e), e.response): e for e in found or [item]}
         return shuffled(list(kept.values())[:quota], rng)
 
     def _profiled(self, observation: Mapping[str, Any]) -> Floats:

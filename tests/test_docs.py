@@ -51,6 +51,12 @@ def test_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert page.blind.fields >= {"accuracy", "errors"}
 
 
+def test_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = run_page("docs/pictures.md", "pictures_page", tmp_path, monkeypatch)
+    assert page.problem.media == (page.name,)
+    assert page.seen.shape == (32, 32, 3)
+
+
 def test_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry._HERE, "engine", {})
     page = run_page("docs/engines.md", "engines_page", tmp_path, monkeypatch)

@@ -257,6 +257,7 @@ CROSS_CUTTING = {
     "teachers/discovery/test_discovery.py": "the discoverers together",
     "teachers/llm/test_hostile_replies.py": "what a reply cannot do, whatever it says, to any teacher that asks",
     "teachers/test_on_programs.py": "everything registered that needs no language model, on `programs`",
+    "teachers/test_on_scenes.py": "everything registered that needs no language model, on `scenes`",
     "teachers/llm/test_local_model.py": "teachers with a model of this machine",
     "teachers/llm/test_outage.py": "what an outage leaves",
     "teachers/llm/test_policies.py": "the three policies together",

@@ -10,10 +10,13 @@ from dataenv.execution.runner import Runner
 from dataenv.leaderboard.folder import read_row
 from dataenv.setting import make_setting
 from students.base import initial_key
+from tasks.records import Example
 
 
 def export_run(row_path: Path, folder: Path, runner: Runner) -> int:
     """Write ``data.jsonl`` (one kept example a line, in the order taught) and ``student/`` (for ``from_pretrained``).
+
+    Pictures are written beside it, as ``pictures/DIGEST.png``; the field ``images`` of a line names them.
 
     Args:
         row_path: A row of a board.
@@ -37,7 +40,7 @@ def export_run(row_path: Path, folder: Path, runner: Runner) -> int:
     with (folder / "data.jsonl").open("w", encoding="utf-8") as file:
         for step in taught:
             for example in runner.store.lesson(str(step.lesson)):
-                line = {"step": step.step, **example.model_dump(mode="json")}
+                line = {"step": step.step, **example.model_dump(mode="json"), **_pictures(example, folder, runner)}
                 file.write(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n")
                 n += 1
     student = setting.built_student
@@ -46,3 +49,13 @@ def export_run(row_path: Path, folder: Path, runner: Runner) -> int:
     weights = student.initial(row.seed) if untrained else runner.weights(state)
     student.export(weights, folder / "student")
     return n
+
+
+def _pictures(example: Example, folder: Path, runner: Runner) -> dict[str, list[str]]:
+    """Write what an example shows; returns the field that names the files, for one that shows anything."""
+    if not example.media:
+        return {}
+    (folder / "pictures").mkdir(exist_ok=True)
+    for name in example.media:
+        (folder / "pictures" / f"{name}.png").write_bytes(runner.store.blobs.get(name))
+    return {"images": [f"pictures/{name}.png" for name in example.media]}

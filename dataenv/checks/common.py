@@ -20,6 +20,9 @@ HOSTILE = ("", " ", "\x00\x1b[2J\r\n\t", "é漢字😀\u202e", "²½٣", "\ud800
 HOSTILE_EXAMPLES = tuple(text for text in HOSTILE if text != "\ud800")
 """Of these, what an ``Example`` can hold: pydantic refuses half a character."""
 
+SEALED = ("identity", "picture")
+"""How it is seen that an example is a sealed problem; the other ways are for what holds one somewhere."""
+
 HOSTILE_CHECKS = ("null", "0", '"x"', "[]", "{}", "-1e999", '{"": [null, {"tests": 7}]}', "[" * 90 + "]" * 90)
 """JSON that a teacher may put in ``Example.check``: of a form that no task asks for."""
 

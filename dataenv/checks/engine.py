@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataenv.checks.common import ContractError, demand, made_of, own_randomness, short
+from dataenv.checks.common import SEALED, ContractError, demand, made_of, own_randomness, short
 from dataenv.checks.teacher import QUICK
 from dataenv.errors import SettingError
 from dataenv.lessons.engines import Engine, Request, engine_of
+from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.scene import Scene
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Snapshot
@@ -95,5 +96,6 @@ def _sound(request: Request, examples: list[Example], setting: Setting) -> None:
         demand(
             example.skills[:1] == (request.skill,), f"{call} gives skills {example.skills}; put the one asked for first"
         )
-        sealed = task.identity(example.prompt) in task.sealed
+        hit = guard_of(task).find(example)
+        sealed = hit is not None and hit.how in SEALED
         demand(not sealed, f"{call} gives {short(example.prompt)}, which a sealed split asks; draw again")

@@ -19,17 +19,15 @@ from dataenv.waiting import waiting
 from students.base import Asked, Data, Decoding, Recipe, Student, Trained, asked
 from students.remote.rebuilding import is_rebuilt
 from students.training.walk import walk_of
+from tasks import media
 from tasks.records import Example, Kind
 
 WORDS = ("abc", "bcd", "cde", "bad", "dab", "ace", "fed", "cab")
 PLAIN = tuple(Example(prompt=f"{word}>", response=word[::-1], skills=("reverse",)) for word in WORDS)
 """Eight things to learn by heart."""
 SEEN = ("text", "image")
-PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000"
-    "001f15c4890000000b49444154789c6360000200000500017a5eab3f0000000049454e44ae426082"
-)
-"""The smallest image: one clear pixel, as a PNG."""
+PIXEL = media.encode(np.zeros((1, 1, 3), np.uint8))
+"""The smallest image: one black pixel."""
 SHORT = Recipe(updates=16, batch=8, rate=1e-2)
 
 

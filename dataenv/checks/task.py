@@ -10,12 +10,15 @@ from dataenv.checks.common import (
     HOSTILE,
     HOSTILE_CHECKS,
     HOSTILE_EXAMPLES,
+    SEALED,
     demand,
     made_of,
     own_randomness,
     short,
     survives,
 )
+from dataenv.lessons.leaks import guard_of
+from tasks import media
 from tasks.base import Task
 from tasks.errors import UnsupportedError
 from tasks.records import SPLITS, Example, Grade, Problem, stream
@@ -69,9 +72,23 @@ def _task_problems(task: Task) -> None:
             whole = bool(problem.prompt and (problem.answer or problem.check))  # tests alone may say what is right
             demand(whole, f"{where} has an empty prompt or answer; give both")
             demand(bool(problem.skills), f"{where} names no skill; name the primary one first")
+            _pictures_are_there(task, where, problem.media)
             seen.add(problem.id)
         if split != "transfer":  # its problems may need skills that the catalogue has no row for
             _every_skill_is_measured(task, split, problems)
+
+
+def _pictures_are_there(task: Task, where: str, names: Sequence[str]) -> None:
+    """Whatever is shown can be looked up, and the task says that it shows images."""
+    if not names:
+        return
+    said = "image" in media.shown_by(task)
+    demand(said, f"{where} shows pictures; set shows = ('text', 'image') on the class")
+    for name in names:
+        call = partial(
+            media.pixels, survives(partial(media.picture, name), f"{where}: picture {name[:12]}", "it by keep")
+        )
+        survives(call, f"{where}: pixels of {name[:12]}", "a picture that tasks.media.encode or admit made")
 
 
 def _every_skill_is_measured(task: Task, split: str, problems: Sequence[Problem]) -> None:
@@ -88,7 +105,8 @@ def _task_sealing(task: Task) -> None:
     owner: dict[str, Problem] = {}
     for split in SPLITS:
         for problem in task.split(split):
-            other = owner.setdefault(task.identity(problem.prompt), problem)
+            asked = " ".join([task.identity(problem.prompt), *problem.media])
+            other = owner.setdefault(asked, problem)
             demand(
                 other.split == split,
                 f"problems {other.id!r} and {problem.id!r} ask the same thing in two splits; split by identity first",
@@ -215,7 +233,7 @@ def _task_hostile_checks(task: Task) -> None:
 def _gold(problem: Problem, response: str | None = None) -> Example:
     """A problem as a teacher would teach it, with its gold answer or another."""
     answer = problem.answer if response is None else response
-    return Example(prompt=problem.prompt, response=answer, skills=problem.skills)
+    return Example(prompt=problem.prompt, response=answer, skills=problem.skills, media=problem.media)
 
 
 def _few(task: Task) -> list[Problem]:
@@ -295,7 +313,9 @@ def _teachable(task: Task, call: str, examples: Sequence[Example]) -> None:
         demand(bool(example.prompt and example.response), f"{where} with an empty prompt or response; give both")
         unknown = set(example.skills) - set(task.skills)
         demand(not unknown, f"{where} with skills {sorted(unknown)}, which the task does not have; name known ones")
-        sealed = task.identity(example.prompt) in task.sealed
+        _pictures_are_there(task, where, example.media)
+        hit = guard_of(task).find(example)
+        sealed = hit is not None and hit.how in SEALED
         demand(not sealed, f"{where}, which a sealed split asks; draw again where identity(prompt) is in task.sealed")
         demand(
             task.judge(example) is not False, f"{where} with an answer that judge() finds wrong; mend one of the two"

@@ -29,7 +29,7 @@ from dataenv.environment.steps import StepRecord, record_of
 from dataenv.environment.taught import TaughtLessons
 from dataenv.errors import ActionError, DataenvError, SnapshotError
 from dataenv.execution.executors import make_executor
-from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial, student_for
+from dataenv.execution.jobs import Exam, Job, Outcome, Training, from_initial
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import open_store
 from dataenv.execution.written import Written
@@ -104,7 +104,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         self.setting = setting or make_setting(fields)
         self.engine = engine_of(self.setting)  # first: what is wrong with it needs no file to be said
         self.task = self.setting.built_task
-        self.student = student_for(self.setting.student_spec, self.setting.task, self.setting.methods)
+        self.student = self.setting.able_student
         self.level = make_level(level, self.setting)
         require_no_pairs(self.setting, self.level.brings)
         if self.setting.finish:
@@ -251,10 +251,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
         with self.runner.lesson_lock.released():
             return self.task.judges(examples)
 
-    def exhaust(self) -> Step:
-        """End the episode as spent: somebody asked for more than the purse holds. Nothing is charged or trained."""
+    def exhaust(self, ended: Ended = "spent") -> Step:
+        """End the episode: somebody asked for more than the purse holds, or stops. Nothing is charged or trained."""
         snap = self._ready()
-        self._pending = Pending(snap.taken, snap.memory, ended="spent")
+        self._pending = Pending(snap.taken, snap.memory, ended=ended)
         return self.end(None)
 
     def end(self, outcome: Outcome | None) -> Step:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.attempts import ONCE, Attempts
-from dataenv.execution.jobs import Answers, Exam, Outcome
+from dataenv.execution.jobs import Answers, Exam, Outcome, media_of
 from dataenv.levels.base import EXAM as SUBSKILLS
 from dataenv.levels.base import View
 from dataenv.setting import Setting
@@ -70,12 +70,11 @@ def exam_of(setting: Setting, split: Split) -> Exam:
     """The exam of a split. Only the feedback exam measures losses too."""
     problems = setting.exam_items(split)
     golds = tuple(p.answer for p in problems) if split == "feedback" else None
-    media = tuple(p.media for p in problems) if any(p.media for p in problems) else ()
     prompts = tuple(p.prompt for p in problems)
     return Exam(
         name=split,
         prompts=prompts,
-        media=media,
+        media=media_of(problems),
         golds=golds,
         decoding=setting.decoding,
         samples=setting.attempts(split).samples,
@@ -168,7 +167,10 @@ class Evaluation:
 
 
 def _mistakes(setting: Setting, answers: Answers, result: Result) -> tuple[dict[str, str], ...]:
-    """The feedback problems answered wrongly, the first of each skill: id, skill, prompt, response, answer."""
+    """The feedback problems answered wrongly, the first of each skill: id, skill, prompt, response, answer.
+
+    Where a problem shows pictures, ``media`` holds their digests with a space between.
+    """
     how, shown, out = setting.shown, dict[str, int](), []
     most = how.characters
     for problem, response, right in zip(setting.exam_items("feedback"), answers.responses, result.answers, strict=True):
@@ -178,7 +180,8 @@ def _mistakes(setting: Setting, answers: Answers, result: Result) -> tuple[dict[
             said = {"skill": skill, "prompt": problem.prompt, "response": response, "answer": problem.answer}
             if max(map(len, said.values())) > most:
                 said = {name: cut(text, most) for name, text in said.items()}
-            out.append({"id": problem.id, **said})
+            pictures = {"media": " ".join(problem.media)} if problem.media else {}
+            out.append({"id": problem.id, **said, **pictures})
     return tuple(out)
 
 

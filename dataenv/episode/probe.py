@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.execution.jobs import Answers, Exam
+from dataenv.execution.jobs import Answers, Exam, media_of
 from dataenv.validation import whole
 from students.base import Decoding, Student
 from tasks.base import Task
@@ -65,7 +65,7 @@ class LossProbe(Probe):
         """An exam always answers; answers that nobody asked for are kept to one token."""
         prompts, golds = tuple(e.prompt for e in examples), tuple(e.response for e in examples)
         short = decoding.model_copy(update={"max_tokens": 1})
-        return Exam(name="probe", prompts=prompts, golds=golds, decoding=short)
+        return Exam(name="probe", prompts=prompts, media=media_of(examples), golds=golds, decoding=short)
 
     def read(self, answers: Answers, examples: Sequence[Example], task: Task) -> Floats:
         """The losses."""
@@ -95,7 +95,8 @@ class AccuracyProbe(Probe):
 
     def exam(self, examples: Sequence[Example], decoding: Decoding) -> Exam:
         """The prompts, decoded as the Setting says."""
-        return Exam(name="probe", prompts=tuple(e.prompt for e in examples), decoding=decoding)
+        prompts = tuple(e.prompt for e in examples)
+        return Exam(name="probe", prompts=prompts, media=media_of(examples), decoding=decoding)
 
     def read(self, answers: Answers, examples: Sequence[Example], task: Task) -> Floats:
         """The task says what is the same."""

@@ -20,7 +20,7 @@ from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
 from dataenv.episode.probe import Floats, LossProbe, Probe, answer_tokens
 from dataenv.errors import RefusedError, SettingError, did_you_mean
-from dataenv.execution.jobs import Answers, Exam, Job, Training
+from dataenv.execution.jobs import Answers, Exam, Job, Training, golds_of, media_of
 from dataenv.execution.runner import run_all
 from dataenv.lessons.bill import tokens_of
 from dataenv.lessons.screen import as_example
@@ -56,7 +56,9 @@ def _probe_of(env: TeachingEnv, kind: str) -> Probe:
     return how
 
 
-def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float, seed: int) -> list[list[str]]:
+def sample(
+    env: TeachingEnv, prompts: Sequence[str | Example], n: int, temperature: float, seed: int
+) -> list[list[str]]:
     """See ``Context.sample``.
 
     Args:
@@ -70,12 +72,13 @@ def sample(env: TeachingEnv, prompts: Sequence[str], n: int, temperature: float,
     if isinstance(prompts, str):
         raise SettingError("prompts is one text; give a list of texts")
     # The screen reads examples. A full stop is no word, and stands for the answer that is not there yet.
-    asked = _read([{"prompt": prompt, "response": "."} for prompt in prompts], "prompts")
+    given = [p if isinstance(p, Example) else {"prompt": p, "response": "."} for p in prompts]
+    asked = _read(given, "prompts")
     if not asked:
         return []
     env.purse.pay(FORWARD * n * sum(answer_tokens(env.student, e, env.setting.decoding) for e in asked), "probes")
     _screen(env, asked)
-    return _samples(env, [e.prompt for e in asked], n, decoding, seed)
+    return _samples(env, asked, n, decoding, seed)
 
 
 class Answered(NamedTuple):
@@ -96,9 +99,9 @@ def feedback_answers(env: TeachingEnv, problems: int, n: int, temperature: float
     mixed = [[row[i] for i in rng.permutation(len(row))] for row in rows.values()]
     turns = [one for row in zip_longest(*(mixed[i] for i in rng.permutation(len(mixed)))) for one in row]
     asked = [problem for problem in turns if problem is not None][:problems]
-    texts = [Example(prompt=problem.prompt, response=".") for problem in asked]
+    texts = [Example(prompt=problem.prompt, response=".", media=problem.media) for problem in asked]
     env.purse.pay(FORWARD * n * sum(answer_tokens(env.student, e, env.setting.decoding) for e in texts), "probes")
-    said = _samples(env, [problem.prompt for problem in asked], n, decoding, seed)
+    said = _samples(env, texts, n, decoding, seed)
     return [Answered(problem.id, problem.prompt, answers) for problem, answers in zip(asked, said, strict=True)]
 
 
@@ -106,10 +109,11 @@ def _decoding(env: TeachingEnv, temperature: float) -> Decoding:
     return env.setting.decoding.model_copy(update={"temperature": finite("temperature", temperature, 0)})
 
 
-def _samples(env: TeachingEnv, prompts: Sequence[str], n: int, decoding: Decoding, seed: int) -> list[list[str]]:
-    """``n`` answers to each prompt, each with a seed of its own."""
+def _samples(env: TeachingEnv, shown: Sequence[Example], n: int, decoding: Decoding, seed: int) -> list[list[str]]:
+    """``n`` answers to the prompt of each, each with a seed of its own."""
     seeds = stream(seed, "sample").integers(2**31, size=n).tolist()
-    exams = [Exam(name=f"sample {i}", prompts=tuple(prompts), decoding=decoding, seed=s) for i, s in enumerate(seeds)]
+    asked = {"prompts": tuple(e.prompt for e in shown), "media": media_of(shown), "decoding": decoding}
+    exams = [Exam(name=f"sample {i}", seed=s, **asked) for i, s in enumerate(seeds)]
     return [list(answers) for answers in zip(*(a.responses for a in _sit(env, *exams)), strict=True)]
 
 
@@ -146,7 +150,7 @@ class _Reference:
 
     def tokens(self, env: TeachingEnv) -> int:
         """Tokens that go forward for one look at it."""
-        return sum(tokens_of(env.student, [Example(prompt=p, response=g) for p, g in _pairs(self.exam)]))
+        return sum(tokens_of(env.student, golds_of(self.exam) or ()))
 
     def losses(self, answers: Answers) -> Floats:
         """Mean loss of each row, ``(k,)``; 0 where there is nothing to measure."""
@@ -233,8 +237,3 @@ def _screen(env: TeachingEnv, examples: Examples) -> None:
     refusals = env.refusals(list(dict.fromkeys(examples)))
     if refusals:
         raise RefusedError(f"examples: {sum(refusals.values())} would not pass the screen; probe what may be taught")
-
-
-def _pairs(exam: Exam) -> Iterable[tuple[str, str]]:
-    assert exam.golds is not None, "the loss is measured on gold responses"
-    return zip(exam.prompts, exam.golds, strict=True)

@@ -27,8 +27,8 @@ class BlobCorruptError(DataenvError):
 class Blobs(Protocol):
     """Bytes by content hash."""
 
-    def put(self, data: bytes) -> str:
-        """Keep bytes; returns their SHA-256 in hex."""
+    def put(self, data: bytes, sync: bool = True) -> str:
+        """Keep bytes; returns their SHA-256 in hex. Without ``sync`` a loss of power may take them."""
 
     def get(self, name: str) -> bytes:
         """The bytes of a name, checked; raises BlobCorruptError."""
@@ -51,7 +51,7 @@ class MemoryBlobs:
         self._limit, self._size = limit, 0
         self._blobs: OrderedDict[str, bytes] = OrderedDict()
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, sync: bool = True) -> str:
         """See Blobs."""
         name = hashlib.sha256(data).hexdigest()
         if name not in self._blobs:
@@ -86,13 +86,13 @@ class DiskBlobs:
     def _path(self, name: str) -> Path:
         return self.root / name[:2] / name
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, sync: bool = True) -> str:
         """See Blobs; one that is there and damaged is written anew."""
         name = hashlib.sha256(data).hexdigest()
         try:
             self.get(name)
         except BlobCorruptError:
-            write_whole(self._path(name), data)
+            write_whole(self._path(name), data, sync)
         return name
 
     def get(self, name: str) -> bytes:

@@ -32,20 +32,29 @@ class HeldError(DataenvError):
         self.by = by
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: beside it first, then renamed over it. Both are on the disk afterwards."""
+def write_whole(path: Path, data: bytes, sync: bool = True) -> None:
+    """Write a file whole or not at all: beside it first, then renamed over it.
+
+    Args:
+        path: Of the file; its folder is made if need be.
+        data: What it holds.
+        sync: Whether both are on the disk afterwards. Without it a loss of power may leave a file that is not whole.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, beside = _temporary(path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
             beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+    if not sync:
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

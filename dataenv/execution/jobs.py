@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import not_
@@ -20,6 +20,7 @@ from pydantic import Field, ValidatorFunctionWrapHandler, WrapSerializer, WrapVa
 from dataenv import registry
 from dataenv.errors import DataenvError, JobFailedError, SettingError
 from dataenv.execution.blobs import BlobCorruptError, Blobs, place_beside
+from dataenv.execution.making import Making
 from dataenv.execution.serving.answers import answer
 from dataenv.execution.serving.engine import ServingEngine
 from dataenv.execution.written import Written
@@ -37,9 +38,10 @@ from students.base import (
 )
 from students.training import many
 from students.training.methods import METHODS, method_code
+from tasks import media
 from tasks.base import Task
-from tasks.columns import ExampleColumns
-from tasks.records import Example, Record, absent, canonical_json, digest, stream
+from tasks.columns import ExampleColumns, distinct
+from tasks.records import Example, Problem, Record, absent, canonical_json, digest, stream
 
 DATA = ("lesson", "earlier", "watched")
 """The parts of what a training run sees."""
@@ -181,6 +183,7 @@ class Job(_Remembering):
         blob: Where the parent's weights are (filled in by the runner, and no part of any name).
         train: What to train, or ``None``.
         exams: What to answer afterwards.
+        make: What to make with the parent's help; then nothing is trained.
     """
 
     student: BuildSpec
@@ -189,6 +192,7 @@ class Job(_Remembering):
     blob: str | None = None
     train: Training | None = None
     exams: tuple[Exam, ...] = ()
+    make: Making | None = Field(default=None, exclude_if=absent)
 
     def text(self) -> str:
         """The job as JSON, of which ``Job.model_validate_json`` makes it again; lessons are not listed anew for it."""
@@ -197,6 +201,17 @@ class Job(_Remembering):
         rest = self.train.model_dump_json(exclude=set(DATA))
         parts = ",".join(f'"{part}":{written.text}' for part, written in self.train.written.items())
         return f'{self.model_dump_json(exclude={"train"})[:-1]},"train":{{{parts},{rest[1:]}}}'
+
+    @property
+    def pictures(self) -> set[str]:
+        """Digests of all images that it shows."""
+        asked = (name for exam in self.exams for names in exam.media for name in names)
+        if self.train is None:
+            return set(asked)
+        return {
+            *asked,
+            *(name for part in DATA for names in distinct(getattr(self.train, part), "media") for name in names),
+        }
 
     def key(self) -> str:
         """The name of the state that the job ends in."""
@@ -221,6 +236,7 @@ class Outcome(Record):
     blob: str | None = None
     trained: Trained | None = None
     answers: dict[str, Answers] = {}
+    made: tuple[Example, ...] = Field(default=(), exclude_if=not_)
     seconds: float | None = Field(default=None, exclude_if=absent)
 
 
@@ -232,8 +248,16 @@ def student_of(spec: BuildSpec) -> Student:
     return student
 
 
-def student_for(spec: BuildSpec, task: str, methods: Iterable[str] = ("sft",)) -> Student:
+def student_for(
+    spec: BuildSpec, task: str, methods: Iterable[str] = ("sft",), shows: Iterable[str] = ("text",)
+) -> Student:
     """The student, if it can learn the task, by these methods: simulated ones know the tasks that they are fitted to.
+
+    Args:
+        spec: Of the student.
+        task: Its name.
+        methods: Of the recipes.
+        shows: What the task shows (``tasks.media.shown_by``).
 
     Raises:
         SettingError: If it cannot.
@@ -250,6 +274,10 @@ def student_for(spec: BuildSpec, task: str, methods: Iterable[str] = ("sft",)) -
     known = getattr(student, "tasks", (task,))
     if task not in known:
         raise SettingError(f"student {student.name!r} cannot learn task {task!r}; give {' or '.join(known)}")
+    if "image" in shows and "image" not in student.sees:
+        raise SettingError(
+            f"task {task!r} shows pictures, which student {student.name!r} does not see; give a student that sees them"
+        )
     return student
 
 
@@ -286,6 +314,7 @@ class _Run:
     blob: str | None = None
     trained: Trained | None = None
     answers: dict[str, Answers] = field(default_factory=dict)
+    made: tuple[Example, ...] = ()
     failed: DataenvError | None = None
 
 
@@ -308,6 +337,23 @@ def execute_many(jobs: Sequence[Job], keys: Sequence[str], blobs: Blobs) -> list
             run.weights = _weights_before(student, run.job, blobs)
         except BlobCorruptError as error:
             run.failed = error
+    with media.reading(blobs.get):
+        _compute(student, runs, blobs)
+    seconds = (time.process_time() - began) / len(runs)
+    return [
+        run.failed
+        or Outcome(key=run.key, blob=run.blob, trained=run.trained, answers=run.answers, made=run.made, seconds=seconds)
+        for run in runs
+    ]
+
+
+def _compute(student: Student, runs: Sequence[_Run], blobs: Blobs) -> None:
+    """Make what is to be made, train all that are to be trained, then let them sit their exams."""
+    for run in runs:
+        if run.job.make is not None and run.failed is None:
+            run.made = tuple(run.job.make.make(student, run.weights))
+            for name in (name for example in run.made for name in example.media):
+                blobs.put(media.picture(name), sync=False)
     _train(student, runs, blobs)
     exams: dict[tuple[str, str], list[tuple[_Run, Exam]]] = {}
     for run in runs:
@@ -315,11 +361,6 @@ def execute_many(jobs: Sequence[Job], keys: Sequence[str], blobs: Blobs) -> list
             exams.setdefault((exam.name, "" if len(runs) == 1 else exam.asked), []).append((run, exam))
     for sitting in exams.values():
         _sit(student, [run for run, _ in sitting if run.failed is None], sitting[0][1], blobs)
-    seconds = (time.process_time() - began) / len(runs)
-    return [
-        run.failed or Outcome(key=run.key, blob=run.blob, trained=run.trained, answers=run.answers, seconds=seconds)
-        for run in runs
-    ]
 
 
 def _weights_before(student: Student, job: Job, blobs: Blobs) -> bytes:
@@ -340,10 +381,16 @@ def _train(student: Student, runs: Sequence[_Run], blobs: Blobs) -> None:
             run.blob = blobs.put(run.weights)
 
 
-def _asked(exam: Exam, blobs: Blobs) -> list[Asked]:
-    """The prompts of an exam, with the images themselves in place of their digests."""
+def media_of(shown: Iterable[Problem | Example]) -> tuple[tuple[str, ...], ...]:
+    """The images of each, as an exam has them: empty where none shows any."""
+    each = tuple(one.media for one in shown)
+    return each if any(each) else ()
+
+
+def asked_in(exam: Exam, read: Callable[[str], bytes]) -> list[Asked]:
+    """The prompts of an exam, with the images themselves in place of their digests, which ``read`` gives."""
     media = exam.media or ((),) * len(exam.prompts)
-    return [Asked(text, tuple(map(blobs.get, some))) for text, some in zip(exam.prompts, media, strict=True)]
+    return [Asked(text, tuple(map(read, some))) for text, some in zip(exam.prompts, media, strict=True)]
 
 
 def _sit(student: Student, runs: Sequence[_Run], exam: Exam, blobs: Blobs) -> None:
@@ -354,9 +401,9 @@ def _sit(student: Student, runs: Sequence[_Run], exam: Exam, blobs: Blobs) -> No
         raise SettingError(
             f"the {exam.name} exam shows images, which student {student.name!r} does not see; give one that sees them"
         )
-    states, asked = [run.weights for run in runs], _asked(exam, blobs)
+    states, asked = [run.weights for run in runs], asked_in(exam, blobs.get)
     rounds = [_responses(student, runs, asked, exam, seed, blobs) for seed in exam.seeds]  # by round and state
-    golds = _golds(exam)
+    golds = golds_of(exam)
     losses = many.losses_many(student, states, golds) if golds is not None else None
     entropies = many.entropies_many(student, states, golds) if golds is not None and exam.entropy else None
     for i, run in enumerate(runs):
@@ -389,7 +436,7 @@ def _responses(
     return found
 
 
-def _golds(exam: Exam) -> list[Example] | None:
+def golds_of(exam: Exam) -> list[Example] | None:
     """The prompts with their gold answers, where losses are measured."""
     if exam.golds is None:
         return None

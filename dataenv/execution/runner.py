@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from dataenv.errors import DataenvError, JobFailedError, StoreError
@@ -21,9 +22,12 @@ from dataenv.execution import advice, lineage
 from dataenv.execution.blobs import BlobCorruptError
 from dataenv.execution.inline import Executor, Inline, WorkerLostError
 from dataenv.execution.jobs import Answers, BuildSpec, Exam, Job, Outcome, student_of
+from dataenv.execution.making import MADE, made_in
 from dataenv.execution.store import Store
 from students.base import Trained, TrainingDivergedError
 from students.remote.rebuilding import is_rebuilt
+from tasks import media
+from tasks.records import Example, as_objects
 
 log = logging.getLogger(__name__)
 ATTEMPTS = {"killed": 3, "memory": 2, "deadline": 2, "corrupt": 3}
@@ -147,6 +151,28 @@ class Runner:
                 known[exam.name] = fresh.answers[exam.name] if kept is record else Answers.model_validate(kept)
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
 
+    def make(self, job: Job) -> tuple[Example, ...]:
+        """What a job makes with the help of its parent, or what was made before.
+
+        Args:
+            job: With ``make``, and nothing to train or to answer.
+
+        Raises:
+            JobFailedError, StoreError: As ``run`` does.
+        """
+        assert job.make is not None
+        name = job.make.key(job.parent)
+        if self.asked is not None:
+            self.asked.add(name)
+        with self.waited(), self._turn(name):
+            read = partial(made_in, blobs=self.store.blobs)
+            made: tuple[Example, ...] | None = self.store.get("exams", name, read) if self.store.reuse else None
+            if made is None:
+                fresh = self._compute(job, job.parent)
+                self._note([name], fresh.seconds or 0.0)
+                made = read(self.store.put("exams", name, {MADE: as_objects(fresh.made)}))
+            return made
+
     def _note(self, made: Sequence[str], seconds: float) -> None:
         """Note what states and exams cost: the job's processor time, and the driver's since this thread's last job."""
         if not self.store.readonly:
@@ -244,6 +270,7 @@ class Runner:
                 raise DataenvError("the runner was stopped; run the same command again to go on")
             ready = job if job.initial is not None else job.model_copy(update={"blob": self._present(job.parent)})
             try:
+                self._show(ready)
                 outcome = self._submit(ready, key)
                 with self._lock:
                     self.trained += job.train is not None
@@ -266,6 +293,14 @@ class Runner:
             lost[why] += 1
             if lost[why] >= ATTEMPTS[why] and not self._stopping.is_set():
                 raise JobFailedError(f"state {key[:12]} could not be computed in {lost[why]} tries: {ADVICE[why]}")
+
+    def _show(self, job: Job) -> None:
+        """Put the images that a job needs where workers find them. Those of a stored lesson are there already."""
+        if "image" not in student_of(job.student).sees:
+            return
+        for name in sorted(job.pictures):
+            if not self.store.blobs.has(name):
+                self.store.blobs.put(media.picture(name), sync=False)
 
     def _submit(self, job: Job, key: str) -> Outcome:
         with self.working():

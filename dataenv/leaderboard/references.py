@@ -14,8 +14,10 @@ import numpy as np
 
 from dataenv import registry
 from dataenv.episode.context import Context
+from dataenv.errors import SettingError
 from dataenv.levels import level_class
 from dataenv.setting import Setting
+from tasks.media import shown_by
 from tasks.records import Example, stream
 
 
@@ -125,6 +127,31 @@ class Joint(Reference):
     def act(self, observation: Any, info: dict[str, Any]) -> list[Example]:
         """The pool."""
         return list(self._context.pool())
+
+
+class QuestionOnly(Joint):
+    """Every picture is that of another question of the same skill: what is to be had from the questions alone.
+
+    What it gains is the question-only prior. It is taught as ``joint`` is.
+    """
+
+    @classmethod
+    def check(cls, setting: Setting) -> None:
+        """The task must show pictures."""
+        if "image" not in shown_by(setting.built_task):
+            raise SettingError(f"task {setting.task!r} shows no pictures; leave the reference 'question-only' out")
+
+    def act(self, observation: Any, info: dict[str, Any]) -> list[Example]:
+        """The pool, with pictures dealt out anew among the questions of each skill."""
+        by_skill: dict[str, list[Example]] = {}
+        for example in self._context.pool():
+            by_skill.setdefault(example.skills[0], []).append(example)
+        deals = [(rows, self._context.rng.permutation(len(rows)).tolist()) for rows in by_skill.values()]
+        return [
+            example.model_copy(update={"media": rows[j].media, "origin": "question-only"})
+            for rows, deal in deals
+            for example, j in zip(rows, deal, strict=True)
+        ]
 
 
 class JointX4(Joint):

@@ -18,6 +18,7 @@ from dataenv.attempts import ONCE, Attempts
 from dataenv.environment.steps import StepRow
 from dataenv.episode.profiles import SkillProfile
 from dataenv.leaderboard.one_board import OWN, check_one_board
+from dataenv.leaderboard.pictures import ShownPicture
 from dataenv.lessons.leaks import Leaks
 from dataenv.validation import Count, Money, RowPart, Text
 from tasks.records import absent, canonical_json
@@ -245,6 +246,7 @@ class Taught(RowPart):
     prompt: Text
     response: Text
     skills: tuple[Text, ...] = ()
+    pictures: tuple[ShownPicture, ...] = Field(default=(), exclude_if=not_)
 
 
 class Lesson(RowPart):
@@ -266,6 +268,7 @@ class Mistake(RowPart):
     response: Text
     answer: Text
     failing: Text = Field(default="", exclude_if=not_)
+    pictures: tuple[ShownPicture, ...] = Field(default=(), exclude_if=not_)
 
 
 class Tuned(RowPart):

@@ -13,7 +13,9 @@ from dataenv.environment.exams import Evaluation, exam_of, grade
 from dataenv.environment.steps import StepRecord, StepRow, Tally
 from dataenv.execution.jobs import Job, Outcome
 from dataenv.leaderboard.accuracy import Floats
+from dataenv.leaderboard.pictures import PictureList
 from dataenv.setting import Setting
+from tasks import media
 from tasks.records import Problem
 
 SHOWN_LESSON, SHOWN_MISTAKES = 6, 24
@@ -148,11 +150,15 @@ def _bits(flags: Sequence[bool]) -> str:
 
 def lessons_of_steps(env: TeachingEnv, steps: tuple[StepRecord, ...]) -> list[dict[str, Any]]:
     """The first examples of each lesson of a run, to read."""
-    out = []
+    out, room, store = [], PictureList(), env.runner.store
     for step in steps:
         if step.lesson is not None:
-            examples = env.runner.store.lesson(step.lesson)[:SHOWN_LESSON]
-            shown = [e.model_dump(mode="json", include={"prompt", "response", "skills"}) for e in examples]
+            examples = store.lesson(step.lesson)[:SHOWN_LESSON]
+            shown = [
+                e.model_dump(mode="json", include={"prompt", "response", "skills"})
+                | room.of([store.blobs.get(name) for name in e.media if store.blobs.has(name)])
+                for e in examples
+            ]
             out.append({"step": step.step, "examples": shown})
     return out
 
@@ -165,10 +171,11 @@ def mistakes_of(standing: Evaluation, step: int) -> list[dict[str, Any]]:
         rank[error["skill"]] = rank.get(error["skill"], 0) + 1
         keyed.append((rank[error["skill"]], len(keyed), error))
     first = [error for _, _, error in sorted(keyed, key=lambda x: x[:2])[:SHOWN_MISTAKES]]
-    failing = standing.feedback.failing
+    failing, room = standing.feedback.failing, PictureList()
     return [
         {"step": step}
-        | {name: text for name, text in error.items() if name != "id"}
+        | {name: text for name, text in error.items() if name not in ("id", "media")}
+        | room.of([media.picture(name) for name in error.get("media", "").split()])
         | ({"failing": failing[error["id"]]} if error["id"] in failing else {})
         for error in first
     ]

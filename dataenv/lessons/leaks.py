@@ -4,6 +4,8 @@ Every task is asked for its own ``identity`` and searched to the letter. A task 
 searched behind disguises too: as words without case, accents, punctuation, invisible characters or look-alike letters.
 Prompt and response are searched together, so that splitting hides nothing. What this catches and what it does not is
 measured by ``tests/bench/leak_catch_rates.py`` and written down in ``docs/leaks.md``.
+
+A problem with pictures is sealed by its pictures, and not by its text, which may be that of many (``picture_leaks``).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from dataenv.lessons.letters import FirstLetters
+from dataenv.lessons.picture_leaks import PictureLeaks
 from dataenv.validation import Count, RowPart, Text
 from tasks.base import Task
 from tasks.columns import columns
@@ -35,9 +38,10 @@ PREFIX = 16
 LISTED, SHOWN = 20, 400
 """Hits that are listed, and characters of each prompt and response; all are counted."""
 
-How = Literal["identity", "verbatim", "normalised", "contained", "8-gram"]
+How = Literal["identity", "verbatim", "normalised", "contained", "8-gram", "picture", "near-picture"]
 """identity: the task's canonical form is equal; verbatim: to the letter, somewhere inside; normalised: equal as words;
-contained: a short sealed prompt as words, somewhere inside; 8-gram: eight words in a row of a longer one.
+contained: a short sealed prompt as words, somewhere inside; 8-gram: eight words in a row of a longer one; picture: it
+shows a sealed picture; near-picture: it shows one that looks like a sealed one.
 """
 Where = Literal["lesson", "probe", "branch"]
 
@@ -127,9 +131,12 @@ class Guard:
     """
 
     def __init__(self, task: Task) -> None:
-        problems = [p for name in SPLITS for p in task.split(name)]
+        every = [p for name in SPLITS for p in task.split(name)]
+        problems = [p for p in every if not p.media]
+        self._pictures = PictureLeaks(every, task.natural)
         self._identity = task.identity
-        self._asks_sealed = task.asks_sealed if type(task).asks_sealed is not Task.asks_sealed else self._asks
+        own = type(task).asks_sealed is not Task.asks_sealed and len(problems) == len(every)
+        self._asks_sealed = task.asks_sealed if own else self._asks
         self._identities = {task.identity(p.prompt): p for p in problems}
         self._words = _Words(problems) if task.natural else None
         # Eight words in a row are found to the letter too, wherever the first and the last of ten are cut.
@@ -142,10 +149,13 @@ class Guard:
         One look at all texts together tells which of them cannot hold what is sealed; ``find`` is asked of the rest.
         """
         suspects = self.suspects(*columns(examples, "prompt", "response"))
-        return [self.find(e) if look else None for e, look in zip(examples, suspects, strict=True)]
+        shows = columns(examples, "media")[0]
+        return [self.find(e) if look or m else None for e, look, m in zip(examples, suspects, shows, strict=True)]
 
     def suspects(self, prompts: Sequence[str], responses: Sequence[str]) -> list[bool]:
-        """Of many examples, whether ``find`` may have a hit of each; it is said of too many, and never of too few.
+        """Of many examples without pictures, whether ``find`` may have a hit of each.
+
+        It is said of too many, and never of too few.
 
         Args:
             prompts: Of the examples.
@@ -163,6 +173,8 @@ class Guard:
 
     def find(self, example: Example) -> Hit | None:
         """The first hit of an example, or ``None``."""
+        if (seen := self._pictures.find(example.media)) is not None:
+            return Hit(example, *seen)
         problem = self._identities.get(self._identity(example.prompt))
         if problem is not None:
             return Hit(example, problem, "identity")

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from dataenv.errors import SettingError
 from dataenv.lessons.leaks import Hit, guard_of
 from students.base import Student
+from tasks import media
 from tasks.base import Task
 from tasks.columns import ExampleColumns, columns, distinct, taken
 from tasks.records import Example
@@ -23,10 +24,10 @@ Judge = Callable[[Sequence[Example]], Sequence[bool | None]]
 REASONS = ("form", "kind", "media", "length", "alphabet", "leak", "duplicate", "wrong", "size", "budget")
 """Why an example is rejected, in the order in which the screen asks:
 
-form: not a record of two non-empty texts, or no pair where pairs are asked; kind, media: not for this student; length,
-alphabet: the student cannot read it; leak: asks or spells out what a sealed problem asks; duplicate: twice in one
-lesson; wrong: the task's judge says so (only under ``verify``); size: beyond the longest lesson allowed; budget: beyond
-the cap on examples.
+form: not a record of two non-empty texts, or no pair where pairs are asked; kind: not for this student; media: not for
+this student, or an image that is nowhere; length, alphabet: the student cannot read it; leak: asks or spells out what a
+sealed problem asks, or shows what it shows; duplicate: twice in one lesson; wrong: the task's judge says so (only under
+``verify``); size: beyond the longest lesson allowed; budget: beyond the cap on examples.
 """
 
 
@@ -132,11 +133,11 @@ class _Sieve:
         """
         if len(said) != len(passed):
             raise SettingError(f"judges() gives {len(said)} verdicts on {len(passed)} examples; give one for each")
-        prompts, responses, rejected = columns(passed, "prompt", "response", "rejected")
+        prompts, *others = columns(passed, "prompt", "response", "rejected", "media")
         if len(set(prompts)) == len(passed) and not (verify and False in said) and allowed is None:
             return range(len(passed))  # nothing is against any of them
-        kept: dict[tuple[str, str, str | None], int] = {}
-        for i, name in enumerate(zip(prompts, responses, rejected, strict=True)):
+        kept: dict[tuple[Any, ...], int] = {}
+        for i, name in enumerate(zip(prompts, *others, strict=True)):
             if name in kept:
                 self.rejected["duplicate"] += 1
             elif verify and said[i] is False:
@@ -209,7 +210,7 @@ class _Sieve:
     def _unreadable(self, example: Example) -> str | None:
         if example.kind not in self._student.kinds:
             return "kind"
-        if example.media and "image" not in self._student.sees:
+        if example.media and not ("image" in self._student.sees and all(map(media.has, example.media))):
             return "media"
         return next(filter(None, map(self._student.refuse, both_of(example))), None)
 

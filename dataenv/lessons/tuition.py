@@ -125,7 +125,8 @@ def watched_of(setting: Setting, recipe: Recipe) -> tuple[Example, ...]:
 
 def golds(setting: Setting) -> tuple[Example, ...]:
     """The feedback problems with their gold answers: what examples of ordinary length are."""
-    return tuple(Example(prompt=p.prompt, response=p.answer) for p in setting.exam_items("feedback"))
+    problems = setting.exam_items("feedback")
+    return tuple(Example(prompt=p.prompt, response=p.answer, media=p.media) for p in problems)
 
 
 def nominal_price(setting: Setting) -> int:

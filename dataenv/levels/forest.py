@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.execution.jobs import Exam
+from dataenv.execution.jobs import Exam, media_of
 from dataenv.lessons.engines import Request, blended, engine_of, split_counts
 from dataenv.lessons.offer import Lessons, Offer
 from dataenv.lessons.scene import Scene
@@ -71,7 +71,8 @@ class Forest:
                 rng = stream(_SEED, f"exam {skill}/{name}")
                 for n, e in enumerate(self._task.generate_subskill(skill, name, each, rng)):
                     id_ = f"{EXAM}/{skill}/{name}/{n}"
-                    asked = Problem(id=id_, prompt=e.prompt, answer=e.response, skills=e.skills, split="feedback")
+                    fields = {"prompt": e.prompt, "answer": e.response, "skills": e.skills, "media": e.media}
+                    asked = Problem(id=id_, split="feedback", **fields)
                     made.append(((i, j), asked))
         return made
 
@@ -82,11 +83,11 @@ class Forest:
         They come from the generator and are not sealed, so a lesson may hold some of them: how well the student does
         on the data that it is taught. What teachers are ranked by is asked elsewhere.
         """
-        prompts = tuple(problem.prompt for _, problem in self._problems)
-        setting = self._setting
-        if not prompts:
+        setting, problems = self._setting, [problem for _, problem in self._problems]
+        if not problems:
             return None
-        return Exam(name=EXAM, prompts=prompts, decoding=setting.decoding, engine=setting.engine_of_answers)
+        prompts, engine = tuple(p.prompt for p in problems), setting.engine_of_answers
+        return Exam(name=EXAM, prompts=prompts, media=media_of(problems), decoding=setting.decoding, engine=engine)
 
     def accuracy(self, answers: Sequence[str], whole: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Accuracy by subskill, ``(k, m)`` in [0, 1]; ``whole``, ``(k,)``, stands for a skill that is one piece."""

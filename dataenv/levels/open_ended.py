@@ -12,7 +12,7 @@ from dataenv.errors import ActionError
 from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
 from dataenv.levels.base import Level, Plan, View, scalar
-from dataenv.levels.spaces import amounts, records, unit_box
+from dataenv.levels.spaces import amounts, mistakes, records, unit_box
 from tasks.records import Example
 
 if TYPE_CHECKING:
@@ -37,13 +37,12 @@ class OpenEnded(Level):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.action_space = records(prompt=LONGEST, response=LONGEST)
-        text = setting.shown.characters
         self.observation_space = spaces.Dict(
             {
                 "wrong": amounts(len(self.skills)),
                 "score": unit_box(1),
                 "budget": unit_box(1),
-                "errors": records(id=text, prompt=text, response=text, answer=text),
+                "errors": mistakes(setting, "id", "prompt", "response", "answer"),
             }
         )
 
@@ -61,10 +60,10 @@ class OpenEnded(Level):
 
     def observe(self, view: View, memory: Mapping[str, Any]) -> dict[str, Any]:
         """See Level."""
-        keep = ("id", "prompt", "response", "answer")
+        keep = ("id", "prompt", "response", "answer", "media")
         return {
             "wrong": view.wrong.astype(np.float32),
             "score": scalar(view.score),
             "budget": scalar(view.budget),
-            "errors": tuple({name: error[name] for name in keep} for error in view.errors),
+            "errors": tuple({n: error[n] for n in keep if n in error} for error in view.errors),
         }

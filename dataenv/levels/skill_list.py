@@ -12,7 +12,7 @@ from dataenv.lessons.engines import engine_of, mixed
 from dataenv.lessons.offer import Offer
 from dataenv.lessons.scene import Scene
 from dataenv.levels.base import Level, Plan, View, read_shares, scalar
-from dataenv.levels.spaces import amounts, records, unit_box
+from dataenv.levels.spaces import amounts, mistakes, unit_box
 
 if TYPE_CHECKING:
     from dataenv.setting import Setting
@@ -48,7 +48,7 @@ class SkillList(Level):
 
 def student_spaces(setting: Setting) -> dict[str, spaces.Space[Any]]:
     """The spaces of ``student_fields``."""
-    k, text = len(setting.built_task.skills), setting.shown.characters
+    k = len(setting.built_task.skills)
     return {
         "accuracy": unit_box(k),
         "loss": amounts(k),
@@ -56,7 +56,7 @@ def student_spaces(setting: Setting) -> dict[str, spaces.Space[Any]]:
         "wrong": amounts(k),
         "score": unit_box(1),
         "budget": unit_box(1),
-        "errors": records(id=text, skill=text, prompt=text, response=text, answer=text),
+        "errors": mistakes(setting, "id", "skill", "prompt", "response", "answer"),
     }
 
 

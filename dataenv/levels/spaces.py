@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
 from gymnasium.spaces.utils import flatdim, flatten, flatten_space, unflatten
 
+from tasks.media import shown_by
+
+if TYPE_CHECKING:
+    from dataenv.setting import Setting
+
+DIGEST = 64
+"""Characters of a picture's digest."""
 SAMPLE_CHARACTERS = "".join(map(chr, range(32, 127)))
 
 
@@ -71,3 +78,12 @@ def amounts(k: int) -> spaces.Box:
 def records(**lengths: int) -> spaces.Sequence:
     """A tuple of dicts of text; ``lengths`` gives each field's longest text."""
     return spaces.Sequence(spaces.Dict({name: Unicode(length) for name, length in lengths.items()}))
+
+
+def mistakes(setting: Setting, *names: str) -> spaces.Sequence:
+    """The space of mistakes: some texts, and the digests of the pictures where the task shows any."""
+    lengths = dict.fromkeys(names, setting.shown.characters)
+    if "image" in shown_by(setting.built_task):
+        most = max(len(problem.media) for problem in setting.exam_items("feedback"))
+        lengths["media"] = most * (DIGEST + 1)
+    return records(**lengths)

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 from pydantic import Field, create_model
 
 from dataenv.budget.teacher import TeacherPurse
-from dataenv.execution.jobs import student_for
 from dataenv.execution.runner import Runner
 from dataenv.lessons.engines import Request
 from dataenv.lessons.screen import passing
@@ -53,7 +52,7 @@ class Draft:
     def __init__(self, setting: Setting, seed: int, runner: Runner) -> None:
         self.chats, self.teacher_purse, self.lesson_size = runner.chats, TeacherPurse(), setting.lesson_size
         self.task: Task = setting.built_task
-        self.student = student_for(setting.student_spec, setting.task, setting.methods)
+        self.student = setting.able_student
         self.skills, self.rng = self.task.skills, stream(seed, "subskills")
 
     def pool(self) -> Sequence[Example]:

@@ -14,14 +14,17 @@ import numpy.typing as npt
 from dataenv.environment.env import TeachingEnv
 from dataenv.environment.exams import exam_of
 from dataenv.errors import SettingError
+from dataenv.execution.jobs import asked_in
 from dataenv.execution.runner import Runner
 from dataenv.execution.store import Store
 from dataenv.lessons.engines import Procedural, Request, blended, engine_of, split_counts
 from dataenv.lessons.scene import Scene
+from dataenv.lessons.tuition import golds
 from dataenv.setting import Setting
 from dataenv.snapshot import Snapshot
 from dataenv.waiting import waiting
-from students.base import FORWARD_BACKWARD, Data, Student, TrainingDivergedError, asked
+from students.base import FORWARD_BACKWARD, Data, Student, TrainingDivergedError
+from tasks import media
 from tasks.errors import UnsupportedError
 from tasks.records import Example, Record, canonical_json, stream
 
@@ -118,15 +121,17 @@ def _exam(setting: Setting, student: Student, weights: bytes) -> tuple[float, fl
     """Seconds an answer, seconds a loss, and how many of each were timed: problems spread over the feedback exam."""
     exam = exam_of(setting, "feedback")
     assert exam.golds is not None, "the feedback exam measures losses"
-    few = asked(exam.prompts[:: max(1, len(exam.prompts) // 8)])
+    shown = asked_in(exam, media.picture)
+    few = shown[:: max(1, len(shown) // 8)]
     student.answer(weights, few[:1], exam.decoding, 0)
     each, _ = _timed(lambda: student.answer(weights, few, exam.decoding, 0))
     n = _within(each / len(few), min(SLICE, len(exam.prompts)))
     some = np.linspace(0, len(exam.prompts) - 1, n).astype(int)
-    prompts = asked(exam.prompts[i] for i in some)
-    golds = [Example(prompt=exam.prompts[i], response=exam.golds[i]) for i in some]
+    prompts = [shown[i] for i in some]
+    right = golds(setting)
+    examples = [right[i] for i in some]
     answered = [_timed(lambda: student.answer(weights, prompts, exam.decoding, 0))[0] for _ in range(TIMES)]
-    lost = [_timed(lambda: student.losses(weights, golds))[0] for _ in range(TIMES)]
+    lost = [_timed(lambda: student.losses(weights, examples))[0] for _ in range(TIMES)]
     return statistics.median(answered) / n, statistics.median(lost) / n, n
 
 
@@ -167,7 +172,7 @@ def sample(setting: Setting, mixture: npt.NDArray[np.float64] | None, n: int, st
     try:
         return blended(engine, [Request(s, k) for s, k in zip(task.skills, counts, strict=True) if k], scene)
     except UnsupportedError:
-        return [Example(prompt=p.prompt, response=p.answer) for p in setting.exam_items("feedback")]
+        return list(golds(setting))
 
 
 def _timed(act: Callable[[], T]) -> tuple[float, T]:

@@ -82,7 +82,7 @@ def _ungraded(task: Task, problem: Problem, said: str) -> str:
 
 def _length(student: Student, problem: Problem) -> int:
     """Tokens of a gold answer."""
-    whole, asked = (Example(prompt=problem.prompt, response=text) for text in (problem.answer, ""))
+    whole, asked = (Example(prompt=problem.prompt, response=text, media=problem.media) for text in (problem.answer, ""))
     return student.tokens(whole) - student.tokens(asked)
 
 
@@ -101,7 +101,9 @@ def fits(setting: Setting) -> Iterator[str]:
     }
     for split in SPLITS:
         problems = setting.exam_items(split)
-        sources[f"setting.items.{split}"] = [Example(prompt=p.prompt, response=p.answer) for p in problems]
+        sources[f"setting.items.{split}"] = [
+            Example(prompt=p.prompt, response=p.answer, media=p.media) for p in problems
+        ]
     for field, examples in sources.items():
         refused = [(example, why) for example in examples if (why := student.refuse(example)) is not None]
         if refused:

@@ -137,6 +137,8 @@ def built(setting: Setting) -> list[str]:
     ):
         found += _refused(field, build)
     if not found:
+        found += _refused("setting.student", lambda: setting.able_student)
+    if not found:
         found += ungraded(setting)
     if not found:
         found += _refused("setting.student", partial(_admit, setting.built_student))
@@ -222,7 +224,7 @@ def _masks(board: Board) -> Iterator[str]:
 def _finish(entry: Entry, setting: Setting) -> None:
     if entry.finish:
         within = entry.within(setting)
-        student_for(within.student_spec, within.task, within.methods)
+        within.able_student  # noqa: B018 (refuses one that cannot)
         require_problems(within)
 
 

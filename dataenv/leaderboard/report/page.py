@@ -28,6 +28,7 @@ from dataenv.leaderboard.format import (
     tokens,
     visible,
 )
+from dataenv.leaderboard.pictures import data_uris
 from dataenv.leaderboard.report import charts, profiles
 from dataenv.leaderboard.report.again import to_make_again
 from dataenv.leaderboard.rows import Row, TestExam
@@ -289,12 +290,14 @@ def _to_read(row: Row) -> dict[str, Any]:
         return visible(text, LONGEST)
 
     lessons = [
-        {"step": lesson.step, "examples": [(shown(e.prompt), shown(e.response), shown(", ".join(e.skills)))
-                                           for e in lesson.examples[:EXAMPLES]]}
+        {"step": lesson.step, "examples": [
+            (shown(e.prompt), shown(e.response), shown(", ".join(e.skills)), data_uris(e.pictures))
+            for e in lesson.examples[:EXAMPLES]
+        ]}
         for lesson in row.lessons[:LESSONS]
     ]  # fmt: skip
     mistakes = [
-        (m.step, shown(m.skill), shown(m.prompt), shown(m.response), shown(m.answer), shown(m.failing))
+        (m.step, *map(shown, (m.skill, m.prompt, m.response, m.answer, m.failing)), data_uris(m.pictures))
         for m in row.mistakes[:MISTAKES]
     ]
     asked = [

@@ -19,6 +19,7 @@ from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.screen import as_example, passing, pool_of, refused, screen
 from dataenv.setting import make_setting
 from students.pocket.student import Pocket
+from tasks import media
 from tasks.arithmetic import Arithmetic
 from tasks.columns import ExampleColumns, ExampleLabels
 from tasks.records import SPLITS, Example, stream
@@ -207,13 +208,17 @@ def test_a_student_says_what_it_learns_from_and_sees(toys: None) -> None:
         kinds = ("solution", "document", "dialogue")
         sees = ("text", "image")
 
+    picture = media.keep(media.encode(np.zeros((2, 2), np.uint8)))
+    nowhere = Example(prompt="abf>", response="fba", media=("0" * 64,))
     lesson = [
         Example(prompt="abc>", response="cba", kind="document"),
-        Example(prompt="abd>", response="dba", media=("0" * 64,)),
+        Example(prompt="abd>", response="dba", media=(picture,)),
         Example(prompt="abe>", response="eba", kind="edit"),
     ]
     found = screen(lesson, Reverse(), Reader(), verify=False, largest=9, allowed=None)
     assert (found.kept, found.rejected) == (tuple(lesson[:2]), {"kind": 1})
+    found = screen([lesson[1], nowhere], Reverse(), Reader(), verify=False, largest=9, allowed=None)
+    assert (found.kept, found.rejected) == ((lesson[1],), {"media": 1}), "a digest whose picture is nowhere"
     found = screen(lesson, Reverse(), Parrot(), verify=False, largest=9, allowed=None)
     assert (found.kept, found.rejected) == ((lesson[2],), {"kind": 1, "media": 1})
 
