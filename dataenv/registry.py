@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Any, Literal, get_args
 
 from dataenv.errors import DataenvError, SettingError, did_you_mean
-from students import keys
+from dataenv.validation import refuse_keys
 from students.training import methods
 
 Kind = Literal[
@@ -33,6 +33,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 TASKS = {
     "arithmetic": "tasks.arithmetic:Arithmetic",
     "jsonl": "tasks.jsonl:Jsonl",
+    "digits": "tasks.images:Digits",
+    "image-classes": "tasks.images:ImageCollection",
     "lego": "tasks.lego:Lego",
     "programs": "tasks.programs:Programs",
     "reasoning": "tasks.reasoning:Reasoning",
@@ -43,6 +45,8 @@ TASKS = {
 }
 STUDENTS = {
     "causal-lm": "students.causal_lm.student:CausalLM",
+    "image-cnn": "students.vision.classifier:ImageCnn",
+    "image-mlp": "students.vision.classifier:ImageMlp",
     "piece-pocket": "students.pocket.pieces:PiecePocket",
     "pocket": "students.pocket.student:Pocket",
     "pocket-stacked": "students.pocket.stacked_student:PocketStacked",
@@ -133,10 +137,7 @@ METRICS = {
     "kept-share": "dataenv.leaderboard.statistics.metrics:KeptShare",
     "teacher-tokens": "dataenv.leaderboard.statistics.metrics:TeacherTokens",
 }
-TRACKERS = {
-    "terminal": "dataenv.leaderboard.progress:Terminal",
-    "jsonl": "dataenv.leaderboard.trackers:JsonlTracker",
-}
+TRACKERS = {"terminal": "dataenv.leaderboard.progress:Terminal", "jsonl": "dataenv.leaderboard.trackers:JsonlTracker"}
 EXECUTORS = {
     "inline": "dataenv.execution.inline:Inline",
     "processes": "dataenv.execution.executors.local:Processes",
@@ -367,9 +368,7 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         if "path" in given:
             raise SettingError(f"{kind} {head!r} is given a path twice; leave out {kind}_args.path or {path!r}")
         name, given = head, {**given, "path": path}
-    if (found := keys.held(given)) is not None:
-        what = f"{kind}_args.{found} of {kind} {name!r} holds a key, which would be printed and stored"
-        raise SettingError(f"{what}; give the name of its environment variable (of a chat: key_env)")
+    refuse_keys(f"{kind}_args", f"{kind} {name!r}", given)
     factory = find(kind, name)
     if kind == "teacher" and _acts(factory):
         if given:
@@ -390,6 +389,11 @@ def build(kind: Kind, name: str, args: Mapping[str, Any] | None = None) -> Any:
         kept = isinstance(error, TypeError | ValueError)
         said = str(error) if kept else f"{type(error).__name__}: {error}"
         raise SettingError(f"{kind}_args of {kind} {name!r} are refused: {said}") from error
+
+
+def is_object(kind: Kind, name: str) -> bool:
+    """Whether a name is that of something which this process itself has registered, and not that of a module."""
+    return not isinstance(_HERE[kind].get(name, ""), str)
 
 
 def _must_be_class(kind: Kind, name: str, factory: Any) -> None:

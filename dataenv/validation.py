@@ -338,3 +338,19 @@ def _kind(annotation: Any) -> Any:
 
 def _is_record(shape: Any) -> bool:
     return isinstance(shape, type) and issubclass(shape, Record)
+
+
+def refuse_keys(field: str, owner: str, args: Mapping[str, Any]) -> None:
+    """Refuse arguments that hold a key.
+
+    Args:
+        field: That holds them.
+        owner: Whose they are.
+        args: Read, at any depth.
+
+    Raises:
+        SettingError: If one does.
+    """
+    if (found := keys.held(args)) is not None:
+        what = f"{field}.{found} of {owner} holds a key, which would be printed and stored"
+        raise SettingError(f"{what}; give the name of its environment variable (of a chat: key_env)")

@@ -322,6 +322,14 @@ class Student(ABC):
     def refuse(self, example: Example) -> str | None:
         """Why the student cannot be trained on an example (``length``, ``alphabet``), or ``None``."""
 
+    def token_counts(self, examples: Sequence[Example]) -> list[int]:
+        """``tokens`` of each example, in order: of a lesson at once. The default asks one by one."""
+        return [self.tokens(example) for example in examples]
+
+    def refusals(self, examples: Sequence[Example]) -> list[str | None]:
+        """``refuse`` of each example, in order: of a lesson at once. The default asks one by one."""
+        return [self.refuse(example) for example in examples]
+
     @abstractmethod
     def export(self, weights: bytes, folder: Path) -> None:
         """Write the student as a folder that ``transformers``' ``from_pretrained`` loads."""

@@ -66,7 +66,9 @@ class Task(ABC):
         """
         return [self.identity(prompt) in self.sealed for prompt in prompts]
 
-    def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
+    def generate(
+        self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None
+    ) -> Sequence[Example]:
         """``n`` fresh worked examples of one skill, none of them in a sealed split.
 
         Args:
@@ -90,7 +92,7 @@ class Task(ABC):
         """
         return ()
 
-    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> list[Example]:
+    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """``n`` fresh worked examples of one part of a skill, none of them in a sealed split.
 
         Args:
@@ -135,7 +137,7 @@ class Task(ABC):
         """
         raise UnsupportedError(f"task {self.name!r} has no pool; give the Setting engine='procedural'")
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """``n`` examples of what a student knows before anyone teaches it; empty where students come trained."""
         return []
 

@@ -212,7 +212,7 @@ class Discovered(Task):
         """The task's pool under these skills."""
         return self._pool
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """The task's own, of no skill: so the untaught student is the same under any discovered skills."""
         return [e.model_copy(update={"skills": ()}) for e in self.task.prior(n, rng)]
 

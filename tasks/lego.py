@@ -94,7 +94,7 @@ class Lego(Task):
         """600 examples of each of the first three depths, three times as many of the fourth, five times of the last."""
         return self._pool
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """The form: chains of one variable, asked for it. What is right of a longer chain is then a coin's toss."""
         letters, bits = rng.choice(_LETTERS, n), rng.integers(2, size=n)
         return [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from tasks.columns import joined, taken
 from tasks.records import Example
 
 
@@ -31,7 +32,7 @@ def check_shares(known: object, skills: Sequence[str]) -> None:
 
 def by_share(
     shares: Mapping[str, float], n: int, rng: np.random.Generator, make: Callable[[str, int], Sequence[Example]]
-) -> list[Example]:
+) -> Sequence[Example]:
     """``n`` examples, mixed, each skill by its share; none without any share.
 
     Args:
@@ -45,5 +46,5 @@ def by_share(
         return []
     weights = np.array(list(known.values()))
     counts = rng.multinomial(n, weights / weights.sum()).tolist()
-    made = [example for name, count in zip(known, counts, strict=True) for example in make(name, count)]
-    return [made[i] for i in rng.permutation(len(made))]
+    made = joined([make(name, count) for name, count in zip(known, counts, strict=True)])
+    return taken(made, rng.permutation(len(made)).tolist())

@@ -116,7 +116,9 @@ class Proposed(Task):
         """The task's own."""
         return self.task.identity(prompt)
 
-    def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
+    def generate(
+        self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None
+    ) -> Sequence[Example]:
         """The task's own."""
         return self.task.generate(skill, n, rng, difficulty)
 
@@ -124,7 +126,7 @@ class Proposed(Task):
         """The task's own."""
         return self.task.pool()
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """The task's own."""
         return self.task.prior(n, rng)
 

@@ -88,19 +88,23 @@ class Example(Record):
 
     @classmethod
     def made(
-        cls, prompts: Iterable[str], responses: Iterable[str], skills: tuple[str, ...], origin: str
+        cls, prompts: Iterable[str], responses: Iterable[str], labels: Iterable[tuple[tuple[str, ...], Kind, str]]
     ) -> list[Example]:
-        """Examples of our own making, which nobody validates: plain texts of a generator, alike in skills and origin.
+        """Examples of our own making, which nobody validates; what comes from anybody else is given to ``Example(…)``.
 
-        They equal those that are validated. What comes from anybody else is given to ``Example(…)``.
+        They equal those that are validated.
+
+        Args:
+            prompts: Of each.
+            responses: Of each.
+            labels: Skills, kind and origin of each.
         """
-        rest = {"skills": skills, "kind": "solution", "origin": origin, "rejected": None, "check": None, "media": ()}
-        whole, given = {"prompt": "", "response": "", **rest}, {"prompt", "response", "skills", "origin"}
+        given = {"prompt", "response", "skills", "origin"}
         new, put, made = cls.__new__, object.__setattr__, []
-        for prompt, response in zip(prompts, responses, strict=True):
-            example, fields = new(cls), whole.copy()
-            fields["prompt"], fields["response"] = prompt, response
-            put(example, "__dict__", fields)
+        for prompt, response, (skills, kind, origin) in zip(prompts, responses, labels, strict=True):
+            example = new(cls)
+            fields = {"prompt": prompt, "response": response, "skills": skills, "kind": kind, "origin": origin}
+            put(example, "__dict__", fields | {"rejected": None, "check": None, "media": ()})
             put(example, "__pydantic_fields_set__", given)
             put(example, "__pydantic_extra__", None)
             put(example, "__pydantic_private__", None)

@@ -119,6 +119,34 @@ class Source:
         return {skill: shuffled(found, self._context.rng) for skill, found in rows.items()}
 
 
+class Steered(Source):
+    """Examples from a generator that the student may guide (``Context.draw``).
+
+    Args:
+        context: Of the episode.
+        omega: How far the student guides; 0 for static generation.
+        scale: Of classifier-free guidance.
+        checked: Whether labels are confirmed by an independent classifier.
+    """
+
+    def __init__(self, context: Context, omega: float, scale: float, checked: bool) -> None:
+        super().__init__(context)
+        self.omega, self._teacher, self._scale, self._checked = omega, context, scale, checked
+
+    def make(self, requests: Sequence[Request]) -> list[list[Example]]:
+        """See Source. Difficulty plays no part; what the screen would drop is missing."""
+        wanted = Counter[str]()
+        for request in requests:
+            wanted[request.skill] += request.n
+        asked = [(skill, n) for skill, n in wanted.items() if n]
+        made: dict[str, list[Example]] = defaultdict(list)
+        for example in self._teacher.draw(asked, self.omega, self._scale, self._checked) if asked else ():
+            made[example.skills[0]].append(example)
+        self.yields["wanted"] += sum(wanted.values())
+        self.yields["examples"] += sum(map(len, made.values()))
+        return [[made[r.skill].pop() for _ in range(min(r.n, len(made[r.skill])))] for r in requests]
+
+
 def by_needed_skill(examples: Iterable[Example]) -> dict[str, list[Example]]:
     """Examples by every skill that they need, the primary one and the others."""
     found: dict[str, list[Example]] = defaultdict(list)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.execution.runner import run_all
 from teachers.base import Floats, Teacher, as_action, require, require_share, require_whole, with_floor
 
 if TYPE_CHECKING:
@@ -67,12 +66,5 @@ class Lookahead(Teacher):
 
     def _progress(self, tried: list[Floats]) -> Floats:
         """Gain in score by a lesson of each mixture on a branch; −1, the least, if it could not be paid."""
-        branches = [self._context.fork() for _ in tried]
-        jobs = [b.begin(as_action(m / m.max())) for b, m in zip(branches, tried, strict=True)]
-        outcomes = iter(run_all(branches[0].runner, [job for job in jobs if job is not None]))
-        gains = np.full(len(tried), -1.0)
-        for i, (branch, job) in enumerate(zip(branches, jobs, strict=True)):
-            _, reward, *_ = branch.end(None if job is None else next(outcomes))
-            if job is not None:
-                gains[i] = float(reward)
-        return gains
+        lessons = self._context.try_lessons([as_action(m / m.max()) for m in tried])
+        return np.array([trial.reward if trial.trained else -1.0 for trial in lessons], np.float64)

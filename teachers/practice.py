@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dataenv.errors import BudgetSpentError
 from dataenv.lessons.engines import Request
+from students.base import FORWARD_BACKWARD
+from tasks.images.denoiser import STEPS
 from tasks.records import Example
 from teachers.base import Floats, require, require_share, require_whole, with_floor
 from teachers.drawing import DrawingTeacher
-from teachers.lessons import Question, passed, question_of
+from teachers.lessons import Question, Source, Steered, passed, question_of
 
 if TYPE_CHECKING:
     from dataenv.episode.context import Context
@@ -26,6 +28,30 @@ ROUNDS = 8
 """Times that the generator is asked again for what it made twice."""
 
 
+class Steer(NamedTuple):
+    """How a task's generator is steered; see ``Context.draw``."""
+
+    omega: float = 0.0
+    scale: float = 0.0
+    checked: bool = True
+
+
+def _steer(given: Mapping[str, Any]) -> Steer:
+    """The teacher's argument ``steer``.
+
+    Raises:
+        ValueError: If it names something else, or a value is none.
+    """
+    for name, value in given.items():
+        require(name in Steer._fields, f"steer.{name}", value, f"give some of {', '.join(Steer._fields)}")
+        if name == "checked":
+            require(isinstance(value, bool), "steer.checked", value, "give true or false")
+        else:
+            number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < np.inf
+            require(number, f"steer.{name}", value, "give a finite number >= 0")
+    return Steer(**given)
+
+
 class DeliberatePractice(DrawingTeacher):
     """Deliberate Practice (arXiv 2502.15588, Algorithm 1) for text: examples that the student is unsure of.
 
@@ -33,8 +59,8 @@ class DeliberatePractice(DrawingTeacher):
     examples so far until it stalls, and then ``added`` more come. In the paper a diffusion model is *guided* towards
     images x with probability proportional to exp(omega H(x)), H the entropy of the student's prediction (section 3).
     Text has no such gradient, so ``candidates`` times as many examples are made unguided, scored by the student as it
-    is *now*, and resampled in those proportions: the same law, the nearer the more candidates there are. For images a
-    guided generator will stand where ``_select`` does; the schedule stays.
+    is *now*, and resampled in those proportions: the same law, the nearer the more candidates there are. A task with
+    pictures may have a generator that can be guided as in the paper (``steer``); the schedule is the same.
 
     With ``omega=0`` nothing is scored, and it is static generation under the same schedule: the paper finds the same.
     With ``rescore=False`` it is generate-then-prune: candidates for all lessons are made and scored once, by the
@@ -63,6 +89,10 @@ class DeliberatePractice(DrawingTeacher):
         exemplars: With a chat, how many of a skill's candidates of the lesson before, those of the highest scores,
             the prompt for new ones shows: the cheap guidance of a generator that is no diffusion model. 0 for
             references of the task's own. With it, ``candidates=1`` and ``trim=0`` guide without selecting.
+        steer: For tasks whose generator can be steered (``Context.draw``), as a mapping: ``omega``, how far the present
+            student guides each step of the sampler, as in the paper; with more than 0 there are no candidates.
+            ``scale``, of classifier-free guidance. ``checked``, whether an independent classifier confirms labels.
+            ``None`` for the task's own ``generate``.
 
     Attributes:
         yields: Counts of each stage of the engine.
@@ -89,6 +119,7 @@ class DeliberatePractice(DrawingTeacher):
         chat: Mapping[str, Any] | str | None = None,
         engine: Mapping[str, Any] | None = None,
         exemplars: int = 0,
+        steer: Mapping[str, Any] | None = None,
     ) -> None:
         for field, value in (("first", first), ("added", added), ("additions", additions), ("candidates", candidates)):
             require_whole(field, 1 if value is None else value)
@@ -106,6 +137,8 @@ class DeliberatePractice(DrawingTeacher):
         require(exemplars >= 0, "exemplars", exemplars, "give 0 or more")
         require(exemplars == 0 or chat is not None, "exemplars", exemplars, "leave it out, or give a chat")
         self.exemplars = exemplars
+        require(steer is None or chat is None, "steer", steer, "leave it out, or the chat")
+        self.steer = _steer(steer) if steer is not None else None
         super().__init__(chat, engine)
 
     def begin(self, context: Context) -> None:
@@ -119,6 +152,14 @@ class DeliberatePractice(DrawingTeacher):
         self._mixture = with_floor([self.prior.get(skill, 1.0) for skill in context.skills], 0.0)
         self._first, self._added = self.first or context.lesson_size, self.added or context.lesson_size
         super().begin(context)
+        self._guided: Steered | None = None
+        if self.steer is not None:
+            how = self.steer
+            self._source = Steered(context, 0.0, how.scale, how.checked)
+            self._guided = Steered(context, how.omega, how.scale, how.checked) if how.omega else None
+            self.yields = self._source.yields
+            if self._guided is not None:
+                self._guided.yields = self.yields
         self._lessons = 0
         self._taught: set[Question] = set()
         self._stock: list[Example] = []
@@ -151,6 +192,9 @@ class DeliberatePractice(DrawingTeacher):
     def _select(self, n: int) -> list[Example]:
         """``n`` examples of which all but the unguided share are resampled by the present student's scores."""
         guided = n - round(self.unguided * n)
+        if self._guided is not None and self._can_guide(guided):
+            picked = self._draw(guided, self._guided)
+            return picked + self._draw(n - len(picked), besides=set(map(question_of, picked)))
         blind = self.omega == 0 and self.select == "resample"
         candidates = [] if blind else self._draw(self.candidates * guided)
         scored = None if blind else self._score(candidates)
@@ -161,7 +205,7 @@ class DeliberatePractice(DrawingTeacher):
         omega = np.inf if self.select == "top" else self.omega
         order = preference(scores, omega, self.trim, self._context.rng)
         picked = take([candidates[i] for i in order], guided, max(1, round(self.cap * guided)))
-        return picked + self._draw(n - len(picked), besides={question_of(e) for e in picked})
+        return picked + self._draw(n - len(picked), besides=set(map(question_of, picked)))
 
     def _guide(self, candidates: Sequence[Example], scores: Floats) -> None:
         """Keep what the next prompts show: of each skill those that the student is least sure of, without outliers."""
@@ -183,7 +227,12 @@ class DeliberatePractice(DrawingTeacher):
         except BudgetSpentError:  # they are longer than is usual
             return None
 
-    def _draw(self, n: int, besides: Set[Question] = frozenset()) -> list[Example]:
+    def _can_guide(self, n: int) -> bool:
+        """Whether the purse pays for so many guided examples, and for a whole step after it."""
+        budget = self._context.budget
+        return budget.remaining >= budget.step_price + FORWARD_BACKWARD * STEPS * budget.example_price * n
+
+    def _draw(self, n: int, source: Source | None = None, besides: Set[Question] = frozenset()) -> list[Example]:
         """``n`` examples from the prior in random order, none of them taught; fewer where the generator has no more."""
         made: dict[Question, Example] = {}
         rng, known = self._context.rng, self._taught | besides
@@ -192,7 +241,7 @@ class DeliberatePractice(DrawingTeacher):
             for skill, count in zip(self._context.skills, counts.tolist(), strict=True):
                 easy, shown = int(rng.binomial(count, self.easy)), self._unsure.get(skill, ())
                 wanted += [Request(skill, count - easy, None, shown), Request(skill, easy, 0.0)]
-            drawn = [example for examples in self._source.make(wanted) for example in examples]
+            drawn = [example for examples in (source or self._source).make(wanted) for example in examples]
             made |= {question_of(e): e for e in drawn if question_of(e) not in known}
             if len(made) == n:
                 break

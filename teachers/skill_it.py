@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from dataenv.errors import BudgetSpentError, did_you_mean
-from dataenv.execution.runner import run_all
 from teachers.base import Floats, Teacher, as_action, require, require_whole
 from teachers.lessons import Source
 
@@ -187,14 +186,11 @@ def _by_lessons(context: Context, before: Floats, rows: list[int]) -> Floats:
         rows: The skills that are taught.
     """
     k = len(before)
-    branches = [context.fork() for _ in rows]
-    jobs = [branch.begin(alone) for branch, alone in zip(branches, np.eye(k, dtype=np.float32)[rows], strict=True)]
-    outcomes = iter(run_all(branches[0].runner, [job for job in jobs if job is not None]))
+    lessons = context.try_lessons(list(np.eye(k, dtype=np.float32)[rows]))
     gains = np.full((len(rows), k), np.nan)
-    for i, (branch, job) in enumerate(zip(branches, jobs, strict=True)):
-        after, *_ = branch.end(None if job is None else next(outcomes))
-        if job is not None:
-            gains[i] = before - np.asarray(after["loss"], np.float64)
+    for i, trial in enumerate(lessons):
+        if trial.trained:
+            gains[i] = before - np.asarray(trial.observation["loss"], np.float64)
     return gains
 
 

@@ -12,6 +12,7 @@ from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.scene import Scene
 from dataenv.setting import Setting, make_setting
 from dataenv.snapshot import Snapshot
+from tasks.columns import ExampleColumns
 from tasks.errors import UnsupportedError
 from tasks.records import Example, stream
 
@@ -76,13 +77,13 @@ def _built(name: str, args: dict[str, Any], setting: Setting) -> Engine:
 
 
 def _made(engine: Engine, asked: list[Request], setting: Setting, step: int) -> list[list[Example]]:
-    """What comes of some requests, as plain lists."""
+    """What comes of some requests, as plain lists of objects."""
     scene = Scene(setting, Snapshot(setting=setting.digest, level="skill-list", seed=0, student_seed=0, step=step))
     with own_randomness("make()"):
         made = engine.make(asked, stream(0, "check", step), scene)
-    fine = isinstance(made, list) and all(isinstance(examples, list) for examples in made)
+    fine = isinstance(made, list) and all(isinstance(examples, list | ExampleColumns) for examples in made)
     demand(fine, f"make() gives {made!r:.60}; give a list of examples for each request")
-    return made
+    return [list(examples) for examples in made]
 
 
 def _sound(request: Request, examples: list[Example], setting: Setting) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from dataenv.budget.price import price_of
 from dataenv.checks.common import class_of, demand, own_randomness, says_what_it_is
@@ -51,13 +52,13 @@ def check_method(method: str | type[Method], recipe: Recipe | None = None) -> No
     demand(cost <= most, f"training took {cost} student tokens and its price is {most}; raise rate() or size()")
 
 
-def _pair(example: Example, others: list[Example]) -> Example:
+def _pair(example: Example, others: Sequence[Example]) -> Example:
     """An example with a response that the right one is preferred to."""
     other = next(e.response for e in others if e.response != example.response)
     return example.model_copy(update={"rejected": other})
 
 
-def _method_price(kind: type[Method], student: Student, examples: list[Example], recipe: Recipe) -> None:
+def _method_price(kind: type[Method], student: Student, examples: Sequence[Example], recipe: Recipe) -> None:
     rate = kind.rate(recipe)
     fine = isinstance(rate, Rate) and isinstance(rate.times, int) and rate.times >= 1
     demand(fine, f"rate() gives {rate!r}; give a Rate of at least one student token for each token")

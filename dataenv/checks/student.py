@@ -104,10 +104,17 @@ def _student_text(student: Student, examples: Sequence[Example]) -> None:
         demand(
             isinstance(n, int) and n > 0, f"tokens() gives {n!r} for {short(example.prompt)}; give a whole number > 0"
         )
+    odd = [Example(prompt=text, response=text) for text in HOSTILE_EXAMPLES]
     for text in HOSTILE_EXAMPLES:
         what = f"refuse() of text {short(text)}"
         refusal = survives(partial(student.refuse, Example(prompt=text, response=text)), what, "a reason")
         demand(refusal is None or isinstance(refusal, str), f"{what} gives {refusal!r}; give a word or None")
+    for some in (examples, odd, [*examples, *odd]):
+        said = student.refusals(some)
+        demand(said == list(map(student.refuse, some)), "refusals() differs from refuse() of each; let them agree")
+        fine = [example for example, why in zip(some, said, strict=True) if why is None]
+        agree = student.token_counts(fine) == list(map(student.tokens, fine))
+        demand(agree, "token_counts() differs from tokens() of each; let them agree")
 
 
 def _student_initial(student: Student) -> bytes:

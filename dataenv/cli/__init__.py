@@ -8,14 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dataenv.cli import boards, episodes, learning, machine, new, skills, stores
+from dataenv.cli import boards, episodes, learning, machine, new, serving, skills, stores
 from dataenv.cli.common import app
 from dataenv.cli.ending import CTRL_C, refusal, stoppable, stopped_code, write_plainly
 from dataenv.cli.terminal import visible_lines, warn_visibly
 from dataenv.errors import DataenvError
 from dataenv.execution.collector import collect_rarely
 
-__all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "skills", "stores"]
+__all__ = ["app", "boards", "episodes", "learning", "machine", "main", "new", "serving", "skills", "stores"]
 
 
 def _version(asked: bool) -> None:

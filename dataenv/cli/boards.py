@@ -30,6 +30,7 @@ from dataenv.cli.options import (
     BoardFolder,
     BoardName,
     Force,
+    Isolated,
     Json,
     Out,
     Quiet,
@@ -96,6 +97,7 @@ def leaderboard(
         bool, typer.Option("--dry-run", rich_help_panel="Board", help="Plan, and write nothing.")
     ] = False,
     act_deadline: ActDeadline = 600.0,
+    isolated: Isolated = "outside",
     whole_runs: WholeRunsToo = False,
     force: Force = False,
     out: Out = Path("runs"),

@@ -21,6 +21,7 @@ from dataenv.cli.options import (
     ChatKeyEnv,
     ChatModel,
     Force,
+    Isolated,
     Json,
     Quiet,
     SetField,
@@ -58,6 +59,7 @@ def run(
     allow_key: AllowKey = None,
     force: Force = False,
     act_deadline: ActDeadline = 600.0,
+    isolated: Isolated = "outside",
     store: Store = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -210,7 +212,7 @@ def record(
     else:
         fields = make_setting(setting_fields(setting, set_, task=task, student=student))
         given = arguments(args, arg)
-        runs = [Recording(fields, teacher, given, seed) for seed in _whole_numbers("--seeds", seeds)]
+        runs = [Recording(fields, teacher, given, seed) for seed in whole_numbers("--seeds", seeds)]
     called = Entry(name=runs[0].teacher).shown
     dataset = id_ or f"{runs[0].setting.task.partition(':')[0]}/{called}-v0"
     voice = Voice(as_json, quiet)
@@ -224,7 +226,8 @@ def record(
         voice.say(f'MINARI_DATASETS_PATH={out} and minari.load_dataset("{dataset}")')
 
 
-def _whole_numbers(option: str, text: str) -> list[int]:
+def whole_numbers(option: str, text: str) -> list[int]:
+    """Whole numbers with commas between them, as an option gives them."""
     if not all(part.strip().isdecimal() for part in text.split(",")):
         raise SettingError(f"{option} is {text!r}; give whole numbers with commas, such as 0,1,2")
     return [int(part) for part in text.split(",")]

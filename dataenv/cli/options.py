@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -243,5 +244,34 @@ ActDeadline = Annotated[
         rich_help_panel=EXECUTOR,
         help="After which a teacher's act, learn or begin is given up, and its run has failed; what waits for training "
         "or a language model is not counted.",
+    ),
+]
+
+
+def _isolate(context: typer.Context, who: str) -> str:
+    """Say who is isolated, to workers too, until the command has ended."""
+    from dataenv.isolation.choice import VARIABLE, said_by
+
+    before = os.environ.get(VARIABLE)
+
+    def restore() -> None:
+        os.environ.pop(VARIABLE, None)
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+    os.environ[VARIABLE] = said_by(who, "--isolated")
+    context.call_on_close(restore)
+    return who
+
+
+Isolated = Annotated[
+    str,
+    typer.Option(
+        envvar="DATAENV_ISOLATED",
+        metavar="WHO",
+        rich_help_panel=EXECUTOR,
+        callback=_isolate,
+        help="Which teachers are run in a process of their own, without files and network: those from outside "
+        "(outside), all, or none.",
     ),
 ]

@@ -251,10 +251,10 @@ class TeachingEnv(gym.Env[Observation, Any]):
         with self.runner.lesson_lock.released():
             return self.task.judges(examples)
 
-    def exhaust(self) -> Step:
-        """End the episode as spent: somebody asked for more than the purse holds. Nothing is charged or trained."""
+    def exhaust(self, ended: Ended = "spent") -> Step:
+        """End the episode: somebody asked for more than the purse holds, or stops. Nothing is charged or trained."""
         snap = self._ready()
-        self._pending = Pending(snap.taken, snap.memory, ended="spent")
+        self._pending = Pending(snap.taken, snap.memory, ended=ended)
         return self.end(None)
 
     def end(self, outcome: Outcome | None) -> Step:
@@ -292,7 +292,7 @@ class TeachingEnv(gym.Env[Observation, Any]):
         info = self._info(pending, trained)
         return self._observe(), reward, ended in ("stopped", "mastered"), ended == "spent", info
 
-    def _keep(self, kept: tuple[Example, ...], training: Training | None) -> str:
+    def _keep(self, kept: Sequence[Example], training: Training | None) -> str:
         """Have a lesson in the store; returns its digest. What was trained the runner has put there."""
         alone = training is not None and training.recipe.data == "lesson"
         lesson = training.written["lesson"] if training and alone else Written(kept)

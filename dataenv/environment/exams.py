@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from dataenv.attempts import ONCE, Attempts
 from dataenv.execution.jobs import Answers, Exam, Outcome, media_of
-from dataenv.lessons.columns import different
 from dataenv.levels.base import EXAM as SUBSKILLS
 from dataenv.levels.base import View
 from dataenv.setting import Setting
+from tasks.columns import different
 from tasks.records import Example, Grade, Problem, Split
 
 
@@ -88,24 +88,24 @@ def grade(setting: Setting, split: Split, answers: Answers) -> Result:
     rows, said, each = setting.exam_rows(split), answers.responses, attempts.samples
     asked = list(zip(problems if each == 1 else [p for p in problems for _ in range(each)], said, strict=True))
     verdicts = list(task.grades(asked))
-    right = tuple(verdict.correct for verdict in verdicts)
-    worth = [attempts.worth(k) for k in range(each + 1)]
-    points = tuple(worth[k] for k in np.array(right, np.int64).reshape(len(problems), each).sum(1))
+    right = [verdict.correct for verdict in verdicts]
+    worth = np.array([attempts.worth(k) for k in range(each + 1)], np.int64)
+    points = worth[np.array(right, np.int64).reshape(len(problems), each).sum(1)]
     silent = () if all(said) else (i for i in range(len(problems)) if not any(said[i * each : (i + 1) * each]))
     unasked = sum(_unreadable(setting, problems[i]) for i in silent)
     counted = rows >= 0  # a transfer problem may need skills that the catalogue has no row for
     n = np.bincount(rows[counted], minlength=len(task.skills)) * attempts.out_of
     correct = np.zeros(len(task.skills), np.int64)
-    np.add.at(correct, rows[counted], np.array(points, np.int64)[counted])
+    np.add.at(correct, rows[counted], points[counted])
     failures, forgiven = 0, None
-    if any(verdict.error is not None or verdict.lenient is not None for verdict in different(verdicts)):
+    few = different(verdicts)
+    if any(verdict.error is not None or verdict.lenient is not None for verdict in few):
         failures = sum(verdict.error is not None for verdict in verdicts)
         lenient = tuple(verdict.lenient for verdict in verdicts if verdict.lenient is not None)
         forgiven = lenient if len(lenient) == len(verdicts) else None
-    counted_parts = _count_parts(task.part_kinds, verdicts)
-    return Result(
-        right, points, correct, n, failures, forgiven, attempts, unasked, counted_parts, _failing(asked, verdicts)
-    )
+    failing = _failing(asked, verdicts) if any(verdict.parts for verdict in few) else {}
+    marks, counted_parts = (tuple(right), tuple(points.tolist())), _count_parts(task.part_kinds, verdicts)
+    return Result(*marks, correct, n, failures, forgiven, attempts, unasked, counted_parts, failing)
 
 
 def _count_parts(kinds: Sequence[str], verdicts: Sequence[Grade]) -> dict[str, tuple[int, int]]:
@@ -118,8 +118,6 @@ def _count_parts(kinds: Sequence[str], verdicts: Sequence[Grade]) -> dict[str, t
 
 def _failing(asked: Sequence[tuple[Problem, str]], verdicts: Sequence[Grade]) -> dict[str, str]:
     """The first part that is wrong, by the problem's id."""
-    if not any(verdict.parts for verdict in different(verdicts)):
-        return {}
     wrong = (
         (p.id, next((name for name, so in (v.parts or {}).items() if not so), ""))
         for (p, _), v in zip(asked, verdicts, strict=True)
@@ -179,12 +177,11 @@ def _mistakes(setting: Setting, answers: Answers, result: Result) -> tuple[dict[
         skill = problem.skills[0]
         if not right and shown.get(skill, 0) < how.errors:
             shown[skill] = shown.get(skill, 0) + 1
-            prompt, answer = problem.prompt, problem.answer
-            if max(len(skill), len(prompt), len(response), len(answer)) > most:
-                skill, prompt, response, answer = (cut(text, most) for text in (skill, prompt, response, answer))
-            texts = {"skill": skill, "prompt": prompt, "response": response, "answer": answer}
+            said = {"skill": skill, "prompt": problem.prompt, "response": response, "answer": problem.answer}
+            if max(map(len, said.values())) > most:
+                said = {name: cut(text, most) for name, text in said.items()}
             pictures = {"media": " ".join(problem.media)} if problem.media else {}
-            out.append({"id": problem.id} | texts | pictures)
+            out.append({"id": problem.id, **said, **pictures})
     return tuple(out)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
 from dataenv.environment.taught import TaughtLessons
 from dataenv.errors import SnapshotError
 from dataenv.execution import lineage
-from dataenv.execution.jobs import Training
 from dataenv.execution.store import Store
 from dataenv.lessons.tuition import paid_for
 from dataenv.setting import Setting
@@ -40,29 +42,48 @@ def taught_at(
         raise SnapshotError("snapshot.training + snapshot.probes is more than the purse; give env.snapshot() as it was")
     taught = known.at(snapshot.lessons, store.lesson)
     if not branch:
-        _check_paid(snapshot, setting, taught.total, _lineage(snapshot, store))
+        _check_paid(snapshot, setting, taught.total, _lineage(snapshot, setting, store))
     return taught
 
 
-def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, lineage: list[tuple[Training, Trained]]) -> None:
+def _check_paid(snapshot: Snapshot, setting: Setting, taught: int, trained: list[_PaidTraining]) -> None:
     """Refuse a snapshot that spent or taught less than the training of its student took."""
-    paid = sum(paid_for(training, trained, setting) for training, trained in lineage)
+    paid = sum(each.paid for each in trained)
     if snapshot.training + snapshot.probes < paid:
         raise SnapshotError(
             f"snapshot.training + snapshot.probes is less than the {paid} student tokens that its student was trained "
             "with; give env.snapshot() as it was"
         )
-    sizes = {kind: [len(t.lesson) for t, _ in lineage if t.recipe.data == kind] for kind in ("lesson", "all")}
+    sizes = {kind: [each.size for each in trained if each.data == kind] for kind in ("lesson", "all")}
     if taught < max(sum(sizes["lesson"]), *sizes["all"], 0):
         raise SnapshotError("snapshot.lessons leaves out what its student was taught; give env.snapshot() as it was")
 
 
-def _lineage(snapshot: Snapshot, store: Store) -> list[tuple[Training, Trained]]:
+class _PaidTraining(NamedTuple):
+    """What the training of one state took: student tokens, and examples; and what its recipe says of ``data``."""
+
+    parent: str
+    paid: int
+    size: int
+    data: str
+
+
+_KNOWN: WeakKeyDictionary[Store, dict[str, _PaidTraining]] = WeakKeyDictionary()
+"""By store and state: a row that was read once is right for good, and a restore asks for all of an episode."""
+
+
+def _lineage(snapshot: Snapshot, setting: Setting, store: Store) -> list[_PaidTraining]:
     """The trainings between the untaught student and the present one, as far as the store knows them; newest first."""
-    found, key = [], snapshot.state
-    while key != snapshot.base and (row := lineage.row_of(key, store)) is not None:
-        job = lineage.read(row, store)
-        if job.train is not None:
-            found.append((job.train, Trained.model_validate(row["trained"])))
-        key = job.parent
+    found, key, known = list[_PaidTraining](), snapshot.state, _KNOWN.setdefault(store, {})
+    while key != snapshot.base:
+        if key not in known:
+            row = lineage.row_of(key, store)
+            if row is None:
+                break
+            job = lineage.read(row, store)
+            assert job.train is not None, "the row of a state tells of a training"
+            paid = paid_for(job.train, Trained.model_validate(row["trained"]), setting)
+            known[key] = _PaidTraining(job.parent, paid, len(job.train.lesson), job.train.recipe.data)
+        found.append(known[key])
+        key = known[key].parent
     return found

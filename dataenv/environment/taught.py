@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from dataenv.lessons.columns import columns
+from tasks.columns import primary_skills
 from tasks.records import Example
 
-Lesson = tuple[Example, ...]
+Lesson = Sequence[Example]
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,7 @@ class TaughtLessons:
 
     def plus(self, name: str, lesson: Lesson) -> TaughtLessons:
         """The same with one more lesson."""
-        (named,) = columns(lesson, "skills")
-        first = Counter([some[0] for some in named if some])
-        latest = np.array([first[skill] for skill in self.skills], np.int64)
+        first = primary_skills(lesson)
+        latest = np.array([first.get(skill, 0) for skill in self.skills], np.int64)
         names, lessons, total = (*self.names, name), (*self.lessons, lesson), self.total + len(lesson)
         return TaughtLessons(self.skills, names, lessons, self.counts + latest, latest, total)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,9 @@ import numpy.typing as npt
 from dataenv.budget.purse import Purse
 from dataenv.environment.branch import fork
 from dataenv.environment.env import TeachingEnv
-from dataenv.episode import probes
+from dataenv.episode import guided, probes
 from dataenv.errors import SettingError
+from dataenv.execution.runner import run_all
 from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.screen import as_example, passing, pool_of
 from dataenv.lessons.tuition import nominal_price, nominal_tokens
@@ -20,6 +22,20 @@ from students.base import FORWARD
 from tasks import media
 from tasks.difficulty import difficulty_of
 from tasks.records import Example, Problem, stream
+
+
+class Trial(NamedTuple):
+    """What came of a lesson on a branch.
+
+    Attributes:
+        observation: After it.
+        reward: Gain on the selection split.
+        trained: Whether the purse paid for it, so that there was any training.
+    """
+
+    observation: Any
+    reward: float
+    trained: bool
 
 
 class BudgetView:
@@ -116,6 +132,30 @@ class Context:
         self._draws += 1
         rng = stream(self._env.snapshot().seed, "generate", self._draws)
         return passing(self._env.task.generate(skill, n, rng, difficulty), self._env.task, self._env.student)
+
+    def draw(
+        self, requests: Sequence[tuple[str, int]], omega: float = 0.0, scale: float = 0.0, checked: bool = True
+    ) -> list[Example]:
+        """Fresh examples from a generator that the student, as it is now, may guide towards what it is unsure of.
+
+        It is what Deliberate Practice does (arXiv 2502.15588, section 3), for tasks such as ``digits``. With ``omega``
+        each of the sampler's steps asks the student for a gradient, which is paid as training is: 3 a token and step.
+        Unguided it is free, as ``generate`` is.
+
+        Args:
+            requests: Skills, and how many examples of each.
+            omega: How far each step goes up the gradient of the student's entropy; 0 for no guidance.
+            scale: Of classifier-free guidance; the larger, the more typical examples are.
+            checked: Whether examples are made again whose label an independent classifier does not confirm.
+
+        Returns:
+            The examples of all requests, less those that would not pass the screen.
+
+        Raises:
+            BudgetSpentError: If the purse cannot pay; nothing was charged.
+            SettingError: If the task has no such generator, the student cannot guide it, or an argument is no number.
+        """
+        return guided.draw(self._env, requests, omega, scale, checked, self._draw_seed())
 
     def subskills(self, skill: str) -> tuple[str, ...]:
         """The subskills of a skill, in the order in which a forest grows them; the skill itself where it has none."""
@@ -236,6 +276,10 @@ class Context:
         """
         return probes.feedback_answers(self._env, problems, n, temperature, self._sample_seed())
 
+    def _draw_seed(self) -> int:
+        self._draws += 1
+        return int(stream(self._env.snapshot().seed, "draw", self._draws).integers(2**31))
+
     def _sample_seed(self) -> int:
         self._samples += 1
         return int(stream(self._env.snapshot().seed, "samples", self._samples).integers(2**31))
@@ -294,6 +338,38 @@ class Context:
             BudgetSpentError, SettingError, JobFailedError: As ``trial`` does.
         """
         return self.trial(groups, 1, reference=reference)
+
+    def try_lessons(self, actions: Sequence[Any]) -> list[Trial]:
+        """A lesson each on a branch of its own, side by side where the executor is wide; paid as those of ``fork``.
+
+        Branches begin in the order of the actions, so that a purse that runs short runs short at the same one each
+        time.
+
+        Args:
+            actions: Of the environment's action space.
+
+        Returns:
+            What came of each, in order.
+
+        Raises:
+            ActionError: If one is no action of the level.
+            JobFailedError: If a training diverged.
+        """
+        branches = [self.fork() for _ in actions]
+        jobs = [branch.begin(action) for branch, action in zip(branches, actions, strict=True)]
+        outcomes = iter(run_all(self._env.runner, [job for job in jobs if job is not None]))
+        ends = [branch.end(None if job is None else next(outcomes)) for branch, job in zip(branches, jobs, strict=True)]
+        return [Trial(end[0], float(end[1]), job is not None) for end, job in zip(ends, jobs, strict=True)]
+
+    @property
+    def drawn(self) -> tuple[int, int]:
+        """How often fresh examples and answers of the student were drawn: each draw differs from those before it."""
+        return self._draws, self._samples
+
+    @drawn.setter
+    def drawn(self, counts: tuple[int, int]) -> None:
+        """Go on after so many draws, in an episode that goes on from a snapshot."""
+        self._draws, self._samples = counts
 
     def fork(self) -> TeachingEnv:
         """A branch of this episode: stepping it changes nothing here, and is paid from the same purse.

@@ -14,6 +14,7 @@ from dataenv.episode.calls import Calls
 from dataenv.episode.context import Context
 from dataenv.episode.teacher import AdaptedTeacher, Transition, as_teacher
 from dataenv.errors import BudgetSpentError, SettingError
+from dataenv.isolation.teacher import IsolatedTeacher
 from dataenv.lessons.outage import require_answer
 from dataenv.snapshot import Snapshot
 
@@ -69,6 +70,8 @@ def run(
     observation, info = env.reset(seed=seed)
     tell = on_step or (lambda record: None)
     tell(inner.history[-1])
+    if isinstance(who.unwrapped, IsolatedTeacher):
+        who.unwrapped.start()
     calls = Calls(inner, act_deadline)
     try:
         total = _taught(env, inner, who, calls, (observation, info), tell)

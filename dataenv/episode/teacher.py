@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dataenv import registry
 from dataenv.errors import DataenvError, SettingError
+from dataenv.isolation.choice import isolated
+from dataenv.isolation.teacher import IsolatedTeacher
 from dataenv.levels import level_class
 from dataenv.validation import shown, whole
 from tasks.records import canonical_json
@@ -240,7 +242,7 @@ def as_teacher(thing: Any, name: str = "") -> AdaptedTeacher:
 
 
 def build_teacher(name: str, args: Mapping[str, Any] | None = None) -> AdaptedTeacher:
-    """Make a teacher by name; see ``dataenv.registry.build``.
+    """Make a teacher by name; see ``dataenv.registry.build``. Some are run in a process of their own.
 
     Args:
         name: As registered, or ``module:Class``.
@@ -249,6 +251,8 @@ def build_teacher(name: str, args: Mapping[str, Any] | None = None) -> AdaptedTe
     Raises:
         SettingError: If the name is unknown, the arguments do not fit, or what is made is no teacher.
     """
+    if isolated(name):
+        return as_teacher(IsolatedTeacher(name, args), name)
     return as_teacher(registry.build("teacher", name, args), name)
 
 

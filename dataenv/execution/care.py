@@ -25,6 +25,7 @@ from dataenv.execution.blobs import DiskBlobs
 from dataenv.execution.database import SCHEMA, TABLES, Sealed, connect, connect_to_read, seal
 from dataenv.execution.files import HeldError, Hold
 from dataenv.execution.jobs import DATA, Answers
+from dataenv.execution.making import MADE, made_in
 from dataenv.execution.salvage import rows_in, schema_in
 from dataenv.execution.store import LOCK, ROWS
 from tasks.records import Example, Record
@@ -35,10 +36,17 @@ UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERRO
 LOGS = ("-wal", "-shm", "-journal")
 _LESSON = TypeAdapter(tuple[Example, ...])
 _REPLY = TypeAdapter(dict[str, Any])
+
+
+def _exam(record: Any) -> Any:
+    """A record of that table: answers, or what was made with a student's help."""
+    return made_in(record) if isinstance(record, dict) and MADE in record else Answers.model_validate(record)
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "lessons": _LESSON.validate_python,
     "states": lineage.checked,
-    "exams": Answers.model_validate,
+    "exams": _exam,
     "chats": _REPLY.validate_python,
 }
 """What the record of each table is; each raises ValueError for another one."""

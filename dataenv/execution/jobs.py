@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import not_
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapSerializer, WrapValidator
 
 from dataenv import registry
 from dataenv.errors import DataenvError, JobFailedError, SettingError
 from dataenv.execution.blobs import BlobCorruptError, Blobs, place_beside
+from dataenv.execution.making import Making
 from dataenv.execution.serving.answers import answer
 from dataenv.execution.serving.engine import ServingEngine
 from dataenv.execution.written import Written
@@ -39,6 +40,7 @@ from students.training import many
 from students.training.methods import METHODS, method_code
 from tasks import media
 from tasks.base import Task
+from tasks.columns import ExampleColumns, distinct
 from tasks.records import Example, Problem, Record, absent, canonical_json, digest, stream
 
 DATA = ("lesson", "earlier", "watched")
@@ -55,6 +57,16 @@ class _Remembering(Record):
         return made
 
 
+def _as_columns(value: Any, validate: ValidatorFunctionWrapHandler) -> Sequence[Example]:
+    """Columns stay what they are; anything else becomes a tuple of examples."""
+    return value if type(value) is ExampleColumns else tuple(validate(value))
+
+
+LessonField = Annotated[
+    Sequence[Example], WrapValidator(_as_columns), WrapSerializer(lambda lesson, serialise: serialise(tuple(lesson)))
+]
+
+
 class BuildSpec(Record):
     """A registered name and its arguments, as JSON."""
 
@@ -69,27 +81,35 @@ class Training(_Remembering):
     worker asks it while it trains.
     """
 
-    lesson: tuple[Example, ...]
-    earlier: tuple[Example, ...] = ()
-    watched: tuple[Example, ...] = ()
+    lesson: LessonField
+    earlier: LessonField = ()
+    watched: LessonField = ()
     recipe: Recipe
     seed: int
     task: BuildSpec | None = Field(default=None, exclude_if=absent)
 
     @cached_property
     def data(self) -> Data:
-        """The same, as the student takes it; kept, for it knows its digest."""
-        names = [self.written[part].name for part in DATA]
-        if self.task is None:
-            data = Data(self.lesson, self.earlier, self.watched)
-        else:
-            task: Task = registry.shared("task", self.task.name, canonical_json(self.task.args))
-            # What rewards is part of what is trained: a worker with another checker has another name for the state.
-            checker = digest([task.fingerprint, code_digest(type(task))])
-            data = Data(self.lesson, self.earlier, self.watched, task.verifies, checker)
-            names.append(checker)
-        vars(data)["digest"] = digest(names)  # as Data.digest has it, which would list and hash every example again
+        """The same, as the student takes it."""
+        parts = tuple(self.lesson), tuple(self.earlier), tuple(self.watched)
+        task = self._checker
+        data = Data(*parts) if task is None else Data(*parts, task[0].verifies, task[1])
+        vars(data)["digest"] = self.digest
         return data
+
+    @cached_property
+    def digest(self) -> str:
+        """``Data.digest``, which would list and hash every example again."""
+        return digest([self.written[part].name for part in DATA] + ([self._checker[1]] if self._checker else []))
+
+    @cached_property
+    def _checker(self) -> tuple[Task, str] | None:
+        """The task that says what is right, and the name of its checker."""
+        if self.task is None:
+            return None
+        task: Task = registry.shared("task", self.task.name, canonical_json(self.task.args))
+        # What rewards is part of what is trained: a worker with another checker has another name for the state.
+        return task, digest([task.fingerprint, code_digest(type(task))])
 
     @cached_property
     def written(self) -> dict[str, Written]:
@@ -153,7 +173,7 @@ class Answers(Record):
     entropies: tuple[float, ...] | None = None
 
 
-class Job(Record):
+class Job(_Remembering):
     """Train (or not), then sit the exams.
 
     Attributes:
@@ -163,6 +183,7 @@ class Job(Record):
         blob: Where the parent's weights are (filled in by the runner, and no part of any name).
         train: What to train, or ``None``.
         exams: What to answer afterwards.
+        make: What to make with the parent's help; then nothing is trained.
     """
 
     student: BuildSpec
@@ -171,6 +192,7 @@ class Job(Record):
     blob: str | None = None
     train: Training | None = None
     exams: tuple[Exam, ...] = ()
+    make: Making | None = Field(default=None, exclude_if=absent)
 
     def text(self) -> str:
         """The job as JSON, of which ``Job.model_validate_json`` makes it again; lessons are not listed anew for it."""
@@ -186,15 +208,22 @@ class Job(Record):
         asked = (name for exam in self.exams for names in exam.media for name in names)
         if self.train is None:
             return set(asked)
-        return {*asked, *(name for part in DATA for e in getattr(self.train, part) for name in e.media)}
+        return {
+            *asked,
+            *(name for part in DATA for names in distinct(getattr(self.train, part), "media") for name in names),
+        }
 
     def key(self) -> str:
         """The name of the state that the job ends in."""
+        return self._key
+
+    @cached_property
+    def _key(self) -> str:
         if self.train is None:
             return self.parent
         t = self.train
         code = method_code(t.recipe)
-        return derive_key(student_of(self.student), self.parent, t.data.digest, t.recipe, t.seed, code)
+        return derive_key(student_of(self.student), self.parent, t.digest, t.recipe, t.seed, code)
 
 
 class Outcome(Record):
@@ -207,6 +236,7 @@ class Outcome(Record):
     blob: str | None = None
     trained: Trained | None = None
     answers: dict[str, Answers] = {}
+    made: tuple[Example, ...] = Field(default=(), exclude_if=not_)
     seconds: float | None = Field(default=None, exclude_if=absent)
 
 
@@ -284,6 +314,7 @@ class _Run:
     blob: str | None = None
     trained: Trained | None = None
     answers: dict[str, Answers] = field(default_factory=dict)
+    made: tuple[Example, ...] = ()
     failed: DataenvError | None = None
 
 
@@ -310,13 +341,19 @@ def execute_many(jobs: Sequence[Job], keys: Sequence[str], blobs: Blobs) -> list
         _compute(student, runs, blobs)
     seconds = (time.process_time() - began) / len(runs)
     return [
-        run.failed or Outcome(key=run.key, blob=run.blob, trained=run.trained, answers=run.answers, seconds=seconds)
+        run.failed
+        or Outcome(key=run.key, blob=run.blob, trained=run.trained, answers=run.answers, made=run.made, seconds=seconds)
         for run in runs
     ]
 
 
 def _compute(student: Student, runs: Sequence[_Run], blobs: Blobs) -> None:
-    """Train all that are to be trained, then let them sit their exams."""
+    """Make what is to be made, train all that are to be trained, then let them sit their exams."""
+    for run in runs:
+        if run.job.make is not None and run.failed is None:
+            run.made = tuple(run.job.make.make(student, run.weights))
+            for name in (name for example in run.made for name in example.media):
+                blobs.put(media.picture(name), sync=False)
     _train(student, runs, blobs)
     exams: dict[tuple[str, str], list[tuple[_Run, Exam]]] = {}
     for run in runs:

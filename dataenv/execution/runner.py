@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from dataenv.errors import DataenvError, JobFailedError, StoreError
@@ -21,10 +22,12 @@ from dataenv.execution import advice, lineage
 from dataenv.execution.blobs import BlobCorruptError
 from dataenv.execution.inline import Executor, Inline, WorkerLostError
 from dataenv.execution.jobs import Answers, BuildSpec, Exam, Job, Outcome, student_of
+from dataenv.execution.making import MADE, made_in
 from dataenv.execution.store import Store
 from students.base import Trained, TrainingDivergedError
 from students.remote.rebuilding import is_rebuilt
 from tasks import media
+from tasks.records import Example, as_objects
 
 log = logging.getLogger(__name__)
 ATTEMPTS = {"killed": 3, "memory": 2, "deadline": 2, "corrupt": 3}
@@ -35,6 +38,8 @@ ADVICE = {
     "deadline": "it was not done by its deadline; raise --deadline, or see in hung.log, in the store, where it stood",
     "corrupt": "its parent's weights were damaged again each time; look at the disk",
 }
+RECENT = 4096
+"""States whose blobs are remembered, so that the row of a parent need not be read at each step."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -99,6 +104,7 @@ class Runner:
         self._waiting: Counter[int] = Counter()
         self.asked: set[str] | None = None
         self._mark = threading.local()
+        self._latest: dict[str, str] = {}
 
     def run(self, job: Job) -> Outcome:
         """Run a job, or read what it came to. Safe to call from many threads.
@@ -141,8 +147,31 @@ class Runner:
                 row = self._commit(job, fresh)
             for exam in owed:
                 record = fresh.answers[exam.name].model_dump(mode="json")
-                known[exam.name] = Answers.model_validate(self.store.put("exams", names[exam.name], record))
+                kept = self.store.put("exams", names[exam.name], record)
+                known[exam.name] = fresh.answers[exam.name] if kept is record else Answers.model_validate(kept)
         return _outcome(key, row, {e: known[e] for e in sorted(known)})
+
+    def make(self, job: Job) -> tuple[Example, ...]:
+        """What a job makes with the help of its parent, or what was made before.
+
+        Args:
+            job: With ``make``, and nothing to train or to answer.
+
+        Raises:
+            JobFailedError, StoreError: As ``run`` does.
+        """
+        assert job.make is not None
+        name = job.make.key(job.parent)
+        if self.asked is not None:
+            self.asked.add(name)
+        with self.waited(), self._turn(name):
+            read = partial(made_in, blobs=self.store.blobs)
+            made: tuple[Example, ...] | None = self.store.get("exams", name, read) if self.store.reuse else None
+            if made is None:
+                fresh = self._compute(job, job.parent)
+                self._note([name], fresh.seconds or 0.0)
+                made = read(self.store.put("exams", name, {MADE: as_objects(fresh.made)}))
+            return made
 
     def _note(self, made: Sequence[str], seconds: float) -> None:
         """Note what states and exams cost: the job's processor time, and the driver's since this thread's last job."""
@@ -306,10 +335,17 @@ class Runner:
         assert fresh.trained is not None
         derivation = lineage.write(job, self.store)
         row = {"blob": fresh.blob, "trained": fresh.trained.model_dump(mode="json"), "job": derivation}
-        return self.store.put("states", fresh.key, row)
+        committed = self.store.put("states", fresh.key, row)
+        if len(self._latest) >= RECENT:
+            self._latest.clear()
+        self._latest[fresh.key] = str(committed["blob"])
+        return committed
 
     def _present(self, key: str) -> str:
         """The blob of a trained state, rebuilt if it is not there."""
+        latest = self._latest.get(key)
+        if latest is not None and self.store.blobs.has(latest):
+            return latest
         row = lineage.row_of(key, self.store)
         if row is None:
             raise StoreError(

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -189,7 +189,7 @@ class Store:
         """Whether a lesson was put here or read a short while ago, so that nobody need look whether it is there."""
         return self._recent.get(name) is not None
 
-    def lesson(self, name: str) -> tuple[Example, ...]:
+    def lesson(self, name: str) -> Sequence[Example]:
         """The examples of a lesson.
 
         Raises:
@@ -230,13 +230,13 @@ class _Recent:
 
     def __init__(self, most: int = RECENT) -> None:
         self._most, self._size = most, 0
-        self._lessons: OrderedDict[str, tuple[Example, ...]] = OrderedDict()
+        self._lessons: OrderedDict[str, Sequence[Example]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, name: str) -> tuple[Example, ...] | None:
+    def get(self, name: str) -> Sequence[Example] | None:
         return self._lessons.get(name)
 
-    def add(self, name: str, lesson: tuple[Example, ...]) -> None:
+    def add(self, name: str, lesson: Sequence[Example]) -> None:
         with self._lock:
             self._size += len(lesson) - len(self._lessons.pop(name, ()))
             self._lessons[name] = lesson

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from dataenv import registry
+from dataenv.episode.teacher import build_teacher
 from dataenv.errors import SettingError
 from dataenv.execution.files import HeldError, Hold, leftovers
 from dataenv.leaderboard.conduct import Replay, note_replay
@@ -97,7 +97,7 @@ def additions(board: Board, folder: Path, added: Sequence[Entry] = (), replace: 
     before = [known[label] for label in (manifest.added if manifest else ()) if label not in taken]
     for entry in before:
         try:
-            registry.build("teacher", entry.name, entry.args)
+            build_teacher(entry.name, entry.args)
         except SettingError as error:
             raise SettingError(
                 f"{entry.shown} was added to the board of {folder}, and {error}; --replace goes on without"

@@ -9,6 +9,7 @@ from itertools import chain, repeat
 
 from dataenv.budget.price import Price, price_of, totals
 from dataenv.budget.purse import Payment, Purse
+from dataenv.errors import SettingError
 from dataenv.validation import MOST, whole
 from students.base import FORWARD, Recipe, Student
 from students.training.method import Method
@@ -110,8 +111,8 @@ def sizes(student: Student, recipe: Recipe, examples: Sequence[Example]) -> list
     """
     size, where = method_of(recipe).size, f"size() of method {recipe.method!r} for student {student.name!r}"
     if getattr(size, "__func__", size) is DEFAULT:
-        return _counts(where, list(map(student.tokens, examples)))
-    return _counts(where, [size(student, example, recipe) for example in examples])
+        return _counts(where, student.token_counts(examples), examples)
+    return _counts(where, [size(student, example, recipe) for example in examples], examples)
 
 
 def tokens_of(student: Student, examples: Sequence[Example]) -> list[int]:
@@ -121,11 +122,13 @@ def tokens_of(student: Student, examples: Sequence[Example]) -> list[int]:
         SettingError: If the student counts no whole number of at least 1.
     """
     where = f"tokens() of student {student.name!r}"
-    return _counts(where, list(map(student.tokens, examples)))
+    return _counts(where, student.token_counts(examples), examples)
 
 
-def _counts(where: str, found: list[int]) -> list[int]:
+def _counts(where: str, found: list[int], examples: Sequence[Example]) -> list[int]:
     """Counts of code that may not be ours, each a plain int of at least 1; all are looked at together first."""
+    if len(found) != len(examples):
+        raise SettingError(f"{where} gives {len(found)} counts of {len(examples)} examples; give one for each")
     if not found or (set(map(type, found)) == {int} and 1 <= min(found) <= max(found) <= MOST):
         return found
     return [whole(where, n, 1) for n in found]

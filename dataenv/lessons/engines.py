@@ -23,6 +23,7 @@ from dataenv.setting import Setting
 from dataenv.validation import whole
 from students.training.methods import method_of
 from tasks.base import Task
+from tasks.columns import ExampleColumns, joined, taken
 from tasks.errors import UnsupportedError
 from tasks.records import Example, canonical_json, stream
 
@@ -71,7 +72,7 @@ class Engine(ABC):
     waits: ClassVar[bool] = False
 
     @abstractmethod
-    def make(self, requests: Sequence[Request], rng: np.random.Generator, scene: Scene) -> list[list[Example]]:
+    def make(self, requests: Sequence[Request], rng: np.random.Generator, scene: Scene) -> Sequence[Sequence[Example]]:
         """The examples of each request, in order; fewer than were asked where there are no more.
 
         Args:
@@ -101,7 +102,7 @@ class Procedural(Engine):
     name = "procedural"
     divides = True
 
-    def make(self, requests: Sequence[Request], rng: np.random.Generator, scene: Scene) -> list[list[Example]]:
+    def make(self, requests: Sequence[Request], rng: np.random.Generator, scene: Scene) -> Sequence[Sequence[Example]]:
         """See Engine. Which subskill an example was made for is written behind its ``origin``."""
         return [self._of(request, rng, scene.task) for request in requests]
 
@@ -109,7 +110,7 @@ class Procedural(Engine):
         """See Engine."""
         task.generate(task.skills[0], 0, stream(0, "engine"))
 
-    def _of(self, request: Request, rng: np.random.Generator, task: Task) -> list[Example]:
+    def _of(self, request: Request, rng: np.random.Generator, task: Task) -> Sequence[Example]:
         if not request.subskill:
             return task.generate(request.skill, request.n, rng, request.difficulty)
         made = task.generate_subskill(request.skill, request.subskill, request.n, rng)
@@ -178,20 +179,21 @@ def mixed(engine: Engine, mixture: npt.NDArray[np.float64], scene: Scene) -> Off
     return Offer(blended(engine, requests, scene), scene.lessons, taken=scene.taken)
 
 
-def blended(engine: Engine, requests: Sequence[Request], scene: Scene) -> list[Example]:
+def blended(engine: Engine, requests: Sequence[Request], scene: Scene) -> Sequence[Example]:
     """What an engine makes of some requests, shuffled.
 
     Raises:
         tasks.errors.UnsupportedError: If the task has not what it draws from.
     """
     given = engine.make(requests, scene.rng, scene)
-    if not (isinstance(given, list) and len(given) == len(requests) and all(isinstance(x, list) for x in given)):
+    parts = isinstance(given, list) and all(isinstance(x, list | ExampleColumns) for x in given)
+    if not parts or len(given) != len(requests):
         raise SettingError(
             f"engine {engine.name!r} gives a {type(given).__name__} for {len(requests)} requests; give a list of "
             "examples for each (check_engine says what else)"
         )
-    made = [example for examples in given for example in examples]
-    return [made[i] for i in scene.rng.permutation(len(made)).tolist()]
+    made = joined(given)
+    return taken(made, scene.rng.permutation(len(made)).tolist())
 
 
 def require_no_pairs(setting: Setting, brings: bool) -> None:

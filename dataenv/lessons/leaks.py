@@ -21,11 +21,11 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from dataenv.lessons.columns import columns
 from dataenv.lessons.letters import FirstLetters
 from dataenv.lessons.picture_leaks import PictureLeaks
 from dataenv.validation import Count, RowPart, Text
 from tasks.base import Task
+from tasks.columns import columns
 from tasks.records import SPLITS, Example, Problem, Split
 
 WORDS = 8

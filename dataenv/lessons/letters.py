@@ -56,8 +56,8 @@ class FirstLetters:
     def _numbers(self, text: bytes) -> npt.NDArray[np.uint64]:
         """The bytes that begin at each byte of a text, as one number; behind its end stand zeros."""
         held = text + b"\0" * (MOST - 1)
-        numbers = np.ndarray(len(text), np.dtype("<u8"), held, strides=(1,)) & np.uint64((1 << 8 * self._n) - 1)
-        return numbers
+        numbers = np.ndarray(len(text), np.dtype("<u8"), held, strides=(1,))
+        return numbers if self._n == MOST else numbers & np.uint64((1 << 8 * self._n) - 1)
 
 
 def _hashes(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:

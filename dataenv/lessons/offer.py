@@ -9,7 +9,7 @@ from typing import Any
 from students.base import Recipe
 from tasks.records import Example
 
-Lessons = Sequence[tuple[Example, ...]]
+Lessons = Sequence[Sequence[Example]]
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dataenv.lessons.columns import columns, different
+from dataenv.errors import SettingError
 from dataenv.lessons.leaks import Hit, guard_of
 from students.base import Student
 from tasks import media
 from tasks.base import Task
+from tasks.columns import ExampleColumns, columns, distinct, taken
 from tasks.records import Example
 
 Judge = Callable[[Sequence[Example]], Sequence[bool | None]]
@@ -40,7 +41,7 @@ class Screened:
     """
 
     offered: int = 0
-    kept: tuple[Example, ...] = ()
+    kept: Sequence[Example] = ()
     rejected: dict[str, int] = field(default_factory=dict)
     judged: dict[str, int] = field(default_factory=dict)
     leaks: tuple[Hit, ...] = ()
@@ -75,44 +76,23 @@ def screen(
     """
     sieve, (offers, beyond) = _Sieve(task, student, pairs), _first(offered, largest)
     sieve.rejected.update({"size": beyond} if beyond else {})
-    passed, names = sieve.passing(offers)
+    passed = sieve.passing(offers)
     said = list((judge or task.judges)(passed))
-    kept, verdicts = list[Example](), list[bool | None]()
-    if len(passed) == len(set(names)) == len(said) and not (verify and False in said) and allowed is None:
-        kept, verdicts, names, said, passed = passed, said, [], [], []  # nothing is against any of them
-    taken = set[Name]()
-    for example, name, verdict in zip(passed, names, said, strict=True):
-        if name in taken:
-            sieve.rejected["duplicate"] += 1
-        elif verify and verdict is False:
-            sieve.rejected["wrong"] += 1
-        elif allowed is not None and len(kept) >= allowed:
-            sieve.rejected["budget"] += 1
-        else:
-            taken.add(name)
-            verdicts.append(verdict)
-            kept.append(example)
-    judged = Counter(map(_VERDICTS.__getitem__, verdicts))
+    places = sieve.unlike(passed, said, verify, allowed)
+    kept = passed if len(places) == len(passed) else taken(passed, places)
+    judged = {_VERDICTS[verdict]: n for verdict, n in Counter(map(said.__getitem__, places)).items()}
     rejected = dict(sorted(sieve.rejected.items()))
     able = () if kept else (*sieve.refused, *passed)
-    seen = len(offers) + beyond
-    return Screened(seen, tuple(kept), rejected, dict(sorted(judged.items())), tuple(sieve.leaks), able)
+    kept = kept if isinstance(kept, ExampleColumns) else tuple(kept)
+    return Screened(len(offers) + beyond, kept, rejected, dict(sorted(judged.items())), tuple(sieve.leaks), able)
 
 
-def _first(offered: Iterable[Any], most: int) -> tuple[list[Any], int]:
+def _first(offered: Iterable[Any], most: int) -> tuple[Sequence[Any], int]:
     """The first of what is offered, and how many are behind them: a teacher's own sequence may have no end."""
-    if isinstance(offered, list | tuple) and type(offered) in (list, tuple):
-        return list(offered[:most]), max(0, len(offered) - most)
+    if isinstance(offered, list | tuple | ExampleColumns) and type(offered) in (list, tuple, ExampleColumns):
+        return offered[:most], max(0, len(offered) - most)
     ahead = list(islice(offered, most + 1))
     return ahead[:most], len(ahead[most:])
-
-
-Name = tuple[str, str, str | None, tuple[str, ...]]
-
-
-def names_of(examples: Sequence[Example]) -> list[Name]:
-    """What makes two examples of a lesson one, of each."""
-    return list(zip(*columns(examples, "prompt", "response", "rejected", "media"), strict=True))
 
 
 class _Sieve:
@@ -124,51 +104,80 @@ class _Sieve:
         self.leaks: list[Hit] = []
         self.refused: list[Example] = []
 
-    def passing(self, offers: Sequence[Any]) -> tuple[list[Example], list[Name]]:
+    def passing(self, offers: Sequence[Any]) -> Sequence[Example]:
         """The examples that nothing is against but what the judge, the size or the budget may have; the rest counted.
 
-        With them, what makes two of them one (``names_of``). The guard looks at all of a lesson at once.
+        The guard looks at all of a lesson at once.
         """
-        if (names := self._plain(offers)) is not None:
-            readable, names = self._read(offers, names)
-            suspects = self._guard.suspects([name[0] for name in names], [name[1] for name in names])
-            if not any(suspects):
-                return readable, names
-            hits = [self._guard.find(e) if look else None for e, look in zip(readable, suspects, strict=True)]
+        if self._is_plain(offers):
+            readable = self._read(offers)
+            suspects = self._guard.suspects(*columns(readable, "prompt", "response"))
+            hits = {i: self._guard.find(readable[i]) for i, look in enumerate(suspects) if look}
         else:
             readable = [example for offer in offers if (example := self._one(offer)) is not None]
-            hits = self._hits(readable)
-        passed = [e for e, hit in zip(readable, hits, strict=True) if hit is None or self._leaks(e, hit)]
-        return passed, names_of(passed)
+            hits = dict(enumerate(self._hits(readable)))
+        if not any(hits.values()):
+            return readable
+        return taken(readable, [i for i in range(len(readable)) if self._is_clean(readable, i, hits.get(i))])
 
-    def _plain(self, offers: Sequence[Any]) -> list[Name] | None:
-        """The names of a lesson's examples, if nothing can be against their form, as is so of an engine's lessons.
+    def unlike(
+        self, passed: Sequence[Example], said: Sequence[bool | None], verify: bool, allowed: int | None
+    ) -> Sequence[int]:
+        """The places of the examples that are kept of those that passed; the rest counted.
 
-        Their fields are looked at together. ``None`` where one example is anything but two ASCII texts of a kind that
-        the student takes: then they are looked at one by one.
+        Args:
+            passed: What nothing else is against.
+            said: The judge's verdict on each.
+            verify: Whether wrong examples are rejected.
+            allowed: How many are kept at the most.
         """
-        if self._pairs or set(map(type, offers)) != {Example}:
-            return None
-        fields = columns(offers, "prompt", "response", "rejected", "skills", "kind", "origin", "media")
-        prompts, responses, rejected, skills, kinds, origins, images = fields
+        if len(said) != len(passed):
+            raise SettingError(f"judges() gives {len(said)} verdicts on {len(passed)} examples; give one for each")
+        prompts, *others = columns(passed, "prompt", "response", "rejected", "media")
+        if len(set(prompts)) == len(passed) and not (verify and False in said) and allowed is None:
+            return range(len(passed))  # nothing is against any of them
+        kept: dict[tuple[Any, ...], int] = {}
+        for i, name in enumerate(zip(prompts, *others, strict=True)):
+            if name in kept:
+                self.rejected["duplicate"] += 1
+            elif verify and said[i] is False:
+                self.rejected["wrong"] += 1
+            elif allowed is not None and len(kept) >= allowed:
+                self.rejected["budget"] += 1
+            else:
+                kept[name] = i
+        return list(kept.values())
+
+    def _is_plain(self, offers: Sequence[Any]) -> bool:
+        """Whether nothing can be against the form of a lesson's examples, as is so of an engine's lessons.
+
+        Their fields are looked at together. Where one example is anything but two ASCII texts of a kind that the
+        student takes, they are looked at one by one.
+        """
+        if self._pairs or not (type(offers) is ExampleColumns or set(map(type, offers)) == {Example}):
+            return False
+        prompts, responses = columns(offers, "prompt", "response")
         texts = [*prompts, *responses]
         if set(map(type, texts)) != {str} or not all(texts) or not "".join(texts).isascii():
-            return None
-        if different(rejected) != [None] or any(images):
-            return None
-        labels = [label for some in different(skills) for label in some] + [o or "-" for o in different(origins)]
-        if not all(kind in self._student.kinds for kind in different(kinds)) or not all(map(_is_text, labels)):
-            return None
-        return list(zip(prompts, responses, rejected, images, strict=True))
+            return False
+        if any(distinct(offers, "rejected")) or any(distinct(offers, "media")):
+            return False
+        labels = [label for some in distinct(offers, "skills") for label in some]
+        labels += [origin or "-" for origin in distinct(offers, "origin")]
+        return all(kind in self._student.kinds for kind in distinct(offers, "kind")) and all(map(_is_text, labels))
 
-    def _read(self, offers: Sequence[Example], names: list[Name]) -> tuple[list[Example], list[Name]]:
+    def _read(self, offers: Sequence[Example]) -> Sequence[Example]:
         """A plain lesson without what the student cannot read, which is counted."""
-        reasons = list(map(self._student.refuse, offers))
+        reasons = self._student.refusals(offers)
+        if len(reasons) != len(offers):
+            raise SettingError(
+                f"refusals() of student {self._student.name!r} gives {len(reasons)} words on {len(offers)} examples; "
+                "give one, or None, for each"
+            )
         if not any(reasons):
-            return list(offers), names
+            return offers
         self.rejected.update(filter(None, reasons))
-        kept = [i for i, reason in enumerate(reasons) if not reason]
-        return [offers[i] for i in kept], [names[i] for i in kept]
+        return taken(offers, [i for i, reason in enumerate(reasons) if not reason])
 
     def _one(self, offer: Any) -> Example | None:
         """An offer as an example that the student can read; ``None`` where it is none, which is counted."""
@@ -189,10 +198,12 @@ class _Sieve:
                 hits[i] = self._guard.find(refused(example))
         return hits
 
-    def _leaks(self, example: Example, hit: Hit) -> bool:
-        """Count a leak; it never passes."""
+    def _is_clean(self, examples: Sequence[Example], place: int, hit: Hit | None) -> bool:
+        """Whether an example leaks nothing; a leak is counted."""
+        if hit is None:
+            return True
         self.leaks.append(hit)
-        self.refused.append(example)
+        self.refused.append(examples[place])
         self.rejected["leak"] += 1
         return False
 
@@ -211,7 +222,8 @@ def both_of(example: Example) -> list[Example]:
 
 def passing(examples: Iterable[Example], task: Task, student: Student) -> list[Example]:
     """Those that the student can read and that copy nothing sealed, in their order; duplicates stay."""
-    readable = [example for example in examples if student.refuse(example) is None]
+    some = list(examples)
+    readable = [example for example, why in zip(some, student.refusals(some), strict=True) if why is None]
     hits = guard_of(task).find_all(readable)
     return [example for example, hit in zip(readable, hits, strict=True) if hit is None]
 

@@ -76,10 +76,11 @@ def charge(
         refused: Where it let none through, those that the student could have been trained on.
     """
     recipe = complete(offer.recipe or setting.recipe, setting)
-    kept, before = tuple(offer.examples), offer.before
+    kept, before = offer.examples, offer.before
     seen = before if offer.seen is None else offer.seen
     taught = tuple(e for lesson in seen for e in lesson) if recipe.data == "all" else ()
-    lesson = taught + (kept or tuple(refused)) or golds(setting)
+    new = kept or refused
+    lesson = (*taught, *new) if taught else new or golds(setting)
     earlier, watched = _earlier(setting, recipe, snapshot, seen), watched_of(setting, recipe)
     seed = int(stream(snapshot.seed, "training", snapshot.step).integers(2**31))
     bill = bill_of(setting.built_student, recipe, (lesson, earlier, watched), seed, purse.open)

@@ -67,7 +67,7 @@ class View:
     score: float
     budget: float
     errors: tuple[dict[str, str], ...]
-    lessons: Sequence[tuple[Example, ...]] = ()
+    lessons: Sequence[Sequence[Example]] = ()
     answers: tuple[str, ...] = ()
 
 

@@ -26,7 +26,7 @@ from dataenv.setting import Setting, make_setting
 from dataenv.vector.variation import Variation, Varied
 from dataenv.vector.vector_env import autoreset_mode_of, masked, resets_of, seeds_of
 from dataenv.wrappers.numeric import as_shares
-from students.base import FORWARD_BACKWARD, Data
+from students.base import FORWARD_BACKWARD
 from students.simulated import Simulated
 from students.simulated.student import recognise
 from tasks.records import Example, Split, stream
@@ -290,8 +290,7 @@ class SimulatedVectorEnv(VectorEnv[Any, Any, npt.NDArray[Any]]):
         if seed not in self._known:
             weights, training = self.student.initial(seed), self.setting.warm_training(seed)
             if training is not None:
-                data = Data(training.lesson, training.earlier, training.watched)
-                weights, _ = self.student.fit(weights, data, training.recipe, training.seed)
+                weights, _ = self.student.fit(weights, training.data, training.recipe, training.seed)
             state = load(weights)
             self._known[seed] = state["loss"], state["pace"]
         return self._known[seed]

@@ -6,19 +6,22 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
-from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from students.causal_lm.chat_template import ANSWER, PROMPT, RESERVED, SYSTEM, Frame, exchange, frame_of, render
 from students.causal_lm.checkpoint import read_config
+from tasks.columns import columns
 from tasks.errors import DataenvError
+from tasks.records import Example
 
 THOUGHT = "</think>"
 """Ends a thought, in all the templates that know of thoughts."""
 NOBODY = "\U0010fffd"
 """A character that stands in no text."""
+REMEMBERED = 16_384
+"""Texts whose tokens are kept."""
 
 
 class UnreadableTextError(DataenvError, ValueError):
@@ -71,9 +74,9 @@ class Format:
         self._end, self._gap = self._end_of_turn()
         self.stops = frozenset({self._end} | ends_of(folder))
         self._marks = self._control()
-        self._encoded = lru_cache(maxsize=16_384)(self._encode)
+        self._known: dict[tuple[str, bool], tuple[int, ...]] = {}
         self._asked = self._marks_in(self.prompt(PROMPT))
-        if system and self._asked != self._marks_in(self._encode(self._framed(SYSTEM).prompt(PROMPT), True)):
+        if system and self._asked != self._marks_in(self._encoded(self._framed(SYSTEM).prompt(PROMPT), True)):
             raise ValueError("student_args.system holds the tokenizer's own marks, which end turns; leave them out")
 
     @property
@@ -93,6 +96,30 @@ class Format:
     def response(self, text: str) -> tuple[int, ...]:
         """Tokens of an answer and the one that ends it."""
         return (*self._encoded(text + self._gap, False), self._end)
+
+    def row(self, example: Example) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The tokens of an example's prompt, and of its response."""
+        return self.prompt(example.prompt), self.response(example.response)
+
+    def count(self, example: Example) -> int:
+        """The tokens of an example: its formatted prompt, the response and its end."""
+        return sum(map(len, self.row(example)))
+
+    def refuse(self, example: Example, context: int) -> str | None:
+        """``alphabet`` for text with the tokenizer's own marks (they end turns), ``length`` over the context."""
+        if self.forges(example.prompt, example.response):
+            return "alphabet"
+        return "length" if self.count(example) > context else None
+
+    def prepare(self, examples: Sequence[Example]) -> Sequence[Example]:
+        """Ask the tokenizer for all texts of a lesson at once, which is faster than one by one; gives the examples."""
+        prompts, responses = columns(examples, "prompt", "response")
+        asked = dict.fromkeys((self._frame.prompt(text), True) for text in prompts)
+        asked |= dict.fromkeys((text + self._gap, False) for text in responses)
+        new = [key for key in asked if key not in self._known]
+        with suppress(UnreadableTextError):  # each is then asked alone, and the one that cannot be read is refused
+            self._remember(new, self._all_tokens([text for text, _ in new]))
+        return examples
 
     def read(self, tokens: Sequence[int]) -> str:
         """The text of an answer's tokens, up to the first that ends it.
@@ -134,13 +161,31 @@ class Format:
             return Frame("", "\n", "")
         return frame_of(self.text, system, self.tokenizer.special_tokens_map, self._args)
 
-    def _encode(self, text: str, prompt: bool) -> tuple[int, ...]:
-        start = [self.tokenizer.bos_token_id] if prompt and self.template == "plain" else []
-        return tuple(t for t in (*start, *self._tokens(text)) if t is not None)
+    def _encoded(self, text: str, prompt: bool) -> tuple[int, ...]:
+        key = text, prompt
+        found = self._known.get(key)
+        return found if found is not None else self._remember([key], [self._tokens(text)])[0]
+
+    def _remember(self, keys: Sequence[tuple[str, bool]], tokens: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+        """Keep the tokens of some texts; of a prompt that has no template, with the one that begins a text."""
+        first = self.tokenizer.bos_token_id if self.template == "plain" else None
+        found = [
+            tuple(t for t in ((first, *row) if prompt else row) if t is not None)
+            for (_, prompt), row in zip(keys, tokens, strict=True)
+        ]
+        if len(self._known) > REMEMBERED:
+            self._known.clear()
+        self._known.update(zip(keys, found, strict=True))
+        return found
 
     def _tokens(self, text: str) -> list[int]:
+        return self._all_tokens([text])[0]
+
+    def _all_tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:
+            return []
         with _asked_of_the_tokenizer("the tokenizer cannot read a text; give a text or a tokenizer without such signs"):
-            tokens: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+            tokens: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
         return tokens
 
     def _render(self, prompt: str, answer: str) -> str:

@@ -225,7 +225,7 @@ class CausalLM(Student):
 
     def alike(self, fit: Fit) -> Any:
         """See ``training.many.Slotted``: the longest row and response, rounded. Patience looks at each state alone."""
-        rows = [self._row(e) for e in (*fit.data.lesson, *fit.data.earlier)]
+        rows = [self._format.row(e) for e in (*fit.data.lesson, *fit.data.earlier)]
         longest, answer = max(len(p) + len(r) for p, r in rows), max(len(r) for _, r in rows)
         return whole(longest), whole(answer), fit.seed if fit.data.watched or fit.recipe.method != "sft" else None
 
@@ -241,7 +241,7 @@ class CausalLM(Student):
                     fit.weights,
                     self._encoded(fit.data.lesson),
                     self._encoded(fit.data.earlier),
-                    [self._inside(self._row(e)) for e in fit.data.watched],
+                    [self._inside(self._format.row(e)) for e in fit.data.watched],
                     fit.seed,
                 )
                 for fit in fits
@@ -308,14 +308,19 @@ class CausalLM(Student):
 
     def tokens(self, example: Example) -> int:
         """Tokens of the formatted prompt, the response and its end."""
-        prompt, response = self._row(example)
-        return len(prompt) + len(response)
+        return self._format.count(example)
 
     def refuse(self, example: Example) -> str | None:
-        """``alphabet`` for text with the tokenizer's own marks (they end turns), ``length`` over the context."""
-        if self._format.forges(example.prompt, example.response):
-            return "alphabet"
-        return "length" if self.tokens(example) > self.context else None
+        """See ``Format.refuse``."""
+        return self._format.refuse(example, self.context)
+
+    def token_counts(self, examples: Sequence[Example]) -> list[int]:
+        """See Student."""
+        return super().token_counts(self._format.prepare(examples))
+
+    def refusals(self, examples: Sequence[Example]) -> list[str | None]:
+        """See Student."""
+        return super().refusals(self._format.prepare(examples))
 
     def export(self, weights: bytes, folder: Path) -> None:
         """Write the model with its tokenizer, the adapter merged; the adapter by itself is in ``adapter/``."""
@@ -385,9 +390,6 @@ class CausalLM(Student):
     def _most(self) -> int:
         return PASS[self._network.device]
 
-    def _row(self, example: Example) -> Row:
-        return self._format.prompt(example.prompt), self._format.response(example.response)
-
     def _inside(self, row: Row) -> Row:
         """A row as it fits the context: of one that is longer the front of the prompt is left out."""
         prompt, response = row[0], row[1][: self.context - 1]
@@ -410,12 +412,12 @@ class CausalLM(Student):
         return logits.float(), torch.tensor(due, device=network.device)
 
     def _encoded(self, examples: Sequence[Example]) -> Encoded:
-        return Encoded([self._row(e) for e in examples], PAD)
+        return Encoded([self._format.row(e) for e in examples], PAD)
 
     def _each_of(self, weights: Sequence[bytes], examples: Sequence[Example], score: Score) -> list[list[float]]:
         """Mean of a score over each example's response tokens, for each state."""
         if self.slots > 1:
-            return self._beside.each(weights, [self._inside(self._row(e)) for e in examples], score)
+            return self._beside.each(weights, [self._inside(self._format.row(e)) for e in examples], score)
         out = []
         for each in weights:
             with self._network.ready(each):
@@ -426,7 +428,7 @@ class CausalLM(Student):
         """Mean of a score over each example's response tokens."""
         import torch
 
-        rows = [self._inside(self._row(example)) for example in examples]
+        rows = [self._inside(self._format.row(example)) for example in examples]
         out = [0.0] * len(rows)
         most = min(self._most, LOGITS // self._network.vocabulary)
         with torch.no_grad():

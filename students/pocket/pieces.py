@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from students.pocket.student import Pocket
-from students.pocket.vocabulary import EOS, FIRST, PAD, UNKNOWN
+from students.pocket.vocabulary import EOS, FIRST, PAD, UNKNOWN, surveyed
 from tasks.records import digest
 
 PIECES: Mapping[str, str] = {"tools": "tasks.tools.pieces"}
@@ -57,6 +57,10 @@ class Pieces:
     def knows(self, text: str) -> bool:
         """See Vocabulary."""
         return FIRST not in self.encode(text)
+
+    def survey(self, texts: Sequence[str]) -> tuple[list[int], bool]:
+        """See Vocabulary."""
+        return surveyed(list(map(self.encode, texts)))
 
     def tokenizer(self) -> Any:
         """See Vocabulary. It writes no space between two words."""

@@ -23,6 +23,7 @@ from students.pocket.vocabulary import EOS, FIRST, PAD, Characters, Vocabulary
 from students.training.loop import Batch, Encoded, batches, pack
 from students.training.methods import CODE, METHODS, beyond
 from students.training.policy import Policy
+from tasks.columns import columns
 from tasks.records import Example, stream
 
 if TYPE_CHECKING:
@@ -141,6 +142,30 @@ class Pocket(Student):
             return "length"
         known = self.vocabulary.knows(example.prompt) and self.vocabulary.knows(example.response)
         return None if known else "alphabet"
+
+    def token_counts(self, examples: Sequence[Example]) -> list[int]:
+        """See Student. The vocabulary counts all texts at once."""
+        return self._survey(examples)[0] if self._reads_as_pocket else super().token_counts(examples)
+
+    def refusals(self, examples: Sequence[Example]) -> list[str | None]:
+        """See Student. A lesson that can be read throughout is looked at once; any other one by one."""
+        if self._reads_as_pocket:
+            counts, known = self._survey(examples)
+            if known and max(counts, default=0) <= self.context:
+                return [None] * len(examples)
+        return super().refusals(examples)
+
+    @property
+    def _reads_as_pocket(self) -> bool:
+        """Whether no class that derives from this one counts or refuses in a way of its own."""
+        return type(self).tokens is Pocket.tokens and type(self).refuse is Pocket.refuse
+
+    def _survey(self, examples: Sequence[Example]) -> tuple[list[int], bool]:
+        """The tokens of each example, and whether all texts are known."""
+        prompts, responses = columns(examples, "prompt", "response")
+        counts, known = self.vocabulary.survey([*prompts, *responses])
+        both = zip(counts[: len(prompts)], counts[len(prompts) :], strict=True)
+        return [prompt + response + 1 for prompt, response in both], known
 
     def export(self, weights: bytes, folder: Path) -> None:
         """Write config, safetensors weights and the tokenizer; ``AutoModelForCausalLM`` loads the folder."""

@@ -30,6 +30,9 @@ class Vocabulary(Protocol):
     def knows(self, text: str) -> bool:
         """Whether each part of a text has a token of its own."""
 
+    def survey(self, texts: Sequence[str]) -> tuple[list[int], bool]:
+        """Of many texts at once: how many tokens each has, and whether all are known."""
+
     def tokenizer(self) -> Any:
         """The same as a tokenizer of ``tokenizers``."""
 
@@ -54,6 +57,10 @@ class Characters:
     def knows(self, text: str) -> bool:
         """See Vocabulary."""
         return text.isascii() and text.isprintable()
+
+    def survey(self, texts: Sequence[str]) -> tuple[list[int], bool]:
+        """See Vocabulary."""
+        return list(map(len, texts)), self.knows("".join(texts))
 
     def tokenizer(self) -> Any:
         """See Vocabulary."""
@@ -99,6 +106,10 @@ class WordList:
         """See Vocabulary."""
         return FIRST not in self.encode(text)
 
+    def survey(self, texts: Sequence[str]) -> tuple[list[int], bool]:
+        """See Vocabulary."""
+        return surveyed(list(map(self.encode, texts)))
+
     def tokenizer(self) -> Any:
         """See Vocabulary."""
         from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
@@ -110,6 +121,11 @@ class WordList:
             [pre_tokenizers.Split(Regex(r"\s+"), "removed"), pre_tokenizers.Split(Regex(_PIECE.pattern), "isolated")]
         )
         return words
+
+
+def surveyed(rows: Sequence[Sequence[int]]) -> tuple[list[int], bool]:
+    """What ``Vocabulary.survey`` says of texts, told from their tokens."""
+    return list(map(len, rows)), not any(FIRST in row for row in rows)
 
 
 def _until_end(ids: Sequence[int]) -> Sequence[int]:

@@ -153,7 +153,7 @@ class Tinker(Student):
         if not data.lesson:
             raise ValueError("data.lesson is empty; a lesson of which nothing was kept is not trained")
         held = unpacked(weights)
-        lesson, earlier = (Encoded([self._row(e) for e in part], PAD) for part in (data.lesson, data.earlier))
+        lesson, earlier = (Encoded([self._format.row(e) for e in part], PAD) for part in (data.lesson, data.earlier))
         with session(self._place) as opened:
             trainer = self._trainer(opened, held, held.trunk or held.training, recipe.optimiser == "carry")
             remote = RemoteAdamW(opened, trainer, recipe, self._seconds)
@@ -214,14 +214,19 @@ class Tinker(Student):
 
     def tokens(self, example: Example) -> int:
         """Tokens of the formatted prompt, the response and its end."""
-        prompt, response = self._row(example)
-        return len(prompt) + len(response)
+        return self._format.count(example)
 
     def refuse(self, example: Example) -> str | None:
-        """``alphabet`` for text with the tokenizer's own marks (they end turns), ``length`` over the context."""
-        if self._format.forges(example.prompt, example.response):
-            return "alphabet"
-        return "length" if self.tokens(example) > self.context else None
+        """See ``Format.refuse``."""
+        return self._format.refuse(example, self.context)
+
+    def token_counts(self, examples: Sequence[Example]) -> list[int]:
+        """See Student."""
+        return super().token_counts(self._format.prepare(examples))
+
+    def refusals(self, examples: Sequence[Example]) -> list[str | None]:
+        """See Student."""
+        return super().refusals(self._format.prepare(examples))
 
     def export(self, weights: bytes, folder: Path) -> None:
         """Not from here: the weights are the server's.
@@ -288,14 +293,11 @@ class Tinker(Student):
             yield opened, made
 
     def _losses(self, opened: Session, trainer: Any, examples: Sequence[Example]) -> list[float]:
-        rows = [self._inside(*self._row(example)) for example in examples]
+        rows = [self._inside(*self._format.row(example)) for example in examples]
         encoded = Encoded(rows, PAD)
         data = [datum(ids, targets, 1.0) for ids, targets in zip(encoded.ids, encoded.targets, strict=True)]
         out = opened.wait(trainer.forward(data, "cross_entropy"), "measure losses")
         return [float(np.mean(values)) for values in nats(out, encoded.targets)]
-
-    def _row(self, example: Example) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return self._format.prompt(example.prompt), self._format.response(example.response)
 
     def _inside(self, prompt: tuple[int, ...], response: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """A row as it fits the context: of one that is longer the front of the prompt is left out."""

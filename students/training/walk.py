@@ -45,11 +45,11 @@ def tokens_of_batches(fresh: Sizes, earlier: Sizes, recipe: Recipe, seed: int) -
         recipe: Gives batch, replay share and order.
         seed: Of the training.
     """
-    sizes, replay = np.array(fresh, np.int64), np.array(earlier, np.int64)
+    replay = np.array(earlier, np.int64)
     rng = stream(seed, "replay")
     replayed = round(recipe.batch * recipe.replay) if len(replay) else 0
-    for picked in walked(len(sizes), recipe.batch - replayed, recipe, seed):
-        tokens = int(sizes[np.array(picked, np.int64)].sum())
+    for picked in walked(len(fresh), recipe.batch - replayed, recipe, seed):
+        tokens = sum(map(fresh.__getitem__, picked))
         if replayed:
             tokens += int(replay[rng.integers(len(replay), size=replayed)].sum())
         yield tokens

@@ -33,7 +33,7 @@ def by_form(prompts: Sequence[str]) -> tuple[dict[str, Group], npt.NDArray[np.in
 
 @lru_cache(maxsize=2)  # the screen asks which prompts of a lesson are sealed, and then which responses are right
 def _by_form(prompts: tuple[str, ...]) -> tuple[dict[str, Group], npt.NDArray[np.int64]]:
-    likely = [i for i, prompt in enumerate(prompts) if len(prompt) == LENGTH]
+    likely = [i for i, length in enumerate(map(len, prompts)) if length == LENGTH]
     text = "".join([prompts[i] for i in likely])
     if not text.isascii():
         likely = [i for i in likely if prompts[i].isascii()]
@@ -66,5 +66,5 @@ def among(numbers: npt.NDArray[np.int64], known: npt.NDArray[np.int64]) -> npt.N
     """Which numbers are among the known ones, which are sorted; ``np.isin`` would sort both again."""
     if not len(known):
         return np.zeros(len(numbers), np.bool_)
-    at = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
+    at = np.minimum(known.searchsorted(numbers), len(known) - 1)
     return np.asarray(known[at] == numbers)

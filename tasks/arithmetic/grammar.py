@@ -22,6 +22,7 @@ Digits = npt.NDArray[np.int64]
 WIDTH = 3
 FILL = "."
 COLON = ":"
+_ZERO, _END = ord("0"), ord("\n")
 _PLACES = np.array([1, 10, 100], dtype=np.int64)
 
 
@@ -150,21 +151,25 @@ def codes(operators: str, a: Digits, b: Digits, c: Digits) -> npt.NDArray[np.int
 
 def write(operators: str, a: Digits, b: Digits, c: Digits) -> tuple[list[str], list[str]]:
     """Prompts and gold answers of many questions with the same operators."""
-    n = len(a)
-    prompt = np.full((n, 4 * WIDTH), ord(FILL), dtype=np.uint8)
-    zero = ord("0")
-    prompt[:, 0:3], prompt[:, 4:7] = a + zero, b + zero
-    prompt[:, 3], prompt[:, 11] = ord(operators[0]), ord("=")
-    result = OPERATORS[operators[0]].apply(a, b)
-    answer = (result + zero).astype(np.uint8)
+    rows = np.full((len(a), 4 * WIDTH + 1), ord(FILL), np.uint8)
+    rows[:, 0:3], rows[:, 4:7] = a + _ZERO, b + _ZERO
+    rows[:, 3], rows[:, 11], rows[:, 12] = ord(operators[0]), ord("="), _END
     if len(operators) == 2:
-        prompt[:, 7], prompt[:, 8:11] = ord(operators[1]), c + zero
-        final = (OPERATORS[operators[1]].apply(result, c) + zero).astype(np.uint8)
-        answer = np.concatenate([answer, np.full((n, 1), ord(COLON), np.uint8), final], axis=1)
-    return _rows(prompt), _rows(answer)
+        rows[:, 7], rows[:, 8:11] = ord(operators[1]), c + _ZERO
+    return _texts(rows), answers(operators, a, b, c)
 
 
-def _rows(letters: npt.NDArray[np.uint8]) -> list[str]:
-    """Each row as a text; they are cut apart at line ends, which no prompt or answer holds."""
-    ends = np.full((len(letters), 1), ord("\n"), np.uint8)
-    return np.concatenate([letters, ends], axis=1).tobytes().decode("ascii").split("\n")[:-1]
+def answers(operators: str, a: Digits, b: Digits, c: Digits) -> list[str]:
+    """Gold answers of many questions with the same operators."""
+    result = OPERATORS[operators[0]].apply(a, b)
+    rows = np.full((len(a), (WIDTH + 1) * len(operators)), _END, np.uint8)
+    rows[:, :WIDTH] = result + _ZERO
+    if len(operators) == 2:
+        rows[:, WIDTH] = ord(COLON)
+        rows[:, WIDTH + 1 : -1] = OPERATORS[operators[1]].apply(result, c) + _ZERO
+    return _texts(rows)
+
+
+def _texts(rows: npt.NDArray[np.uint8]) -> list[str]:
+    """Each row as a text; they are cut apart at the line ends behind them, which no prompt or answer holds."""
+    return rows.tobytes().decode("ascii").split("\n")[:-1]

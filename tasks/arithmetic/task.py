@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from tasks.arithmetic import diagnosis
 from tasks.arithmetic.batch import Operands, among, by_form
-from tasks.arithmetic.grammar import OPERATORS, WIDTH, Digits, codes, identity, read, write
+from tasks.arithmetic.grammar import OPERATORS, WIDTH, Digits, answers, codes, identity, read, write
 from tasks.arithmetic.skills import CATALOGUE, UNTAUGHT, Skill, anywhere, chosen, draw, parts
 from tasks.base import Task
+from tasks.columns import ExampleColumns, columns, joined, taken
 from tasks.prior import by_share
 from tasks.records import Example, Grade, Problem, Split, stream
 
@@ -81,18 +82,20 @@ class Arithmetic(Task):
         """See Task."""
         if type(self).grade is not Arithmetic.grade:  # a task that is derived from this one, with a checker of its own
             return super().grades(asked)
-        return [_RIGHT if response.strip(" ") == problem.answer else _WRONG for problem, response in asked]
+        return [_RIGHT if said == p.answer or said.strip(" ") == p.answer else _WRONG for p, said in asked]
 
     def judges(self, examples: Sequence[Example]) -> list[bool | None]:
         """See Task. What is written as the generator writes it is computed at once, the rest one by one."""
         if type(self).judge is not Arithmetic.judge:
             return super().judges(examples)
-        verdicts: list[bool | None] = [None] * len(examples)
-        groups, others = by_form([example.prompt for example in examples])
+        prompts, said = columns(examples, "prompt", "response")
+        groups, others = by_form(prompts)
+        golds: list[str | None] = [None] * len(examples)
         for form, (rows, operands) in groups.items():
-            for i, gold in zip(rows, write(form, *operands)[1], strict=True):
-                verdicts[i] = examples[i].response.strip(" ") == gold
-        for i in others:
+            for i, gold in zip(rows.tolist(), answers(form, *operands), strict=True):
+                golds[i] = gold
+        verdicts: list[bool | None] = [x == gold or x.strip(" ") == gold for x, gold in zip(said, golds, strict=True)]
+        for i in others.tolist():
             verdicts[i] = self.judge(examples[i])
         return verdicts
 
@@ -104,8 +107,9 @@ class Arithmetic(Task):
         found = np.zeros(len(prompts), np.bool_)
         for form, (rows, operands) in groups.items():
             found[rows] = self._is_sealed(form, *operands)
-        found[others] = super().asks_sealed([prompts[i] for i in others])
-        return [bool(x) for x in found]
+        found[others] = super().asks_sealed([prompts[i] for i in others.tolist()])
+        told: list[bool] = found.tolist()
+        return told
 
     def solve(self, prompt: str) -> tuple[str, str] | None:
         """By the grammar: the first skill of the catalogue that uses these operators on such numbers."""
@@ -122,7 +126,9 @@ class Arithmetic(Task):
         """The skills a wrong response lacks, most basic first; see ``diagnosis``."""
         return diagnosis.diagnose(problem, response)
 
-    def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
+    def generate(
+        self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None
+    ) -> Sequence[Example]:
         """``n`` fresh worked examples; difficulty 0, 0.5 and 1 use one, two and three columns of digits.
 
         Raises:
@@ -136,7 +142,7 @@ class Arithmetic(Task):
         """Sizes of the operands, the first of two steps, or the operators; see ``skills.parts``."""
         return tuple(parts(self._catalogue[skill]))
 
-    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> list[Example]:
+    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """See Task. The first step of a chain is asked as a question of its own.
 
         Raises:
@@ -150,7 +156,7 @@ class Arithmetic(Task):
         """A thousand fixed examples of each skill, none of them asking a sealed question."""
         return self._pool
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """What an untaught student has seen: the skills with a ``prior`` share, shuffled. Without any, nothing."""
         shares = {skill.name: skill.prior for skill in self._chosen}
         return by_share(shares, n, rng, lambda name, k: self._teachable(self._catalogue[name], k, rng, WIDTH, "prior"))
@@ -199,14 +205,15 @@ class Arithmetic(Task):
         """Which of many questions of a form are sealed, ``(n,)``."""
         return among(codes(form, a, b, c), self._sealed_codes.get(form, NO_CODES))
 
-    def _teachable(self, skill: Skill, n: int, rng: np.random.Generator, active: int, origin: str) -> list[Example]:
+    def _teachable(self, skill: Skill, n: int, rng: np.random.Generator, active: int, origin: str) -> Sequence[Example]:
         """``n`` examples of a skill, its forms in equal shares and mixed."""
         share = np.bincount(rng.permutation(n) % len(skill.forms), minlength=len(skill.forms))
-        made: list[Example] = []
+        parts = []
         for form, count in zip(skill.forms, rng.permutation(share).tolist(), strict=True):
-            prompts, answers = write(form, *self._unsealed(skill, form, count, rng, active))
-            made.extend(Example.made(prompts, answers, skill.needs(form), origin))
-        return made if len(skill.forms) == 1 else [made[i] for i in rng.permutation(n)]
+            prompts, golds = write(form, *self._unsealed(skill, form, count, rng, active))
+            parts.append(ExampleColumns.made(prompts, golds, skill.needs(form), origin))
+        made = joined(parts)
+        return made if len(parts) == 1 else taken(made, rng.permutation(n).tolist())
 
     def _unsealed(self, skill: Skill, form: str, n: int, rng: np.random.Generator, active: int) -> Operands:
         """``n`` questions of which none is sealed, nor the first step of a chain.
@@ -217,7 +224,9 @@ class Arithmetic(Task):
         have, tries = 0, 0
         while have < n or not parts:
             a, b, c = draw(skill, n - have + 16, rng, min(WIDTH, active + tries // 8))
-            keep = ~self._is_sealed(form, a, b, c) & ~self._is_sealed(form[0], a, b, c)
+            keep = ~self._is_sealed(form, a, b, c)
+            if len(form) > 1:
+                keep &= ~self._is_sealed(form[0], a, b, c)
             parts.append((a[keep], b[keep], c[keep]))
             have, tries = have + int(keep.sum()), tries + 1
         a, b, c = (np.concatenate(column)[:n] for column in zip(*parts, strict=True))

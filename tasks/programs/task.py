@@ -158,7 +158,7 @@ class Programs(Task):
         """Fixed examples of each skill, none of them asking a sealed question."""
         return self._pool
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """What an untaught student has seen: the skills that are ``known``, in their shares, mixed."""
         return by_share(
             self._known, n, rng, lambda name, n: self._teachable(name, self._catalogue[name].shapes, n, rng, "prior")
@@ -264,7 +264,7 @@ class Programs(Task):
                 refused += 1
                 continue
             refused = 0
-            made += Example.made([prompt], [derivation.code], skills_of(skill, derivation), origin)
+            made += Example.made([prompt], [derivation.code], [(skills_of(skill, derivation), "solution", origin)])
         return [made[i] for i in rng.permutation(n)]
 
     def _counted_in(self, asked: Derivation) -> str:

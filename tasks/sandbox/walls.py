@@ -35,13 +35,13 @@ sys.modules["tasks.sandbox.inside"].serve(**given)
 
 
 @dataclass(frozen=True)
-class _Interpreter:
-    """This process's interpreter, without the packages that were installed for it: data of benchmarks is among those.
+class Within:
+    """What can be read within a wall.
 
     Attributes:
-        command: Its path.
-        readable: It, its standard library, and the folders of the libraries that it loads.
-        hidden: Folders of packages beneath ``readable``.
+        command: The interpreter.
+        readable: It, its standard library, the folders of the libraries that it loads, and what else is let in.
+        hidden: Folders beneath ``readable`` that are not.
     """
 
     command: Path
@@ -50,7 +50,8 @@ class _Interpreter:
 
 
 @cache
-def _interpreter() -> _Interpreter:
+def interpreter() -> Within:
+    """This process's interpreter, without the packages installed for it: data of benchmarks is among those."""
     command = Path(sys.executable).resolve()
     ask = "import os; print(os.__file__); print(open('/proc/self/maps').read())"
     found = subprocess.run([command, "-I", "-S", "-c", ask], capture_output=True, text=True, check=True, timeout=60)
@@ -60,7 +61,7 @@ def _interpreter() -> _Interpreter:
     folders = [f for f in folders if not any(f != other and f.is_relative_to(other) for other in folders)]
     packages = [p for f in folders for depth in ("", "python*/") for p in f.glob(f"{depth}*-packages") if p.is_dir()]
     loaders = [p.parent.resolve() / p.name for p in Path("/").glob("lib*/ld-*.so*")]  # the kernel asks for it by name
-    return _Interpreter(command, (command, *folders, *dict.fromkeys(loaders)), tuple(packages))
+    return Within(command, (command, *folders, *dict.fromkeys(loaders)), tuple(packages))
 
 
 def _without(path: Path, hidden: Sequence[Path]) -> list[Path]:
@@ -77,11 +78,15 @@ def landlock_command(told: int) -> list[str]:
     Args:
         told: The descriptor that it writes endings to.
     """
-    python = _interpreter()
-    readable = [str(found) for path in python.readable for found in _without(path, python.hidden)]
-    above = {folder for path in python.hidden for folder in path.parents}
-    listed = [str(f) for f in sorted(above) if any(f.is_relative_to(path) for path in python.readable)]
-    return _as_nobody(_serve(python, told, readable, listed, 0))
+    python = interpreter()
+    return as_nobody(_serve(python, told, *openings(python), 0), python)
+
+
+def openings(within: Within) -> tuple[list[str], list[str]]:
+    """What ``cage.hide_files`` is given: the files and folders that can be read, and the folders that can be listed."""
+    readable = [str(found) for path in within.readable for found in _without(path, within.hidden)]
+    above = {folder for path in within.hidden for folder in path.parents}
+    return readable, [str(f) for f in sorted(above) if any(f.is_relative_to(path) for path in within.readable)]
 
 
 def bubblewrap_command(told: int) -> list[str]:
@@ -93,20 +98,34 @@ def bubblewrap_command(told: int) -> list[str]:
     Raises:
         SandboxError: If bubblewrap is not installed.
     """
+    python = interpreter()
+    return as_nobody(walled(_serve(python, told, [], [], PROCESSES), python), python)
+
+
+def walled(command: Sequence[str], within: Within, *options: str) -> list[str]:
+    """A command within bubblewrap's namespaces.
+
+    Args:
+        command: Run there.
+        within: The files that it finds.
+        options: More of bubblewrap's own.
+
+    Raises:
+        SandboxError: If bubblewrap is not installed.
+    """
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise SandboxError("bubblewrap is not installed; on Debian and Ubuntu: apt-get install bubblewrap")
-    python = _interpreter()
     user = ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL"]
     once = ["--disable-userns"] if "--disable-userns" in _help(bwrap) else []
-    files = [word for path in python.readable for word in ("--ro-bind", str(path), str(path))]
+    files = [word for path in within.readable for word in ("--ro-bind", str(path), str(path))]
     links = [
         word for link in ("/lib", "/lib64") if os.path.islink(link) for word in ("--symlink", os.readlink(link), link)
     ]
-    covers = [word for path in python.hidden for word in ("--tmpfs", str(path), "--remount-ro", str(path))]
+    covers = [word for path in within.hidden for word in ("--tmpfs", str(path), "--remount-ro", str(path))]
     null = ["--dev-bind", "/dev/null", "/dev/null", "--remount-ro", "/", "--chdir", "/"]
-    wall = [bwrap, "--unshare-all", "--new-session", *user, *once, *files, *links, *covers, *null]
-    return _as_nobody([*wall, "--", *_serve(python, told, [], [], PROCESSES)])
+    wall = [bwrap, "--unshare-all", "--new-session", *user, *once, *files, *links, *covers, *null, *options]
+    return [*wall, "--", *command]
 
 
 @cache
@@ -114,7 +133,7 @@ def _help(bwrap: str) -> str:
     return subprocess.run([bwrap, "--help"], capture_output=True, text=True, timeout=60).stdout
 
 
-def _serve(python: _Interpreter, told: int, readable: list[str], listed: list[str], processes: int) -> list[str]:
+def _serve(python: Within, told: int, readable: list[str], listed: list[str], processes: int) -> list[str]:
     """The interpreter, and as an argument all that it runs: within the wall there is no file of ours."""
     ours = {f"tasks.sandbox.{name}": (_HERE / f"{name}.py").read_text("utf-8") for name in SHIPPED}
     modules = {"tasks": "", "tasks.sandbox": ""} | ours
@@ -122,11 +141,11 @@ def _serve(python: _Interpreter, told: int, readable: list[str], listed: list[st
     return [str(python.command), "-s", "-S", "-P", "-B", "-X", "utf8", "-c", _BOOT, json.dumps(given)]
 
 
-def _as_nobody(command: list[str]) -> list[str]:
-    """The command, run by a user who is not root."""
+def as_nobody(command: list[str], within: Within) -> list[str]:
+    """The command, run by a user who is not root, and who can read what is within."""
     if os.getuid() != 0:
         return command
-    paths = _interpreter().readable
+    paths = within.readable
     closed = {path: _first_closed(path) for path in paths}
     covered = sorted({str(folder) for folder in closed.values() if folder})
     kept = [str(path) for path in paths if closed[path]]

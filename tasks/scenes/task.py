@@ -99,7 +99,7 @@ class Scenes(Task):
         """Fixed examples of each kind."""
         return self._pool
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """What an untaught student has seen: of the pool the kinds in ``known``, by their shares, mixed."""
 
         def make(skill: str, count: int) -> list[Example]:

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tasks.base import Task
+from tasks.columns import ExampleColumns
 from tasks.prior import by_share, check_shares
 from tasks.records import Example, Grade, Problem, Split, stream
 from tasks.templates import Limits, Slots, spoken
@@ -121,7 +122,9 @@ class Tools(Task):
         plan = None if asked is None else asked.kind.plan(asked.slots)
         return None if asked is None or plan is None else (asked.kind.name, write_plan(plan))
 
-    def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
+    def generate(
+        self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None
+    ) -> Sequence[Example]:
         """``n`` fresh worked examples, wordings in equal shares; difficulty bounds the numbers, and the words used.
 
         Raises:
@@ -140,7 +143,7 @@ class Tools(Task):
         needed = _skills(kind)[1:]
         return (WHOLE, *needed) if needed else ()
 
-    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> list[Example]:
+    def generate_subskill(self, skill: str, subskill: str, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """See Task. A tool that a composition needs is asked for alone.
 
         Raises:
@@ -157,7 +160,7 @@ class Tools(Task):
         """Fixed examples of each skill, none of them asking a sealed request."""
         return self._pool
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """What an untaught student has seen: the skills of ``known`` in their shares, mixed."""
         kinds = {kind.name: kind for kind in CATALOGUE}
         shares = {name: self._known.get(name, 0.0) for name in kinds}
@@ -217,7 +220,7 @@ class Tools(Task):
         origin: str,
         difficulty: float,
         only: str | None = None,
-    ) -> list[Example]:
+    ) -> Sequence[Example]:
         """``n`` examples of a kind that ask no sealed request, wordings in turn and then mixed."""
         templates = kind.templates(self._style)
         drawn = [_draw(kind, template, rng, _limits(kind, template, difficulty)) for template in templates]
@@ -231,8 +234,8 @@ class Tools(Task):
             ) not in self.sealed:
                 prompts.append(prompt)
                 answers.append(write_plan(plan))
-        made = Example.made(prompts, answers, _skills(kind), origin)
-        return [made[i] for i in rng.permutation(n)]
+        made = ExampleColumns.made(prompts, answers, _skills(kind), origin)
+        return made.taken(rng.permutation(n).tolist())
 
 
 _BY_NAME = {kind.name: kind for kind in CATALOGUE}

@@ -79,7 +79,7 @@ class Vqa(Task):
         """The published training questions about pictures that are not sealed, in an order that mixes them."""
         return self._pool
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """Questions of the pool, every kind equally often."""
 
         def make(skill: str, count: int) -> list[Example]:

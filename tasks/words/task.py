@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tasks.base import Task
+from tasks.columns import ExampleColumns
 from tasks.prior import by_share, check_shares
 from tasks.records import Example, Grade, Problem, Split, stream
 from tasks.words.kinds import CATALOGUE, ProblemKind
@@ -85,7 +86,9 @@ class Words(Task):
         answer = None if asked is None else asked.kind.answer(asked.slots)
         return None if asked is None or answer is None else (asked.kind.name, answer)
 
-    def generate(self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None) -> list[Example]:
+    def generate(
+        self, skill: str, n: int, rng: np.random.Generator, difficulty: float | None = None
+    ) -> Sequence[Example]:
         """``n`` fresh worked examples, the taught wordings in equal shares; difficulty bounds the numbers.
 
         Raises:
@@ -99,10 +102,10 @@ class Words(Task):
         """Fixed examples of each kind, none of them asking a sealed question."""
         return self._pool
 
-    def prior(self, n: int, rng: np.random.Generator) -> list[Example]:
+    def prior(self, n: int, rng: np.random.Generator) -> Sequence[Example]:
         """Drills: questions of the kinds that a student was asked before, in their shares, mixed."""
 
-        def make(name: str, count: int) -> list[Example]:
+        def make(name: str, count: int) -> Sequence[Example]:
             kind = self._catalogue[name]
             return self._teachable(kind, count, rng, "prior", _limits(kind))
 
@@ -189,7 +192,7 @@ class Words(Task):
 
     def _teachable(
         self, kind: ProblemKind, n: int, rng: np.random.Generator, origin: str, limits: Limits
-    ) -> list[Example]:
+    ) -> Sequence[Example]:
         """``n`` examples of a kind that ask no sealed question, its taught wordings in turn and then mixed."""
         wordings = kind.wordings[:-1]
         drawn = [_draw(kind, wording, rng, limits) for wording in wordings]
@@ -201,8 +204,8 @@ class Words(Task):
             if self.identity(prompt) not in self.sealed:
                 prompts.append(prompt)
                 answers.append(answer)
-        made = Example.made(prompts, answers, (kind.name, *kind.needs), origin)
-        return [made[i] for i in rng.permutation(n)]
+        made = ExampleColumns.made(prompts, answers, (kind.name, *kind.needs), origin)
+        return made.taken(rng.permutation(n).tolist())
 
     def _tellings(self, kind: ProblemKind, n: int, rng: np.random.Generator) -> Iterator[str]:
         """``n`` sentences that tell an answer of this kind, none that of a sealed problem in any of its wordings."""

@@ -8,6 +8,7 @@ is charged whether it came from the server or from the store: teachers are compa
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
@@ -21,7 +22,7 @@ from dataenv.budget.teacher import Cost, TeacherPurse
 from dataenv.execution.store import open_store
 from teachers.chat import records as cassettes
 from teachers.chat.heard import Heard
-from teachers.chat.records import Records
+from teachers.chat.records import Answering, Records
 from teachers.chat.spec import (
     ANSWERED,
     RETRIED,
@@ -35,11 +36,13 @@ from teachers.chat.spec import (
     make_request,
     most,
     price,
+    sent,
 )
 from teachers.chat.strict import parse, repair
 from teachers.chat.wire import Wire
 
 T = TypeVar("T")
+_NUMBERS = itertools.count()
 BREAKER = 8
 """Requests in a row that come to nothing, after which the rest of an ``ask_many`` is not sent."""
 BACKOFF = 0.5
@@ -94,6 +97,7 @@ class Chat:
         self.counts: Counter[Outcome] = Counter()
         self.used: dict[str, Any] = {}
         self._in_vain: list[Attempt] = []
+        self._number = next(_NUMBERS)
 
     @classmethod
     def of(cls, spec: ChatSpec, context: Payer) -> Chat:
@@ -134,13 +138,21 @@ class Chat:
         cassettes.save(path, self.used)
 
     def _replies(self, asks: Sequence[Ask]) -> list[Reply]:
+        return [_read(ask, reply) for ask, reply in zip(asks, self.said(asks), strict=True)]
+
+    def said(self, asks: Sequence[Ask]) -> list[Reply]:
+        """What the model said to each, unread: no schema is looked at, and nothing is asked once more.
+
+        Raises:
+            ChatError, StoreError: As ``ask_many`` does.
+        """
+        if isinstance(self.records, Answering):  # this is the process of a teacher: the driver asks, keeps and pays
+            rows = self.records.said(self._number, self.spec.model_dump(mode="json"), [sent(ask) for ask in asks])
+            return [Reply(**row) for row in rows]
         turns = [_Turn(make_request(self.spec, ask), []) for ask in asks]
         if turns:
             _run_apart(self._all(turns))
-        return [
-            _reply(ask, turn, sum(map(self._cost, turn.attempts), Cost()))
-            for ask, turn in zip(asks, turns, strict=True)
-        ]
+        return [_reply(turn, sum(map(self._cost, turn.attempts), Cost())) for turn in turns]
 
     async def _all(self, turns: Sequence[_Turn]) -> None:
         """Send as many requests as the purse can pay for at their most, settle, and go on with what is left."""
@@ -287,16 +299,13 @@ class Chat:
         turn.attempts.append(attempt)
 
 
-def _reply(ask: Ask, turn: _Turn, spent: Cost) -> Reply:
-    """The last attempt decides. Its text is parsed here and not when it is stored: what is kept is what was said."""
+def _reply(turn: _Turn, spent: Cost) -> Reply:
+    """The last attempt decides."""
     if turn.without is not None or not turn.attempts:
         reply = Reply(turn.without or "budget", detail=turn.detail)
     else:
         last = turn.attempts[-1]
         reply = Reply(last.outcome, last.text, detail=last.detail)
-        if last.outcome == "ok" and ask.schema is not None:
-            value, wrong = parse(last.text, ask.schema)
-            reply = replace(reply, outcome="ok" if value is not None else "invalid", value=value, detail=wrong)
     return replace(
         reply,
         attempts=len(turn.attempts),
@@ -304,6 +313,14 @@ def _reply(ask: Ask, turn: _Turn, spent: Cost) -> Reply:
         tokens_out=spent.tokens_out,
         micros=spent.micros,
     )
+
+
+def _read(ask: Ask, reply: Reply) -> Reply:
+    """A reply with its value. It is parsed here and not when it is stored: what is kept is what was said."""
+    if reply.outcome != "ok" or ask.schema is None:
+        return reply
+    value, wrong = parse(reply.text, ask.schema)
+    return replace(reply, outcome="ok" if value is not None else "invalid", value=value, detail=wrong)
 
 
 def _both(first: Reply, second: Reply) -> Reply:

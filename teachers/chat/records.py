@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
@@ -21,6 +21,14 @@ class Records(Protocol):
 
     def put(self, key: str, record: Any) -> Any:
         """Commit a row; returns the committed one, which is an earlier one where there was one."""
+
+
+@runtime_checkable
+class Answering(Records, Protocol):
+    """Records of a teacher in a process of its own: they ask the driver, which asks the model, keeps and pays."""
+
+    def said(self, number: int, spec: Mapping[str, Any], asks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Replies to some requests, unread; see ``teachers.chat.apart``."""
 
 
 class Memory:

@@ -183,6 +183,18 @@ class Ask:
         return self.messages
 
 
+def sent(ask: Ask) -> dict[str, Any]:
+    """An ask as plain JSON, its schema with its name: what crosses the pipe of a teacher in a process of its own."""
+    schema = ask.schema and {"name": ask.schema.__name__, "schema": ask.schema.model_json_schema()}
+    return {
+        "messages": [message.model_dump() for message in ask.turns],
+        "schema": schema,
+        "sample": ask.sample,
+        "max_tokens": ask.max_tokens,
+        "temperature": ask.temperature,
+    }
+
+
 @dataclass(frozen=True)
 class ChatRequest:
     """An ask as it is sent. Its name holds neither the server's address nor the key.

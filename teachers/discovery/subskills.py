@@ -61,7 +61,7 @@ class Draft:
 
     def generate(self, skill: str, n: int, difficulty: float | None = None) -> list[Example]:
         """See Context."""
-        return self.task.generate(skill, n, self.rng, difficulty)
+        return list(self.task.generate(skill, n, self.rng, difficulty))
 
     def readable(self, examples: Sequence[Example]) -> list[bool]:
         """Whether each can be taught: it can be read, and copies nothing sealed."""

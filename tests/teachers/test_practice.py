@@ -241,6 +241,10 @@ def test_a_student_without_entropy_is_asked_for_its_loss() -> None:
         ({"candidates": 1, "trim": 0.5}, "candidates is 1; with trim 0.5 too few are left; give more"),
         ({"prior": {"max": -1}}, "prior.max is -1; give a finite number >= 0"),
         ({"cap": 2.0}, r"cap is 2.0; give a number in \[0, 1\]"),
+        ({"steer": {"omega": -1}}, r"steer\.omega is -1; give a finite number >= 0"),
+        ({"steer": {"scale": "x"}}, r"steer\.scale is 'x'; give a finite number"),
+        ({"steer": {"checked": 1}}, r"steer\.checked is 1; give true or false"),
+        ({"steer": {"steps": 3}}, r"steer\.steps is 3; give some of omega, scale, checked"),
     ],
 )
 def test_a_bad_argument_is_refused_by_name(argument: dict[str, Any], sentence: str) -> None:

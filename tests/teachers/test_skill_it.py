@@ -104,7 +104,7 @@ def test_the_probes_are_one_batch_of_jobs(monkeypatch: pytest.MonkeyPatch) -> No
         batches.append(list(jobs))
         return run_all(runner, jobs)
 
-    monkeypatch.setattr("teachers.skill_it.run_all", spy)
+    monkeypatch.setattr("dataenv.episode.context.run_all", spy)
     env = TeachingEnv("skill-list", **RICH)
     observation, info = env.reset(seed=0)
     teacher = SkillIt()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -158,7 +158,7 @@ def _lesson(setting: Setting) -> tuple[float, float]:
     return statistics.median(seconds), kept / max(1, len(made))
 
 
-def sample(setting: Setting, mixture: npt.NDArray[np.float64] | None, n: int, step: int = 0) -> list[Example]:
+def sample(setting: Setting, mixture: npt.NDArray[np.float64] | None, n: int, step: int = 0) -> Sequence[Example]:
     """``n`` examples as the Setting's engine makes them, of every skill equally or in a mixture ``(k,)``.
 
     A task that has neither generator nor pool gives its feedback problems: what teachers bring will be like them.

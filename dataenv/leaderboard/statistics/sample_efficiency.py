@@ -1,5 +1,7 @@
 """Samples to equal accuracy: how many examples a baseline needs to be as good as a teacher is with a given number.
 
+The same of student tokens, which are what training, probes and guidance cost together.
+
 The ratio is what data selection is sold by (Deliberate Practice, arXiv 2502.15588, Table 1). It is read off learning
 curves of *selection* accuracy against examples taught, so it has their noise; a seed is a pair, as everywhere here.
 """
@@ -19,10 +21,15 @@ from dataenv.leaderboard.statistics.formulas import by_step, paired_t
 from tasks.records import Record
 
 Bound = Literal["exact", "at least", "at most"]
+Axis = Literal["examples", "tokens"]
+"""Examples taught, or student tokens spent on lessons and on what the teacher asked."""
 
 
 class LearningCurve(NamedTuple):
-    """Examples taught, rising, and the macro selection accuracy after each lesson; the untaught student is left out."""
+    """Examples or tokens, rising, and the macro selection accuracy after each lesson.
+
+    The untaught student is left out.
+    """
 
     sizes: tuple[int, ...]
     accuracies: tuple[Derived, ...]
@@ -70,10 +77,13 @@ class Ratio(Record):
         return sum(run.bound == bound for run in self.runs)
 
 
-def learning_curve(row: Row) -> LearningCurve:
+def learning_curve(row: Row, axis: Axis = "examples") -> LearningCurve:
     """Of one run, lessons that were trained alone."""
     taught = [i for i, step in enumerate(row.steps) if step.lesson is not None]
-    sizes = np.cumsum([row.steps[i].kept for i in taught], dtype=np.int64)
+    if axis == "tokens":
+        sizes = np.array([row.steps[i].spent for i in taught], np.int64)
+    else:
+        sizes = np.cumsum([row.steps[i].kept for i in taught], dtype=np.int64)
     after = by_step(row.steps)
     return LearningCurve(tuple(sizes.tolist()), tuple(after[i] for i in taught))
 
@@ -135,28 +145,35 @@ def ratio(teacher: str, ours: Curves, baseline: str, theirs: Curves, size: int) 
     return Ratio(teacher=teacher, baseline=baseline, size=size, runs=tuple(runs), mean=mean, low=low, high=high)
 
 
-def curves_of(rows: Sequence[Row]) -> dict[str, dict[int, LearningCurve]]:
+def curves_of(rows: Sequence[Row], axis: Axis = "examples") -> dict[str, dict[int, LearningCurve]]:
     """Learning curves by teacher and seed; failed runs have none."""
     found: dict[str, dict[int, LearningCurve]] = {row.teacher: {} for row in rows}
     for row in rows:
         if not row.failed:
-            found[row.teacher][row.seed] = learning_curve(row)
+            found[row.teacher][row.seed] = learning_curve(row, axis)
     return found
 
 
-def ratios(rows: Sequence[Row], baseline: str, sizes: Sequence[int], of: Sequence[Row] | None = None) -> list[Ratio]:
+def ratios(
+    rows: Sequence[Row],
+    baseline: str,
+    sizes: Sequence[int],
+    of: Sequence[Row] | None = None,
+    axis: Axis = "examples",
+) -> list[Ratio]:
     """Every other teacher of a board against one, at each size that it reaches; references are left out.
 
     Args:
         rows: The board.
         baseline: A teacher.
-        sizes: Examples of the others.
+        sizes: Examples, or tokens, of the others.
         of: The board that the baseline is read from, if it is another: one on which it goes on for longer.
+        axis: What is counted.
 
     Raises:
         SettingError: If the baseline is no teacher of its board.
     """
-    ours, theirs = curves_of(rows), curves_of(rows if of is None else of)
+    ours, theirs = curves_of(rows, axis), curves_of(rows if of is None else of, axis)
     if baseline not in theirs:
         raise SettingError(f"baseline {baseline!r} is no teacher of this board; give one of {', '.join(theirs)}")
     names = sorted({row.teacher for row in rows if row.role == "teacher"} - {baseline})
@@ -164,7 +181,7 @@ def ratios(rows: Sequence[Row], baseline: str, sizes: Sequence[int], of: Sequenc
     return [r for r in made if r is not None]
 
 
-def sentence(r: Ratio) -> str:
+def sentence(r: Ratio, axis: Axis = "examples") -> str:
     """The ratio with its interval, its seeds, and how many of them are only bounded."""
     span = "no interval" if r.low is None or r.high is None else f"{r.low:.2f}, {r.high:.2f}"
     each = ", ".join(_one(run, r.size) for run in r.runs)
@@ -172,7 +189,7 @@ def sentence(r: Ratio) -> str:
     notes = [f"{r.baseline} never got there in {never} of {n}"] if never else []
     notes += [f"was there after its first lesson in {early} of {n}"] if early else []
     said = f"; {' and '.join(notes)}" if notes else ""
-    return f"{r.teacher} at {r.size:,} examples: {r.mean:.2f} [{span}] times as many of {r.baseline} ({each}{said})"
+    return f"{r.teacher} at {r.size:,} {axis}: {r.mean:.2f} [{span}] times as many of {r.baseline} ({each}{said})"
 
 
 def _one(run: Needed, size: int) -> str:

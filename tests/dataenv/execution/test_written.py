@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dataenv.execution.jobs import BuildSpec, Exam, Job, Training
 from dataenv.execution.written import Written, lesson_json
 from students.base import Data, Recipe
+from tasks.columns import ExampleColumns, ExampleLabels
 from tasks.records import Example, as_objects, canonical_json, digest, digest_examples
 
 texts = st.one_of(st.text(max_size=12), st.text('"\\/\x00\x08\x1f\x7f\u2028é\U0001f600', max_size=6))
@@ -35,8 +36,21 @@ def test_a_lesson_is_written_as_its_records_are(lesson: list[Example]) -> None:
     assert Written(lesson).name == digest_examples(lesson)
 
 
+@given(lesson=examples)
+def test_columns_are_written_as_their_examples_are(lesson: list[Example]) -> None:
+    labels = [ExampleLabels(e.skills, e.kind, e.origin) for e in lesson]
+    held = ExampleColumns([e.prompt for e in lesson], [e.response for e in lesson], labels)
+    assert lesson_json(held) == canonical_json(as_objects(held))
+    training = Training(lesson=held, recipe=Recipe(), seed=3)
+    assert training.lesson is held
+    assert type(training.data.lesson) is tuple
+    plain = training.model_copy(update={"lesson": tuple(held)})
+    assert training == plain == Training.model_validate_json(training.model_dump_json())
+    assert training.digest == plain.digest == training.data.digest
+
+
 def test_half_a_surrogate_pair_has_a_name_too() -> None:
-    lesson = [Example.made(["\ud800"], ["x"], (), "me")[0]]
+    lesson = Example.made(["\ud800"], ["x"], [ExampleLabels(origin="me")])
     assert Written(lesson).name == digest_examples(lesson)
 
 

@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 
 import dataenv
 from dataenv.environment.env import TeachingEnv
+from dataenv.errors import SettingError
+from dataenv.lessons.bill import tokens_of
 from dataenv.lessons.leaks import guard_of
 from dataenv.lessons.screen import as_example, passing, pool_of, refused, screen
 from dataenv.setting import make_setting
 from students.pocket.student import Pocket
 from tasks import media
 from tasks.arithmetic import Arithmetic
+from tasks.columns import ExampleColumns, ExampleLabels
 from tasks.records import SPLITS, Example, stream
 from tests.tiny import TINY
 from tests.toys import Parrot, Reverse
@@ -313,6 +316,29 @@ def test_a_lesson_is_screened_as_its_examples_are_one_by_one(
     assert (found.kept, found.rejected, [hit.how for hit in found.leaks]) == one_by_one(offered, verify, allowed, pairs)
     judged = Counter({True: "right", False: "wrong", None: "unknown"}[ARITHMETIC.judge(e)] for e in found.kept)
     assert found.judged == dict(judged)
+
+
+@given(offered=st.lists(plain | st.just(Example(prompt="é", response="1")), max_size=9) | st.lists(near, max_size=9))
+def test_columns_are_screened_as_their_examples_are(offered: list[Any]) -> None:
+    given: dict[str, Any] = {"verify": True, "largest": 8, "allowed": None}
+    examples = [e for offer in offered if (e := as_example(offer)) is not None]
+    labels = [ExampleLabels(e.skills, e.kind, e.origin) for e in examples]
+    held = ExampleColumns([e.prompt for e in examples], [e.response for e in examples], labels)
+    assert screen(held, ARITHMETIC, POCKET, **given) == screen(list(held), ARITHMETIC, POCKET, **given)
+
+
+@pytest.mark.parametrize("said", [[], [None, None]])
+def test_as_many_words_are_wanted_as_there_are_examples(said: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {"verify": False, "largest": 8, "allowed": None}
+    example = Example(prompt="12+13....=", response="250")
+    with pytest.raises(SettingError, match=rf"judges\(\) gives {len(said)} verdicts on 1 examples"):
+        screen([example], ARITHMETIC, POCKET, **given, judge=lambda _: said)
+    monkeypatch.setattr(POCKET, "refusals", lambda _: said)
+    with pytest.raises(SettingError, match=rf"refusals\(\) of student 'pocket' gives {len(said)} words on 1 examples"):
+        screen([example], ARITHMETIC, POCKET, **given)
+    monkeypatch.setattr(POCKET, "token_counts", lambda _: [1] * len(said))
+    with pytest.raises(SettingError, match=rf"tokens\(\) of student 'pocket' gives {len(said)} counts of 1 examples"):
+        tokens_of(POCKET, [example])
 
 
 def test_a_pool_is_screened_once_for_all_episodes() -> None:

@@ -294,6 +294,18 @@ def test_a_prompt_that_changes_the_template_s_own_marks_is_refused(tmp_path: Pat
     assert form.forges("ends with a stop.") != form.forges("ends with a letter")
 
 
+def test_a_lesson_is_counted_and_refused_as_its_examples_are(tmp_path: Path) -> None:
+    texts = ["abc", "", "naïve<e>", "x" * 140, "<s>user: hi", "é", "stop."]
+    lesson = [Example(prompt=p, response=r) for p in texts for r in texts]
+    for template in ("chat", "plain"):
+        folder = tiny(tmp_path / template)
+        whole, alone = student_of(folder, template=template), student_of(folder, template=template)
+        assert whole.refusals(lesson) == list(map(alone.refuse, lesson))
+        assert whole.token_counts(lesson) == list(map(alone.tokens, lesson))
+        assert {"alphabet", "length", None} == set(whole.refusals(lesson))
+        assert whole.refusals([]) == whole.token_counts([]) == []
+
+
 def test_characters_that_a_tokenizer_does_not_know_are_no_marks(tmp_path: Path) -> None:
     student = student_of(tiny(tmp_path))
     assert student.refuse(Example(prompt="naïve\n", response="é")) is None

@@ -21,12 +21,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from students.base import Data, Decoding, Recipe, TrainingDivergedError, asked, initial, respond, train
 from students.pocket.by_torch import generate_group
+from students.pocket.pieces import PiecePocket
 from students.pocket.student import Pocket
 from students.pocket.vocabulary import ALPHABET, EOS, FIRST, Characters
 from students.training.loop import batches
+from students.word_lm.student import WordLm
+from tasks.columns import ExampleColumns, ExampleLabels
 from tasks.records import Example, stream
 
 GOLDEN = Path(__file__).with_name("golden_pocket.json")
@@ -310,6 +315,42 @@ def test_export_answers_as_the_student_does(taught: tuple[Pocket, bytes], tmp_pa
 )
 def test_what_it_cannot_read_is_refused(example: Example, reason: str | None) -> None:
     assert Pocket(**SMALL).refuse(example) == reason
+
+
+@pytest.fixture(scope="module", params=["pocket", "word-lm", "piece-pocket"])
+def reader(request: pytest.FixtureRequest) -> Pocket:
+    return {"pocket": lambda: Pocket(**SMALL), "word-lm": WordLm, "piece-pocket": PiecePocket}[request.param]()
+
+
+pieces = st.sampled_from(["tom has 2 nuts", "ann", '{"a": ', " 7", "\n", "z" * 9, "é"]) | st.text(max_size=6)
+texts = st.lists(pieces, max_size=9).map("".join)
+
+
+@given(lesson=st.lists(st.builds(Example, prompt=texts, response=texts), max_size=6), alike=st.integers(0, 6))
+def test_a_lesson_is_counted_and_refused_as_its_examples_are(reader: Pocket, lesson: list[Example], alike: int) -> None:
+    lesson += [Example(prompt="7", response="7")] * alike
+    held = ExampleColumns([e.prompt for e in lesson], [e.response for e in lesson], [ExampleLabels()] * len(lesson))
+    for some in (lesson, held, lesson[-alike:]):
+        assert reader.token_counts(some) == list(map(reader.tokens, some))
+        assert reader.refusals(some) == list(map(reader.refuse, some))
+
+
+class Choosy(Pocket):
+    """Refuses more than pocket does, and says so of one example."""
+
+    name = "choosy"
+
+    def refuse(self, example: Example) -> str | None:
+        return "alphabet" if "7" in example.prompt else super().refuse(example)
+
+    def tokens(self, example: Example) -> int:
+        return 2 * super().tokens(example)
+
+
+def test_a_student_that_is_derived_is_asked_by_its_own_methods() -> None:
+    lesson = [Example(prompt="7", response="7"), Example(prompt="8", response="8")]
+    assert Choosy(**SMALL).refusals(lesson) == ["alphabet", None]
+    assert Choosy(**SMALL).token_counts(lesson) == [6, 6]
 
 
 def test_a_width_that_heads_do_not_divide_is_refused() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.sandbox import NoValue, Program, ProgramLimits, ProgramOutcome, same_value
 from tasks.sandbox.local import LocalSandbox
-from tasks.sandbox.walls import _interpreter
+from tasks.sandbox.walls import interpreter
 from tests.tasks.sandbox.battery import CHEATS, DONE, HONEST, HOSTILE, SECRET, WRONG, World
 
 LIMITS = ProgramLimits(cpu=0.5, wall=240.0, memory=256 << 20)
@@ -31,7 +31,7 @@ def world(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch:
     for folder in (tmp_path, *tmp_path.parents):
         if folder.is_relative_to(tmp_path_factory.getbasetemp()):
             folder.chmod(0o777)
-    package = next((f for p in _interpreter().hidden for f in sorted(p.rglob("*.py"))), Path(np.__file__))
+    package = next((f for p in interpreter().hidden for f in sorted(p.rglob("*.py"))), Path(np.__file__))
     with World(tmp_path, package).open() as opened:
         yield opened
 

@@ -96,6 +96,13 @@ def test_of_a_board_every_teacher_is_read_and_no_failed_run() -> None:
     ]
     assert found["random"][0].sizes == tuple(sum(kept[: i + 1]) for i in range(1, len(kept)))
     assert 2 not in found["frontier"], "failed"
+    spent = [
+        step["spent"]
+        for row in make_board(3)
+        if (row["teacher"], row["seed"]) == ("random", 0)
+        for step in row["steps"]
+    ]
+    assert samples.curves_of(rows, "tokens")["random"][0].sizes == tuple(spent[1:])
     made = ratios(rows, "stratified", [4000])
     assert {r.teacher for r in made} == {row.teacher for row in rows if row.role == "teacher"} - {"stratified"}
     other = read([row for row in make_board(3) if row["teacher"] == "stratified"])

@@ -1,0 +1,1 @@
+"""Students that look at pictures."""
