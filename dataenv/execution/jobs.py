@@ -251,13 +251,7 @@ def student_of(spec: BuildSpec) -> Student:
 def student_for(
     spec: BuildSpec, task: str, methods: Iterable[str] = ("sft",), shows: Iterable[str] = ("text",)
 ) -> Student:
-    """The student, if it can learn the task, by these methods: simulated ones know the tasks that they are fitted to.
-
-    Args:
-        spec: Of the student.
-        task: Its name.
-        methods: Of the recipes.
-        shows: What the task shows (``tasks.media.shown_by``).
+    """The student, if it can learn the task, which ``shows`` texts or images, by these methods.
 
     Raises:
         SettingError: If it cannot.

@@ -58,6 +58,9 @@ class Fake:
         skill, difficulty, _ = error["prompt"].split()
         return skill, float(difficulty)
 
+    def sames(self, pairs: Sequence[tuple[Example, str]]) -> list[bool]:
+        return [self.same(example, answer) for example, answer in pairs]
+
     def same(self, example: Example, answer: str) -> bool:
         return answer == example.response
 
