@@ -201,7 +201,7 @@ def _differences(student: CausalLM) -> Iterator[str]:
     weights, model = student.initial(0), student._network.model
     decoding = Decoding(max_tokens=5)
     for examples in (SHORT, LONG):
-        rows = [student._row(example) for example in examples]
+        rows = [student._format.row(example) for example in examples]
         with student._network.ready(weights), torch.no_grad():
             plain = [float(F.cross_entropy(_plain(model, (*p, *r))[len(p) - 1 : -1], torch.tensor(r))) for p, r in rows]
             said = [student._format.read(_greedy(model, p, 5, student._format.stops)) for p, _ in rows]
@@ -257,7 +257,7 @@ def _gradients(student: CausalLM, rows: Any, together: bool) -> Any:
 
 def _pooled(student: CausalLM, weights: bytes) -> float:
     """Mean loss of all response tokens of the long rows."""
-    counts = [len(student._row(example)[1]) for example in LONG]
+    counts = [len(student._format.row(example)[1]) for example in LONG]
     each = [student.losses(weights, [example])[0] for example in LONG]
     return sum(loss * n for loss, n in zip(each, counts, strict=True)) / sum(counts)
 

@@ -238,7 +238,7 @@ def leak_into_errors(patch: pytest.MonkeyPatch) -> None:
 def leak_into_records(patch: pytest.MonkeyPatch) -> None:
     sound = environment.screen
     patch.setattr(environment, "screen", lambda *args, **how: sound([*args[0], first().prompt], *args[1:], **how))
-    patch.setattr("dataenv.lessons.screen.Counter", lambda found=(): _Talkative(Counter(found)))
+    patch.setattr("dataenv.lessons.screen.Counter", lambda *found: Counter(*found) if found else _Talkative(Counter()))
 
 
 class _Talkative(dict[str, int]):

@@ -116,7 +116,7 @@ class Calls:
                 continue
             used += now - then
             if used >= self._limit and not done.is_set():  # it may have ended while this thread got no processor
-                return _place(sys._current_frames().get(thread.ident or 0))
+                return _standing(sys._current_frames().get(thread.ident or 0))
         return None
 
     @property
@@ -158,6 +158,16 @@ def raised_here(error: BaseException) -> bool:
     while trace is not None:
         file, trace = trace.tb_frame.f_code.co_filename, trace.tb_next
     return file.startswith((OURS, futures.__file__.removesuffix("__init__.py")))
+
+
+def _standing(frame: FrameType | None) -> str:
+    """Where a call stands: of an isolated teacher only that it is in a process of its own."""
+    at = frame
+    while at is not None:
+        if Path(at.f_code.co_filename).parent.name == "isolation":
+            return "in a process of its own"
+        at = at.f_back
+    return _place(frame)
 
 
 def _place(frame: FrameType | None, line: int = 0) -> str:

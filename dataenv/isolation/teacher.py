@@ -19,7 +19,7 @@ from dataenv.budget.teacher import TeacherPurse
 from dataenv.errors import DataenvError, SettingError, TeacherFailedError
 from dataenv.isolation.desk import ContextDesk
 from dataenv.isolation.process import TeacherProcess
-from dataenv.isolation.walls import TeacherLimits, started_by
+from dataenv.isolation.walls import TeacherLimits, require_found, started_by
 from dataenv.validation import Count, refuse_keys, validated
 from tasks.records import Record
 
@@ -100,6 +100,7 @@ class IsolatedTeacher:
         self.yields: Counter[str] = Counter()
         self.profiles: list[Any] = []
         registry.must_know("teacher", name)
+        require_found(name)
         refuse_keys("teacher_args", f"teacher {name!r}", self._args)
         facts = _known(json.dumps([name, self._args], sort_keys=True, default=str), self._facts)
         self.name, self.level, self.prior_compute = facts.name, facts.level, facts.prior_compute

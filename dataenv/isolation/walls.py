@@ -135,6 +135,16 @@ def _of(distribution: str) -> Iterator[Path]:
     yield from (path for top in sorted(tops) if (path := Path(str(dist.locate_file(top)))).exists())
 
 
+def require_found(name: str) -> None:
+    """Refuse a teacher whose module is not there any more, before anything of its board is played.
+
+    Raises:
+        SettingError: If its module is not found.
+    """
+    importlib.invalidate_caches()
+    next(_theirs(registry.names("teacher").get(name, name)), None)
+
+
 def _theirs(where: str) -> Iterator[Path]:
     """The module or package of a teacher, and what its distribution requires."""
     top = where.partition(":")[0].split(".")[0]

@@ -155,7 +155,10 @@ def test_discover_writes_a_file_that_a_setting_takes(cli: Cli, tmp_path: Path) -
         (["run", "--args", "{"], "--args is no JSON"),
         (["run", "-t", "alpha"], "-t is 'alpha'; give a name, '=' and a value"),
         (["run", "-s", "warm_start.recipe.bacth=1"], "did you mean 'batch'?"),
-        (["run", "--teacher", "no_module_here:Name"], "No module named 'no_module_here'"),
+        (
+            ["run", "--teacher", "no_module_here:Name"],
+            "module 'no_module_here' of teacher 'no_module_here:Name' is",
+        ),
         (["run", "--setting", "[]"], "--setting is a list; give a JSON object"),
         (["run", "--setting", '{"recipe": {"rate": 9}}'], "recipe.rate is 9"),
         (["run", "--teacher", "failure", "--args", '{"alfa": 1}'], "teacher_args of teacher 'failure' do not fit"),

@@ -44,13 +44,14 @@ class Broken:
 """
 
 
+# Such a teacher is from outside, so it runs in a process of its own.
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("act", "the run of mine:Broken has failed: LookupError: no such"),
-        ("learn", "the run of mine:Broken has failed: ZeroDivisionError: division by zero (mine.py:"),
+        ("act", "dataenv: LookupError: no such"),
+        ("learn", "dataenv: ZeroDivisionError: division by zero (mine.py:"),
         ("exit", "SystemExit: 0 (mine.py:"),
-        ("hang", "act() was not done within 1 seconds (mine.py:"),
+        ("hang", "act() was not done within 1 seconds (in a process of its own)"),
     ],
 )
 def test_a_teacher_that_fails_is_one_sentence(cli: Cli, tmp_path: Path, where: str, said: str) -> None:

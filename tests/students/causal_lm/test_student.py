@@ -55,7 +55,7 @@ def plain_losses(model: Any, student: CausalLM) -> list[float]:
 
     out = []
     for example in EXAMPLES:
-        prompt, response = student._row(example)
+        prompt, response = student._format.row(example)
         ids = torch.tensor([[*prompt, *response]])
         with torch.no_grad():
             logits = model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
@@ -88,7 +88,7 @@ def test_gradients_are_those_of_rows_one_by_one(tiny: Path, worth: int, monkeypa
     monkeypatch.setattr(ragged, "WORTH", worth)
     student = student_of(tiny, adapter="none")
     model, network = plain(tiny), student._network
-    rows = [student._row(e) for e in EXAMPLES]
+    rows = [student._format.row(e) for e in EXAMPLES]
     with network.ready(student.initial(0)):
         logits, due = student._logits(rows)
         F.cross_entropy(logits, due).backward()
@@ -164,7 +164,7 @@ def test_entropy_is_that_of_the_distribution(tiny: Path) -> None:
     import torch
 
     student = student_of(tiny)
-    prompt, response = student._row(EXAMPLES[1])
+    prompt, response = student._format.row(EXAMPLES[1])
     with torch.no_grad():
         logits = plain(tiny)(input_ids=torch.tensor([[*prompt, *response]])).logits[0, len(prompt) - 1 : -1]
     expected = float(torch.distributions.Categorical(logits=logits).entropy().mean())
@@ -176,7 +176,7 @@ def test_entropy_is_that_of_the_distribution(tiny: Path) -> None:
 
 def test_it_is_examined_in_the_words_it_was_taught_in(tiny: Path) -> None:
     student = student_of(tiny)
-    prompt, response = student._row(EXAMPLES[0])
+    prompt, response = student._format.row(EXAMPLES[0])
     read = student._format.tokenizer.decode
     assert read(prompt) == "<s>system: you are a student<e><s>user: turn abc><e><s>assistant: "
     assert read(response) == "cba<e>"
