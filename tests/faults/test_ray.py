@@ -125,7 +125,7 @@ def test_a_node_is_lost_and_its_worker_finishes_late(
     os.kill(twin, signal.SIGSTOP)
     os.kill(cluster.raylet(second), signal.SIGKILL)
     begun = next(name for pid, name in reversed(faults.log("begun")) if pid == twin)
-    until(lambda: [name for _, name in faults.log("begun")].count(begun) == 2, 120)  # somebody else has taken its job
+    until(lambda: [name for _, name in faults.log("begun")].count(begun) == 2, 300)  # somebody else has taken its job
     os.kill(twin, signal.SIGCONT)
     _, errors = driver.communicate(timeout=400)
     assert driver.returncode == 0, errors
