@@ -124,7 +124,7 @@ class WordList:
 
 
 def surveyed(rows: Sequence[Sequence[int]]) -> tuple[list[int], bool]:
-    """What ``Vocabulary.survey`` says of texts, told from their tokens."""
+    """What ``Vocabulary.survey`` says of texts, computed from their tokens."""
     return list(map(len, rows)), not any(FIRST in row for row in rows)
 
 
